@@ -1,67 +1,103 @@
-"""Build the docs site and README.md. Real Quarto if there is one, else smalldocs; both read the top-level _quarto.yml."""
-import json, re, shutil, subprocess, sys
+"""Build README.md and the site from the notebooks, without network: `python tools/docs.py`.
+
+nbdev prepares the notebooks (show_doc entries, links), smalldocs renders them by the same `_quarto.yml` that serves `nbdev-docs`
+where Quarto is installed, and KaTeX comes from `tools/katex`. The site lands in `_docs`."""
+import ast, base64, json, re, shutil, subprocess, sys
 from pathlib import Path
+import yaml
 
 root = Path(__file__).resolve().parent.parent
-KATEX = 'https://cdn.jsdelivr.net/npm/katex@0.16.11/dist'
+KATEX = 'https://cdn.jsdelivr.net/npm/katex@0.16.11/dist'  # as smalldocs writes it into each page with maths
+WEB_FONT = re.compile(r'@import url\([^)]*\);?')
 
-def _prefix(s): return re.sub(r'\b\d+[a-z]?_(?=[\w-]+\.(?:ipynb|html)\b)', '', s)
+def _book():
+    "nbdev's filters for a book: the source of `#| export` cells is shown, and of cells that mix imports with other code only the imports run"
+    from nbdev.processors import FilterDefaults, exec_show_docs
+    def show_source(cell):
+        if cell.cell_type=='code' and 'export' in cell.directives_: cell.directives_['exports'] = cell.directives_.pop('export')
+    class exec_docs(exec_show_docs):
+        def __call__(self, cell):
+            if cell.cell_type!='code' or not cell.source or cell.directives_.keys() & {'exports', 'exporti', 'exec_doc'}: return super().__call__(cell)
+            body = cell.parsed_() or []
+            imports = [o for o in body if isinstance(o, (ast.Import, ast.ImportFrom))]
+            if not imports or len(imports)==len(body) or cell.directives_.get('eval', '').lower()=='false': return super().__call__(cell)
+            self.k.run_cell('\n'.join(map(ast.unparse, imports)))
+    class Book(FilterDefaults):
+        def base_procs(self): return [show_source, *(exec_docs if o is exec_show_docs else o for o in super().base_procs())]
+    return Book
 
-def site(katex=None):
-    "`_proc` (notebooks with show_doc output) -> `_docs`"
+def process(file_glob=''):
+    "Notebooks with their show_doc entries, in `_proc`"
+    import nbdev.serve
     from nbdev.config import get_config
-    from nbdev.serve import proc_nbs
+    nbdev.serve.FilterDefaults = _book()
+    return nbdev.serve.proc_nbs(get_config(root).nbs_path, n_workers=0, force=True, file_glob=file_glob)
+
+def _unnumbered(s):
+    "nbdev's own page names: `01_schedule.ipynb` -> `schedule.ipynb`"
+    return re.sub(r'\b\d+[a-z]?_(?=[\w-]+\.(?:ipynb|html)\b)', '', s)
+
+def site():
+    "`_proc` -> `_docs`"
+    from nbdev.config import get_config
+    proc, out = process(), root/'_docs'
     cfg = get_config(root)
-    proc_nbs(cfg.nbs_path, n_workers=0, force=True)
-    proc = root/'_proc'
     shutil.copy(root/'_quarto.yml', proc/'_quarto.yml')
-    for f in list(proc.rglob('*.ipynb')): f.replace(f.with_name(_prefix(f.name)))  # nbdev's own page names: 00_core -> core
-    for f in [*proc.rglob('*.ipynb'), proc/'_quarto.yml']: f.write_text(_prefix(f.read_text('utf-8')), 'utf-8')
-    subprocess.run(['quarto', 'render', proc, '--no-execute'] if shutil.which('quarto') else [sys.executable, '-m', 'smalldocs.cli', 'render', proc], check=True)
-    out = cfg.doc_path
+    for f in list(proc.rglob('*.ipynb')): f.replace(f.with_name(_unnumbered(f.name)))
+    for f in [*proc.rglob('*.ipynb'), proc/'_quarto.yml']: f.write_text(_unnumbered(f.read_text('utf-8')), 'utf-8')
+    subprocess.run([sys.executable, '-m', 'smalldocs.cli', 'render', proc], check=True)
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(proc/'_docs', out)
-    base = cfg.doc_host+cfg.doc_baseurl+'/'
+    shutil.copytree(root/'tools/katex', out/'site_libs/katex')
+    base = f'{cfg.doc_host}{cfg.doc_baseurl}/'
     for f in out.rglob('*.html'):
         up = '../'*len(f.relative_to(out).parent.parts)
-        t = f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}')
-        if katex: t = t.replace(KATEX, f'{up}site_libs/katex')
-        f.write_text(t, 'utf-8')
-    if katex: shutil.copytree(katex, out/'site_libs/katex')
+        f.write_text(f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}').replace(KATEX, f'{up}site_libs/katex'), 'utf-8')
+    for f in out.rglob('*.css'): f.write_text(WEB_FONT.sub('', f.read_text('utf-8')), 'utf-8')
 
-def readme():
-    "`nbs/index.ipynb` -> `README.md`, as `nbdev-readme` would with Quarto"
-    import base64, yaml
+def _text(o): return ''.join(o) if isinstance(o, list) else o
+
+def _outputs(cell, figure):
+    "The stored outputs of `cell` as Markdown; pictures go to `figure`, which names them"
+    for o in cell.get('outputs', []):
+        d = o.get('data', {})
+        if 'image/png' in d: yield f"![]({figure(base64.b64decode(_text(d['image/png'])))})"
+        elif 'text/markdown' in d: yield _text(d['text/markdown'])
+        elif o.get('name')=='stdout' or 'text/plain' in d:
+            yield '\n'.join('    '+l for l in _text(o.get('text') or d['text/plain']).rstrip().splitlines())
+
+def readme(
+    write=True, # Write README.md and its pictures, or only return the text?
+):
+    "`nbs/index.ipynb` -> `README.md`, as `nbdev-readme` does with Quarto"
     from nbdev.config import get_config
-    from nbdev.serve import proc_nbs
     cfg = get_config(root)
-    cache = proc_nbs(cfg.nbs_path, n_workers=0, file_glob=cfg.readme_nb)
-    cells, parts, n = json.loads((cache/cfg.readme_nb).read_text('utf-8'))['cells'], [], 0
-    src = lambda o: ''.join(o) if isinstance(o, list) else o
-    base = cfg.doc_host+cfg.doc_baseurl
-    link = lambda m: f"]({base}/{re.sub(r'^[0-9]+[a-z]?_', '', m[1])}.html{m[2]})"
-    for c in cells:
-        s = src(c['source']).strip()
+    base, figures, parts = f'{cfg.doc_host}{cfg.doc_baseurl}', [], []
+    def figure(png):
+        figures.append(png)
+        return f'index_files/figure-{len(figures)}.png'
+    page = lambda m: f"]({base}/{re.sub(r'^[0-9]+[a-z]?_', '', m[1])}.html{m[2] or ''})"
+    for c in json.loads((process(cfg.readme_nb)/cfg.readme_nb).read_text('utf-8'))['cells']:
+        s = _text(c['source']).strip()
         if c['cell_type']=='raw':
-            fm = yaml.safe_load(s.strip('-\n'))
-            s = f"# {fm['title']}\n\n> {fm.get('description', '')}"
+            front = yaml.safe_load(s.strip('-\n'))
+            s = '\n\n'.join([f"# {front['title']}", *(f'> {front[k]}' for k in ['description'] if k in front)])
         if c['cell_type']!='code':
-            if s and not s.startswith('<!-- WARNING'): parts.append(re.sub(r'\]\(([\w-]+)\.ipynb(#[\w-]+)?\)', lambda m: link({1:m[1],2:m[2] or ''}), s))
+            s = re.sub(r'\]\(([\w-]+)\.ipynb(#[\w-]+)?\)', page, s)
+            s = re.sub(r'\]\(images/', '](nbs/images/', s)
+            if s and not s.startswith('<!-- WARNING'): parts.append(s)
             continue
-        opts = dict(re.findall(r'^#\|\s*([\w-]+):\s*(.+)$', s, re.M))
+        options = dict(re.findall(r'^#\|\s*([\w-]+):\s*(.+)$', s, re.M))
         code = re.sub(r'^#\|.*\n?', '', s, flags=re.M).strip()
-        if code and opts.get('echo')!='false': parts.append(f'```python\n{code}\n```')
-        for o in c.get('outputs', []):
-            d = o.get('data', {})
-            if 'image/png' in d:
-                n += 1
-                (root/'index_files').mkdir(exist_ok=True)
-                p = f'index_files/figure-{n}.png'
-                (root/p).write_bytes(base64.b64decode(src(d['image/png'])))
-                parts.append(f"![]({p})")
-            elif 'text/markdown' in d: parts.append(src(d['text/markdown']))
-            elif o.get('name')=='stdout' or 'text/plain' in d: parts.append('\n'.join('    '+l for l in src(o.get('text') or d['text/plain']).rstrip().splitlines()))
-    (root/'README.md').write_text('\n\n'.join(parts)+'\n', 'utf-8')
+        if code and options.get('echo')!='false': parts.append(f'```python\n{code}\n```')
+        parts += _outputs(c, figure)
+    text = '\n\n'.join(parts)+'\n'
+    if write:
+        (root/'README.md').write_text(text, 'utf-8')
+        for i,png in enumerate(figures, 1):
+            (root/'index_files').mkdir(exist_ok=True)
+            (root/f'index_files/figure-{i}.png').write_bytes(png)
+    return text
 
 if __name__ == '__main__':
-    readme(); site(*sys.argv[1:])
+    readme(); site()
