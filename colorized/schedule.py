@@ -8,12 +8,12 @@ Docs: https://example.github.io/colorized/schedule.html.md"""
 __all__ = ['linear_betas', 'cosine_betas', 'NoiseSchedule', 'check_t', 'extract', 'check_shapes', 'shift_betas',
            'zero_terminal_snr', 'make_schedule']
 
-# %% ../nbs/01_schedule.ipynb #6c047cf0
+# %% ../nbs/01_schedule.ipynb #c404c179
 import math, torch
 from fastcore.basics import patch
 from torch import Tensor
 
-# %% ../nbs/01_schedule.ipynb #e8d173a5
+# %% ../nbs/01_schedule.ipynb #9c317aec
 def _positive_int(name, n, least=1):
     if isinstance(n, bool) or not isinstance(n, int): raise TypeError(f"{name}: expected an int, got {n!r}")
     if n<least: raise ValueError(f"{name}: expected at least {least}, got {n}")
@@ -27,7 +27,7 @@ def linear_betas(
     _positive_int('n_steps', n_steps)
     return torch.linspace(start, end, n_steps, dtype=torch.float64)
 
-# %% ../nbs/01_schedule.ipynb #3e6bb550
+# %% ../nbs/01_schedule.ipynb #529865de
 def cosine_betas(
     n_steps:int=1000,     # Length of the chain, T
     s:float=0.008,        # Offset keeping the first betas above zero
@@ -39,7 +39,7 @@ def cosine_betas(
     f = ((u+s)/(1+s)*math.pi/2).cos()**2
     return (1 - f[1:]/f[:-1]).clamp(max=max_beta)
 
-# %% ../nbs/01_schedule.ipynb #e3f26e12
+# %% ../nbs/01_schedule.ipynb #ae812fc0
 def _check_betas(betas):
     "`betas` as a float64 copy on the CPU, if they can form a chain"
     if not isinstance(betas, Tensor) or not betas.is_floating_point(): raise TypeError(f"betas: expected a float tensor of shape (T,), got {betas!r}")
@@ -59,7 +59,7 @@ def _check_timesteps(timesteps, n):
     if timesteps[0]<0 or (timesteps.diff()<=0).any(): raise ValueError(f"timesteps: expected increasing indices >= 0, got {timesteps.tolist()}")
     return timesteps.detach().cpu().clone()
 
-# %% ../nbs/01_schedule.ipynb #9f3804c9
+# %% ../nbs/01_schedule.ipynb #bcca6b7c
 class NoiseSchedule:
     "Read-only float64 tables of a variance-preserving chain, `t = 0..T-1` (DDPM, section 2). Raises `TypeError`/`ValueError` for betas that form none."
     def __init__(self,
@@ -91,7 +91,7 @@ class NoiseSchedule:
         lam,ts = self._tables['log_snr'],self._tables['timesteps']
         return f"NoiseSchedule({len(self)} steps, t={ts[0]}..{ts[-1]}, log-SNR {lam[0]:.1f}..{lam[-1]:.1f})"
 
-# %% ../nbs/01_schedule.ipynb #086570e3
+# %% ../nbs/01_schedule.ipynb #84364c83
 def check_t(
     t:Tensor,    # (N,) int64 step indices
     n_steps:int, # Length of the chain: each index must lie in 0..n_steps-1
@@ -113,7 +113,7 @@ def extract(
     check_t(t, len(table), len(like))
     return table.to(like.dtype).to(t.device).gather(0, t).to(like.device).view(-1, *[1]*(like.ndim-1))
 
-# %% ../nbs/01_schedule.ipynb #c6ab1160
+# %% ../nbs/01_schedule.ipynb #b0ea2868
 def check_shapes(
     **tensors, # Float tensors by their argument's name; the first sets the shape
 ):
@@ -125,7 +125,7 @@ def check_shapes(
     for name,o in rest:
         if o.shape!=first.shape: raise ValueError(f"{name}: expected shape {tuple(first.shape)} like {ref}, got {tuple(o.shape)}")
 
-# %% ../nbs/01_schedule.ipynb #d08c9cd6
+# %% ../nbs/01_schedule.ipynb #5f7c4482
 @patch
 def q_sample(self:NoiseSchedule,
     x0:Tensor,  # (N,C,h,w) clean chroma, standard deviation about 1
@@ -137,7 +137,7 @@ def q_sample(self:NoiseSchedule,
     return (extract(self._tables['sqrt_alphas_cumprod'], t, x0)*x0
             + extract(self._tables['sqrt_one_minus_alphas_cumprod'], t, x0)*eps)
 
-# %% ../nbs/01_schedule.ipynb #cb26c9e7
+# %% ../nbs/01_schedule.ipynb #f3784c2f
 def _betas_of(alphas_cumprod): # (T,) float64 -> (T,) float64, equation (10)
     return 1 - alphas_cumprod/torch.cat([alphas_cumprod.new_ones(1), alphas_cumprod[:-1]])
 
@@ -150,7 +150,7 @@ def shift_betas(
     ac = (1-_check_betas(betas)).cumprod(0)
     return _betas_of(ac/(ac + shift**2*(1-ac)))
 
-# %% ../nbs/01_schedule.ipynb #91fa91cf
+# %% ../nbs/01_schedule.ipynb #c00b27d6
 def zero_terminal_snr(
     betas:Tensor, # (T,) float step variances, T>1
 ) -> Tensor:      # (T,) float64; the last is exactly 1
@@ -159,7 +159,7 @@ def zero_terminal_snr(
     if len(s)<2: raise ValueError("betas: expected at least 2 steps, got 1: its only step would be pure noise")
     return _betas_of(((s-s[-1])*s[0]/(s[0]-s[-1]))**2)
 
-# %% ../nbs/01_schedule.ipynb #1a646c3b
+# %% ../nbs/01_schedule.ipynb #0612c456
 _KINDS = dict(linear=linear_betas, cosine=cosine_betas)
 
 def make_schedule(
@@ -175,7 +175,7 @@ def make_schedule(
     if zero_terminal: betas = zero_terminal_snr(betas)
     return NoiseSchedule(betas)
 
-# %% ../nbs/01_schedule.ipynb #5a370d8a
+# %% ../nbs/01_schedule.ipynb #3c956570
 @patch
 def respace(self:NoiseSchedule,
     steps:int|list, # How many evenly spaced steps, the last always among them; or which: increasing indices in 0..T-1
@@ -193,7 +193,7 @@ def respace(self:NoiseSchedule,
             raise ValueError(f"steps: expected increasing indices in 0..{T-1}, got {idx.tolist()}")
     return NoiseSchedule(_betas_of(self._tables['alphas_cumprod'][idx]), self._tables['timesteps'][idx])
 
-# %% ../nbs/01_schedule.ipynb #137b8fd8
+# %% ../nbs/01_schedule.ipynb #39e98a3d
 @patch
 def q_posterior(self:NoiseSchedule,
     x0:Tensor,  # (N,C,h,w) clean chroma
