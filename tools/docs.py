@@ -11,17 +11,17 @@ KATEX = 'https://cdn.jsdelivr.net/npm/katex@0.16.11/dist'  # as smalldocs writes
 WEB_FONT = re.compile(r'@import url\([^)]*\);?')
 
 def _book():
-    "nbdev's filters for a book: the source of `#| export` cells is shown, and of cells that mix imports with other code only the imports run"
+    "nbdev's filters for a book: exported code stays visible, and of cells that mix imports with other code only the imports run"
     from nbdev.processors import FilterDefaults, exec_show_docs
+    def imports(cell): return [o for o in cell.parsed_() or [] if isinstance(o, (ast.Import, ast.ImportFrom))]
     def show_source(cell):
-        if cell.cell_type=='code' and 'export' in cell.directives_: cell.directives_['exports'] = cell.directives_.pop('export')
+        if cell.cell_type=='code' and 'export' in cell.directives_ and len(imports(cell))<len(cell.parsed_() or []):
+            cell.directives_['exports'] = cell.directives_.pop('export')
     class exec_docs(exec_show_docs):
         def __call__(self, cell):
-            if cell.cell_type!='code' or not cell.source or cell.directives_.keys() & {'exports', 'exporti', 'exec_doc'}: return super().__call__(cell)
-            body = cell.parsed_() or []
-            imports = [o for o in body if isinstance(o, (ast.Import, ast.ImportFrom))]
-            if not imports or len(imports)==len(body) or cell.directives_.get('eval', '').lower()=='false': return super().__call__(cell)
-            self.k.run_cell('\n'.join(map(ast.unparse, imports)))
+            whole = cell.cell_type!='code' or not cell.source or cell.directives_.keys() & {'export', 'exports', 'exporti', 'exec_doc', 'eval'}
+            if whole or len(imports(cell)) in (0, len(cell.parsed_())): return super().__call__(cell)
+            self.k.run_cell('\n'.join(map(ast.unparse, imports(cell))))
     class Book(FilterDefaults):
         def base_procs(self): return [show_source, *(exec_docs if o is exec_show_docs else o for o in super().base_procs())]
     return Book
@@ -33,18 +33,56 @@ def process(file_glob=''):
     nbdev.serve.FilterDefaults = _book()
     return nbdev.serve.proc_nbs(get_config(root).nbs_path, n_workers=0, force=True, file_glob=file_glob)
 
+def _text(o): return ''.join(o) if isinstance(o, list) else o
 def _unnumbered(s):
     "nbdev's own page names: `01_schedule.ipynb` -> `schedule.ipynb`"
     return re.sub(r'\b\d+[a-z]?_(?=[\w-]+\.(?:ipynb|html)\b)', '', s)
+
+def _definitions(code):
+    "The source `code` cut into its top-level definitions: [(names, lines)]; what stands before a definition belongs to it"
+    lines, parts, start = code.splitlines(), [], 0
+    for node in ast.parse(code).body:
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): continue
+        first = node.args.args[0].annotation if 'patch' in [getattr(d, 'id', '') for d in node.decorator_list] else None
+        owners = [o.id for o in (ast.walk(first) if first else []) if isinstance(o, ast.Name)]
+        parts.append(([f'{o}.{node.name}' for o in owners] or [node.name], '\n'.join(lines[start:node.end_lineno]).strip('\n')))
+        start = node.end_lineno
+    rest = '\n'.join(lines[start:]).strip('\n')
+    return [*parts, ([], rest)] if rest else parts
+
+def _entries(cells):
+    "Each show_doc heading stands right above its source, which holds signature, docments and docstring already"
+    shown = lambda c: (re.search(r'^show_doc\(([\w.]+)', _text(c['source']), re.M) or [None, None])[1] if c['cell_type']=='code' else None
+    docs = {shown(c): c for c in cells if shown(c)}
+    head = lambda c: next(_text(o['data']['text/markdown']) for o in c['outputs'] if 'text/markdown' in o.get('data', {})).split('```')[0].strip('-\n')
+    source = lambda c: c['cell_type']=='code' and 'code-summary: "Exported source"' in _text(c['source'])
+    code = lambda c: re.sub(r'^#\|.*\n', '', _text(c['source']), flags=re.M)
+    placed = {n for c in cells if source(c) for names,_ in _definitions(code(c)) for n in names}
+    for c in cells:
+        if shown(c) in placed: continue
+        if not source(c): yield c; continue
+        waiting = []
+        for names,part in _definitions(code(c)):
+            waiting.append(part)
+            heads = [head(docs[n]) for n in names if n in docs]
+            if not heads: continue
+            yield dict(cell_type='markdown', metadata={}, source='\n\n'.join(heads))
+            yield c | dict(source='\n\n'.join(waiting))
+            waiting = []
+        if waiting: yield c | dict(source='\n\n'.join(waiting))
 
 def site():
     "`_proc` -> `_docs`"
     from nbdev.config import get_config
     proc, out = process(), root/'_docs'
     cfg = get_config(root)
-    shutil.copy(root/'_quarto.yml', proc/'_quarto.yml')
-    for f in list(proc.rglob('*.ipynb')): f.replace(f.with_name(_unnumbered(f.name)))
-    for f in [*proc.rglob('*.ipynb'), proc/'_quarto.yml']: f.write_text(_unnumbered(f.read_text('utf-8')), 'utf-8')
+    for f in list(proc.rglob('*.ipynb')):
+        nb = json.loads(_unnumbered(f.read_text('utf-8')))
+        nb['cells'] = list(_entries(nb['cells']))
+        nb['cells'][0]['source'] = re.sub(r'^output-file:.*\n', '', _text(nb['cells'][0]['source']), flags=re.M)  # Quarto's only
+        f.unlink()
+        f.with_name(_unnumbered(f.name)).write_text(json.dumps(nb), 'utf-8')
+    (proc/'_quarto.yml').write_text(_unnumbered((root/'_quarto.yml').read_text('utf-8')), 'utf-8')
     subprocess.run([sys.executable, '-m', 'smalldocs.cli', 'render', proc], check=True)
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(proc/'_docs', out)
@@ -54,8 +92,6 @@ def site():
         up = '../'*len(f.relative_to(out).parent.parts)
         f.write_text(f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}').replace(KATEX, f'{up}site_libs/katex'), 'utf-8')
     for f in out.rglob('*.css'): f.write_text(WEB_FONT.sub('', f.read_text('utf-8')), 'utf-8')
-
-def _text(o): return ''.join(o) if isinstance(o, list) else o
 
 def _outputs(cell, figure):
     "The stored outputs of `cell` as Markdown; pictures go to `figure`, which names them"
