@@ -7,12 +7,12 @@ Docs: https://example.github.io/colorized/reverse.html.md"""
 # %% auto #0
 __all__ = ['p_mean_log_var', 'p_sample']
 
-# %% ../nbs/03_reverse.ipynb #9f9ba008
+# %% ../nbs/03_reverse.ipynb #cf202339
 import torch
 from torch import Tensor
 from .schedule import NoiseSchedule, check_shapes, extract
 
-# %% ../nbs/03_reverse.ipynb #c4c31691
+# %% ../nbs/03_reverse.ipynb #408663c7
 def p_mean_log_var(
     x0_hat:Tensor,          # (N,C,h,w) clean chroma, predicted
     x_t:Tensor,             # (N,C,h,w) noisy chroma
@@ -27,7 +27,7 @@ def p_mean_log_var(
     if var=='large': log_var = extract(torch.cat([schedule.posterior_log_variance_clipped[:1], schedule.betas[1:].log()]), t, x_t)
     return mean,log_var
 
-# %% ../nbs/03_reverse.ipynb #8b65b523
+# %% ../nbs/03_reverse.ipynb #ed639250
 def p_sample(
     x0_hat:Tensor,          # (N,C,h,w) clean chroma, predicted from `x_t`
     x_t:Tensor,             # (N,C,h,w) noisy chroma
