@@ -1,7 +1,7 @@
 "Packaging, and the rules of the house that a machine can check."
 import ast, json, re, subprocess, sys, tomllib, zipfile
 from configparser import ConfigParser
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, packages_distributions
 from pathlib import Path
 import pytest
 
@@ -83,6 +83,22 @@ def test_only_training_imports_fastai(module):
     if module.stem in ('data', 'learner', 'metrics'): return
     assert not {name.split('.')[0] for name,_ in imports(module)} & {'fastai', 'fastcore.all'}
 
+def test_imported_packages_are_required():
+    known = packages_distributions()
+    normal = lambda o: re.sub(r'[-_.]+', '-', o).lower()
+    listed = lambda k: {normal(re.match(r'[\w.-]+', o)[0]) for o in lines(k)}
+    runtime = listed('requirements')
+    anywhere = runtime.union(*(listed(k) for k in cfg if k.endswith('_requirements') and k!='dev_requirements'))
+    for module in modules:
+        top = {o for o in ast.parse(module.read_text('utf-8')).body if isinstance(o, (ast.Import, ast.ImportFrom))}
+        for o in ast.walk(ast.parse(module.read_text('utf-8'))):
+            if not isinstance(o, (ast.Import, ast.ImportFrom)) or (isinstance(o, ast.ImportFrom) and o.level): continue
+            for name in [a.name for a in o.names] if isinstance(o, ast.Import) else [o.module]:
+                package = name.split('.')[0]
+                if package in sys.stdlib_module_names or package=='colorized': continue
+                here = runtime if ast.dump(o) in map(ast.dump, top) else anywhere
+                assert here & {normal(d) for d in known.get(package, [package])}, f'{module.name} imports {package}: add it to settings.ini'
+
 def loaded(code):
     "Which heavy packages `code` loads in a fresh interpreter"
     code = f"import sys\ntry: exec({code!r})\nexcept SystemExit as e: assert not e.code, e.code\nprint('LOADED', *sys.modules)"
@@ -116,7 +132,7 @@ def test_wheel_metadata(wheel):
     meta = wheel.read(next(o for o in wheel.namelist() if o.endswith('.dist-info/METADATA'))).decode()
     version = re.search(r'__version__ = "(.+)"', (root/'colorized/__init__.py').read_text('utf-8'))[1]
     for o in [f"Name: {cfg['lib_name']}", f'Version: {version}', f"Summary: {cfg['description']}", f"License-Expression: {cfg['license']}",
-              f"Requires-Python: >={cfg['min_python']}", 'Provides-Extra: dev', 'Provides-Extra: train']: assert f'\n{o}\n' in meta
+              f"Requires-Python: >={cfg['min_python']}", *(f"Provides-Extra: {k.removesuffix('_requirements')}" for k in cfg if k.endswith('_requirements'))]: assert f'\n{o}\n' in meta
     required = set(re.findall(r'^Requires-Dist: ([\w-]+)[^;\n]*$', meta, re.M))
     assert required == {re.match(r'[\w-]+', o)[0] for o in lines('requirements')}
 
