@@ -7,12 +7,12 @@ Docs: https://example.github.io/colorized/denoiser.html.md"""
 # %% auto #0
 __all__ = ['target', 'to_x0', 'to_eps', 'Denoiser']
 
-# %% ../nbs/02_denoiser.ipynb #67be1913
+# %% ../nbs/02_denoiser.ipynb #c04bb053
 from fastcore.basics import store_attr
 from torch import Tensor
 from .schedule import NoiseSchedule, check_shapes, check_t, extract
 
-# %% ../nbs/02_denoiser.ipynb #b4bb62b9
+# %% ../nbs/02_denoiser.ipynb #7e2b2a80
 _PARAMS = ('eps', 'x0', 'v')
 
 def _check_param(param):
@@ -28,7 +28,8 @@ def target(
     t:Tensor,               # (N,) int64 step indices of `schedule`
     schedule:NoiseSchedule, # The chain that mixed them
 ) -> Tensor:                # (N,C,h,w)
-    "What a network of kind `param` should output at `t` (v: Salimans & Ho 2022, section 4). Raises `TypeError`/`ValueError` for bad arguments."
+    """What a network of kind `param` should output at `t` (v: Salimans & Ho 2022, section 4).
+    Raises `TypeError`/`ValueError` for bad arguments."""
     _check_param(param); check_shapes(x0=x0, eps=eps)
     if param!='v':
         check_t(t, len(schedule), len(x0))
@@ -36,12 +37,13 @@ def target(
     a,s = _signal_noise(schedule, t, x0)
     return a*eps - s*x0
 
-# %% ../nbs/02_denoiser.ipynb #d408c24b
+# %% ../nbs/02_denoiser.ipynb #f58634b0
 def _check_solvable(param, schedule, t=None):
     "Raise if `param` is 'eps' and a step (of `t`, or of the whole schedule) is pure noise"
     if param!='eps' or schedule.alphas_cumprod[-1]>0: return
     if t is None or (t==len(schedule)-1).any():
-        raise ValueError(f"param: 'eps' says nothing about x0 at t={len(schedule)-1}, where alphas_cumprod is 0 (zero terminal SNR); expected 'x0' or 'v'")
+        raise ValueError(f"param: expected 'x0' or 'v', got 'eps', which says nothing about x0 at t={len(schedule)-1}, "
+                         "where alphas_cumprod is 0 (zero terminal SNR)")
 
 def to_x0(
     param:str,              # 'eps', 'x0' or 'v'
@@ -50,27 +52,31 @@ def to_x0(
     t:Tensor,               # (N,) int64 step indices of `schedule`
     schedule:NoiseSchedule, # The chain that made `x_t`
 ) -> Tensor:                # (N,C,h,w) x0_hat
-    "The clean chroma implied by a network's output. Raises `ValueError` for 'eps' where the SNR is zero, `TypeError`/`ValueError` for bad arguments."
-    _check_param(param); check_shapes(x_t=x_t, out=out); check_t(t, len(schedule), len(x_t)); _check_solvable(param, schedule, t)
+    """The clean chroma implied by a network's output. Raises `ValueError` for 'eps' where the SNR is zero,
+    `TypeError`/`ValueError` for bad arguments."""
+    _check_param(param); check_shapes(x_t=x_t, out=out); check_t(t, len(schedule), len(x_t))
+    _check_solvable(param, schedule, t)
     if param=='x0': return out
     a,s = _signal_noise(schedule, t, x_t)
     return (x_t-s*out)/a if param=='eps' else a*x_t - s*out
 
-# %% ../nbs/02_denoiser.ipynb #4464475f
+# %% ../nbs/02_denoiser.ipynb #99f8895b
 def to_eps(
     x0_hat:Tensor,          # (N,C,h,w) clean chroma, predicted
     x_t:Tensor,             # (N,C,h,w) noisy chroma
     t:Tensor,               # (N,) int64 step indices of `schedule`
     schedule:NoiseSchedule, # The chain that made `x_t`
 ) -> Tensor:                # (N,C,h,w) eps_hat
-    "The noise that explains `x_t` if the clean chroma is `x0_hat`. Raises `TypeError`/`ValueError` for bad arguments."
+    """The noise that explains `x_t` if the clean chroma is `x0_hat`.
+    Raises `TypeError`/`ValueError` for bad arguments."""
     check_shapes(x_t=x_t, x0_hat=x0_hat)
     a,s = _signal_noise(schedule, t, x_t)
     return (x_t-a*x0_hat)/s
 
-# %% ../nbs/02_denoiser.ipynb #ac0ada42
+# %% ../nbs/02_denoiser.ipynb #5d88e337
 class Denoiser:
-    "A network behind the contract `denoise(x_t, t, cond) -> x0_hat`. Raises `ValueError` for 'eps' on a schedule that ends in pure noise."
+    """A network behind the contract `denoise(x_t, t, cond) -> x0_hat`.
+    Raises `ValueError` for 'eps' on a schedule that ends in pure noise."""
     def __init__(self,
         network,                # Callable `(x_t, t, cond) -> out`, each (N,C,h,w)
         schedule:NoiseSchedule, # The chain it is trained on, not respaced

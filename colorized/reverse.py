@@ -7,12 +7,12 @@ Docs: https://example.github.io/colorized/reverse.html.md"""
 # %% auto #0
 __all__ = ['p_mean_log_var', 'p_sample']
 
-# %% ../nbs/03_reverse.ipynb #cf202339
+# %% ../nbs/03_reverse.ipynb #06b7fb02
 import torch
 from torch import Tensor
 from .schedule import NoiseSchedule, check_shapes, extract
 
-# %% ../nbs/03_reverse.ipynb #408663c7
+# %% ../nbs/03_reverse.ipynb #8f3dd1fd
 def p_mean_log_var(
     x0_hat:Tensor,          # (N,C,h,w) clean chroma, predicted
     x_t:Tensor,             # (N,C,h,w) noisy chroma
@@ -20,14 +20,17 @@ def p_mean_log_var(
     schedule:NoiseSchedule, # The chain being walked back
     var:str='small',        # 'small' (posterior variance) or 'large' (beta)
 ) -> tuple:                 # mean (N,C,h,w), log-variance (N,1,1,1)
-    "The Gaussian `p(x_{t-1} | x_t)` of the learned chain (DDPM, section 3.2). Raises `TypeError`/`ValueError` for bad arguments."
+    """The Gaussian `p(x_{t-1} | x_t)` of the learned chain (DDPM, section 3.2).
+    Raises `TypeError`/`ValueError` for bad arguments."""
     if var not in ('small', 'large'): raise ValueError(f"var: expected 'small' or 'large', got {var!r}")
     check_shapes(x_t=x_t, x0_hat=x0_hat)
     mean,_,log_var = schedule.q_posterior(x0_hat, x_t, t)
-    if var=='large': log_var = extract(torch.cat([schedule.posterior_log_variance_clipped[:1], schedule.betas[1:].log()]), t, x_t)
+    if var=='large':
+        table = torch.cat([schedule.posterior_log_variance_clipped[:1], schedule.betas[1:].log()])
+        log_var = extract(table, t, x_t)
     return mean,log_var
 
-# %% ../nbs/03_reverse.ipynb #ed639250
+# %% ../nbs/03_reverse.ipynb #14ad9ca1
 def p_sample(
     x0_hat:Tensor,          # (N,C,h,w) clean chroma, predicted from `x_t`
     x_t:Tensor,             # (N,C,h,w) noisy chroma
@@ -36,7 +39,8 @@ def p_sample(
     noise:Tensor,           # (N,C,h,w) standard normal; not used where t=0
     var:str='small',        # 'small' (posterior variance) or 'large' (beta)
 ) -> Tensor:                # (N,C,h,w) x_{t-1}
-    "One ancestral step from `x_t` to `x_{t-1}` (DDPM, algorithm 2). Raises `TypeError`/`ValueError` for bad arguments."
+    """One ancestral step from `x_t` to `x_{t-1}` (DDPM, algorithm 2).
+    Raises `TypeError`/`ValueError` for bad arguments."""
     check_shapes(x_t=x_t, noise=noise)
     mean,log_var = p_mean_log_var(x0_hat, x_t, t, schedule, var)
     std = (log_var/2).exp()*(t>0).to(log_var).view_as(log_var)

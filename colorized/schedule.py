@@ -8,13 +8,13 @@ Docs: https://example.github.io/colorized/schedule.html.md"""
 __all__ = ['linear_betas', 'cosine_betas', 'NoiseSchedule', 'check_t', 'extract', 'check_shapes', 'shift_betas',
            'zero_terminal_snr', 'make_schedule']
 
-# %% ../nbs/01_schedule.ipynb #279768aa
+# %% ../nbs/01_schedule.ipynb #efa39ccf
 import math, torch
 from fastcore.basics import patch
 from numbers import Integral
 from torch import Tensor
 
-# %% ../nbs/01_schedule.ipynb #cc001c9c
+# %% ../nbs/01_schedule.ipynb #e03f1b2c
 def _positive_int(name, n, least=1):
     if isinstance(n, bool) or not isinstance(n, Integral): raise TypeError(f"{name}: expected an int, got {n!r}")
     if n<least: raise ValueError(f"{name}: expected at least {least}, got {n}")
@@ -28,7 +28,7 @@ def linear_betas(
     _positive_int('n_steps', n_steps)
     return torch.linspace(start, end, n_steps, dtype=torch.float64)
 
-# %% ../nbs/01_schedule.ipynb #76b25dcc
+# %% ../nbs/01_schedule.ipynb #3881f5ad
 def cosine_betas(
     n_steps:int=1000,     # Length of the chain, T
     s:float=0.008,        # Offset keeping the first betas above zero
@@ -40,10 +40,11 @@ def cosine_betas(
     f = ((u+s)/(1+s)*math.pi/2).cos()**2
     return (1 - f[1:]/f[:-1]).clamp(max=max_beta)
 
-# %% ../nbs/01_schedule.ipynb #c5cdb8a0
+# %% ../nbs/01_schedule.ipynb #ddb03868
 def _check_betas(betas):
     "`betas` as a float64 copy on the CPU, if they can form a chain"
-    if not isinstance(betas, Tensor) or not betas.is_floating_point(): raise TypeError(f"betas: expected a float tensor of shape (T,), got {betas!r}")
+    if not isinstance(betas, Tensor) or not betas.is_floating_point():
+        raise TypeError(f"betas: expected a float tensor of shape (T,), got {betas!r}")
     if betas.ndim!=1 or not len(betas): raise ValueError(f"betas: expected shape (T,) with T>0, got {tuple(betas.shape)}")
     b = betas.detach().cpu().to(torch.float64, copy=True)
     ok = (1-b<1) & (b<1)   # `1-b<1`, not `b>0`: a beta too small to change a float64 adds no noise either
@@ -55,14 +56,17 @@ def _check_betas(betas):
 
 def _check_timesteps(timesteps, n):
     "`timesteps` as a copy on the CPU, if they can number a chain of `n` steps"
-    if not isinstance(timesteps, Tensor) or timesteps.dtype!=torch.int64: raise TypeError(f"timesteps: expected an int64 tensor, got {timesteps!r}")
+    if not isinstance(timesteps, Tensor) or timesteps.dtype!=torch.int64:
+        raise TypeError(f"timesteps: expected an int64 tensor, got {timesteps!r}")
     if timesteps.shape!=(n,): raise ValueError(f"timesteps: expected shape ({n},) like betas, got {tuple(timesteps.shape)}")
-    if timesteps[0]<0 or (timesteps.diff()<=0).any(): raise ValueError(f"timesteps: expected increasing indices >= 0, got {timesteps.tolist()}")
+    if timesteps[0]<0 or (timesteps.diff()<=0).any():
+        raise ValueError(f"timesteps: expected increasing indices >= 0, got {timesteps.tolist()}")
     return timesteps.detach().cpu().clone()
 
-# %% ../nbs/01_schedule.ipynb #ac19f0d9
+# %% ../nbs/01_schedule.ipynb #d7a55034
 class NoiseSchedule:
-    "Read-only float64 tables of a variance-preserving chain, `t = 0..T-1` (DDPM, section 2). Raises `TypeError`/`ValueError` for betas that form none."
+    """Read-only float64 tables of a variance-preserving chain, `t = 0..T-1` (DDPM, section 2).
+    Raises `TypeError`/`ValueError` for betas that form none."""
     def __init__(self,
         betas:Tensor,               # (T,) float step variances, each in (0,1); the last may be exactly 1
         timesteps:Tensor|None=None, # (T,) int64, increasing: the step of the original chain behind each entry; default 0..T-1
@@ -92,7 +96,7 @@ class NoiseSchedule:
         lam,ts = self._tables['log_snr'],self._tables['timesteps']
         return f"NoiseSchedule({len(self)} steps, t={ts[0]}..{ts[-1]}, log-SNR {lam[0]:.1f}..{lam[-1]:.1f})"
 
-# %% ../nbs/01_schedule.ipynb #d12ddf30
+# %% ../nbs/01_schedule.ipynb #16807c9c
 def check_t(
     t:Tensor,    # (N,) int64 step indices
     n_steps:int, # Length of the chain: each index must lie in 0..n_steps-1
@@ -114,7 +118,7 @@ def extract(
     check_t(t, len(table), len(like))
     return table.to(like.dtype).to(t.device).gather(0, t).to(like.device).view(-1, *[1]*(like.ndim-1))
 
-# %% ../nbs/01_schedule.ipynb #1db0b15c
+# %% ../nbs/01_schedule.ipynb #d021c2fc
 def check_shapes(
     **tensors, # Float tensors by their argument's name; the first sets the shape
 ):
@@ -126,19 +130,20 @@ def check_shapes(
     for name,o in rest:
         if o.shape!=first.shape: raise ValueError(f"{name}: expected shape {tuple(first.shape)} like {ref}, got {tuple(o.shape)}")
 
-# %% ../nbs/01_schedule.ipynb #e4b031c8
+# %% ../nbs/01_schedule.ipynb #e3f31510
 @patch
 def q_sample(self:NoiseSchedule,
     x0:Tensor,  # (N,C,h,w) clean chroma, standard deviation about 1
     t:Tensor,   # (N,) int64 step indices, 0..T-1
     eps:Tensor, # (N,C,h,w) standard normal noise
 ) -> Tensor:    # (N,C,h,w) the noisy x_t
-    "Jump from `x0` to `x_t` without walking the chain (DDPM, equation 4). Raises `TypeError`/`ValueError` for bad arguments."
+    """Jump from `x0` to `x_t` without walking the chain (DDPM, equation 4).
+    Raises `TypeError`/`ValueError` for bad arguments."""
     check_shapes(x0=x0, eps=eps)
     return (extract(self._tables['sqrt_alphas_cumprod'], t, x0)*x0
             + extract(self._tables['sqrt_one_minus_alphas_cumprod'], t, x0)*eps)
 
-# %% ../nbs/01_schedule.ipynb #829c0cbc
+# %% ../nbs/01_schedule.ipynb #167da7e2
 def _betas_of(alphas_cumprod): # (T,) float64 -> (T,) float64, equation (10)
     return 1 - alphas_cumprod/torch.cat([alphas_cumprod.new_ones(1), alphas_cumprod[:-1]])
 
@@ -146,21 +151,23 @@ def shift_betas(
     betas:Tensor,   # (T,) float step variances
     shift:float=1., # Divide the SNR of every step by `shift`**2; above 1 means noisier
 ) -> Tensor:        # (T,) float64
-    "The same chain with its log-SNR lowered by `2*log(shift)`: simple diffusion (Hoogeboom et al. 2023). Raises `ValueError` unless `shift` is positive."
+    """The same chain with its log-SNR lowered by `2*log(shift)`: simple diffusion (Hoogeboom et al. 2023).
+    Raises `ValueError` unless `shift` is positive."""
     if not 0<shift<math.inf: raise ValueError(f"shift: expected a positive number, got {shift}")
     ac = (1-_check_betas(betas)).cumprod(0)
     return _betas_of(ac/(ac + shift**2*(1-ac)))
 
-# %% ../nbs/01_schedule.ipynb #dc9af711
+# %% ../nbs/01_schedule.ipynb #8b69919b
 def zero_terminal_snr(
     betas:Tensor, # (T,) float step variances, T>1
 ) -> Tensor:      # (T,) float64; the last is exactly 1
-    "Rescale a chain so that its last step is pure noise (Lin et al. 2023, algorithm 1). Raises `ValueError` for a single step."
+    """Rescale a chain so that its last step is pure noise (Lin et al. 2023, algorithm 1).
+    Raises `ValueError` for a single step."""
     s = (1-_check_betas(betas)).cumprod(0).sqrt()
     if len(s)<2: raise ValueError("betas: expected at least 2 steps, got 1: its only step would be pure noise")
     return _betas_of(((s-s[-1])*s[0]/(s[0]-s[-1]))**2)
 
-# %% ../nbs/01_schedule.ipynb #9214d67c
+# %% ../nbs/01_schedule.ipynb #40abfdb8
 _KINDS = dict(linear=linear_betas, cosine=cosine_betas)
 
 def make_schedule(
@@ -176,12 +183,13 @@ def make_schedule(
     if zero_terminal: betas = zero_terminal_snr(betas)
     return NoiseSchedule(betas)
 
-# %% ../nbs/01_schedule.ipynb #4a15b0aa
+# %% ../nbs/01_schedule.ipynb #f77908a2
 @patch
 def respace(self:NoiseSchedule,
     steps:int|list, # How many evenly spaced steps, the last always among them; or which: increasing indices in 0..T-1
 ) -> NoiseSchedule: # Betas recomputed; its `timesteps` say which original steps it visits
-    "The same chain, visited at fewer steps (guided-diffusion's `respace`). Raises `ValueError` if there are not so many."
+    """The same chain, visited at fewer steps (guided-diffusion's `respace`).
+    Raises `ValueError` if there are not so many."""
     T = len(self)
     if isinstance(steps, Integral):
         _positive_int('steps', steps)
@@ -189,20 +197,23 @@ def respace(self:NoiseSchedule,
         idx = (torch.arange(1, steps+1, dtype=torch.float64)*T/steps).round().long() - 1
     else:
         idx = torch.as_tensor(steps).cpu()
-        if idx.is_floating_point() or idx.dtype==torch.bool: raise TypeError(f"steps: expected an int or integer indices, got {steps!r}")
+        if idx.is_floating_point() or idx.dtype==torch.bool:
+            raise TypeError(f"steps: expected an int or integer indices, got {steps!r}")
         idx = idx.long()
         if idx.ndim!=1 or not len(idx) or idx[0]<0 or idx[-1]>=T or (idx.diff()<=0).any():
             raise ValueError(f"steps: expected increasing indices in 0..{T-1}, got {idx.tolist()}")
     return NoiseSchedule(_betas_of(self._tables['alphas_cumprod'][idx]), self._tables['timesteps'][idx])
 
-# %% ../nbs/01_schedule.ipynb #8886c6c7
+# %% ../nbs/01_schedule.ipynb #6fd7024e
 @patch
 def q_posterior(self:NoiseSchedule,
     x0:Tensor,  # (N,C,h,w) clean chroma
     x_t:Tensor, # (N,C,h,w) the noisy chroma at `t`
     t:Tensor,   # (N,) int64 step indices of this schedule, 0..T-1
 ) -> tuple:     # mean (N,C,h,w), variance (N,1,1,1), log-variance (N,1,1,1)
-    "Mean and variance of `q(x_{t-1} | x_t, x0)` (DDPM, equation 7). The variance is 0 at `t=0`; there the log-variance is that of `t=1`."
+    """Mean and variance of `q(x_{t-1} | x_t, x0)` (DDPM, equation 7).
+    The variance is 0 at `t=0`; there the log-variance is that of `t=1`. Raises `TypeError`/`ValueError` for bad arguments."""
     check_shapes(x0=x0, x_t=x_t)
     at = lambda name: extract(self._tables[name], t, x0)
-    return at('posterior_mean_coef1')*x0 + at('posterior_mean_coef2')*x_t, at('posterior_variance'), at('posterior_log_variance_clipped')
+    mean = at('posterior_mean_coef1')*x0 + at('posterior_mean_coef2')*x_t
+    return mean,at('posterior_variance'),at('posterior_log_variance_clipped')
