@@ -8,8 +8,9 @@ Docs: https://example.github.io/colorized/learner.html.md"""
 __all__ = ['VALID', 'bare', 'draw', 'DiffusionCallback', 'weighted_mse', 'ema', 'EMACallback', 'BFloat16Callback', 'wsd',
            'RunCallback', 'colour_photographs', 'PreviewCallback', 'diffusion_learner', 'chroma_std', 'train']
 
-# %% ../nbs/11_learner.ipynb #3b475325
-import copy, math, os, time
+# %% ../nbs/11_learner.ipynb #3cb82900
+import csv, math, os, time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 import numpy as np, torch
@@ -17,11 +18,11 @@ from torch import nn, Tensor
 from torch.optim.swa_utils import AveragedModel
 from fastai.callback.core import Callback, CancelBatchException, CancelFitException, CancelTrainException
 from fastai.callback.training import GradientClip
-from fastai.callback.progress import CSVLogger, ProgressCallback
-from fastai.learner import Learner, Recorder
-from fastai.metrics import ValueMetric
+from fastai.callback.progress import ProgressCallback
+from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import rank_distrib
+from .data import Recipe, photo_dataloaders
 from .denoiser import target
 from .encoder import load_pretrained
 from .lab import join, up_chroma
@@ -126,7 +127,7 @@ def wsd(
     u = max(0., (min(progress, 1.)-(1-decay))/decay) if decay else 0.
     return min(1., (step+1)/warmup)*(1-math.sqrt(u))
 
-# %% ../nbs/11_learner.ipynb #d00227af
+# %% ../nbs/11_learner.ipynb #de3be0b7
 class RunCallback(Callback):
     "Spends a budget, sets the learning rate, saves the state. Raises `FloatingPointError` when the loss is no longer finite"
     order,name = 70,'run'
@@ -171,10 +172,18 @@ class RunCallback(Callback):
         self.steps += 1; self.photos += len(self.xb[0])*int(os.environ.get('WORLD_SIZE', 1))
         self.batch = self.loader.start+self.iter+1
         if now-self.saved>60*self.minutes: self.save(self.epoch0, self.batch)
-        if self.progress>=1: raise CancelTrainException()
+        if self.progress>=1 and self.iter+1<self.n_iter: raise CancelTrainException()
     def after_train(self): self.epoch0,self.loader.start = self.epoch0+1,0
     def after_epoch(self):
-        if self.trained: self.save(self.epoch0, 0); self.save_model(self.out/'model.safetensors')
+        if not self.trained or rank_distrib(): return
+        self.save(self.epoch0, 0); self.save_model(self.out/'model.safetensors')
+        row = dict(epoch=self.epoch0-1, photos=self.photos, hours=round(self.seconds/3600, 4), lr=self.opt.hypers[0]['lr'],
+                   train_loss=float(self.learn.smooth_loss), valid_loss=float(self.recorder.loss.value), **{m.name: m.value for m in self.learn.metrics})
+        log = self.out/'log.csv'; fields = log.read_text().splitlines()[0].split(',') if log.exists() else list(row)
+        with log.open('a', newline='') as f:
+            out = csv.DictWriter(f, fields, extrasaction='ignore')
+            if not f.tell(): out.writeheader()
+            out.writerow({k: f'{v:.6g}' if isinstance(v, float) else v for k,v in row.items()})
 
     def save(self, epoch, batch):
         "The whole state, to go on from"
@@ -193,7 +202,6 @@ class RunCallback(Callback):
         "The averaged network with its configuration"
         if rank_distrib(): return
         about = dict(self.describe, photographs=self.photos, steps=self.steps, hours=round(self.seconds/3600, 3), date=time.strftime('%Y-%m-%d', time.gmtime()))
-        from dataclasses import replace
         return save_model(path, self.learn.ema.net, replace(self.learn.diffusion.config, training=about))
 
 # %% ../nbs/11_learner.ipynb #df92c197
@@ -250,7 +258,7 @@ def diffusion_learner(
     adam = partial(OptimWrapper, opt=torch.optim.AdamW, betas=(0.9,0.99), fused=True)
     return Learner(dls, net, loss_func=weighted_mse, opt_func=adam, lr=lr, wd=wd, wd_bn_bias=True, train_bn=False, cbs=[*own, *cbs], **kwargs)
 
-# %% ../nbs/11_learner.ipynb #3d970cb5
+# %% ../nbs/11_learner.ipynb #cd51a36e
 def chroma_std(
     lessons,   # Lessons, see chapter 10
     n:int=512, # How many to look at
@@ -260,9 +268,9 @@ def chroma_std(
     return float(np.sqrt(np.mean([lessons[int(i), 0, 0][2].square().mean().item() for i in picks])))
 
 def train(
-    data:str|Path,            # Folder of colour photographs, or Kaggle's arrays
+    data,                     # Folder of colour photographs or of Kaggle's arrays, or a source (chapter 10)
     out:str|Path,             # The run's folder
-    valid:str|Path=None,      # Folder to watch; None: a tenth of `data`
+    valid=None,               # The same, to watch; None: a tenth of `data`
     hours:float=None,         # Budget in hours …
     epochs:float=None,        # … or in epochs …
     photos:int=None,          # … or in photographs
@@ -273,23 +281,25 @@ def train(
     num_workers:int=2,        # Processes that prepare lessons
     device='cpu',             # Where to train
     bar:bool=True,            # Show progress bars?
+    distributed:bool=False,   # One of several processes that torchrun has started?
     seed:int=0,               # Decides everything random
     cbs=(),                   # Further callbacks
     run_args:dict=None,       # For `RunCallback`
     **kwargs,                 # For `diffusion_learner`
 ) -> Learner:
     "Train a colourizer. Raises `ValueError` unless exactly one budget is given, `FileExistsError` when `out` already holds a run"
-    from colorized.data import Recipe, photo_dataloaders
     out = Path(out)
     if (hours is not None)+(epochs is not None)+(photos is not None)!=1: raise ValueError(f"give one budget, got hours={hours}, epochs={epochs}, photos={photos}")
     if (out/'state.pt').exists() and not resume: raise FileExistsError(f"{out} already holds a run: resume it, or choose another folder")
     dls = photo_dataloaders(data, valid, bs=bs, recipe=recipe or Recipe(), seed=seed, num_workers=num_workers, device=torch.device(device), index=out)
     if epochs: photos = math.ceil(epochs*len(dls.train)*dls.train.bs)
     if config is None: config = ModelConfig(chroma_scale=round(chroma_std(dls.train_ds), 2))
-    run = RunCallback(out, kwargs.get('lr', 6e-4), photos=photos, hours=hours, describe=dict(data=Path(data).name, pictures=len(dls.train_ds), seed=seed), **(run_args or {}))
-    learn = diffusion_learner(dls, config, seed=seed, cbs=[run, PreviewCallback(), CSVLogger(append=resume), *cbs], path=out,
-                              metrics=[ValueMetric(lambda: run.photos, 'photos'), ValueMetric(lambda: round(run.seconds/3600, 4), 'hours')], **kwargs)
+    run = RunCallback(out, kwargs.get('lr', 6e-4), photos=photos, hours=hours, describe=dict(data=Path(getattr(data, 'root', data)).name, pictures=len(dls.train_ds), seed=seed), **(run_args or {}))
+    learn = diffusion_learner(dls, config, seed=seed, cbs=[run, PreviewCallback(), *cbs], path=out, **kwargs)
     if resume: run.load()
     if not bar: learn.remove_cbs(ProgressCallback)
-    learn.fit(10_000) # the budget ends it
+    if not distributed: learn.fit(10_000) # the budget ends it
+    else:
+        import fastai.distributed
+        with learn.distrib_ctx(sync_bn=False, cpu=torch.device(device).type=='cpu'): learn.fit(10_000)
     return learn
