@@ -7,12 +7,12 @@ Docs: https://example.github.io/colorized/reverse.html.md"""
 # %% auto #0
 __all__ = ['p_mean_log_var', 'p_sample']
 
-# %% ../nbs/03_reverse.ipynb #06b7fb02
+# %% ../nbs/03_reverse.ipynb #563e2fc1
 import torch
 from torch import Tensor
 from .schedule import NoiseSchedule, check_shapes, extract
 
-# %% ../nbs/03_reverse.ipynb #8f3dd1fd
+# %% ../nbs/03_reverse.ipynb #01aaa019
 def p_mean_log_var(
     x0_hat:Tensor,          # (N,C,h,w) clean chroma, predicted
     x_t:Tensor,             # (N,C,h,w) noisy chroma
@@ -30,7 +30,7 @@ def p_mean_log_var(
         log_var = extract(table, t, x_t)
     return mean,log_var
 
-# %% ../nbs/03_reverse.ipynb #14ad9ca1
+# %% ../nbs/03_reverse.ipynb #781a5f4b
 def p_sample(
     x0_hat:Tensor,          # (N,C,h,w) clean chroma, predicted from `x_t`
     x_t:Tensor,             # (N,C,h,w) noisy chroma
