@@ -2,7 +2,7 @@
 
 nbdev prepares the notebooks (show_doc entries, links), smalldocs renders them by the same `_quarto.yml` that serves `nbdev-docs`
 where Quarto is installed, and KaTeX comes from `tools/katex`. The site lands in `_docs`."""
-import ast, base64, json, re, shutil, subprocess, sys
+import ast, base64, hashlib, json, re, shutil, subprocess, sys
 from pathlib import Path
 import yaml
 
@@ -71,11 +71,20 @@ def _entries(cells):
             waiting = []
         if waiting: yield c | dict(source='\n\n'.join(waiting))
 
+def _fingerprint():
+    "What the site is made from, as one number"
+    files = [o for d in ['nbs', 'colorized', 'tools'] for o in sorted((root/d).rglob('*')) if o.suffix!='.pyc' and o.is_file()]
+    h = hashlib.sha256()
+    for o in [root/'_quarto.yml', root/'pyproject.toml', *files]: h.update(f'{o.relative_to(root)}\0'.encode() + o.read_bytes())
+    return h.hexdigest()
+
 def site():
-    "`_proc` -> `_docs`"
+    "`_proc` -> `_docs`, unless the site is up to date"
     from nbdev.config import get_config
-    proc, out = process(), root/'_docs'
-    cfg = get_config(root)
+    out, now = root/'_docs', _fingerprint()
+    stamp = out/'.fingerprint'
+    if stamp.exists() and stamp.read_text()==now: return print('The site in _docs is up to date')
+    proc, cfg = process(), get_config(root)
     for f in list(proc.rglob('*.ipynb')):
         nb = json.loads(_unnumbered(f.read_text('utf-8')))
         nb['cells'] = list(_entries(nb['cells']))
@@ -92,6 +101,7 @@ def site():
         up = '../'*len(f.relative_to(out).parent.parts)
         f.write_text(f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}').replace(KATEX, f'{up}site_libs/katex'), 'utf-8')
     for f in out.rglob('*.css'): f.write_text(WEB_FONT.sub('', f.read_text('utf-8')), 'utf-8')
+    stamp.write_text(now)
 
 def _outputs(cell, figure):
     "The stored outputs of `cell` as Markdown; pictures go to `figure`, which names them"
