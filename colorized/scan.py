@@ -8,8 +8,9 @@ Docs: https://example.github.io/colorized/scan.html.md"""
 __all__ = ['NAMESPACE', 'ScanError', 'Tone', 'Scan', 'read_scan', 'Provenance', 'merge_xmp', 'paint', 'output_format',
            'write_scan', 'write_colour']
 
-# %% ../nbs/07_scan.ipynb #034df291
-import io, os, re, secrets, struct, threading, warnings as _warnings, zlib
+# %% ../nbs/07_scan.ipynb #cc97f059
+import io, json, logging, os, re, secrets, struct, threading, warnings as _warnings, zlib
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from PIL import Image
 from . import __version__
 from .lab import rgb_to_lab, rgb_to_L, join, snap, up_chroma, down_chroma, _axis, _resample
 
-# %% ../nbs/07_scan.ipynb #21cd7ce2
+# %% ../nbs/07_scan.ipynb #7da3925a
 class ScanError(ValueError):
     "A photograph that cannot be read or written; the message names the file and the reason"
 
@@ -127,27 +128,38 @@ class Scan:
         a,b = ab.mean(1).tolist()
         return Tone(float(np.degrees(np.arctan2(b, a))%360), float(np.hypot(a, b)), (ab-tint[:,bin]).pow(2).sum(0).mean().sqrt().item())
 
-# %% ../nbs/07_scan.ipynb #8ef44e86
+# %% ../nbs/07_scan.ipynb #11efc380
 _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000'
 _OPEN = threading.Lock()
 
 def _open(f):
     "Pillow image, header only; our own size limit instead of Pillow's global one"
-    with _OPEN, _warnings.catch_warnings():
-        _warnings.simplefilter('ignore')
+    with _OPEN:
         limit,Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS,None
         try: return Image.open(f, formats=_FORMATS)
         finally: Image.MAX_IMAGE_PIXELS = limit
+
+@contextmanager
+def _quiet():
+    "tifffile and Pillow log what they stumble over; we say it once, in our error"
+    log = logging.getLogger('tifffile')
+    before,log.disabled = log.disabled,True
+    try:
+        with _warnings.catch_warnings():
+            _warnings.simplefilter('ignore')
+            yield
+    finally: log.disabled = before
 
 def _check_size(w, h, path, max_pixels):
     if w*h>max_pixels: raise ScanError(f"{path}: {w}×{h} pixels are more than the limit of {max_pixels/1e6:.0f} megapixels (max_pixels)")
     if w<1 or h<1: raise ScanError(f"{path}: holds no pixels ({w}×{h})")
 
-# %% ../nbs/07_scan.ipynb #73faece3
+# %% ../nbs/07_scan.ipynb #6d5b704b
 def _from_float(x, path, notes):
     if not np.isfinite(x).all(): raise ScanError(f"{path}: holds {np.count_nonzero(~np.isfinite(x))} pixel values that are not finite (NaN or infinity)")
     top = float(x.max())
-    scale = 1. if top<=1 else 255. if top<=255 else 65535. if top<=65535 else top
+    if top>65535: raise ScanError(f"{path}: holds float values up to {top:.3g}, which have no agreed white")
+    scale = 1. if top<=1 else 255. if top<=255 else 65535.
     if scale!=1 or x.min()<0: notes.append(f"float values {x.min():.4g}…{top:.4g} were scaled from 0…{scale:.4g} and clipped")
     return (np.clip(x/scale, 0, 1)*65535+0.5).astype(np.uint16)
 
@@ -200,7 +212,7 @@ def _tiff_pixels(page, path, icc, notes):
     if kind=='SEPARATED': return _cmyk_to_rgb(x, icc, notes),alpha,True
     return x,alpha,False
 
-# %% ../nbs/07_scan.ipynb #fae701ec
+# %% ../nbs/07_scan.ipynb #ed1e9289
 _STRUCTURE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(286, 294), 296, 297, 301, *range(317, 348), *range(512, 522),
               *range(529, 533), 700, 33723, 34377, 34675, 37724, *range(50706, 51200)} # TIFF and DNG tags that describe storage, not the photograph
 
@@ -221,7 +233,7 @@ def _raw_profile(text):
     return _irb(data).get(0x0404) if data[:4]==b'8BIM' else data
 
 def _jp2_boxes(data):
-    "XMP, ICC profile and EXIF from the boxes of a JPEG 2000 file"
+    "XMP, IPTC, EXIF and ICC profile from the boxes of a JPEG 2000 file"
     out,todo = {},[(0, len(data))]
     while todo:
         i,end = todo.pop()
@@ -235,45 +247,71 @@ def _jp2_boxes(data):
             if kind==b'jp2h': todo.append((i+head, i+n))
             if kind==b'colr' and body[:1]==b'\2': out['icc'] = body[3:]
             if body[:16]==bytes.fromhex('be7acfcb97a942e89c71999491e3afac'): out['xmp'] = body[16:]
+            if body[:16]==bytes.fromhex('33c7a4d2b81d4723a0baf1a3e097ad38'): out['iptc'] = body[16:]
             if body[:16]==b'JpgTiffExif->JP2': out['exif'] = body[16:]
             i += n
     return out
+
+def _raw_text(v):
+    "Pillow reads EXIF texts as Latin-1 but writes ASCII: hand it the bytes, which may well be UTF-8"
+    return v.encode('latin-1', 'replace') if isinstance(v, str) and not v.isascii() else v
 
 def _clean_exif(exif, shape, dpi, notes):
     "The EXIF block that fits the upright sRGB pixels we shall write"
     for tag in set(exif) & _STRUCTURE: del exif[tag]
     if not len(exif) and not dpi: return None
-    ifd = exif.get_ifd(0x8769) if 0x8769 in exif else {}
-    for tag,v in {40961:1, 40962:shape[1], 40963:shape[0]}.items(): # sRGB, width, height
-        if tag in ifd: ifd[tag] = v
-    ifd.pop(40965, None)                                            # interoperability: may name another colour space
-    exif[274] = 1
-    if dpi: exif[282],exif[283],exif[296] = float(dpi[0]),float(dpi[1]),2
-    try: return exif.tobytes()
+    try:
+        ifd = exif.get_ifd(0x8769) if 0x8769 in exif else {}
+        for tag,v in {40961:1, 40962:shape[1], 40963:shape[0]}.items(): # sRGB, width, height
+            if tag in ifd: ifd[tag] = v
+        ifd.pop(40965, None)                                            # interoperability: may name another colour space
+        exif[274] = 1
+        if dpi: exif[282],exif[283],exif[296] = float(dpi[0]),float(dpi[1]),2
+        for d in (exif, ifd):
+            for tag,v in list(d.items()): d[tag] = _raw_text(v)
+        return exif.tobytes()
     except Exception as e: notes.append(f"EXIF is damaged and was left behind ({e})")
 
 _UPRIGHT = {2:lambda x: x[:,::-1], 3:lambda x: x[::-1,::-1], 4:lambda x: x[::-1], 5:lambda x: x.swapaxes(0,1), 6:lambda x: x.swapaxes(0,1)[:,::-1],
             7:lambda x: x[::-1,::-1].swapaxes(0,1), 8:lambda x: x.swapaxes(0,1)[::-1]}
 
-# %% ../nbs/07_scan.ipynb #a783c12b
-def _papers(im, f, tif):
+# %% ../nbs/07_scan.ipynb #dc3a5965
+def _extended_xmp(im):
+    "The part of an XMP packet that did not fit the first segment of a JPEG"
+    ns = b'http://ns.adobe.com/xmp/extension/\0'
+    parts = [d[len(ns)+32:] for k,d in getattr(im, 'applist', []) if k=='APP1' and d.startswith(ns)]
+    return b''.join(d[8:] for d in sorted(parts, key=lambda d: d[4:8]))
+
+def _join_xmp(xmp, more):
+    "One packet of two; the first alone where either is damaged"
+    try: a,b = _parse_xmp(xmp),_parse_xmp(more)
+    except Exception: return xmp
+    rdf,extra = [d.getElementsByTagNameNS(_NS['rdf'], 'RDF')[0] for d in (a, b)]
+    for d in list(extra.childNodes): rdf.appendChild(a.importNode(d, True))
+    _drop(a, 'xmpNote', 'HasExtendedXMP')
+    return a.documentElement.toxml().encode()
+
+def _papers(im, f, tif, notes):
     "ICC, XMP, IPTC and EXIF object of an opened file"
-    info,exif = im.info if im else {},Image.Exif()
+    info,exif,boxes = im.info if im else {},Image.Exif(),{}
     if tif:
-        tags = {t.code:t for t in tif.pages[0].tags}
-        val = lambda c: tags[c].value if c in tags else None
+        tags = {t.code:t.value for t in tif.pages[0].tags}
         as_bytes = lambda v: v if v is None or isinstance(v, bytes) else struct.pack(f'{tif.byteorder}{len(v)}I', *v) if isinstance(v, tuple) else bytes(v)
-        icc,xmp,iptc = as_bytes(val(34675)),as_bytes(val(700)),as_bytes(val(33723)) or _irb(as_bytes(val(34377)) or b'').get(0x0404)
-        f.seek(0); exif.load_from_fp(f)
-        return icc,xmp,iptc,exif
-    icc,xmp = info.get('icc_profile'),info.get('xmp') or info.get('XML:com.adobe.xmp')
-    iptc = info['photoshop'].get(0x0404) if isinstance(info.get('photoshop'), dict) else None
-    for k in ('Raw profile type iptc', 'Raw profile type 8bim'): iptc = iptc or (_raw_profile(info[k]) if k in info else None)
-    if im.format=='JPEG2000':
+        icc,xmp,iptc = [as_bytes(tags.get(k)) for k in (34675, 700, 33723)]
+        iptc = iptc or _irb(as_bytes(tags.get(34377)) or b'').get(0x0404)
+    else:
+        icc,xmp,iptc = info.get('icc_profile'),info.get('xmp') or info.get('XML:com.adobe.xmp'),None
+        if isinstance(info.get('photoshop'), dict): iptc = info['photoshop'].get(0x0404)
+        if xmp and (more:=_extended_xmp(im)): xmp = _join_xmp(xmp, more)
+        for k in ('Raw profile type iptc', 'Raw profile type 8bim'): iptc = iptc or (_raw_profile(info[k]) if k in info else None)
+    if im and im.format=='JPEG2000':
         f.seek(0); boxes = _jp2_boxes(f.read())
-        icc,xmp = boxes.get('icc', icc),boxes.get('xmp', xmp)
-        if 'exif' in boxes: exif.load(boxes['exif'])
-    else: exif = im.getexif()
+        icc,xmp,iptc = boxes.get('icc', icc),boxes.get('xmp', xmp),boxes.get('iptc', iptc)
+    try:
+        if tif: f.seek(0); exif.load_from_fp(f)
+        elif 'exif' in boxes: exif.load(boxes['exif'])
+        else: exif = im.getexif()
+    except Exception as e: notes.append(f"EXIF is damaged and was left behind ({e})")
     return icc,xmp.encode() if isinstance(xmp, str) else xmp,iptc,exif
 
 def _check_icc(icc, gray, notes):
@@ -307,7 +345,7 @@ def _pixels(im, f, tif, path, icc, exif, notes):
         if bits>8:
             x = _from_ints(imagecodecs.jpeg2k_decode(raw), bits, path)
             return *(_split_alpha(x, notes) if x.ndim==3 and x.shape[2] in (2, 4) else (x, None)),False
-    im.seek(0); im.load()
+    im.load()
     if tif and 274 not in im.getexif(): exif.pop(274, None) # Pillow turns TIFFs itself
     return _pillow_pixels(im, notes)
 
@@ -324,6 +362,7 @@ def _read(f, path, max_pixels):
     head = f.read(4); f.seek(0)
     if head in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'):
         tif = tifffile.TiffFile(f)
+        if not len(tif.pages): raise ScanError(f"{path}: truncated, the directory of its pages is missing")
         page = tif.pages[0]
         _check_size(page.imagewidth, page.imagelength, path, max_pixels)
         _check_complete(tif, size, path)
@@ -334,12 +373,13 @@ def _read(f, path, max_pixels):
     if im: _check_size(*im.size, path, max_pixels)
     pages = sum(not p.is_reduced for p in tif.pages) if tif else 1 if im.format=='MPO' else getattr(im, 'n_frames', 1)
     if pages>1: notes.append(f"only the first of {pages} pages was read")
-    icc,xmp,iptc,exif = _papers(im, f, tif)
+    if im and im.format in ('PNG', 'JPEG', 'MPO', 'WEBP', 'GIF', 'BMP'): im.load() # a PNG may keep its papers behind the pixels
+    icc,xmp,iptc,exif = _papers(im, f, tif, notes)
     if tif: f.seek(0)
     pixels,alpha,used = _pixels(im, f, tif, path, icc, exif, notes)
     if pixels.ndim==3 and all(np.array_equal(pixels[...,0], pixels[...,i]) for i in (1,2)): pixels = pixels[...,1]
     dpi = (im.info.get('dpi') if im else None) or (tif.pages[0].get_resolution(2) if tif and 282 in tif.pages[0].tags else None)
-    if dpi and not all(0<float(o)<1e6 for o in dpi): dpi = None
+    if dpi and not all(1<float(o)<1e6 for o in dpi): dpi = None # 1×1 means: unknown
     turn = exif.get(274, 1)
     if turn in _UPRIGHT: pixels,alpha = [None if o is None else _UPRIGHT[turn](o) for o in (pixels, alpha)]
     if dpi: dpi = tuple(map(float, dpi))[::-1 if turn in (5, 6, 7, 8) else 1]
@@ -347,7 +387,7 @@ def _read(f, path, max_pixels):
     return Scan(np.ascontiguousarray(pixels), str(path), 'TIFF' if tif else 'JPEG' if im.format=='MPO' else im.format,
         None if used else _check_icc(icc, pixels.ndim==2, notes), exif, xmp, iptc, dpi, None if alpha is None else np.ascontiguousarray(alpha), notes)
 
-# %% ../nbs/07_scan.ipynb #1edf75b9
+# %% ../nbs/07_scan.ipynb #14d42f16
 def read_scan(
     path:str|Path|bytes,         # File, or the bytes of one
     max_pixels:float=2.5e8,      # Refuse larger photographs: they may be decompression bombs
@@ -355,18 +395,20 @@ def read_scan(
     "Read a photograph: upright, in its own depth, with its papers. `ScanError` names the file and what is wrong with it"
     name = '<bytes>' if isinstance(path, (bytes, bytearray)) else str(path)
     try:
-        with io.BytesIO(path) if name=='<bytes>' else open(path, 'rb') as f: return _read(f, name, max_pixels)
+        with io.BytesIO(path) if name=='<bytes>' else open(path, 'rb') as f, _quiet(): return _read(f, name, max_pixels)
     except ScanError: raise
     except FileNotFoundError: raise ScanError(f"{name}: no such file") from None
     except IsADirectoryError: raise ScanError(f"{name}: is a folder, not a photograph") from None
     except PermissionError: raise ScanError(f"{name}: may not be read (permission denied)") from None
     except MemoryError: raise ScanError(f"{name}: too large for this computer's memory") from None
-    except Exception as e: raise ScanError(f"{name}: damaged or not supported ({type(e).__name__}: {e})") from e
+    except Exception as e:
+        raise ScanError(f"{name}: {'truncated' if 'truncated' in str(e) else 'damaged or not supported'} ({type(e).__name__}: {e})") from e
 
-# %% ../nbs/07_scan.ipynb #4f6f1b9a
+# %% ../nbs/07_scan.ipynb #ae3837e8
 NAMESPACE = 'https://example.github.io/colorized/ns/1.0/'
 _NS = dict(rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#', x='adobe:ns:meta/', Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/',
-           tiff='http://ns.adobe.com/tiff/1.0/', exif='http://ns.adobe.com/exif/1.0/', xmp='http://ns.adobe.com/xap/1.0/', colorized=NAMESPACE)
+           tiff='http://ns.adobe.com/tiff/1.0/', exif='http://ns.adobe.com/exif/1.0/', xmp='http://ns.adobe.com/xap/1.0/', xmpNote='http://ns.adobe.com/xmp/note/',
+           colorized=NAMESPACE)
 _TERMS = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
 
 @dataclass
@@ -384,7 +426,6 @@ class Provenance:
             raise ValueError(f"source_type must be a term of {_TERMS} or a URI, got {self.source_type!r}")
     @property
     def properties(self)->dict: # {(prefix, name): text}
-        import json
         uri = self.source_type if '://' in self.source_type else _TERMS+self.source_type
         ours = dict(Software=self.software, Model=self.model, ModelSHA256=self.model_sha256, Seed=self.seed, Steps=self.steps,
                     Settings=None if self.settings is None else json.dumps(self.settings, sort_keys=True, ensure_ascii=False))
@@ -432,7 +473,7 @@ def merge_xmp(
     body = dom.documentElement.toxml()
     return f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n{body}\n<?xpacket end="w"?>'.encode(), notes
 
-# %% ../nbs/07_scan.ipynb #0a97a26e
+# %% ../nbs/07_scan.ipynb #61f54856
 def paint(
     scan:Scan,          # The photograph
     ab:torch.Tensor,    # (1,2,h,w) chroma at any size
@@ -455,7 +496,7 @@ def paint(
         rgb = snap(rgb, L)*255 if bits==8 else rgb*65535
         yield rgb[0].permute(1,2,0).add(0.5).numpy().astype(np.uint8 if bits==8 else np.uint16)
 
-# %% ../nbs/07_scan.ipynb #31d166a5
+# %% ../nbs/07_scan.ipynb #f9573a0f
 _SUFFIX = {'.tif':'TIFF', '.tiff':'TIFF', '.png':'PNG', '.jpg':'JPEG', '.jpeg':'JPEG', '.webp':'WEBP'}
 
 @dataclass
@@ -496,7 +537,7 @@ def _write_webp(f, x, p, notes):
     if p.iptc: notes.append("WebP has no place for IPTC-IIM")
     Image.fromarray(x).save(f, 'WEBP', quality=p.quality, lossless=p.quality>=100, exif=p.exif or b'', xmp=p.xmp, icc_profile=_srgb_icc())
 
-# %% ../nbs/07_scan.ipynb #31df9630
+# %% ../nbs/07_scan.ipynb #96666eb6
 def _write_tiff(f, x, p, notes):
     import tifffile
     from PIL import TiffImagePlugin
@@ -506,7 +547,7 @@ def _write_tiff(f, x, p, notes):
     if p.iptc: tags.append((33723, 7, len(p.iptc), p.iptc, True))
     for k,v in exif.items():
         if k in (274, 282, 283, 296, 34665, 34853): continue
-        if isinstance(v, str): tags.append((k, 2, 0, v.encode('utf-8'), True))
+        if isinstance(v, str): tags.append((k, 2, 0, v.encode('latin-1', 'replace'), True))
         elif isinstance(v, bytes): tags.append((k, 7 if k<40000 else 1, len(v), v, True))
         elif isinstance(v, int) and 0<=v<2**16: tags.append((k, 3, 1, v, True))
     ifds = {k:ifd for k in (34665, 34853) if k in exif and (ifd:=exif.get_ifd(k))}
@@ -522,11 +563,11 @@ def _write_tiff(f, x, p, notes):
         at = f.seek(0, 2)
         if at%2: at += f.write(b'\0')
         new = TiffImagePlugin.ImageFileDirectory_v2(b'II*\0\x08\0\0\0', group=k)
-        for tag,v in ifd.items(): new[tag] = v
+        for tag,v in ifd.items(): new[tag] = _raw_text(v)
         f.write(new.tobytes(at))
         f.seek(slots[k-1]); f.write(struct.pack('<HHII', k, 4, 1, at))
 
-# %% ../nbs/07_scan.ipynb #191a7c33
+# %% ../nbs/07_scan.ipynb #b81e93dd
 def _collect(rgb, shape, bits, format):
     "Array or strips -> one (H,W,3) array of the depth wanted"
     dtype = {8:np.uint8, 16:np.uint16}.get(bits)
