@@ -49,16 +49,13 @@ def test_console_scripts_exist(script):
     name, target = (o.strip() for o in script.split('='))
     assert callable(next(o for o in entry_points(group='console_scripts') if o.name==name and o.value==target).load())
 
-def test_command_line_is_installed():
-    assert (root/'colorized/cli.py').exists() == any(o.startswith('colorized ') for o in lines('console_scripts'))
-
 def test_ci_and_readme_run_the_same_check():
     assert (root/'.ci/run').read_text('utf-8').splitlines()[-1].endswith('exec bash tools/check')
     readme = (root/'README.md').read_text('utf-8')
     commands = re.findall(r'```sh\n(.*?)\n```', readme, re.S)
     assert len(commands)==2 and commands[1]=='bash tools/check'
-    job = commands[0].split(' && ')[-1]  # what the wheel stage must do too
-    assert job.split()[1] in (root/'tools/check').read_text('utf-8') and (root/job.split()[-1]).exists()
+    program, photo = commands[0].split(' && ')[-1].split()  # what the wheel stage must do too
+    assert (root/photo).exists() and f'bin/{program}" "$root/{photo}"' in (root/'tools/check').read_text('utf-8')
 
 @pytest.mark.parametrize('nb', notebooks, ids=lambda o: o.name)
 def test_chapter_is_one_module_and_listed(nb):
@@ -67,6 +64,14 @@ def test_chapter_is_one_module_and_listed(nb):
     assert (root/f'colorized/{exported}.py').exists()
     assert f'- {nb.name}\n' in (root/'_quarto.yml').read_text('utf-8'), 'not in the sidebar'
     assert f']({nb.name})' in '\n'.join(cells(root/'nbs/index.ipynb')), 'not in the list of chapters on the home page'
+
+@pytest.mark.parametrize('nb', [*notebooks, root/'nbs/index.ipynb'], ids=lambda o: o.name)
+def test_notebook_is_light_and_holds_its_figures(nb):
+    assert nb.stat().st_size<500_000
+    code = [c for c in json.loads(nb.read_text('utf-8'))['cells'] if c['cell_type']=='code']
+    assert not [o for c in code for o in c['outputs'] if o['output_type']=='error'], 'an error is stored'
+    if re.search(r'^(?!#\|).*\bplt\.(subplots|plot|semilogy|imshow)', '\n'.join(''.join(c['source']) for c in code), re.M):
+        assert [o for c in code for o in c['outputs'] if any(m.startswith('image/') for m in o.get('data', {}))], 'run nbdev-test --save'
 
 def test_every_module_has_its_chapter():
     assert {o.stem for o in modules}-{'__init__'} == {o.stem[3:] for o in notebooks}
@@ -108,7 +113,6 @@ def loaded(code):
 
 def test_import_is_light(): assert not loaded('import colorized')
 
-@pytest.mark.skipif(not (root/'colorized/cli.py').exists(), reason='the command line does not exist yet')
 def test_help_is_light(): assert not loaded("import sys; sys.argv = ['colorized', '--help']; from colorized.cli import main; main()")
 
 @pytest.fixture(scope='module')

@@ -107,7 +107,9 @@ def _outputs(cell, figure):
     "The stored outputs of `cell` as Markdown; pictures go to `figure`, which names them"
     for o in cell.get('outputs', []):
         d = o.get('data', {})
-        if 'image/png' in d: yield f"![]({figure(base64.b64decode(_text(d['image/png'])))})"
+        picture = re.search(r'src="data:image/(\w+);base64,([^"]+)"', _text(d.get('text/html', '')))
+        if picture: yield f"![]({figure(base64.b64decode(picture[2]), picture[1])})"
+        elif 'image/png' in d: yield f"![]({figure(base64.b64decode(_text(d['image/png'])))})"
         elif 'text/markdown' in d: yield _text(d['text/markdown'])
         elif o.get('name')=='stdout' or 'text/plain' in d:
             yield '\n'.join('    '+l for l in _text(o.get('text') or d['text/plain']).rstrip().splitlines())
@@ -118,10 +120,10 @@ def readme(
     "`nbs/index.ipynb` -> `README.md`, as `nbdev-readme` does with Quarto"
     from nbdev.config import get_config
     cfg = get_config(root)
-    base, figures, parts = f'{cfg.doc_host}{cfg.doc_baseurl}', [], []
-    def figure(png):
-        figures.append(png)
-        return f'index_files/figure-{len(figures)}.png'
+    base, figures, parts = f'{cfg.doc_host}{cfg.doc_baseurl}', {}, []
+    def figure(data, suffix='png'):
+        figures[name := f'index_files/figure-{len(figures)+1}.{suffix}'] = data
+        return name
     page = lambda m: f"]({base}/{re.sub(r'^[0-9]+[a-z]?_', '', m[1])}.html{m[2] or ''})"
     for c in json.loads((process(cfg.readme_nb)/cfg.readme_nb).read_text('utf-8'))['cells']:
         s = _text(c['source']).strip()
@@ -140,9 +142,9 @@ def readme(
     text = '\n\n'.join(parts)+'\n'
     if write:
         (root/'README.md').write_text(text, 'utf-8')
-        for i,png in enumerate(figures, 1):
-            (root/'index_files').mkdir(exist_ok=True)
-            (root/f'index_files/figure-{i}.png').write_bytes(png)
+        for name,data in figures.items():
+            (root/name).parent.mkdir(exist_ok=True)
+            (root/name).write_bytes(data)
     return text
 
 if __name__ == '__main__':
