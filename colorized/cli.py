@@ -122,7 +122,7 @@ def info(
     else:
         for k,v in about.items(): print(f"{k:12} {v}")
 
-# %% ../nbs/15_cli.ipynb #7092a459
+# %% ../nbs/15_cli.ipynb #e9680c9a
 def train(
     data:Annotated[str, "Folder of colour photographs, or of Kaggle's arrays (l/, ab/)", {'opt':True, 'required':True}],
     out:Annotated[str, "Folder of the run: state, log, previews, model.safetensors", {'opt':True, 'required':True}],
@@ -157,7 +157,7 @@ def train(
     if fid: kwargs['cbs'] = [_fid(valid, fid, size)]
     learn = run(data, out, valid, hours, epochs, photos, resume, recipe=Recipe(size=size), bs=bs, lr=lr, decay=decay, num_workers=workers,
                 device=device, distributed=distributed, seed=seed, bar=sys.stdout.isatty(), **kwargs)
-    print(f"{learn.run.photos} photographs seen in {learn.run.seconds/3600:.2f} hours; the model is {learn.run.out/'model.safetensors'}")
+    print(f"{learn.this_run.photos} photographs seen in {learn.this_run.seconds/3600:.2f} hours; the model is {learn.this_run.out/'model.safetensors'}")
 
 def _fid(valid, every, size):
     "Callback that measures FID on the watched folder"

@@ -213,7 +213,7 @@ class Lessons:
         im = im.resize((n,n), Image.BICUBIC, box=(left, top, left+side, top+side), reducing_gap=2)
         return ImageOps.mirror(im) if self.train and rng.random()<0.5 else im
 
-# %% ../nbs/10_data.ipynb #faee5d91
+# %% ../nbs/10_data.ipynb #f41bb56c
 class LessonLoader(TfmdDL):
     "fastai `DataLoader` whose order and lessons depend on `seed` and `epoch` alone"
     def __init__(self, dataset, bs=32, shuffle=False, seed:int=0, num_workers:int=0, **kwargs):
@@ -265,6 +265,6 @@ def photo_dataloaders(
 
 class Subset:
     "Some pictures of a source"
-    def __init__(self, source, idxs): self.source,self.idxs = source,list(idxs)
+    def __init__(self, source, idxs): self.source,self.idxs,self.root = source,list(idxs),source.root
     def __len__(self): return len(self.idxs)
     def __getitem__(self, i): return self.source[self.idxs[i]]

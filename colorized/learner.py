@@ -127,10 +127,10 @@ def wsd(
     u = max(0., (min(progress, 1.)-(1-decay))/decay) if decay else 0.
     return min(1., (step+1)/warmup)*(1-math.sqrt(u))
 
-# %% ../nbs/11_learner.ipynb #de3be0b7
+# %% ../nbs/11_learner.ipynb #6cd0b050
 class RunCallback(Callback):
     "Spends a budget, sets the learning rate, saves the state. Raises `FloatingPointError` when the loss is no longer finite"
-    order,name = 70,'run'
+    order,name = 70,'this_run' # Callback.run is taken
     def __init__(self,
         out:str|Path,          # The run's folder
         lr:float,              # Learning rate of the stable part
@@ -204,7 +204,7 @@ class RunCallback(Callback):
         about = dict(self.describe, photographs=self.photos, steps=self.steps, hours=round(self.seconds/3600, 3), date=time.strftime('%Y-%m-%d', time.gmtime()))
         return save_model(path, self.learn.ema.net, replace(self.learn.diffusion.config, training=about))
 
-# %% ../nbs/11_learner.ipynb #df92c197
+# %% ../nbs/11_learner.ipynb #23145cf3
 def colour_photographs(
     net:ColorNet, config:ModelConfig, # Network and configuration
     L:Tensor,          # (N,1,H,W) lightness
@@ -231,7 +231,7 @@ class PreviewCallback(Callback):
         rgb = colour_photographs(self.learn.ema.net.eval(), self.learn.diffusion.config, self.L.to(next(self.model.parameters()).device), steps=self.steps)
         grid = torch.cat([torch.cat(list(o.cpu()), 2) for o in (self.L.expand(-1,3,-1,-1)/100, rgb, self.truth)], 1)
         self.image = Image.fromarray((grid.clamp(0,1)*255).round().byte().permute(1,2,0).numpy())
-        if hasattr(self.learn, 'run'): self.image.save(self.learn.run.out/f'preview-{self.learn.run.photos:08d}.png')
+        if hasattr(self.learn, 'this_run'): self.image.save(self.learn.this_run.out/f'preview-{self.learn.this_run.photos:08d}.png')
         if self.show: from IPython.display import display; display(self.image)
 
 # %% ../nbs/11_learner.ipynb #b0863872
@@ -258,7 +258,7 @@ def diffusion_learner(
     adam = partial(OptimWrapper, opt=torch.optim.AdamW, betas=(0.9,0.99), fused=True)
     return Learner(dls, net, loss_func=weighted_mse, opt_func=adam, lr=lr, wd=wd, wd_bn_bias=True, train_bn=False, cbs=[*own, *cbs], **kwargs)
 
-# %% ../nbs/11_learner.ipynb #cd51a36e
+# %% ../nbs/11_learner.ipynb #10076055
 def chroma_std(
     lessons,   # Lessons, see chapter 10
     n:int=512, # How many to look at
@@ -300,6 +300,7 @@ def train(
     if not bar: learn.remove_cbs(ProgressCallback)
     if not distributed: learn.fit(10_000) # the budget ends it
     else:
-        import fastai.distributed
+        from fastai.distributed import DistributedDL # loads accelerate
+        DistributedDL._broadcast = lambda self, order, rank: order # the same on every process already; fastai would send it through CUDA
         with learn.distrib_ctx(sync_bn=False, cpu=torch.device(device).type=='cpu'): learn.fit(10_000)
     return learn

@@ -1,0 +1,112 @@
+"""Training: photographs are learnt by heart, a killed run goes on where it was, skipped steps do not count, two processes agree."""
+import csv, os, signal, subprocess, sys, time
+from functools import partial
+from pathlib import Path
+import numpy as np, pytest, torch
+from PIL import Image
+from fastai.callback.core import Callback, CancelStepException
+from colorized.data import PhotoFolder, Recipe, Subset, colourfulness
+from colorized.learner import bare, ema, train
+from colorized.unet import ModelConfig, UNetConfig, load_model, sample_ab
+
+torch.set_num_threads(1)
+TINY = ModelConfig(net=UNetConfig(widths=(32,64,64)), chroma_scale=20.)
+PLAIN = Recipe(size=64, archival=0., no_hints=1.)
+
+def crops(folder, n, side=128):
+    "`n` crops of the sample photographs of scikit-image and scikit-learn"
+    from skimage import data
+    from sklearn.datasets import load_sample_image
+    photos = [data.chelsea(), data.coffee(), data.astronaut(), data.rocket(), load_sample_image('china.jpg'), load_sample_image('flower.jpg')]
+    rng = np.random.default_rng(0); folder.mkdir()
+    for i in range(n):
+        crop = np.zeros((side,side,3), np.uint8)
+        while colourfulness(crop)<15: # `PhotoFolder` leaves gray ones out
+            p = photos[i%len(photos)]; y,x = rng.integers(0, p.shape[0]-side),rng.integers(0, p.shape[1]-side)
+            crop = p[y:y+side,x:x+side]
+        Image.fromarray(crop).save(folder/f'{i:03}.png')
+    return folder
+
+def go(data, out, **kwargs):
+    return train(data, out, **{**dict(valid=data, config=TINY, recipe=PLAIN, num_workers=0, bar=False, bf16=False), **kwargs})
+
+def test_learns_eight_photographs_by_heart(tmp_path):
+    data = crops(tmp_path/'photos', 8)
+    recipe,eight = Recipe(size=64, archival=0., no_hints=1., min_crop=1.),PhotoFolder(data)
+    learn = go(Subset(eight, list(range(8))*100), tmp_path/'run', valid=eight, recipe=recipe, photos=8*300, bs=8, lr=3e-3, decay=0.95, run_args=dict(warmup=20))
+    L,_,ab = next(iter(learn.dls.valid))
+    net = learn.ema.net.eval()
+    with torch.no_grad(): found = sample_ab(net, TINY, net.condition(L), list(range(len(L))), steps=10)
+    error,gray = (found-ab).square().mean().sqrt(),ab.square().mean().sqrt()
+    assert error < 0.25*gray, f"samples miss the true chroma by {error:.1f} units, gray by {gray:.1f}"
+
+def test_loss_falls_on_256_photographs(tmp_path):
+    start = time.time()
+    learn = go(crops(tmp_path/'photos', 256, 96), tmp_path/'run', epochs=3, bs=32, lr=2e-3, run_args=dict(warmup=5))
+    log = list(csv.DictReader((tmp_path/'run/log.csv').open()))
+    assert float(log[-1]['valid_loss']) < 0.9*float(log[0]['valid_loss']) and log[-1]['photos']==str(learn.this_run.photos)
+    assert time.time()-start < 120
+
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_learner import go
+torch.set_num_threads(1)
+go(Path({data!r}), Path({out!r}), photos=480, bs=8, resume='--resume' in sys.argv, run_args=dict(minutes=0.005))
+"""
+
+def test_survives_kill_9(tmp_path):
+    data = crops(tmp_path/'photos', 48)
+    run = lambda out: [sys.executable, '-c', SCRIPT.format(tests=str(Path(__file__).parent), data=str(data), out=str(tmp_path/out))]
+    victim = subprocess.Popen(run('killed'), stdout=subprocess.DEVNULL)
+    state = tmp_path/'killed/state.pt'
+    while not state.exists(): assert victim.poll() is None; time.sleep(0.05)
+    time.sleep(1); victim.send_signal(signal.SIGKILL); victim.wait()
+    assert victim.returncode == -signal.SIGKILL, "the run ended before it was killed"
+    assert torch.load(state, weights_only=True)['photos'] < 480
+    subprocess.run([*run('killed'), '--resume'], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(run('whole'), check=True, stdout=subprocess.DEVNULL)
+    killed,whole = [load_model(tmp_path/o/'model.safetensors')[0].state_dict() for o in ('killed','whole')]
+    assert all(torch.equal(killed[k], whole[k]) for k in whole)
+
+class SkipEveryOther(Callback):
+    order = 20
+    def before_step(self):
+        if self.learn.this_run.steps%2: raise CancelStepException()
+
+def test_average_ignores_skipped_steps(tmp_path):
+    seen = []
+    class Watch(Callback):
+        order = 21
+        def after_step(self): seen.append([p.detach().clone() for p in bare(self.model).unet.parameters()])
+    learn = go(crops(tmp_path/'photos', 8), tmp_path/'run', photos=80, bs=8, decay=0.5, cbs=[SkipEveryOther(), Watch()])
+    taken = seen[::2] # fastai fires `after_step` after skipped steps too
+    average,f = [p.clone() for p in taken[0]],ema(0.5)
+    for n,params in enumerate(taken[1:], 1): f(average, params, n)
+    assert int(learn.ema.average.n_averaged) == len(taken) == 5
+    for a,b in zip(average, learn.ema.net.unet.parameters()): torch.testing.assert_close(a, b)
+
+RANKS = """
+import os, sys, torch
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_learner import go
+torch.set_num_threads(1)
+learn = go(Path({data!r}), Path({out!r}), photos=64, bs=4, distributed=True)
+torch.save({{k: v for k,v in learn.ema.net.state_dict().items()}}, f"{out}/rank{{os.environ['RANK']}}.pt")
+"""
+
+def test_two_processes_agree(tmp_path):
+    data,out = crops(tmp_path/'photos', 16),tmp_path/'run'
+    (script := tmp_path/'ranks.py').write_text(RANKS.format(tests=str(Path(__file__).parent), data=str(data), out=str(out)))
+    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_addr=127.0.0.1', '--master_port=29533', script],
+                          env=dict(os.environ, OMP_NUM_THREADS='1'), capture_output=True, text=True)
+    assert done.returncode==0, done.stderr[-3000:]
+    a,b = [torch.load(out/f'rank{i}.pt', weights_only=True) for i in (0,1)]
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+def test_bad_input(tmp_path):
+    with pytest.raises(ValueError, match='not a folder'): go(tmp_path/'none', tmp_path/'run', photos=8)
+    (tmp_path/'empty').mkdir()
+    with pytest.raises(ValueError, match='no colour photograph'): go(tmp_path/'empty', tmp_path/'run', photos=8)
