@@ -7,14 +7,14 @@ Docs: https://example.github.io/colorized/samplers.html.md"""
 # %% auto #0
 __all__ = ['randn', 'ddpm', 'ddim_step', 'ddim', 'dpmpp_2m', 'guided']
 
-# %% ../nbs/05_samplers.ipynb #e2eb095c
+# %% ../nbs/05_samplers.ipynb #d7fcad09
 import math, torch
 from torch import Tensor
 from collections.abc import Callable
 from .schedule import NoiseSchedule, extract
 from .reverse import p_sample
 
-# %% ../nbs/05_samplers.ipynb #9dffd69a
+# %% ../nbs/05_samplers.ipynb #905ac561
 def randn(
     shape:tuple,       # Shape of the batch, images first
     generator:torch.Generator|list, # One for all, or a list with one for each image
@@ -31,7 +31,7 @@ def randn(
     if len(generator)!=shape[0]: raise ValueError(f"generator: expected one for each of {shape[0]} images, got {len(generator)}")
     return torch.stack([draw(shape[1:], g) for g in generator])
 
-# %% ../nbs/05_samplers.ipynb #e7402ae9
+# %% ../nbs/05_samplers.ipynb #71043e22
 def _walk(denoise, x_T, cond, schedule, callback, step):
     "From the noisiest index of `schedule` to the clean image: denoise, report, `x_t = step(i, x_t, x0_hat)`"
     for name,f in dict(denoise=denoise, callback=callback).items():
@@ -48,7 +48,7 @@ def _walk(denoise, x_T, cond, schedule, callback, step):
         x_t = step(i, x_t, x0_hat)
     return x_t
 
-# %% ../nbs/05_samplers.ipynb #c7970371
+# %% ../nbs/05_samplers.ipynb #38f0a4d4
 @torch.no_grad()
 def ddpm(
     denoise:Callable,        # `denoise(x_t, t, cond) -> x0_hat`, with `t` (N,) int64 original timesteps
@@ -65,7 +65,7 @@ def ddpm(
         return p_sample(x0_hat, x_t, torch.full((len(x_t),), i, device=x_t.device), schedule, noise, var)
     return _walk(denoise, x_T, cond, schedule, callback, step)
 
-# %% ../nbs/05_samplers.ipynb #47ddf45a
+# %% ../nbs/05_samplers.ipynb #629d2f4c
 def _signal_noise(schedule, i):
     "Factors of signal and noise at index `i`, as floats; -1 is the clean image"
     return (1.,0.) if i<0 else (schedule.sqrt_alphas_cumprod[i].item(),schedule.sqrt_one_minus_alphas_cumprod[i].item())
@@ -86,7 +86,7 @@ def ddim_step(
     mean = a1*x0_hat + math.sqrt(max(s1**2-sigma**2, 0))/s*(x_t-a*x0_hat)   # max: from pure noise with eta=1 a zero that may round below
     return mean if sigma==0 else mean + sigma*randn(x_t.shape, generator, x_t.dtype, x_t.device)
 
-# %% ../nbs/05_samplers.ipynb #db22f3df
+# %% ../nbs/05_samplers.ipynb #1d2bdb94
 @torch.no_grad()
 def ddim(
     denoise:Callable,        # `denoise(x_t, t, cond) -> x0_hat`, with `t` (N,) int64 original timesteps
@@ -100,7 +100,7 @@ def ddim(
     "Denoising diffusion implicit model (Song et al., arXiv 2010.02502). Raises `TypeError`/`ValueError` for bad arguments."
     return _walk(denoise, x_T, cond, schedule, callback, lambda i,x_t,x0_hat: ddim_step(x0_hat, x_t, i, schedule, eta, generator))
 
-# %% ../nbs/05_samplers.ipynb #046be32b
+# %% ../nbs/05_samplers.ipynb #7b3fff84
 @torch.no_grad()
 def dpmpp_2m(
     denoise:Callable,        # `denoise(x_t, t, cond) -> x0_hat`, with `t` (N,) int64 original timesteps
@@ -120,14 +120,14 @@ def dpmpp_2m(
         return ddim_step(D, x_t, i, schedule)
     return _walk(denoise, x_T, cond, schedule, callback, step)
 
-# %% ../nbs/05_samplers.ipynb #c6b4037a
+# %% ../nbs/05_samplers.ipynb #4b34b225
 def guided(
     denoise:Callable,  # `denoise(x_t, t, cond) -> x0_hat`
     scale:float,       # w: 0 ignores `cond`, 1 leaves the guess alone (and is free), above 1 exaggerates
     null_cond,         # The empty condition, or a function that makes it from `cond`
     rescale:float=0.,  # phi in [0,1]: how far to restore the contrast of the guess at scale 1
 ) -> Callable:         # A denoiser under the same contract
-    """Classifier-free guidance (Ho & Salimans, arXiv 2207.12598) with rescaling (Lin et al., arXiv 2305.08891, equations 15 and 16)
+    """Classifier-free guidance (Ho & Salimans, arXiv 2207.12598) with rescaling (Lin et al., arXiv 2305.08891, section 3.4)
 
     Asks `denoise` twice a step, except for scales 0 and 1. Raises `ValueError` for a negative `scale` or a `rescale` outside [0,1]."""
     if not 0<=scale<math.inf: raise ValueError(f"scale: expected a number of at least 0, got {scale}")

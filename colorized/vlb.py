@@ -7,14 +7,14 @@ Docs: https://example.github.io/colorized/vlb.html.md"""
 # %% auto #0
 __all__ = ['gaussian_kl', 'loss_weight', 'decoder_nll', 'bits_per_dim', 'vlb_terms', 'gaussian_denoiser']
 
-# %% ../nbs/04_vlb.ipynb #e14fda1d
+# %% ../nbs/04_vlb.ipynb #95010684
 import math, torch
 from torch import Tensor
 from collections.abc import Callable
-from .schedule import NoiseSchedule, extract
+from .schedule import NoiseSchedule, check_t, extract
 from .reverse import p_mean_log_var
 
-# %% ../nbs/04_vlb.ipynb #c8da9e00
+# %% ../nbs/04_vlb.ipynb #b3a4c8f1
 def gaussian_kl(
     mean1:Tensor,    # Mean of q
     log_var1:Tensor, # Log variance of q
@@ -24,7 +24,7 @@ def gaussian_kl(
     "Kullback-Leibler divergence of two Gaussians, one value an element"
     return 0.5*(log_var2-log_var1-1 + (log_var1-log_var2).exp() + (mean1-mean2)**2*(-log_var2).exp())
 
-# %% ../nbs/04_vlb.ipynb #6de811e0
+# %% ../nbs/04_vlb.ipynb #c14b3eeb
 def loss_weight(
     kind:str,               # 'uniform', 'simple', 'min_snr', 'inv_sigma2' or 'vlb'
     param:str,              # The space in which the MSE is taken: 'eps', 'x0' or 'v'
@@ -34,7 +34,8 @@ def loss_weight(
 ) -> Tensor:                # (N,) float32
     """Factor for the MSE in the space of `param` that weights the *x0* error as `kind` says, whatever `param` is
 
-    `ValueError` for an unknown `kind` or `param`, a `clamp` that is not positive, and for 'eps' where the SNR is 0: there the noise says nothing about x0."""
+    Raises `ValueError` for an unknown `kind` or `param`, a `clamp` that is not positive, and for 'eps' where the SNR is 0, as there the noise
+    says nothing about x0; `TypeError`/`ValueError` for a bad `t`."""
     snr,one = schedule.snr,torch.ones_like(schedule.snr)
     err = dict(eps=snr, x0=one, v=snr+1)
     omega = dict(uniform=one, simple=snr, min_snr=snr.clamp(max=clamp), inv_sigma2=(snr+1).clamp(max=clamp),
@@ -42,11 +43,11 @@ def loss_weight(
     if kind not in omega: raise ValueError(f"kind: expected one of {', '.join(map(repr, omega))}, got {kind!r}")
     if param not in err: raise ValueError(f"param: expected one of {', '.join(map(repr, err))}, got {param!r}")
     if not clamp>0: raise ValueError(f"clamp: expected a positive number, got {clamp}")
-    like = torch.empty(len(t), device=t.device)
-    if (extract(err[param], t, like)==0).any(): raise ValueError("param: expected 'x0' or 'v' where the SNR is 0, got 'eps'")
-    return extract(omega[kind]/err[param], t, like)
+    check_t(t, len(schedule), t.numel() if isinstance(t, Tensor) else 0)
+    if param=='eps' and snr[-1]==0 and (t==len(schedule)-1).any(): raise ValueError(f"param: expected 'x0' or 'v' at t={len(schedule)-1}, where the SNR is 0, got 'eps'")
+    return extract(omega[kind]/err[param], t, torch.empty(len(t), device=t.device))
 
-# %% ../nbs/04_vlb.ipynb #6090300a
+# %% ../nbs/04_vlb.ipynb #f65e0acc
 def decoder_nll(
     x0:Tensor,            # (N,C,H,W) the clean image
     mean:Tensor,          # (N,C,H,W) mean of the decoder
@@ -61,7 +62,7 @@ def decoder_nll(
     mass = (torch.erfc(z-half)-torch.erfc(z+half))/2   # in the upper tail, where small probabilities keep their digits (`special.ndtr` loses them)
     return -mass.clamp(min=torch.finfo(mass.dtype).tiny).log()
 
-# %% ../nbs/04_vlb.ipynb #f8a53180
+# %% ../nbs/04_vlb.ipynb #0762fdbc
 def bits_per_dim(
     nats:Tensor,  # Any shape, nats for a whole image
     n_dims:int,   # Values in an image, C*H*W
@@ -70,7 +71,7 @@ def bits_per_dim(
     if n_dims<1: raise ValueError(f"n_dims: expected at least 1, got {n_dims}")
     return nats/(n_dims*math.log(2))
 
-# %% ../nbs/04_vlb.ipynb #a2e1e31b
+# %% ../nbs/04_vlb.ipynb #de975b74
 @torch.no_grad()
 def vlb_terms(
     denoise:Callable,          # `denoise(x_t, t, cond) -> x0_hat`
@@ -83,7 +84,7 @@ def vlb_terms(
 ) -> Tensor:                   # (N,T+1) nats an image: the decoder L_0, then one term a step, last the prior L_T
     """The terms of the variational bound (Ho et al., arXiv 2006.11239, eq. 5); their sum bounds the negative log-likelihood
 
-    Column `t` is the term of code step `t`. `TypeError` for anything but a `torch.Generator`, `ValueError` where `denoise` changes the shape."""
+    Column `t` is the term of code step `t`. Raises `TypeError` for anything but a `torch.Generator`, `ValueError` where `denoise` changes the shape."""
     if not isinstance(generator, torch.Generator): raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
     total = lambda o: o.flatten(1).sum(1)
     terms = []
@@ -101,17 +102,19 @@ def vlb_terms(
     terms.append(total(gaussian_kl(a*x0, 2*s.log(), torch.zeros_like(x0), torch.zeros_like(s))))
     return torch.stack(terms, 1)
 
-# %% ../nbs/04_vlb.ipynb #b8522b11
+# %% ../nbs/04_vlb.ipynb #9448903f
 def gaussian_denoiser(
     mean:Tensor,            # (d,) mean of the data, d = C*H*W
     cov:Tensor,             # (d,d) covariance of the data
     schedule:NoiseSchedule, # The full chain that original timesteps refer to
 ) -> Callable:              # `denoise(x_t, t, cond) -> x0_hat`
-    "The exact optimal denoiser, E[x0|x_t], of a Gaussian data distribution: an oracle for tests"
+    "The exact optimal denoiser, E[x0|x_t], of a Gaussian data distribution: an oracle for tests. Raises `ValueError` for shapes that do not match."
+    if mean.ndim!=1: raise ValueError(f"mean: expected shape (d,), got {tuple(mean.shape)}")
     if cov.shape!=(len(mean),len(mean)): raise ValueError(f"cov: expected shape {(len(mean),)*2} to go with mean, got {tuple(cov.shape)}")
     lam,U = torch.linalg.eigh(cov)
     def denoise(x_t, t, cond=None):
         x = x_t.flatten(1)
         a,s = extract(schedule.sqrt_alphas_cumprod, t, x),extract(schedule.sqrt_one_minus_alphas_cumprod, t, x)
-        return (mean + (x-a*mean)@U*(a*lam/(a**2*lam+s**2))@U.T).view_as(x_t)
+        m,l,V = (o.to(x) for o in (mean,lam,U))
+        return (m + (x-a*m)@V*(a*l/(a**2*l+s**2))@V.T).view_as(x_t)
     return denoise
