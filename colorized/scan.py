@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/scan.html.md"""
 __all__ = ['NAMESPACE', 'ScanError', 'Tone', 'Scan', 'read_scan', 'Provenance', 'merge_xmp', 'paint', 'output_format',
            'write_scan', 'write_colour']
 
-# %% ../nbs/07_scan.ipynb #cc97f059
+# %% ../nbs/07_scan.ipynb #93860355
 import io, json, logging, os, re, secrets, struct, threading, warnings as _warnings, zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ from PIL import Image
 from . import __version__
 from .lab import rgb_to_lab, rgb_to_L, join, snap, up_chroma, down_chroma, _axis, _resample
 
-# %% ../nbs/07_scan.ipynb #7da3925a
+# %% ../nbs/07_scan.ipynb #401d785a
 class ScanError(ValueError):
     "A photograph that cannot be read or written; the message names the file and the reason"
 
 def _to_srgb(pixels, icc, space='rgb'):
-    "Pixels through their ICC profile to 16-bit sRGB, by Little CMS with perceptual intent"
+    "Pixels through their ICC profile to float32 sRGB, by Little CMS with perceptual intent. Its integer shortcuts are off by up to 1 % in the shadows"
     import imagecodecs
-    return imagecodecs.cms_transform(np.ascontiguousarray(pixels), icc, _srgb_icc(), colorspace=space, outcolorspace='rgb', outdtype='uint16', intent=0)
+    return imagecodecs.cms_transform(np.ascontiguousarray(pixels), icc, _srgb_icc(), colorspace=space, outcolorspace='rgb', outdtype='float32', intent=0)
 
 def _srgb_icc():
     "Little CMS's sRGB profile, its date fixed: the same photograph must give the same bytes"
@@ -77,16 +77,16 @@ class Scan:
     @cached_property
     def _table(self): # L of every gray level
         levels = _levels(self.pixels.dtype)
-        ramp = np.arange(levels+1, dtype=self.pixels.dtype)[:,None]
+        ramp = np.arange(levels+1, dtype=self.pixels.dtype)[None]
         if self.icc is None: gray = ramp/levels
-        elif self.icc[16:20]==b'GRAY': gray = _to_srgb(ramp, self.icc, 'gray')[:,1]/65535
-        else: gray = _to_srgb(ramp[:,None].repeat(3, 2), self.icc)[:,0,1]/65535
+        elif self.icc[16:20]==b'GRAY': gray = _to_srgb(ramp, self.icc, 'gray')[...,1]
+        else: gray = _to_srgb(ramp[...,None].repeat(3, 2), self.icc)[...,1]
         return rgb_to_L(torch.from_numpy(gray.reshape(1,1,1,-1)))[0,0,0].float().numpy()
 
     def _rgb(self, pixels): # (h,w,3) of ours -> (1,3,h,w) sRGB
         if self.icc is not None: pixels = _to_srgb(pixels, self.icc)
-        t = torch.from_numpy(np.ascontiguousarray(pixels if pixels.dtype==np.uint8 else pixels.astype(np.float32)/65535))
-        return t.permute(2,0,1)[None]
+        if pixels.dtype==np.uint16: pixels = pixels.astype(np.float32)/65535
+        return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2,0,1)[None]
 
     def L(self,
         rows:slice=slice(None), # Rows wanted
@@ -128,7 +128,7 @@ class Scan:
         a,b = ab.mean(1).tolist()
         return Tone(float(np.degrees(np.arctan2(b, a))%360), float(np.hypot(a, b)), (ab-tint[:,bin]).pow(2).sum(0).mean().sqrt().item())
 
-# %% ../nbs/07_scan.ipynb #11efc380
+# %% ../nbs/07_scan.ipynb #b2ae0751
 _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000'
 _OPEN = threading.Lock()
 
@@ -154,7 +154,7 @@ def _check_size(w, h, path, max_pixels):
     if w*h>max_pixels: raise ScanError(f"{path}: {w}×{h} pixels are more than the limit of {max_pixels/1e6:.0f} megapixels (max_pixels)")
     if w<1 or h<1: raise ScanError(f"{path}: holds no pixels ({w}×{h})")
 
-# %% ../nbs/07_scan.ipynb #6d5b704b
+# %% ../nbs/07_scan.ipynb #afb01cba
 def _from_float(x, path, notes):
     if not np.isfinite(x).all(): raise ScanError(f"{path}: holds {np.count_nonzero(~np.isfinite(x))} pixel values that are not finite (NaN or infinity)")
     top = float(x.max())
@@ -174,8 +174,7 @@ def _from_ints(x, bits, path):
 
 def _cmyk_to_rgb(x, icc, notes):
     if icc is not None and icc[16:20]==b'CMYK':
-        rgb = _to_srgb(x, icc, 'cmyk')
-        return rgb if x.dtype==np.uint16 else ((rgb.astype(np.uint32)+128)//257).astype(np.uint8)
+        return (_to_srgb(x, icc, 'cmyk').clip(0, 1)*_levels(x.dtype)+0.5).astype(x.dtype)
     notes.append("CMYK without a profile: converted by the simple formula")
     top = _levels(x.dtype)
     return ((top-x[...,:3].astype(np.uint32))*(top-x[...,3:])//top).astype(x.dtype)
@@ -212,7 +211,7 @@ def _tiff_pixels(page, path, icc, notes):
     if kind=='SEPARATED': return _cmyk_to_rgb(x, icc, notes),alpha,True
     return x,alpha,False
 
-# %% ../nbs/07_scan.ipynb #ed1e9289
+# %% ../nbs/07_scan.ipynb #a695f555
 _STRUCTURE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(286, 294), 296, 297, 301, *range(317, 348), *range(512, 522),
               *range(529, 533), 700, 33723, 34377, 34675, 37724, *range(50706, 51200)} # TIFF and DNG tags that describe storage, not the photograph
 
@@ -275,7 +274,7 @@ def _clean_exif(exif, shape, dpi, notes):
 _UPRIGHT = {2:lambda x: x[:,::-1], 3:lambda x: x[::-1,::-1], 4:lambda x: x[::-1], 5:lambda x: x.swapaxes(0,1), 6:lambda x: x.swapaxes(0,1)[:,::-1],
             7:lambda x: x[::-1,::-1].swapaxes(0,1), 8:lambda x: x.swapaxes(0,1)[::-1]}
 
-# %% ../nbs/07_scan.ipynb #dc3a5965
+# %% ../nbs/07_scan.ipynb #9e14068f
 def _extended_xmp(im):
     "The part of an XMP packet that did not fit the first segment of a JPEG"
     ns = b'http://ns.adobe.com/xmp/extension/\0'
@@ -308,7 +307,8 @@ def _papers(im, f, tif, notes):
         f.seek(0); boxes = _jp2_boxes(f.read())
         icc,xmp,iptc = boxes.get('icc', icc),boxes.get('xmp', xmp),boxes.get('iptc', iptc)
     try:
-        if tif: f.seek(0); exif.load_from_fp(f)
+        if tif and tif.is_bigtiff: exif.update({k:v for k,v in tags.items() if isinstance(v, (str, int)) and k not in (34665, 34853)}) # beyond Pillow
+        elif tif: f.seek(0); exif.load_from_fp(f)
         elif 'exif' in boxes: exif.load(boxes['exif'])
         else: exif = im.getexif()
     except Exception as e: notes.append(f"EXIF is damaged and was left behind ({e})")
@@ -322,12 +322,12 @@ def _check_icc(icc, gray, notes):
         notes.append(f"ICC profile for {space.decode('latin-1').strip() or 'nothing'} does not fit the pixels and was ignored")
         return None
     grid = np.linspace(0, 65535, 6).round().astype(np.uint16)
-    probe = grid.reshape(-1,1,1) if space==b'GRAY' else np.stack(np.meshgrid(grid, grid, grid), -1).reshape(-1,1,3)
-    try: off = np.abs(_to_srgb(probe, icc, 'gray' if space==b'GRAY' else 'rgb').reshape(len(probe), 3)-probe.reshape(len(probe), -1).astype(float)).max()
+    probe = grid[None] if space==b'GRAY' else np.stack(np.meshgrid(grid, grid, grid), -1).reshape(1,-1,3)
+    try: off = np.abs(_to_srgb(probe, icc, 'gray' if space==b'GRAY' else 'rgb')[0]-probe.reshape(probe.shape[1], -1)/65535).max()
     except Exception as e:
         notes.append(f"ICC profile is damaged and was ignored ({e})")
         return None
-    return icc if off>65535*0.004 else None
+    return icc if off>0.004 else None
 
 def _pixels(im, f, tif, path, icc, exif, notes):
     import imagecodecs
@@ -387,7 +387,7 @@ def _read(f, path, max_pixels):
     return Scan(np.ascontiguousarray(pixels), str(path), 'TIFF' if tif else 'JPEG' if im.format=='MPO' else im.format,
         None if used else _check_icc(icc, pixels.ndim==2, notes), exif, xmp, iptc, dpi, None if alpha is None else np.ascontiguousarray(alpha), notes)
 
-# %% ../nbs/07_scan.ipynb #14d42f16
+# %% ../nbs/07_scan.ipynb #f3125721
 def read_scan(
     path:str|Path|bytes,         # File, or the bytes of one
     max_pixels:float=2.5e8,      # Refuse larger photographs: they may be decompression bombs
@@ -404,7 +404,7 @@ def read_scan(
     except Exception as e:
         raise ScanError(f"{name}: {'truncated' if 'truncated' in str(e) else 'damaged or not supported'} ({type(e).__name__}: {e})") from e
 
-# %% ../nbs/07_scan.ipynb #ae3837e8
+# %% ../nbs/07_scan.ipynb #686abd6b
 NAMESPACE = 'https://example.github.io/colorized/ns/1.0/'
 _NS = dict(rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#', x='adobe:ns:meta/', Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/',
            tiff='http://ns.adobe.com/tiff/1.0/', exif='http://ns.adobe.com/exif/1.0/', xmp='http://ns.adobe.com/xap/1.0/', xmpNote='http://ns.adobe.com/xmp/note/',
@@ -473,7 +473,7 @@ def merge_xmp(
     body = dom.documentElement.toxml()
     return f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n{body}\n<?xpacket end="w"?>'.encode(), notes
 
-# %% ../nbs/07_scan.ipynb #61f54856
+# %% ../nbs/07_scan.ipynb #bc0a6a52
 def paint(
     scan:Scan,          # The photograph
     ab:torch.Tensor,    # (1,2,h,w) chroma at any size
@@ -496,7 +496,7 @@ def paint(
         rgb = snap(rgb, L)*255 if bits==8 else rgb*65535
         yield rgb[0].permute(1,2,0).add(0.5).numpy().astype(np.uint8 if bits==8 else np.uint16)
 
-# %% ../nbs/07_scan.ipynb #f9573a0f
+# %% ../nbs/07_scan.ipynb #78f65ba3
 _SUFFIX = {'.tif':'TIFF', '.tiff':'TIFF', '.png':'PNG', '.jpg':'JPEG', '.jpeg':'JPEG', '.webp':'WEBP'}
 
 @dataclass
@@ -537,7 +537,7 @@ def _write_webp(f, x, p, notes):
     if p.iptc: notes.append("WebP has no place for IPTC-IIM")
     Image.fromarray(x).save(f, 'WEBP', quality=p.quality, lossless=p.quality>=100, exif=p.exif or b'', xmp=p.xmp, icc_profile=_srgb_icc())
 
-# %% ../nbs/07_scan.ipynb #96666eb6
+# %% ../nbs/07_scan.ipynb #f25d3ac2
 def _write_tiff(f, x, p, notes):
     import tifffile
     from PIL import TiffImagePlugin
@@ -567,7 +567,7 @@ def _write_tiff(f, x, p, notes):
         f.write(new.tobytes(at))
         f.seek(slots[k-1]); f.write(struct.pack('<HHII', k, 4, 1, at))
 
-# %% ../nbs/07_scan.ipynb #b81e93dd
+# %% ../nbs/07_scan.ipynb #963b369b
 def _collect(rgb, shape, bits, format):
     "Array or strips -> one (H,W,3) array of the depth wanted"
     dtype = {8:np.uint8, 16:np.uint16}.get(bits)
