@@ -7,14 +7,14 @@ Docs: https://example.github.io/colorized/samplers.html.md"""
 # %% auto #0
 __all__ = ['randn', 'ddpm', 'ddim_step', 'ddim', 'dpmpp_2m', 'guided']
 
-# %% ../nbs/05_samplers.ipynb #d7fcad09
+# %% ../nbs/05_samplers.ipynb #b91e6184
 import math, torch
 from torch import Tensor
 from collections.abc import Callable
 from .schedule import NoiseSchedule, extract
 from .reverse import p_sample
 
-# %% ../nbs/05_samplers.ipynb #905ac561
+# %% ../nbs/05_samplers.ipynb #27904e66
 def randn(
     shape:tuple,       # Shape of the batch, images first
     generator:torch.Generator|list, # One for all, or a list with one for each image
@@ -31,7 +31,7 @@ def randn(
     if len(generator)!=shape[0]: raise ValueError(f"generator: expected one for each of {shape[0]} images, got {len(generator)}")
     return torch.stack([draw(shape[1:], g) for g in generator])
 
-# %% ../nbs/05_samplers.ipynb #71043e22
+# %% ../nbs/05_samplers.ipynb #70cb18d3
 def _walk(denoise, x_T, cond, schedule, callback, step):
     "From the noisiest index of `schedule` to the clean image: denoise, report, `x_t = step(i, x_t, x0_hat)`"
     for name,f in dict(denoise=denoise, callback=callback).items():
@@ -48,7 +48,7 @@ def _walk(denoise, x_T, cond, schedule, callback, step):
         x_t = step(i, x_t, x0_hat)
     return x_t
 
-# %% ../nbs/05_samplers.ipynb #38f0a4d4
+# %% ../nbs/05_samplers.ipynb #d6a77437
 @torch.no_grad()
 def ddpm(
     denoise:Callable,        # `denoise(x_t, t, cond) -> x0_hat`, with `t` (N,) int64 original timesteps
@@ -65,7 +65,7 @@ def ddpm(
         return p_sample(x0_hat, x_t, torch.full((len(x_t),), i, device=x_t.device), schedule, noise, var)
     return _walk(denoise, x_T, cond, schedule, callback, step)
 
-# %% ../nbs/05_samplers.ipynb #629d2f4c
+# %% ../nbs/05_samplers.ipynb #84144557
 def _signal_noise(schedule, i):
     "Factors of signal and noise at index `i`, as floats; -1 is the clean image"
     return (1.,0.) if i<0 else (schedule.sqrt_alphas_cumprod[i].item(),schedule.sqrt_one_minus_alphas_cumprod[i].item())
@@ -86,7 +86,7 @@ def ddim_step(
     mean = a1*x0_hat + math.sqrt(max(s1**2-sigma**2, 0))/s*(x_t-a*x0_hat)   # max: from pure noise with eta=1 a zero that may round below
     return mean if sigma==0 else mean + sigma*randn(x_t.shape, generator, x_t.dtype, x_t.device)
 
-# %% ../nbs/05_samplers.ipynb #1d2bdb94
+# %% ../nbs/05_samplers.ipynb #effa2da5
 @torch.no_grad()
 def ddim(
     denoise:Callable,        # `denoise(x_t, t, cond) -> x0_hat`, with `t` (N,) int64 original timesteps
@@ -100,7 +100,7 @@ def ddim(
     "Denoising diffusion implicit model (Song et al., arXiv 2010.02502). Raises `TypeError`/`ValueError` for bad arguments."
     return _walk(denoise, x_T, cond, schedule, callback, lambda i,x_t,x0_hat: ddim_step(x0_hat, x_t, i, schedule, eta, generator))
 
-# %% ../nbs/05_samplers.ipynb #7b3fff84
+# %% ../nbs/05_samplers.ipynb #112db960
 @torch.no_grad()
 def dpmpp_2m(
     denoise:Callable,        # `denoise(x_t, t, cond) -> x0_hat`, with `t` (N,) int64 original timesteps
@@ -120,7 +120,7 @@ def dpmpp_2m(
         return ddim_step(D, x_t, i, schedule)
     return _walk(denoise, x_T, cond, schedule, callback, step)
 
-# %% ../nbs/05_samplers.ipynb #4b34b225
+# %% ../nbs/05_samplers.ipynb #6418732c
 def guided(
     denoise:Callable,  # `denoise(x_t, t, cond) -> x0_hat`
     scale:float,       # w: 0 ignores `cond`, 1 leaves the guess alone (and is free), above 1 exaggerates

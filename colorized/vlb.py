@@ -7,14 +7,14 @@ Docs: https://example.github.io/colorized/vlb.html.md"""
 # %% auto #0
 __all__ = ['gaussian_kl', 'loss_weight', 'decoder_nll', 'bits_per_dim', 'vlb_terms', 'gaussian_denoiser']
 
-# %% ../nbs/04_vlb.ipynb #95010684
+# %% ../nbs/04_vlb.ipynb #b887ae26
 import math, torch
 from torch import Tensor
 from collections.abc import Callable
 from .schedule import NoiseSchedule, check_t, extract
 from .reverse import p_mean_log_var
 
-# %% ../nbs/04_vlb.ipynb #b3a4c8f1
+# %% ../nbs/04_vlb.ipynb #30ccb6be
 def gaussian_kl(
     mean1:Tensor,    # Mean of q
     log_var1:Tensor, # Log variance of q
@@ -24,7 +24,7 @@ def gaussian_kl(
     "Kullback-Leibler divergence of two Gaussians, one value an element"
     return 0.5*(log_var2-log_var1-1 + (log_var1-log_var2).exp() + (mean1-mean2)**2*(-log_var2).exp())
 
-# %% ../nbs/04_vlb.ipynb #c14b3eeb
+# %% ../nbs/04_vlb.ipynb #bc0a8b91
 def loss_weight(
     kind:str,               # 'uniform', 'simple', 'min_snr', 'inv_sigma2' or 'vlb'
     param:str,              # The space in which the MSE is taken: 'eps', 'x0' or 'v'
@@ -47,7 +47,7 @@ def loss_weight(
     if param=='eps' and snr[-1]==0 and (t==len(schedule)-1).any(): raise ValueError(f"param: expected 'x0' or 'v' at t={len(schedule)-1}, where the SNR is 0, got 'eps'")
     return extract(omega[kind]/err[param], t, torch.empty(len(t), device=t.device))
 
-# %% ../nbs/04_vlb.ipynb #f65e0acc
+# %% ../nbs/04_vlb.ipynb #a4f3ac4f
 def decoder_nll(
     x0:Tensor,            # (N,C,H,W) the clean image
     mean:Tensor,          # (N,C,H,W) mean of the decoder
@@ -62,7 +62,7 @@ def decoder_nll(
     mass = (torch.erfc(z-half)-torch.erfc(z+half))/2   # in the upper tail, where small probabilities keep their digits (`special.ndtr` loses them)
     return -mass.clamp(min=torch.finfo(mass.dtype).tiny).log()
 
-# %% ../nbs/04_vlb.ipynb #0762fdbc
+# %% ../nbs/04_vlb.ipynb #5df3acdc
 def bits_per_dim(
     nats:Tensor,  # Any shape, nats for a whole image
     n_dims:int,   # Values in an image, C*H*W
@@ -71,7 +71,7 @@ def bits_per_dim(
     if n_dims<1: raise ValueError(f"n_dims: expected at least 1, got {n_dims}")
     return nats/(n_dims*math.log(2))
 
-# %% ../nbs/04_vlb.ipynb #de975b74
+# %% ../nbs/04_vlb.ipynb #16887adc
 @torch.no_grad()
 def vlb_terms(
     denoise:Callable,          # `denoise(x_t, t, cond) -> x0_hat`
@@ -102,7 +102,7 @@ def vlb_terms(
     terms.append(total(gaussian_kl(a*x0, 2*s.log(), torch.zeros_like(x0), torch.zeros_like(s))))
     return torch.stack(terms, 1)
 
-# %% ../nbs/04_vlb.ipynb #9448903f
+# %% ../nbs/04_vlb.ipynb #d7a5ed68
 def gaussian_denoiser(
     mean:Tensor,            # (d,) mean of the data, d = C*H*W
     cov:Tensor,             # (d,d) covariance of the data
