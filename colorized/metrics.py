@@ -10,7 +10,7 @@ __all__ = ['INCEPTION', 'EXTRACTORS', 'MEASURES', 'SUFFIXES', 'Figure', 'bootstr
            'extract_features', 'fid', 'kid', 'kid_interval', 'two_sample', 'recognised', 'regained', 'Report', 'Judge',
            'list_photos', 'load_crop', 'evaluate_folders', 'evaluate_model', 'FIDCallback']
 
-# %% ../nbs/12_metrics.ipynb #81cfd7bc
+# %% ../nbs/12_metrics.ipynb #9968b9ee
 import hashlib, json, math, warnings
 from dataclasses import dataclass, field, asdict
 from functools import total_ordering
@@ -25,7 +25,7 @@ from fastai.torch_core import rank_distrib
 from fastcore.basics import patch
 from .lab import rgb_to_lab, rgb_to_L, join
 
-# %% ../nbs/12_metrics.ipynb #5fa471ce
+# %% ../nbs/12_metrics.ipynb #1d4bc2e9
 @total_ordering
 @dataclass(frozen=True)
 class Figure:
@@ -47,7 +47,7 @@ class Figure:
     def __sub__(self, other): a,b = self._with(other); return a-b
     def __str__(self): return f"{self.value:.4g}" + (f" [{self.low:.3g}, {self.high:.3g}]" if self.low is not None else "")
 
-# %% ../nbs/12_metrics.ipynb #ac54bfd3
+# %% ../nbs/12_metrics.ipynb #a3a83e5d
 def bootstrap(
     values:Tensor,   # (N,) one value a photograph
     n_boot:int=1000, # Resamples
@@ -60,7 +60,7 @@ def bootstrap(
     means = v[idx].mean(1)
     return tuple(np.quantile(means if func is None else func(means), (0.025, 0.975)).tolist())
 
-# %% ../nbs/12_metrics.ipynb #6d12da36
+# %% ../nbs/12_metrics.ipynb #0145513c
 def to_uint8(
     rgb:Tensor, # (N,3,H,W) sRGB, float in [0,1], or uint8 which passes through
 ) -> Tensor:    # (N,3,H,W) uint8, rounded to nearest
@@ -71,7 +71,7 @@ def to_uint8(
         raise ValueError(f"rgb must be float in [0,1] or uint8, got {rgb.dtype} in [{rgb.min():.4g}, {rgb.max():.4g}]")
     return (rgb.clamp(0,1)*255).round().to(torch.uint8)
 
-# %% ../nbs/12_metrics.ipynb #6f74a659
+# %% ../nbs/12_metrics.ipynb #f33b0c89
 def colorfulness(
     rgb:Tensor,          # (N,3,H,W) sRGB, float in [0,1] or uint8
     absolute:bool=False, # Take |R-G| and |(R+G)/2-B| first, as the code of CT2 and DDColor does
@@ -83,7 +83,7 @@ def colorfulness(
     spread = (rg.var((1,2), correction=0) + yb.var((1,2), correction=0)).sqrt()
     return spread + 0.3*(rg.mean((1,2))**2 + yb.mean((1,2))**2).sqrt()
 
-# %% ../nbs/12_metrics.ipynb #def2eee2
+# %% ../nbs/12_metrics.ipynb #83d980c9
 def _need(module, package):
     try: return import_module(module)
     except ImportError as e: raise ImportError(f"{module} is missing: pip install 'colorized[evaluate]' (or {package})") from e
@@ -131,7 +131,7 @@ def luminance_error(
     d = (rgb_to_L(rgb)-rgb_to_L(true)).abs().flatten(1).double()
     return (d.mean(1) if q is None else d.quantile(q, dim=1)).cpu()
 
-# %% ../nbs/12_metrics.ipynb #5babf04e
+# %% ../nbs/12_metrics.ipynb #60bbf79b
 def diversity(
     samples:Tensor, # (S,N,3,H,W) S colourings of each photograph, float in [0,1] or uint8
 ) -> Tensor:        # (N,) float64: mean distance in the ab plane over pixels and pairs of samples
@@ -141,7 +141,7 @@ def diversity(
     pairs = [(abs_[i]-abs_[j]).square().sum(1).sqrt().mean((1,2)) for i in range(len(abs_)) for j in range(i)]
     return torch.stack(pairs).mean(0).cpu()
 
-# %% ../nbs/12_metrics.ipynb #4d2259ca
+# %% ../nbs/12_metrics.ipynb #3436c4b1
 class LiteExtractor(nn.Module):
     "EfficientNet-Lite1 or -Lite2: uint8 photographs -> 1280 pooled features -> ImageNet logits"
     def __init__(self,
@@ -160,7 +160,7 @@ class LiteExtractor(nn.Module):
     def forward(self, rgb): return self.net.forward_head(self.net.forward_features((rgb.float()-127)/128), pre_logits=True)
     def logits(self, features): return self.net.classifier(features.to(self.net.classifier.weight))
 
-# %% ../nbs/12_metrics.ipynb #edb058e6
+# %% ../nbs/12_metrics.ipynb #8460cb0f
 INCEPTION = 'https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth'
 
 class InceptionExtractor(nn.Module):
@@ -202,7 +202,7 @@ def extract_features(
     device = next(net.parameters(), rgb).device
     return torch.cat([net(o.to(device)).double().cpu() for o in to_uint8(rgb).split(bs)])
 
-# %% ../nbs/12_metrics.ipynb #488eed11
+# %% ../nbs/12_metrics.ipynb #5c5bf5dc
 class _Given(nn.Module):
     "Hands torchmetrics features that are there already"
     def __init__(self, num_features): super().__init__(); self.num_features = num_features
@@ -226,7 +226,7 @@ def fid(
     metric.update(real, real=True); metric.update(fake, real=False)
     return metric.compute().item()
 
-# %% ../nbs/12_metrics.ipynb #6d0aac09
+# %% ../nbs/12_metrics.ipynb #11aa9097
 def _kernel(x, y): return (x@y.T/x.shape[1]+1)**3
 
 def _h(real, fake):
@@ -260,7 +260,7 @@ def kid(
         torch.manual_seed(seed)
         return metric.compute()[0].item()
 
-# %% ../nbs/12_metrics.ipynb #3e36c450
+# %% ../nbs/12_metrics.ipynb #e98ffbe0
 def kid_interval(
     real:Tensor,     # (N,D) features of real photographs
     fake:Tensor,     # (N,D) of the same photographs, colourized
@@ -274,7 +274,7 @@ def kid_interval(
     boots = ((w@h)*w).sum(1)[pairs>0]/pairs[pairs>0] # of three photographs, one may be drawn three times
     return tuple(np.quantile(boots, (0.025, 0.975)).tolist())
 
-# %% ../nbs/12_metrics.ipynb #9a583f54
+# %% ../nbs/12_metrics.ipynb #311ab16d
 def two_sample(
     real:Tensor,     # (N,D) features of real photographs
     fake:Tensor,     # (N,D) of the same photographs, colourized
@@ -300,7 +300,7 @@ def two_sample(
             hits[np.concatenate([a, b])] += cross_val_predict(net, X, y, cv=StratifiedKFold(folds, shuffle=True, random_state=seed+s))==y
     return torch.tensor(hits/(2*n_splits))
 
-# %% ../nbs/12_metrics.ipynb #af030f31
+# %% ../nbs/12_metrics.ipynb #e77f37bb
 def recognised(
     logits:Tensor,  # (N,1000) of the photographs in question
     target:Tensor,  # (N,) int64 right classes, -1 where unknown; or the classes predicted from the true photographs
@@ -319,7 +319,7 @@ def regained(
     lost = true-gray
     return (colorized-gray)/lost if lost else math.nan
 
-# %% ../nbs/12_metrics.ipynb #28c44124
+# %% ../nbs/12_metrics.ipynb #18b3adee
 MEASURES = dict( # name -> heading; ↑ and ↓ say what is better
     fid='FID ↓', kid='KID × 1000 ↓', kid_all_pairs='KID × 1000, all pairs ↓', two_sample='two-sample accuracy, 0.5 is best ↓', top1_accuracy='top-1 accuracy ↑',
     top1_agreement='top-1 agreement with true colour ↑', colorfulness='colourfulness', delta_colorfulness='abs Δcolourfulness ↓',
@@ -351,7 +351,7 @@ class Report:
         return '\n'.join([*lines, '', f"Protocol: {self.protocol}. In brackets: 95 % bootstrap interval.", *lost])
     def _repr_markdown_(self): return self.markdown()
 
-# %% ../nbs/12_metrics.ipynb #e38e9d26
+# %% ../nbs/12_metrics.ipynb #a8eba630
 class Judge:
     "Measures one set of outputs after another against the same true photographs"
     def __init__(self,
@@ -386,7 +386,7 @@ class Judge:
         if self.cls is not None:
             yield self._mean('top1_agreement' if self.labels is None else 'top1_accuracy', recognised(self._classes(rgb, feats), self.target), self.cls.name)
 
-# %% ../nbs/12_metrics.ipynb #b62e4761
+# %% ../nbs/12_metrics.ipynb #c0ba8c01
 @patch
 def column(self:Judge,
     rgb:Tensor,               # (N,3,H,W) colourings of the true photographs, float in [0,1] or uint8
@@ -435,7 +435,7 @@ def report(self:Judge,
         columns[name] = self.column(rgb, samples if name==next(iter(outputs), None) else None)
     return Report({**columns, 'truth': self.truth()}, self.protocol, **kwargs)
 
-# %% ../nbs/12_metrics.ipynb #1f792acb
+# %% ../nbs/12_metrics.ipynb #20b896c9
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.tif', '.tiff', '.bmp', '.jp2'}
 
 def list_photos(
@@ -477,7 +477,7 @@ def _labels(labels, names):
     if not any(o in labels for o in names): raise ValueError(f"none of the {len(labels)} labels belongs to a photograph, such as {names[0]!r}")
     return torch.tensor([labels.get(o, -1) for o in names])
 
-# %% ../nbs/12_metrics.ipynb #92ec9d9e
+# %% ../nbs/12_metrics.ipynb #2304a421
 def evaluate_folders(
     true_dir:str|Path,               # True photographs, in colour
     colorized_dir:str|Path,          # One system's outputs, same relative names, any file type
@@ -528,7 +528,7 @@ def evaluate_model(
     judge = Judge(true, extractor, classifier, _labels(labels, list(files)), _protocol(true_dir, list(files), size), seed)
     return judge.report({'colorized': samples[0]}, torch.stack(samples) if n_samples>1 else None, progress)
 
-# %% ../nbs/12_metrics.ipynb #a1f3861d
+# %% ../nbs/12_metrics.ipynb #4ea35e9f
 class FIDCallback(Callback):
     "FID, KID × 1000 (paired) and colourfulness on held-out photographs every `every` epochs; `figures` keeps them as `Figure`s"
     order = -5
