@@ -198,7 +198,7 @@ def _painter(model, steps, temperature, seed):
         return join(L, up_chroma(ab, L.shape[-2:], L))
     return paint
 
-# %% ../nbs/15_cli.ipynb #232e6b5d
+# %% ../nbs/15_cli.ipynb #763e956f
 COMMANDS = dict(train=train, evaluate=evaluate, info=info)
 EXAMPLES = """
 commands (each has its own --help):
@@ -229,7 +229,8 @@ def main(
     if not name: parser.formatter_class = type('Help', (parser.formatter_class, RawDescriptionHelpFormatter), {})
     args = vars(parser.parse_args(argv[1:] if name else argv))
     for k in ('pdb','xtra','version'): args.pop(k, None)
-    try: return func(*args.pop('photos', ()), **args) or 0
+    photos = () if name else args.pop('photos')
+    try: return func(*photos, **args) or 0
     except UsageError as e: print(f"colorized: {e}", file=sys.stderr); return 2
     except KeyboardInterrupt: print("colorized: interrupted", file=sys.stderr); return 130
     except (OSError, ValueError, ImportError) as e: print(f"colorized: {e}", file=sys.stderr); return 1

@@ -8,9 +8,9 @@ Docs: https://example.github.io/colorized/learner.html.md"""
 __all__ = ['VALID', 'bare', 'draw', 'DiffusionCallback', 'weighted_mse', 'ema', 'EMACallback', 'BFloat16Callback', 'wsd',
            'RunCallback', 'colour_photographs', 'PreviewCallback', 'diffusion_learner', 'chroma_std', 'train']
 
-# %% ../nbs/11_learner.ipynb #3cb82900
+# %% ../nbs/11_learner.ipynb #f5a4ca8e
 import csv, math, os, time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 import numpy as np, torch
@@ -127,7 +127,7 @@ def wsd(
     u = max(0., (min(progress, 1.)-(1-decay))/decay) if decay else 0.
     return min(1., (step+1)/warmup)*(1-math.sqrt(u))
 
-# %% ../nbs/11_learner.ipynb #6cd0b050
+# %% ../nbs/11_learner.ipynb #7f0161db
 class RunCallback(Callback):
     "Spends a budget, sets the learning rate, saves the state. Raises `FloatingPointError` when the loss is no longer finite"
     order,name = 70,'this_run' # Callback.run is taken
@@ -190,14 +190,15 @@ class RunCallback(Callback):
         self.saved = time.time()
         if rank_distrib(): return
         state = dict(model=bare(self.model).state_dict(), average=self.learn.ema.average.state_dict(), opt=self.opt.state_dict(),
-                     epoch0=epoch, batch0=batch, steps=self.steps, photos=self.photos, seconds=self.seconds)
+                     config=asdict(self.learn.diffusion.config), epoch0=epoch, batch0=batch, steps=self.steps, photos=self.photos, seconds=self.seconds)
         tmp = self.out/f'.state.{os.getpid()}.tmp'
         torch.save(state, tmp); os.replace(tmp, self.out/'state.pt')
-    def load(self):
+    def load(self) -> ModelConfig:
         "Go on from the saved state when `fit` is called. Raises `FileNotFoundError` when there is none"
         path = self.out/'state.pt'
         if not path.is_file(): raise FileNotFoundError(f"nothing to resume: there is no {path}")
         self.loaded = torch.load(path, map_location='cpu', weights_only=True)
+        return ModelConfig(**self.loaded.pop('config'))
     def save_model(self, path):
         "The averaged network with its configuration"
         if rank_distrib(): return
@@ -258,7 +259,7 @@ def diffusion_learner(
     adam = partial(OptimWrapper, opt=torch.optim.AdamW, betas=(0.9,0.99), fused=True)
     return Learner(dls, net, loss_func=weighted_mse, opt_func=adam, lr=lr, wd=wd, wd_bn_bias=True, train_bn=False, cbs=[*own, *cbs], **kwargs)
 
-# %% ../nbs/11_learner.ipynb #10076055
+# %% ../nbs/11_learner.ipynb #7714145a
 def chroma_std(
     lessons,   # Lessons, see chapter 10
     n:int=512, # How many to look at
@@ -275,7 +276,7 @@ def train(
     epochs:float=None,        # … or in epochs …
     photos:int=None,          # … or in photographs
     resume:bool=False,        # Go on from `out`'s last state?
-    config:ModelConfig=None,  # None: the default, with the chroma scale measured
+    config:ModelConfig=None,  # None: the default, with the chroma scale measured; a resumed run keeps its own
     recipe=None,              # How photographs become lessons; None: the default
     bs:int=32,                # Photographs in a batch
     num_workers:int=2,        # Processes that prepare lessons
@@ -293,10 +294,10 @@ def train(
     if (out/'state.pt').exists() and not resume: raise FileExistsError(f"{out} already holds a run: resume it, or choose another folder")
     dls = photo_dataloaders(data, valid, bs=bs, recipe=recipe or Recipe(), seed=seed, num_workers=num_workers, device=torch.device(device), index=out)
     if epochs: photos = math.ceil(epochs*len(dls.train)*dls.train.bs)
-    if config is None: config = ModelConfig(chroma_scale=round(chroma_std(dls.train_ds), 2))
     run = RunCallback(out, kwargs.get('lr', 6e-4), photos=photos, hours=hours, describe=dict(data=Path(getattr(data, 'root', data)).name, pictures=len(dls.train_ds), seed=seed), **(run_args or {}))
+    if resume: config = run.load()
+    elif config is None: config = ModelConfig(chroma_scale=round(chroma_std(dls.train_ds), 2))
     learn = diffusion_learner(dls, config, seed=seed, cbs=[run, PreviewCallback(), *cbs], path=out, **kwargs)
-    if resume: run.load()
     if not bar: learn.remove_cbs(ProgressCallback)
     if not distributed: learn.fit(10_000) # the budget ends it
     else:
