@@ -8,12 +8,12 @@ Docs: https://example.github.io/colorized/lab.html.md"""
 __all__ = ['srgb_to_linear', 'linear_to_srgb', 'rgb_to_lab', 'rgb_to_L', 'lab_to_rgb', 'fit_gamut', 'join', 'snap', 'down_chroma',
            'up_chroma']
 
-# %% ../nbs/06_lab.ipynb #bdf98851
+# %% ../nbs/06_lab.ipynb #501e7635
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# %% ../nbs/06_lab.ipynb #d33660f5
+# %% ../nbs/06_lab.ipynb #217709ae
 def srgb_to_linear(
     rgb:Tensor, # sRGB values, any shape, [0,1]
 )->Tensor:      # Light, same shape, [0,1]
@@ -26,7 +26,7 @@ def linear_to_srgb(
     "Apply the sRGB encoding (IEC 61966-2-1)"
     return torch.where(lin>0.0031308, 1.055*lin.clamp(min=0.0031308)**(1/2.4)-0.055, 12.92*lin)
 
-# %% ../nbs/06_lab.ipynb #0fe08704
+# %% ../nbs/06_lab.ipynb #8e76743e
 _XYZ = torch.tensor([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]], dtype=torch.float64)
 _WHITE = torch.tensor([0.95047, 1., 1.08883], dtype=torch.float64)
 _TO_XYZ = _XYZ/_WHITE[:,None]               # linear RGB -> XYZ relative to white
@@ -42,7 +42,7 @@ def _check(x, channels, name):
     if x.ndim!=4 or x.shape[1] not in channels:
         raise ValueError(f"{name} must have shape (N,{' or '.join(map(str, channels))},H,W), got {tuple(x.shape)}")
 
-# %% ../nbs/06_lab.ipynb #4b47aaa8
+# %% ../nbs/06_lab.ipynb #da610233
 def _blockwise(f, *xs, block=2**15):
     "`f(*xs)`, a function of single pixels, computed in cache-sized blocks where that pays"
     n,(h,w) = max(len(x) for x in xs),xs[0].shape[-2:]
@@ -55,7 +55,7 @@ def _blockwise(f, *xs, block=2**15):
             out[i:i+1,:,p:p+block] = y
     return out.view(n, -1, h, w)
 
-# %% ../nbs/06_lab.ipynb #174e70c7
+# %% ../nbs/06_lab.ipynb #dc8c1b4d
 def _linear(rgb): # uint8 goes through a table: 50 times faster than the power
     if rgb.dtype==torch.uint8: return _LINEAR8.to(rgb.device).index_select(0, rgb.flatten().int()).view(rgb.shape)
     return srgb_to_linear(rgb)
@@ -82,7 +82,7 @@ def rgb_to_L(
     _check(rgb, (1,3), 'rgb')
     return _blockwise(_rgb_to_L, rgb)
 
-# %% ../nbs/06_lab.ipynb #0f0feaf8
+# %% ../nbs/06_lab.ipynb #2cf233f6
 def _lab_to_linear(lab):
     L,a,b = lab.unbind(1)
     fy = (L+16)/116
@@ -95,7 +95,7 @@ def lab_to_rgb(
     _check(lab, (3,), 'lab')
     return _blockwise(lambda o: linear_to_srgb(_lab_to_linear(o).clamp(0,1)), lab)
 
-# %% ../nbs/06_lab.ipynb #f67e3f98
+# %% ../nbs/06_lab.ipynb #bfb48323
 def _fit(L, ab, steps=12, tol=1e-6):
     fy,a,b = [o.flatten() for o in ((L+16)/116, ab[:,0], ab[:,1])]
     y,m = _f_inv(fy),_FROM_XYZ.tolist()
@@ -132,7 +132,7 @@ def join(
     ab = fit_gamut(L, ab)
     return lab_to_rgb(torch.cat([L.expand(len(ab), -1, -1, -1), ab], 1))
 
-# %% ../nbs/06_lab.ipynb #bf550a83
+# %% ../nbs/06_lab.ipynb #715090e7
 def _snap(rgb, L, levels):
     near = (rgb*levels).round()
     lin = srgb_to_linear(near/levels)
@@ -160,7 +160,7 @@ def snap(
     _check(rgb, (3,), 'rgb'); _check(L, (1,), 'L')
     return _blockwise(lambda c,l: _snap(c, l, levels), rgb, L.expand(len(rgb), -1, -1, -1))
 
-# %% ../nbs/06_lab.ipynb #1a400e80
+# %% ../nbs/06_lab.ipynb #dd6acaf7
 def _axis(n_in, n_out, kind, rows=None):
     "(n_out,n_in) float64 matrix that resamples one axis by `kind` ('area' or 'bicubic'); only `rows` (start,stop) of it where given"
     start,stop = rows or (0, n_out)
@@ -192,7 +192,7 @@ def down_chroma(
     if H%h==0 and W%w==0: return F.avg_pool2d(ab, (H//h, W//w))
     return _resample(ab, _axis(H, h, 'area'), _axis(W, w, 'area'))
 
-# %% ../nbs/06_lab.ipynb #f26d09ef
+# %% ../nbs/06_lab.ipynb #be004381
 def _prefiltered(n, N, rows=None):
     "Bicubic enlargement n → N whose area averages are the input again: U(DU)⁻¹"
     DU = _axis(N, n, 'area')@_axis(n, N, 'bicubic')

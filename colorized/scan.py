@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/scan.html.md"""
 __all__ = ['NAMESPACE', 'ScanError', 'Tone', 'Scan', 'read_scan', 'Provenance', 'merge_xmp', 'paint', 'output_format',
            'write_scan', 'write_colour']
 
-# %% ../nbs/07_scan.ipynb #7e6be60e
+# %% ../nbs/07_scan.ipynb #5a11d985
 import io, json, logging, os, re, secrets, struct, threading, warnings as _warnings, zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,9 +19,9 @@ import numpy as np, torch
 from PIL import Image
 from fastcore.basics import patch
 from . import __version__
-from .lab import rgb_to_lab, rgb_to_L, join, snap, up_chroma, down_chroma, _axis, _resample
+from .lab import rgb_to_lab, rgb_to_L, join, snap, up_chroma, down_chroma, _axis
 
-# %% ../nbs/07_scan.ipynb #93e32814
+# %% ../nbs/07_scan.ipynb #52f2de84
 class ScanError(ValueError):
     "A photograph that cannot be read or written; the message names the file and the reason"
 
@@ -39,7 +39,7 @@ def _srgb_icc():
 
 def _levels(dtype): return 255 if dtype==np.uint8 else 65535
 
-# %% ../nbs/07_scan.ipynb #ec490af9
+# %% ../nbs/07_scan.ipynb #dc74e454
 @dataclass
 class Tone:
     "The tint of a photograph, in CIELAB"
@@ -52,7 +52,7 @@ class Tone:
     @property
     def is_toned(self)->bool: return self.kind=='toned'
 
-# %% ../nbs/07_scan.ipynb #1bbf02b7
+# %% ../nbs/07_scan.ipynb #6ad5eff1
 @dataclass(repr=False)
 class Scan:
     "A photograph in memory: upright pixels in the depth of their file, and its metadata"
@@ -104,7 +104,7 @@ class Scan:
         a,b = ab.mean(1).tolist()
         return Tone(float(np.degrees(np.arctan2(b, a))%360), float(np.hypot(a, b)), (ab-tint[:,bin]).pow(2).sum(0).mean().sqrt().item())
 
-# %% ../nbs/07_scan.ipynb #1dc8beb0
+# %% ../nbs/07_scan.ipynb #0bceb02b
 @patch
 def L(self:Scan,
     rows:slice=slice(None), # Rows wanted
@@ -115,7 +115,7 @@ def L(self:Scan,
     step = max(1, 2**20//p.shape[1])
     return torch.cat([rgb_to_L(self._rgb(p[i:i+step])) for i in range(0, len(p), step)], 2)
 
-# %% ../nbs/07_scan.ipynb #69bc849e
+# %% ../nbs/07_scan.ipynb #ff59d74f
 @patch
 def thumbnail_L(self:Scan,
     size:int|tuple=256, # Shorter side, never enlarged; or exactly (h,w)
@@ -135,7 +135,7 @@ def thumbnail_L(self:Scan,
         out[hit[0]:hit[-1]+1] += a[hit[0]:hit[-1]+1]@self.L(slice(i, i+step))[0,0]
     return (out@B.T).clamp(0, 100)[None,None]
 
-# %% ../nbs/07_scan.ipynb #660e3052
+# %% ../nbs/07_scan.ipynb #addc53c2
 _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000'
 _OPEN = threading.Lock()
 
@@ -161,7 +161,7 @@ def _check_size(w, h, path, max_pixels):
     if w*h>max_pixels: raise ScanError(f"{path}: {w}×{h} pixels are more than the limit of {max_pixels/1e6:.0f} megapixels (max_pixels)")
     if w<1 or h<1: raise ScanError(f"{path}: holds no pixels ({w}×{h})")
 
-# %% ../nbs/07_scan.ipynb #8f98fb4b
+# %% ../nbs/07_scan.ipynb #80d4ccc6
 def _from_float(x, path, notes):
     if not np.isfinite(x).all(): raise ScanError(f"{path}: holds {np.count_nonzero(~np.isfinite(x))} pixel values that are not finite (NaN or infinity)")
     top = float(x.max())
@@ -179,7 +179,7 @@ def _from_ints(x, bits, path):
     top = 255 if bits<8 else 65535
     return (x.astype(np.uint32)*top//(2**bits-1)).astype(np.uint8 if bits<8 else np.uint16)
 
-# %% ../nbs/07_scan.ipynb #61ef9a85
+# %% ../nbs/07_scan.ipynb #2cf51cee
 def _cmyk_to_rgb(x, icc, notes):
     if icc is not None and icc[16:20]==b'CMYK':
         return (_to_srgb(x, icc, 'cmyk').clip(0, 1)*_levels(x.dtype)+0.5).astype(x.dtype)
@@ -202,7 +202,7 @@ def _pillow_pixels(im, notes):
     x = np.array(im.convert('LA' if im.mode in ('1', 'L', 'LA', 'La') and alpha else 'RGBA' if alpha else 'RGB'))
     return *(_split_alpha(x, notes) if alpha else (x, None)),False
 
-# %% ../nbs/07_scan.ipynb #eadfbbeb
+# %% ../nbs/07_scan.ipynb #1b4449db
 def _tiff_pixels(page, path, icc, notes):
     "More than 8 bits -> pixels, alpha, whether the profile is used up"
     x,kind = page.asarray(),page.photometric.name
@@ -220,7 +220,7 @@ def _tiff_pixels(page, path, icc, notes):
     if kind=='SEPARATED': return _cmyk_to_rgb(x, icc, notes),alpha,True
     return x,alpha,False
 
-# %% ../nbs/07_scan.ipynb #4333a2ee
+# %% ../nbs/07_scan.ipynb #1c5eea97
 _STRUCTURE = {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(286, 294), 296, 297, 301, *range(317, 348), *range(512, 522),
               *range(529, 533), 700, 33723, 34377, 34675, 37724, *range(50706, 51200)} # TIFF and DNG tags that describe storage, not the photograph
 
@@ -240,7 +240,7 @@ def _raw_profile(text):
     except ValueError: return None
     return _irb(data).get(0x0404) if data[:4]==b'8BIM' else data
 
-# %% ../nbs/07_scan.ipynb #38cef535
+# %% ../nbs/07_scan.ipynb #9dbe86e2
 def _jp2_boxes(data):
     "XMP, IPTC, EXIF and ICC profile from the boxes of a JPEG 2000 file"
     out,todo = {},[(0, len(data))]
@@ -261,7 +261,7 @@ def _jp2_boxes(data):
             i += n
     return out
 
-# %% ../nbs/07_scan.ipynb #054da6eb
+# %% ../nbs/07_scan.ipynb #e5c98d42
 def _raw_text(v):
     "Pillow reads EXIF texts as Latin-1 but writes ASCII: hand it the bytes, which may well be UTF-8"
     return v.encode('latin-1', 'replace') if isinstance(v, str) and not v.isascii() else v
@@ -285,7 +285,7 @@ def _clean_exif(exif, shape, dpi, notes):
 _UPRIGHT = {2:lambda x: x[:,::-1], 3:lambda x: x[::-1,::-1], 4:lambda x: x[::-1], 5:lambda x: x.swapaxes(0,1), 6:lambda x: x.swapaxes(0,1)[:,::-1],
             7:lambda x: x[::-1,::-1].swapaxes(0,1), 8:lambda x: x.swapaxes(0,1)[::-1]}
 
-# %% ../nbs/07_scan.ipynb #d6255c4f
+# %% ../nbs/07_scan.ipynb #029a7133
 def _extended_xmp(im):
     "The part of an XMP packet that did not fit the first segment of a JPEG"
     ns = b'http://ns.adobe.com/xmp/extension/\0'
@@ -301,7 +301,7 @@ def _join_xmp(xmp, more):
     _drop(a, 'xmpNote', 'HasExtendedXMP')
     return a.documentElement.toxml().encode()
 
-# %% ../nbs/07_scan.ipynb #022d4bcc
+# %% ../nbs/07_scan.ipynb #cd38ff8f
 def _papers(im, f, tif, notes):
     "ICC, XMP, IPTC and EXIF object of an opened file"
     info,exif,boxes = im.info if im else {},Image.Exif(),{}
@@ -326,7 +326,7 @@ def _papers(im, f, tif, notes):
     except Exception as e: notes.append(f"EXIF is damaged and was left behind ({e})")
     return icc,xmp.encode() if isinstance(xmp, str) else xmp,iptc,exif
 
-# %% ../nbs/07_scan.ipynb #8d79c929
+# %% ../nbs/07_scan.ipynb #23bb72d1
 def _check_icc(icc, gray, notes):
     "The profile if it can be used for these pixels and is not sRGB anyway"
     if not icc: return None
@@ -342,7 +342,7 @@ def _check_icc(icc, gray, notes):
         return None
     return icc if off>0.004 else None
 
-# %% ../nbs/07_scan.ipynb #39fa5720
+# %% ../nbs/07_scan.ipynb #978a3ba8
 def _pixels(im, f, tif, path, icc, exif, notes):
     import imagecodecs
     if tif:
@@ -368,7 +368,7 @@ def _check_complete(tif, size, path):
     short = [o for o,n in zip(page.dataoffsets, page.databytecounts) if o+n>size]
     if short: raise ScanError(f"{path}: truncated, {len(short)} of {len(page.dataoffsets)} strips or tiles lie beyond the end of the file")
 
-# %% ../nbs/07_scan.ipynb #e80f7bd4
+# %% ../nbs/07_scan.ipynb #1a94313b
 def _read(f, path, max_pixels):
     import tifffile
     notes,size,tif,im = [],f.seek(0, 2),None,None
@@ -402,7 +402,7 @@ def _read(f, path, max_pixels):
     return Scan(np.ascontiguousarray(pixels), str(path), 'TIFF' if tif else 'JPEG' if im.format=='MPO' else im.format,
         None if used else _check_icc(icc, pixels.ndim==2, notes), exif, xmp, iptc, dpi, None if alpha is None else np.ascontiguousarray(alpha), notes)
 
-# %% ../nbs/07_scan.ipynb #a012daa0
+# %% ../nbs/07_scan.ipynb #7314a639
 def read_scan(
     path:str|Path|bytes,         # File, or the bytes of one
     max_pixels:float=2.5e8,      # Refuse larger photographs: they may be decompression bombs
@@ -419,14 +419,14 @@ def read_scan(
     except Exception as e:
         raise ScanError(f"{name}: {'truncated' if 'truncated' in str(e) else 'damaged or not supported'} ({type(e).__name__}: {e})") from e
 
-# %% ../nbs/07_scan.ipynb #fed2d5ad
+# %% ../nbs/07_scan.ipynb #f79f33a0
 NAMESPACE = 'https://example.github.io/colorized/ns/1.0/'
 _NS = dict(rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#', x='adobe:ns:meta/', Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/',
            tiff='http://ns.adobe.com/tiff/1.0/', exif='http://ns.adobe.com/exif/1.0/', xmp='http://ns.adobe.com/xap/1.0/', xmpNote='http://ns.adobe.com/xmp/note/',
            colorized=NAMESPACE)
 _TERMS = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
 
-# %% ../nbs/07_scan.ipynb #6a962583
+# %% ../nbs/07_scan.ipynb #5db6add0
 @dataclass
 class Provenance:
     "How the colour came about"
@@ -455,7 +455,7 @@ def _parse_xmp(xmp):
     if not dom.getElementsByTagNameNS(_NS['rdf'], 'RDF'): raise ValueError("it holds no rdf:RDF")
     return dom
 
-# %% ../nbs/07_scan.ipynb #58720fd9
+# %% ../nbs/07_scan.ipynb #21e8f1a2
 def _drop(dom, prefix, name):
     "Remove a property, written as an attribute or as an element"
     ns = _NS[prefix]
@@ -464,7 +464,7 @@ def _drop(dom, prefix, name):
         if d.hasAttributeNS(ns, name): d.removeAttributeNS(ns, name)
         for c in [c for c in d.childNodes if c.namespaceURI==ns and c.localName==name]: d.removeChild(c).unlink()
 
-# %% ../nbs/07_scan.ipynb #96c164f0
+# %% ../nbs/07_scan.ipynb #26c4b133
 def merge_xmp(
     xmp:bytes|None,         # Original packet
     provenance:Provenance,  # What to add
@@ -491,7 +491,7 @@ def merge_xmp(
     body = dom.documentElement.toxml()
     return f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n{body}\n<?xpacket end="w"?>'.encode(), notes
 
-# %% ../nbs/07_scan.ipynb #8cfe4bf1
+# %% ../nbs/07_scan.ipynb #33ba28a6
 def paint(
     scan:Scan,          # The photograph
     ab:torch.Tensor,    # (1,2,h,w) chroma at any size
@@ -514,7 +514,7 @@ def paint(
         rgb = snap(rgb, L)*255 if bits==8 else rgb*65535
         yield rgb[0].permute(1,2,0).add(0.5).numpy().astype(np.uint8 if bits==8 else np.uint16)
 
-# %% ../nbs/07_scan.ipynb #59b8ba4a
+# %% ../nbs/07_scan.ipynb #42a85238
 _SUFFIX = {'.tif':'TIFF', '.tiff':'TIFF', '.png':'PNG', '.jpg':'JPEG', '.jpeg':'JPEG', '.webp':'WEBP'}
 
 @dataclass
@@ -534,7 +534,7 @@ def _write_png(f, x, p, notes):
     if p.iptc: f.write(_chunk(b'zTXt', b'Raw profile type iptc\0\0'+zlib.compress(f'\niptc\n{len(p.iptc):8}\n{p.iptc.hex()}\n'.encode())))
     f.write(memoryview(png)[33:])
 
-# %% ../nbs/07_scan.ipynb #7572d0dd
+# %% ../nbs/07_scan.ipynb #0a1fd97d
 def _write_jpeg(f, x, p, notes):
     out,dpi = io.BytesIO(),dict(dpi=tuple(round(o) for o in p.dpi)) if p.dpi else {}
     Image.fromarray(x).save(out, 'JPEG', quality=p.quality, subsampling=0, icc_profile=_srgb_icc(), **dpi)
@@ -556,7 +556,7 @@ def _write_webp(f, x, p, notes):
     if p.iptc: notes.append("WebP has no place for IPTC-IIM")
     Image.fromarray(x).save(f, 'WEBP', quality=p.quality, lossless=p.quality>=100, exif=p.exif or b'', xmp=p.xmp, icc_profile=_srgb_icc())
 
-# %% ../nbs/07_scan.ipynb #16270c6a
+# %% ../nbs/07_scan.ipynb #046d381a
 def _write_tiff(f, x, p, notes):
     import tifffile
     from PIL import TiffImagePlugin
@@ -586,7 +586,7 @@ def _write_tiff(f, x, p, notes):
         f.write(new.tobytes(at))
         f.seek(slots[k-1]); f.write(struct.pack('<HHII', k, 4, 1, at))
 
-# %% ../nbs/07_scan.ipynb #4292b018
+# %% ../nbs/07_scan.ipynb #3e5d6902
 def _collect(rgb, shape, bits, format):
     "Array or strips -> one (H,W,3) array of the depth wanted"
     dtype = {8:np.uint8, 16:np.uint16}.get(bits)
@@ -604,7 +604,7 @@ def _collect(rgb, shape, bits, format):
     if n!=shape[0]: raise ValueError(f"rgb has {n} rows, the photograph {shape[0]}")
     return out
 
-# %% ../nbs/07_scan.ipynb #3be86dfd
+# %% ../nbs/07_scan.ipynb #70a5acb3
 def output_format(
     dst:str|Path,      # File to write
     format:str=None,   # TIFF, PNG, JPEG or WEBP; None: from the suffix
@@ -619,7 +619,7 @@ def output_format(
     if bits==16 and f in ('JPEG', 'WEBP'): raise ValueError(f"{f} holds 8 bits only, 16 were asked for: choose TIFF or PNG")
     return f,8 if f in ('JPEG', 'WEBP') else bits or scan_bits
 
-# %% ../nbs/07_scan.ipynb #1d9929f6
+# %% ../nbs/07_scan.ipynb #80f09a36
 def write_scan(
     dst:str|Path,                     # File to write
     rgb,                              # (H,W,3) uint8 or uint16 sRGB, or an iterator of strips of rows, as `paint` yields
@@ -659,7 +659,7 @@ def write_scan(
     finally: part.unlink(missing_ok=True)
     return more+notes
 
-# %% ../nbs/07_scan.ipynb #5d860c23
+# %% ../nbs/07_scan.ipynb #377c4074
 def write_colour(
     dst:str|Path,               # File to write
     scan:Scan,                  # The photograph
