@@ -127,7 +127,7 @@ def wsd(
     u = max(0., (min(progress, 1.)-(1-decay))/decay) if decay else 0.
     return min(1., (step+1)/warmup)*(1-math.sqrt(u))
 
-# %% ../nbs/11_learner.ipynb #7f0161db
+# %% ../nbs/11_learner.ipynb #42054d49
 class RunCallback(Callback):
     "Spends a budget, sets the learning rate, saves the state. Raises `FloatingPointError` when the loss is no longer finite"
     order,name = 70,'this_run' # Callback.run is taken
@@ -139,9 +139,10 @@ class RunCallback(Callback):
         minutes:float=5.,      # State is saved this often, and after each epoch
         warmup:int=200, decay:float=0.3, # See `wsd`
         describe:dict=None,    # Goes into the checkpoint beside what is known here
+        verbose:bool=False,    # Print a line after each epoch?
     ):
         if (photos is None)==(hours is None): raise ValueError(f"give a budget as photos or as hours, got photos={photos}, hours={hours}")
-        self.out,self.lr,self.budget,self.minutes,self.warmup,self.decay,self.describe = Path(out),lr,(photos,hours),minutes,warmup,decay,describe or {}
+        self.out,self.lr,self.budget,self.minutes,self.warmup,self.decay,self.describe,self.verbose = Path(out),lr,(photos,hours),minutes,warmup,decay,describe or {},verbose
         self.epoch0 = self.batch0 = self.steps = self.photos = 0
         self.seconds,self.loaded = 0.,None
 
@@ -183,7 +184,8 @@ class RunCallback(Callback):
         with log.open('a', newline='') as f:
             out = csv.DictWriter(f, fields, extrasaction='ignore')
             if not f.tell(): out.writeheader()
-            out.writerow({k: f'{v:.6g}' if isinstance(v, float) else v for k,v in row.items()})
+            row = {k: f'{v:.6g}' if isinstance(v, float) else v for k,v in row.items()}; out.writerow(row)
+        if self.verbose: print(', '.join(f'{k} {v}' for k,v in row.items()), flush=True)
 
     def save(self, epoch, batch):
         "The whole state, to go on from"
@@ -259,7 +261,7 @@ def diffusion_learner(
     adam = partial(OptimWrapper, opt=torch.optim.AdamW, betas=(0.9,0.99), fused=True)
     return Learner(dls, net, loss_func=weighted_mse, opt_func=adam, lr=lr, wd=wd, wd_bn_bias=True, train_bn=False, cbs=[*own, *cbs], **kwargs)
 
-# %% ../nbs/11_learner.ipynb #7714145a
+# %% ../nbs/11_learner.ipynb #7b142084
 def chroma_std(
     lessons,   # Lessons, see chapter 10
     n:int=512, # How many to look at
@@ -294,11 +296,11 @@ def train(
     if (out/'state.pt').exists() and not resume: raise FileExistsError(f"{out} already holds a run: resume it, or choose another folder")
     dls = photo_dataloaders(data, valid, bs=bs, recipe=recipe or Recipe(), seed=seed, num_workers=num_workers, device=torch.device(device), index=out)
     if epochs: photos = math.ceil(epochs*len(dls.train)*dls.train.bs)
-    run = RunCallback(out, kwargs.get('lr', 6e-4), photos=photos, hours=hours, describe=dict(data=Path(getattr(data, 'root', data)).name, pictures=len(dls.train_ds), seed=seed), **(run_args or {}))
+    run = RunCallback(out, kwargs.get('lr', 6e-4), photos=photos, hours=hours, describe=dict(data=Path(getattr(data, 'root', data)).name, pictures=len(dls.train_ds), seed=seed), verbose=not bar, **(run_args or {}))
     if resume: config = run.load()
     elif config is None: config = ModelConfig(chroma_scale=round(chroma_std(dls.train_ds), 2))
     learn = diffusion_learner(dls, config, seed=seed, cbs=[run, PreviewCallback(), *cbs], path=out, **kwargs)
-    if not bar: learn.remove_cbs(ProgressCallback)
+    if not bar: learn.remove_cbs(ProgressCallback); learn.logger = lambda row: None
     if not distributed: learn.fit(10_000) # the budget ends it
     else:
         from fastai.distributed import DistributedDL # loads accelerate

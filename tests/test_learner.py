@@ -1,5 +1,5 @@
 """Training: photographs are learnt by heart, a killed run goes on where it was, skipped steps do not count, two processes agree."""
-import csv, os, signal, subprocess, sys, time
+import csv, json, os, signal, subprocess, sys, time
 from functools import partial
 from pathlib import Path
 import numpy as np, pytest, torch
@@ -110,3 +110,17 @@ def test_bad_input(tmp_path):
     with pytest.raises(ValueError, match='not a folder'): go(tmp_path/'none', tmp_path/'run', photos=8)
     (tmp_path/'empty').mkdir()
     with pytest.raises(ValueError, match='no colour photograph'): go(tmp_path/'empty', tmp_path/'run', photos=8)
+
+def test_command_line(tmp_path):
+    data = crops(tmp_path/'photos', 16); (tmp_path/'wrong').mkdir()
+    for i,p in enumerate(sorted(data.iterdir())): Image.open(p).convert('L').save(tmp_path/'wrong'/p.name)
+    def run(*args): return subprocess.run(['colorized', *map(str, args)], capture_output=True, text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
+    train_ = ['train', '--data', data, '--out', tmp_path/'run', '--bs', 8, '--size', 64, '--workers', 0, '--device', 'cpu']
+    done = run(*train_, '--photos', 16); assert done.returncode==0, done.stderr
+    again = run(*train_, '--photos', 32); assert again.returncode==1 and 'already holds a run' in again.stderr and 'Traceback' not in again.stderr
+    more = run(*train_, '--photos', 32, '--resume'); assert more.returncode==0 and '32 photographs' in more.stdout, more.stderr
+    judged = run('evaluate', '--true', data, '--model', tmp_path/'run/model.safetensors', '--steps', 1); assert judged.returncode==0, judged.stderr
+    assert all(o in judged.stdout for o in ('FID', 'KID', 'grey', 'mean chroma', 'truth', 'lite1'))
+    figures = json.loads(run('evaluate', '--true', data, '--colorized', tmp_path/'wrong', '--json').stdout)
+    assert figures['columns']['colorized']['colorfulness']['value'] < 1 < figures['columns']['truth']['colorfulness']['value']
+    assert run('evaluate', '--true', data).returncode==2
