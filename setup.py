@@ -13,7 +13,7 @@ lib = cfg['lib_name']
 version = re.search(r'^__version__\s*=\s*["\']([^"\']+)', (here/lib/'__init__.py').read_text(encoding='utf-8'), re.M)[1]
 statuses = ['0 - None', '1 - Planning', '2 - Pre-Alpha', '3 - Alpha', '4 - Beta', '5 - Production/Stable']
 extras = {k.removesuffix('_requirements'): lines(k) for k in cfg if k.endswith('_requirements')}
-extras['dev'] = sorted({r for reqs in extras.values() for r in reqs})
+extras['dev'] = sorted({r for k,reqs in extras.items() if k!='bench' for r in reqs})
 
 setup(
     name=lib, version=version, description=cfg['description'], author=cfg['author'], author_email=cfg['author_email'],
