@@ -6,7 +6,7 @@ Docs: https://example.github.io/colorized/lab.html.md"""
 
 # %% auto #0
 __all__ = ['srgb_to_linear', 'linear_to_srgb', 'rgb_to_lab', 'rgb_to_L', 'lab_to_rgb', 'fit_gamut', 'join', 'snap', 'down_chroma',
-           'up_chroma']
+           'up_chroma', 'to_uint8', 'colorfulness']
 
 # %% ../nbs/06_lab.ipynb #501e7635
 import torch
@@ -226,3 +226,26 @@ def up_chroma(
     L_small = L_small.expand(len(ab), -1, -1, -1)
     g = _resample(_gain(ab, L_small), _axis(h, H, 'bicubic', rows), _axis(w, W, 'bicubic'))
     return _resample(ab, A, B) + g*(L-_resample(L_small, A, B))
+
+# %% ../nbs/06_lab.ipynb #0145513c
+def to_uint8(
+    rgb:Tensor, # (N,3,H,W) sRGB, float in [0,1], or uint8 which passes through
+) -> Tensor:    # (N,3,H,W) uint8, rounded to nearest
+    "The pixels a viewer sees. Raises `ValueError` for another shape, values outside [0,1] or NaN"
+    if rgb.ndim!=4 or rgb.shape[1]!=3: raise ValueError(f"rgb must have shape (N,3,H,W), got {tuple(rgb.shape)}")
+    if rgb.dtype==torch.uint8: return rgb
+    if not (rgb.is_floating_point() and bool(((rgb>-1e-3) & (rgb<1+1e-3)).all())):
+        raise ValueError(f"rgb must be float in [0,1] or uint8, got {rgb.dtype} in [{rgb.min():.4g}, {rgb.max():.4g}]")
+    return (rgb.clamp(0,1)*255).round().to(torch.uint8)
+
+# %% ../nbs/06_lab.ipynb #f33b0c89
+def colorfulness(
+    rgb:Tensor,          # (N,3,H,W) sRGB, float in [0,1] or uint8
+    absolute:bool=False, # Take |R-G| and |(R+G)/2-B| first, as the code of CT2 and DDColor does
+) -> Tensor:             # (N,) float64, in 8-bit units: 0 for grey, about 40 for an ordinary photograph
+    "Hasler and Süsstrunk 2003, *Measuring colourfulness in natural images*, equation (21)"
+    r,g,b = to_uint8(rgb).double().unbind(1)
+    rg,yb = r-g,(r+g)/2-b
+    if absolute: rg,yb = rg.abs(),yb.abs()
+    spread = (rg.var((1,2), correction=0) + yb.var((1,2), correction=0)).sqrt()
+    return spread + 0.3*(rg.mean((1,2))**2 + yb.mean((1,2))**2).sqrt()

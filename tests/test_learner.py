@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from fastai.callback.core import Callback, CancelStepException
-from colorized.data import PhotoFolder, Recipe, Subset, colourfulness
+from colorized.data import PhotoFolder, Recipe, Subset
+from colorized.lab import colorfulness
 from colorized.learner import bare, ema, train
 from colorized.unet import ModelConfig, UNetConfig, load_model, sample_ab
 
@@ -21,7 +22,7 @@ def crops(folder, n, side=128):
     rng = np.random.default_rng(0); folder.mkdir()
     for i in range(n):
         crop = np.zeros((side,side,3), np.uint8)
-        while colourfulness(crop)<15: # `PhotoFolder` leaves gray ones out
+        while colorfulness(torch.from_numpy(crop.copy()).permute(2,0,1)[None])<15: # `PhotoFolder` leaves gray ones out
             p = photos[i%len(photos)]; y,x = rng.integers(0, p.shape[0]-side),rng.integers(0, p.shape[1]-side)
             crop = p[y:y+side,x:x+side]
         Image.fromarray(crop).save(folder/f'{i:03}.png')
