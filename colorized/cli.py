@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated
 from . import __version__
 
-# %% ../nbs/15_cli.ipynb #b999823a
+# %% ../nbs/15_cli.ipynb #b15db74e
 WRITABLE = {'.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp'} # What can be written; anything else comes out as PNG
 
 def colour(
@@ -23,7 +23,7 @@ def colour(
     samples:int=1,               # Colourings of each photograph; two or more also give a contact sheet
     seed:int=0,                  # The same seed gives the same colours; sample i takes seed + i
     steps:int=None,              # Denoising steps (default: what measured best)
-    hint:Annotated[str, "Known colours as x,y,colour in pixels, for instance 310,420,#7a1f1f or 310,420,navy", {'nargs':'+'}]=None,
+    hint:Annotated[str, "Known colours as x,y,colour in pixels, for instance 310,420,#7a1f1f or 310,420,navy (may be repeated)", {'action':'append'}]=None,
     hints:str=None,              # Picture of the photograph's size with brush strokes on a transparent ground
     saturation:float=1.,         # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
     temperature:float=None,      # Scale of the initial noise: 1 draws from the model, less is calmer (default: what measured best)
@@ -43,6 +43,9 @@ def colour(
     "Colour black-and-white photographs. The lightness stays that of the original; the colour is invented, and the output's metadata say so."
     if not photos: raise UsageError("name a photograph or a folder, or see colorized --help")
     if samples<1: raise UsageError(f"--samples must be at least 1, got {samples}")
+    _check_threads(threads)
+    if out and Path(out).suffix.lower() in WRITABLE and not Path(out).is_dir() and (len(photos)>1 or Path(photos[0]).is_dir()):
+        raise UsageError(f"--out {out} names a file: several photographs need a folder")
     if hint and hints: raise UsageError("give either --hint or --hints")
     for p in photos:
         if not Path(p).exists(): raise FileNotFoundError(f"{p}: no such file or folder")
@@ -52,7 +55,8 @@ def colour(
     look = dict(seed=seed, steps=STEPS if steps is None else steps, temperature=TEMPERATURE if temperature is None else temperature, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)
     folders = [p for p in photos if Path(p).is_dir()]
-    single = len(photos)==1 and not folders and out and Path(out).suffix.lower() in WRITABLE
+    single = len(photos)==1 and not folders and out and Path(out).suffix.lower() in WRITABLE and not Path(out).is_dir()
+    if out and not (single or dry_run): Path(out).mkdir(parents=True, exist_ok=True)
     colorizer,failed = None if dry_run and not folders else Colorizer.from_pretrained(model, device),0
     for p in map(Path, photos):
         if p.is_dir(): failed += _folder(p, out, colorizer, look, file, samples, uncertainty, source_type, dry_run, workers); continue
@@ -67,11 +71,13 @@ def colour(
 class UsageError(ValueError):
     "The command was not understood"
 
+def _check_threads(threads):
+    if threads is not None and threads<1: raise UsageError(f"--threads must be at least 1, got {threads}")
+
 def _destination(p, out, format):
     "Where a single photograph goes"
     suffix = f".{dict(jpeg='jpg', tiff='tif').get(format, format)}" if format else p.suffix if p.suffix.lower() in WRITABLE else '.png'
     if not out: return p.with_name(f'{p.stem}.colorized{suffix}')
-    Path(out).mkdir(parents=True, exist_ok=True)
     return Path(out)/f'{p.stem}{suffix}'
 
 def _hints(hint, hints):
@@ -88,18 +94,18 @@ def _photo(p, dst, colorizer, look, file, samples, hints, uncertainty, source_ty
     from dataclasses import replace
     from colorized.scan import Scan, write_scan
     import numpy as np
-    overwrite = file['overwrite']
-    if dst.exists() and not overwrite: raise FileExistsError(f"{dst} exists already; --overwrite replaces it")
+    name = lambda what,suffix: dst.with_name(f'{dst.stem}{what}{suffix}')
+    outs = [dst] if samples==1 else [name(f"-seed{look['seed']+i}", dst.suffix) for i in range(samples)]
+    sheet,spread = name('-samples', '.png') if samples>1 else None,name('-uncertainty', '.png') if uncertainty else None
+    for o in [*outs, sheet, spread]:
+        if o and o.exists() and not file['overwrite']: raise FileExistsError(f"{o} exists already; --overwrite replaces it")
     result = colorizer.colorize(p, n_samples=max(samples, 8 if uncertainty else 1), hints=hints, **look)
     result.provenance = replace(result.provenance, source_type=source_type)
-    name = lambda what,suffix: dst.with_name(f'{dst.stem}{what}{suffix}')
-    for i in range(samples):
-        to = dst if samples==1 else name(f'-seed{result.seeds[i]}', dst.suffix)
-        for remark in [*result.scan.warnings, *result.save(to, i, **file)]: print(f"colorized: {p}: {remark}", file=sys.stderr)
-        print(to)
-    extra = ([('-samples', result.sheet())] if samples>1 else []) + ([('-uncertainty', result.uncertainty_map())] if uncertainty else [])
-    for what,im in extra:
-        write_scan(name(what, '.png'), np.asarray(im), Scan(np.asarray(im)), result.provenance, overwrite=overwrite); print(name(what, '.png'))
+    remarks = list(result.scan.warnings)
+    for i,o in enumerate(outs): remarks += result.save(o, i, **file); print(o)
+    for o,im in ((sheet, lambda: result.sheet(n=samples)), (spread, result.uncertainty_map)):
+        if o: x = np.asarray(im()); write_scan(o, x, Scan(x), result.provenance, overwrite=file['overwrite']); print(o)
+    for remark in dict.fromkeys(remarks): print(f"colorized: {p}: {remark}", file=sys.stderr)
 
 def _folder(p, out, colorizer, look, file, samples, uncertainty, source_type, dry_run, workers):
     "Colour a folder; 1 if a photograph failed"
@@ -122,7 +128,7 @@ def info(
     else:
         for k,v in about.items(): print(f"{k:12} {v}")
 
-# %% ../nbs/15_cli.ipynb #e9680c9a
+# %% ../nbs/15_cli.ipynb #a44dc589
 def train(
     data:Annotated[str, "Folder of colour photographs, or of Kaggle's arrays (l/, ab/)", {'opt':True, 'required':True}],
     out:Annotated[str, "Folder of the run: state, log, previews, model.safetensors", {'opt':True, 'required':True}],
@@ -147,6 +153,7 @@ def train(
     from colorized.colorizer import best_device
     from colorized.data import Recipe
     from colorized.learner import train as run
+    _check_threads(threads)
     if threads: torch.set_num_threads(threads)
     distributed,device = int(os.environ.get('WORLD_SIZE', 1))>1,torch.device(device or best_device())
     if distributed and device.type=='cuda': device = torch.device('cuda', int(os.environ['LOCAL_RANK']))

@@ -8,13 +8,13 @@ Docs: https://example.github.io/colorized/colorizer.html.md"""
 __all__ = ['STEPS', 'TEMPERATURE', 'WEIGHTS', 'working_shape', 'hint_grid', 'pinned', 'Colorized', 'as_scan', 'best_device',
            'Colorizer']
 
-# %% ../nbs/13_colorizer.ipynb #9bafb8c3
+# %% ../nbs/13_colorizer.ipynb #0666dcd6
 import base64, io, colorized
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from .lab import down_chroma, rgb_to_lab, up_chroma
 from .scan import Provenance, Scan, paint, read_scan, write_colour
@@ -71,7 +71,7 @@ def pinned(
     known,mask = hints[:,:-1],hints[:,-1:]
     return lambda x_t, t, cond: torch.where(mask>0, known, denoise(x_t, t, cond).to(known))
 
-# %% ../nbs/13_colorizer.ipynb #2d861d40
+# %% ../nbs/13_colorizer.ipynb #ddd0dae6
 @dataclass(eq=False)
 class Colorized:
     "A photograph with one or several colourings"
@@ -125,11 +125,11 @@ class Colorized:
 
     def sheet(self,
         side:int=480,     # Longest side of each picture
+        n:int=None,       # How many samples to show; None: all
     ) -> Image.Image:
         "Contact sheet: the photograph, every sample and, for two or more, the uncertainty map"
         small = self._small(side)
-        L = small.L()[0,0].div(100).mul(255).round().byte()
-        ims = [Image.fromarray(np.asarray(small.pixels)), *[Image.fromarray(np.concatenate(list(paint(small, self._ab(i), 8)))) for i in range(len(self))]]
+        ims = [Image.fromarray(np.asarray(small.pixels)), *[Image.fromarray(np.concatenate(list(paint(small, self._ab(i), 8)))) for i in range(min(n or len(self), len(self)))]]
         if len(self)>1: ims.append(self.uncertainty_map(side=side).resize(ims[0].size))
         (w,h),gap = ims[0].size,8
         columns = min(len(ims), 4 if w<1.5*h else 3); rows = -(-len(ims)//columns)
@@ -150,7 +150,7 @@ def _gray8(L):
     from colorized.lab import join
     return (join(L, torch.zeros_like(L).expand(-1,2,-1,-1))[0,1]*255).round().byte().numpy()
 
-# %% ../nbs/13_colorizer.ipynb #81ddbd59
+# %% ../nbs/13_colorizer.ipynb #3f3d0a56
 STEPS,TEMPERATURE = 8,0.7 # What measured best, see chapter 12
 WEIGHTS = Path(colorized.__file__).parent/'weights'
 
@@ -161,8 +161,12 @@ def as_scan(
     if isinstance(photo, Scan): return photo
     if isinstance(photo, (str,Path)): return read_scan(photo)
     if isinstance(photo, Image.Image):
-        if photo.mode.startswith('I;16'): photo = np.asarray(photo).astype(np.uint16)
-        else: photo = np.asarray(photo if photo.mode in ('L','RGB') else photo.convert('RGB'))
+        im = ImageOps.exif_transpose(photo)
+        if im.mode in ('L','RGB'): return Scan(np.asarray(im), icc=im.info.get('icc_profile'))
+        if im.mode[0] not in 'IF': return Scan(np.asarray(im.convert('RGB')))
+        x = np.asarray(im)
+        if x.dtype.kind=='f' or x.min()<0 or x.max()>65535: raise ValueError(f"a PIL image of mode {im.mode} must hold integers in 0..65535, got {x.min()}..{x.max()}")
+        return Scan(x.astype(np.uint16))
     if isinstance(photo, np.ndarray): return Scan(photo)
     raise TypeError(f"a photograph must be a path, a Scan, a PIL image or a NumPy array, got {type(photo).__name__}")
 
@@ -185,6 +189,8 @@ class Colorizer:
         device=None,        # Where to compute; None: `best_device()`
     ):
         self.device = torch.device(device or best_device())
+        usable = dict(cuda=torch.cuda.is_available, mps=torch.backends.mps.is_available).get(self.device.type, lambda: True)
+        if not usable(): raise ValueError(f"device {self.device}: this machine has none, or this PyTorch cannot use it")
         self.net = net.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.config,self.name,self.sha256 = config,name,sha256
         self.bf16,self.chunk = _fast_bf16(self.device),1 if self.device.type=='cpu' else 8
@@ -200,7 +206,7 @@ class Colorizer:
             path = WEIGHTS/'default.safetensors'
             want = (WEIGHTS/'default.sha256').read_text().split()[0]
         else: path,want = Path(source),None
-        if source is not None and not path.exists() and str(source).count('/')==1 and not path.suffix:
+        if source is not None and not path.exists() and str(source).count('/')==1 and path.suffix!='.safetensors':
             try: from huggingface_hub import hf_hub_download
             except ImportError as e: raise ImportError(f"to load {source} from Hugging Face: pip install huggingface_hub") from e
             path = Path(hf_hub_download(str(source), 'model.safetensors'))
@@ -255,6 +261,8 @@ class Colorizer:
         "Colour one photograph. Raises `ScanError` for an unreadable file, `ValueError` for a bad setting"
         if n_samples<1: raise ValueError(f"n_samples must be at least 1, got {n_samples}")
         if not 1<=steps<=len(self.schedule): raise ValueError(f"steps must lie in 1..{len(self.schedule)}, got {steps}")
+        if not -2**63<=seed<=2**64-n_samples: raise ValueError(f"seed must lie in -2**63..2**64-{n_samples}, got {seed}")
+        if not temperature>=0: raise ValueError(f"temperature must not be negative, got {temperature}")
         if saturation<0: raise ValueError(f"saturation must not be negative, got {saturation}")
         scan = as_scan(photo)
         h,w = working_shape(scan.shape, working_size, self.net.cfg.multiple); f = self.net.cfg.factor
