@@ -162,7 +162,9 @@ def main():
     about,rows,c = machine(),[],Colorizer.from_pretrained(args.model, 'cpu')
     with tempfile.TemporaryDirectory() as tmp:
         for name in args.only:
-            for r in PARTS[name](c, args, Path(tmp)): rows.append(r); print(r['what'], *[f'{o:.3f}' for o in r['seconds']], file=sys.stderr)
+            for r in PARTS[name](c, args, Path(tmp)):
+                rows.append(r); figures = [f'{o:.3f} s' for o in r['seconds']]+[f'{k} {r[k]:.4g}' for k in ('peak','value') if k in r]
+                print(r['what'], *figures, file=sys.stderr)
     print(f"{described(about)}, {args.threads} threads, {args.repeats} repeats; {c}\n", *table(judged(rows)), sep='\n')
     if args.json: args.json.write_text(json.dumps(dict(machine=about, model=repr(c), rows=rows), indent=1))
 
