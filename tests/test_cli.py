@@ -231,9 +231,13 @@ def test_twelve_megapixels(large, run, tmp_path):
     every = np.s_[1::4,1::4] # rgb2lab takes its time
     assert faithful(L_of(x[every]), L_of(np.stack([np.asarray(Image.open(large))[every]]*3, -1)))
 
+def hears_ctrl_c():
+    "Shells start background jobs with SIGINT ignored, and children inherit that"
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 @pytest.mark.slow
 def test_an_interrupted_run_leaves_no_partial_file(large, network, tmp_path):
-    p = subprocess.Popen([COMMAND, str(large), '--out', str(tmp_path), '--format', 'tiff', '--bits', '16', '--steps', '1'], env=network[0], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen([COMMAND, str(large), '--out', str(tmp_path), '--format', 'tiff', '--bits', '16', '--steps', '1'], env=network[0], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hears_ctrl_c)
     until = time.monotonic()+200
     while not any(tmp_path.iterdir()) and p.poll() is None and time.monotonic()<until: time.sleep(0.005)
     assert [o for o in tmp_path.iterdir() if o.name.startswith('.') and o.suffix=='.tmp'], "no file was being written when the signal came"
@@ -244,7 +248,7 @@ def test_an_interrupted_run_leaves_no_partial_file(large, network, tmp_path):
 
 def test_interrupted_before_anything_is_written(scans, network, tmp_path):
     "Ctrl-C while the network computes"
-    p = subprocess.Popen([COMMAND, str(scans/'campus.jpg'), '--out', str(tmp_path), '--steps', '500'], env=network[0], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen([COMMAND, str(scans/'campus.jpg'), '--out', str(tmp_path), '--steps', '500'], env=network[0], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hears_ctrl_c)
     until = time.monotonic()+200
     while p.poll() is None and time.monotonic()<until: # loading is over after 3 s of computing
         fields = Path(f'/proc/{p.pid}/stat').read_text().rsplit(')', 1)[1].split() if Path('/proc/self/stat').exists() else None
