@@ -42,7 +42,8 @@ def start(model, src, dst, *more):
     "The command line in a process group of its own"
     code = "import sys; from colorized.cli import main; sys.exit(main())"
     return subprocess.Popen([sys.executable, '-c', code, src, '--out', dst, '--model', model, '--steps', '2', '--device', 'cpu', '--threads', '1', *more],
-        env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)) # shells start background jobs with SIGINT ignored
 
 def until(condition, seconds=60):
     end = time.time()+seconds
