@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/batch.html.md"""
 __all__ = ['READABLE', 'COLUMNS', 'SAMPLES', 'output_name', 'mirror', 'read_provenance', 'whole', 'judge', 'Claims',
            'read_report', 'Report', 'Workers', 'Summary', 'colorize_folder']
 
-# %% ../nbs/14_batch.ipynb #2ea8853d
+# %% ../nbs/14_batch.ipynb #7d97ed86
 import csv, errno, hashlib, json, mmap, multiprocessing, os, re, secrets, signal, socket, sys, threading, time, types
 from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -26,7 +26,7 @@ from .unet import Condition
 try: import fcntl
 except ImportError: fcntl = None # Windows
 
-# %% ../nbs/14_batch.ipynb #c79e125f
+# %% ../nbs/14_batch.ipynb #0dd2fdf2
 _SUFFIXES = dict(JPEG=('.jpg', '.jpeg'), PNG=('.png',), TIFF=('.tif', '.tiff'), WEBP=('.webp',))
 READABLE = {o for v in _SUFFIXES.values() for o in v} | {'.bmp', '.gif', '.jp2', '.j2k', '.jpf', '.jpx'} # Suffixes of files taken for photographs
 
@@ -39,7 +39,7 @@ def output_name(
     fits = _SUFFIXES[output_format(name, format)[0]] if format else [o for v in _SUFFIXES.values() for o in v]
     return name if suffix.lower() in fits else stem+(fits[0] if format else '.png')
 
-# %% ../nbs/14_batch.ipynb #b8a522fc
+# %% ../nbs/14_batch.ipynb #50442108
 def mirror(
     src:str|Path,    # Folder of photographs
     dst:str|Path,    # Folder of outputs
@@ -60,7 +60,7 @@ def mirror(
         if not clash: return dict(sorted(names.items())),errors
         for k in clash: names[k] = (names[k] if names[k].startswith(k) else k)+os.path.splitext(names[k])[1]
 
-# %% ../nbs/14_batch.ipynb #6827b54d
+# %% ../nbs/14_batch.ipynb #2834c59e
 def read_provenance(
     path:str|Path, # A file
 ) -> dict|None:    # Property -> text, the settings among them; None: nothing of ours in it
@@ -86,7 +86,7 @@ def _wanted(provenance):
     p = {k:v for (_,k),v in provenance.properties.items()}
     return {**{k: p[k] for k in ('DigitalSourceType', 'ModelSHA256', 'Seed', 'Steps') if k in p}, **{k:str(v) for k,v in provenance.settings.items()}}
 
-# %% ../nbs/14_batch.ipynb #0ac480c8
+# %% ../nbs/14_batch.ipynb #a48eb6ec
 def whole(
     path:str|Path, # JPEG, PNG, TIFF or WebP
 ) -> bool:
@@ -115,7 +115,7 @@ def judge(
     if diff: return 'other',"was made with "+', '.join(diff)
     return ('done','') if whole(path) else ('broken',"is cut short")
 
-# %% ../nbs/14_batch.ipynb #a11dbbaf
+# %% ../nbs/14_batch.ipynb #b9f6ae86
 def _birth(pid):
     "When a process began, in ticks of the kernel; '' where that is not to be known, None if it is dead"
     if os.name!='posix': return ''
@@ -168,7 +168,7 @@ class Claims:
         for o in list(self.held) if out is None else [out]:
             if o in self.held: self.held.pop(o).unlink(missing_ok=True)
 
-# %% ../nbs/14_batch.ipynb #248fece1
+# %% ../nbs/14_batch.ipynb #95a95cc7
 COLUMNS = ['path', 'output', 'width', 'height', 'bits', 'source_bytes', 'source_sha256', 'output_bytes', 'output_sha256', 'seed', 'model_sha256', 'settings_sha256',
            'seconds', 'uncertainty', 'tone', 'hue', 'chroma', 'warnings', 'error', 'finished'] # Of the report
 
@@ -221,7 +221,7 @@ class Report:
         except OSError as e: self.error = f"{self.folder/'report.csv'}: {e.strerror}"
         finally: os.close(self.fd); self.back.close(); part.unlink(missing_ok=True)
 
-# %% ../nbs/14_batch.ipynb #b2ab0e22
+# %% ../nbs/14_batch.ipynb #8c6c82b7
 def _sha256(path):
     with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
 
@@ -261,7 +261,7 @@ def _paint(photo, state, ab, seeds, provenance, outputs, file):
     return dict(output_bytes=outputs[0].stat().st_size, output_sha256=_sha256(outputs[0]), warnings=notes, seconds=time.time()-start,
                 uncertainty=round(out.spread.mean().item(), 2) if len(out)>1 else None)
 
-# %% ../nbs/14_batch.ipynb #2de8b570
+# %% ../nbs/14_batch.ipynb #c6a76dca
 _BUSY = threading.Lock()
 _FULL = {errno.ENOSPC, errno.EROFS, getattr(errno, 'EDQUOT', errno.ENOSPC)} # What will not be better for the next photograph
 
@@ -291,10 +291,10 @@ def _sheltered():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN) if here else None
     try: yield
     finally:
-        if here: signal.signal(signal.SIGINT, before)
+        if here and before is not None: signal.signal(signal.SIGINT, before)
         sys.modules['__main__'] = main
 
-# %% ../nbs/14_batch.ipynb #9d149d08
+# %% ../nbs/14_batch.ipynb #9aa51705
 class Workers:
     "Processes that run tasks in order; with `n=0` the calling process does"
     def __init__(self, n:int): self.pools,self.queues,self.blamed,self.deaths = [None]*n,[[] for _ in range(n)],set(),0
@@ -335,7 +335,7 @@ class Workers:
         for o in self.pools:
             if o: o.shutdown(wait=False, cancel_futures=True)
 
-# %% ../nbs/14_batch.ipynb #16484dc3
+# %% ../nbs/14_batch.ipynb #8385aa1d
 @dataclass
 class Summary:
     "What became of a folder"
@@ -472,7 +472,7 @@ class _Bar(tqdm):
     def say(self, message):
         if not self.quiet: tqdm.write(f"colorized: {message}", file=sys.stderr)
 
-# %% ../nbs/14_batch.ipynb #9d15092b
+# %% ../nbs/14_batch.ipynb #a7d68815
 SAMPLES = 8 # From which the uncertainty is measured
 
 def colorize_folder(
