@@ -32,11 +32,12 @@ def working_shape(
     short = min(shape)
     return tuple(min(16*size, max(multiple, round(n*size/short/multiple)*multiple)) for n in shape)
 
-# %% ../nbs/13_colorizer.ipynb #c07e65dd
+# %% ../nbs/13_colorizer.ipynb #caaa35b3
 def hint_grid(
     hints,            # [(x, y, colour), …] or [(x, y, colour, radius), …] in pixels of the photograph, `colour` as Pillow knows it; or an RGBA overlay of the same size
     shape:tuple,      # (H,W) of the photograph
     grid:tuple,       # (h,w) of the chroma
+    L:Tensor=None,    # (1,1,h,w) lightness of the photograph on that grid; None: the chroma is taken as it is
 ) -> Tensor:          # (1,3,h,w): chroma in CIELAB units (0 where unknown), and the mask
     "Hints on the chroma grid. Raises `ValueError` naming the hint that does not fit"
     from PIL import ImageDraw
@@ -58,8 +59,9 @@ def hint_grid(
     t = torch.from_numpy(rgba.copy()).permute(2,0,1)[None]
     alpha = t[:,3:]/255.
     cover = F.avg_pool2d(alpha, 4)
-    ab = F.avg_pool2d(rgb_to_lab(t[:,:3])[:,1:]*alpha, 4)/cover.clamp(min=1e-6)
-    mask = (cover>0.2).float()
+    lab = F.avg_pool2d(rgb_to_lab(t[:,:3])*alpha, 4)/cover.clamp(min=1e-6)
+    ab,mask = lab[:,1:],(cover>0.2).float()
+    if L is not None: ab = ab*(L/lab[:,:1].clamp(min=1)).clamp(max=1) # the saturation asked for, not its chroma
     return torch.cat([ab*mask, mask], 1)
 
 # %% ../nbs/13_colorizer.ipynb #abdf7025
@@ -150,7 +152,7 @@ def _gray8(L):
     from colorized.lab import join
     return (join(L, torch.zeros_like(L).expand(-1,2,-1,-1))[0,1]*255).round().byte().numpy()
 
-# %% ../nbs/13_colorizer.ipynb #3f3d0a56
+# %% ../nbs/13_colorizer.ipynb #af3e3895
 STEPS,TEMPERATURE = 8,0.7 # What measured best, see chapter 12
 WEIGHTS = Path(colorized.__file__).parent/'weights'
 
@@ -266,8 +268,9 @@ class Colorizer:
         if saturation<0: raise ValueError(f"saturation must not be negative, got {saturation}")
         scan = as_scan(photo)
         h,w = working_shape(scan.shape, working_size, self.net.cfg.multiple); f = self.net.cfg.factor
-        grid = hint_grid(hints, scan.shape, (h//f, w//f)) if hints else None
-        cond = self.condition(scan.thumbnail_L((h, w)), grid)
+        L = scan.thumbnail_L((h, w))
+        grid = hint_grid(hints, scan.shape, (h//f, w//f), F.avg_pool2d(L, f)) if hints else None
+        cond = self.condition(L, grid)
         seeds = [seed+i for i in range(n_samples)]
         ab = self.chroma(cond.repeat(n_samples), seeds, steps, temperature)*saturation
         settings = dict(temperature=temperature, saturation=saturation, working_size=working_size, hints=hints is not None)

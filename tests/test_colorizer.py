@@ -79,7 +79,8 @@ def chroma_at(result, i=0): return color.rgb2lab(result.array(i)/255)[...,1:]
 def test_hints_are_obeyed_where_they_are_given(colorizer, hue):
     flat = np.full((256, 320), 140, np.uint8); flat[:,160:] = 150
     x,y,r = 80,128,10
-    want = color.rgb2lab(np.array(hue, float).reshape(1,1,3)/255)[0,0,1:]
+    L,*want = color.rgb2lab(np.array(hue, float).reshape(1,1,3)/255)[0,0]
+    want = np.array(want)*min(1, color.rgb2lab(np.full((1,1,3), 140/255))[0,0,0]/L) # the saturation asked for, at this lightness
     plain,hinted = colorizer.colorize(flat, steps=4),colorizer.colorize(flat, steps=4, hints=[(x, y, hue, r)])
     a,b = chroma_at(plain),chroma_at(hinted)
     cell = hinted.ab[0,:,int(y*hinted.ab.shape[2]/256),int(x*hinted.ab.shape[3]/320)].numpy()
