@@ -127,7 +127,7 @@ def wsd(
     u = max(0., (min(progress, 1.)-(1-decay))/decay) if decay else 0.
     return min(1., (step+1)/warmup)*(1-math.sqrt(u))
 
-# %% ../nbs/11_learner.ipynb #42054d49
+# %% ../nbs/11_learner.ipynb #f26cc2d3
 class RunCallback(Callback):
     "Spends a budget, sets the learning rate, saves the state. Raises `FloatingPointError` when the loss is no longer finite"
     order,name = 70,'this_run' # Callback.run is taken
@@ -162,7 +162,7 @@ class RunCallback(Callback):
     def before_epoch(self): self.trained = False
     def before_train(self): # unlike `before_epoch`, never part of a mere `learn.validate()`
         if self.progress>=1: raise CancelFitException()
-        self.loader.epoch,self.trained,self.tick = self.epoch0,True,time.time()
+        self.loader.epoch,self.trained,self.cut,self.tick = self.epoch0,True,False,time.time()
     def before_batch(self):
         if self.training: self.opt.set_hyper('lr', self.lr*wsd(self.progress, self.steps, self.warmup, self.decay))
     def after_loss(self):
@@ -174,11 +174,13 @@ class RunCallback(Callback):
         self.batch = self.loader.start+self.iter+1
         if now-self.saved>60*self.minutes: self.save(self.epoch0, self.batch)
         if self.progress>=1 and self.iter+1<self.n_iter: raise CancelTrainException()
-    def after_train(self): self.epoch0,self.loader.start = self.epoch0+1,0
+    def after_cancel_train(self): self.cut = True # the budget ended within the epoch: a longer one would go on there
+    def after_train(self):
+        if not self.cut: self.epoch0,self.loader.start,self.batch = self.epoch0+1,0,0
     def after_epoch(self):
         if not self.trained or rank_distrib(): return
-        self.save(self.epoch0, 0); self.save_model(self.out/'model.safetensors')
-        row = dict(epoch=self.epoch0-1, photos=self.photos, hours=round(self.seconds/3600, 4), lr=self.opt.hypers[0]['lr'],
+        self.save(self.epoch0, self.batch); self.save_model(self.out/'model.safetensors')
+        row = dict(epoch=self.epoch0-(not self.cut), photos=self.photos, hours=round(self.seconds/3600, 4), lr=self.opt.hypers[0]['lr'],
                    train_loss=float(self.learn.smooth_loss), valid_loss=float(self.recorder.loss.value), **{m.name: m.value for m in self.learn.metrics})
         log = self.out/'log.csv'; fields = log.read_text().splitlines()[0].split(',') if log.exists() else list(row)
         with log.open('a', newline='') as f:
