@@ -107,6 +107,16 @@ def test_two_processes_agree(tmp_path):
     a,b = [torch.load(out/f'rank{i}.pt', weights_only=True) for i in (0,1)]
     assert all(torch.equal(a[k], b[k]) for k in a)
 
+def test_the_write_ups_own_plan(tmp_path):
+    "A plain U-Net on 64×64 chroma that predicts the noise of the linear schedule, without encoder, hints or patches"
+    plan = ModelConfig(net=UNetConfig(factor=1, patch=1, widths=(32,64,64), attention=(False,False,True), encoder=None, hints=False),
+                       schedule=dict(kind='linear', n_steps=1000), param='eps', chroma_scale=20.)
+    eight = PhotoFolder(crops(tmp_path/'photos', 8))
+    learn = go(Subset(eight, list(range(8))*20), tmp_path/'run', valid=eight, config=plan, recipe=Recipe(size=64, factor=1, archival=0., no_hints=1.), weight='simple',
+               photos=160, bs=8, lr=2e-3, decay=0.9, run_args=dict(warmup=5))
+    losses = [float(o) for o in learn.recorder.losses]
+    assert len(losses)==20 and np.mean(losses[-5:]) < 0.9*np.mean(losses[:5])
+
 def test_bad_input(tmp_path):
     with pytest.raises(ValueError, match='not a folder'): go(tmp_path/'none', tmp_path/'run', photos=8)
     (tmp_path/'empty').mkdir()
@@ -117,7 +127,8 @@ def test_command_line(tmp_path):
     for i,p in enumerate(sorted(data.iterdir())): Image.open(p).convert('L').save(tmp_path/'wrong'/p.name)
     def run(*args): return subprocess.run(['colorized', *map(str, args)], capture_output=True, text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
     train_ = ['train', '--data', data, '--out', tmp_path/'run', '--bs', 8, '--size', 64, '--workers', 0, '--device', 'cpu']
-    done = run(*train_, '--photos', 16); assert done.returncode==0, done.stderr
+    done = run(*train_, '--photos', 16, '--valid', data, '--fid', 1); assert done.returncode==0, done.stderr
+    log = list(csv.DictReader((tmp_path/'run/log.csv').open())); assert float(log[-1]['fid_lite1'])>0 and 'kid_lite1' in log[-1]
     again = run(*train_, '--photos', 32); assert again.returncode==1 and 'already holds a run' in again.stderr and 'Traceback' not in again.stderr
     more = run(*train_, '--photos', 32, '--resume'); assert more.returncode==0 and '32 photographs' in more.stdout, more.stderr
     judged = run('evaluate', '--true', data, '--model', tmp_path/'run/model.safetensors', '--steps', 1); assert judged.returncode==0, judged.stderr
