@@ -152,7 +152,7 @@ def _gray8(L):
     from colorized.lab import join
     return (join(L, torch.zeros_like(L).expand(-1,2,-1,-1))[0,1]*255).round().byte().numpy()
 
-# %% ../nbs/13_colorizer.ipynb #6224fe0d
+# %% ../nbs/13_colorizer.ipynb #fc583a15
 STEPS,TEMPERATURE = 4,1. # What measured best, see the table below
 WEIGHTS = Path(colorized.__file__).parent/'weights'
 
@@ -175,7 +175,7 @@ def as_scan(
 def _fast_bf16(device):
     "Does the device compute in bfloat16 natively?"
     if device.type=='cuda': return torch.cuda.is_bf16_supported()
-    return device.type=='cpu' and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return device.type=='cpu' and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 def best_device() -> torch.device:
     "CUDA, then Apple's MPS, then the CPU"
