@@ -127,7 +127,7 @@ def wsd(
     u = max(0., (min(progress, 1.)-(1-decay))/decay) if decay else 0.
     return min(1., (step+1)/warmup)*(1-math.sqrt(u))
 
-# %% ../nbs/11_learner.ipynb #f26cc2d3
+# %% ../nbs/11_learner.ipynb #06a85ab0
 class RunCallback(Callback):
     "Spends a budget, sets the learning rate, saves the state. Raises `FloatingPointError` when the loss is no longer finite"
     order,name = 70,'this_run' # Callback.run is taken
@@ -172,8 +172,9 @@ class RunCallback(Callback):
         now = time.time(); self.seconds += now-self.tick; self.tick = now
         self.steps += 1; self.photos += len(self.xb[0])*int(os.environ.get('WORLD_SIZE', 1))
         self.batch = self.loader.start+self.iter+1
-        if now-self.saved>60*self.minutes: self.save(self.epoch0, self.batch)
-        if self.progress>=1 and self.iter+1<self.n_iter: raise CancelTrainException()
+        whole = self.batch>=self.n_iter # the epoch's last batch: go on with the next epoch
+        if now-self.saved>60*self.minutes: self.save(self.epoch0+whole, 0 if whole else self.batch)
+        if self.progress>=1 and not whole: raise CancelTrainException()
     def after_cancel_train(self): self.cut = True # the budget ended within the epoch: a longer one would go on there
     def after_train(self):
         if not self.cut: self.epoch0,self.loader.start,self.batch = self.epoch0+1,0,0

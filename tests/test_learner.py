@@ -71,6 +71,18 @@ def test_survives_kill_9(tmp_path):
     killed,whole = [load_model(tmp_path/o/'model.safetensors')[0].state_dict() for o in ('killed','whole')]
     assert all(torch.equal(killed[k], whole[k]) for k in whole)
 
+def test_killed_between_epochs(tmp_path):
+    "The state saved after an epoch's last batch goes on with the next epoch"
+    class Kill(Callback):
+        order = 80 # after `RunCallback` has saved
+        def after_batch(self):
+            if self.training and self.learn.this_run.photos==16: raise KeyboardInterrupt
+    data = crops(tmp_path/'photos', 16)
+    with pytest.raises(KeyboardInterrupt): go(data, tmp_path/'killed', photos=32, bs=8, cbs=[Kill()], run_args=dict(minutes=0, decay=0))
+    state = torch.load(tmp_path/'killed/state.pt', weights_only=True); assert (state['epoch0'],state['batch0'],state['photos']) == (1,0,16)
+    killed,whole = go(data, tmp_path/'killed', photos=32, bs=8, resume=True, run_args=dict(decay=0)),go(data, tmp_path/'whole', photos=32, bs=8, run_args=dict(decay=0))
+    assert all(torch.equal(a, b) for a,b in zip(killed.ema.net.state_dict().values(), whole.ema.net.state_dict().values()))
+
 class SkipEveryOther(Callback):
     order = 20
     def before_step(self):
