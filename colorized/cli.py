@@ -137,6 +137,7 @@ def train(
     epochs:float=None,    # Budget: so many times through the data
     photos:int=None,      # Budget: so many photographs
     resume:bool=False,    # Go on with the run in the folder?
+    set:Annotated[str, "Settings for experiments, for instance param=v widths=64,128,192 archival=0 tune=0.1 (an unknown name lists them all)", {'nargs':'+', 'action':'extend', 'metavar':'KEY=VALUE'}]=None,
     size:int=256,         # Side of the training crops
     bs:int=32,            # Photographs in a batch
     lr:float=6e-4,        # Learning rate
@@ -162,9 +163,16 @@ def train(
         from colorized.unet import load_model
         net,config,_ = load_model(start); net.unet.requires_grad_(True); kwargs = dict(net=net, config=config)
     if fid: kwargs['cbs'] = [_fid(valid, fid, size)]
+    settings = dict(_setting(o) for o in set or [])
     learn = run(data, out, valid, hours, epochs, photos, resume, recipe=Recipe(size=size), bs=bs, lr=lr, decay=decay, num_workers=workers,
-                device=device, distributed=distributed, seed=seed, bar=sys.stdout.isatty(), **kwargs)
+                device=device, distributed=distributed, seed=seed, settings=settings, bar=sys.stdout.isatty(), **kwargs)
     print(f"{learn.this_run.photos} photographs seen in {learn.this_run.seconds/3600:.2f} hours; the model is {learn.this_run.out/'model.safetensors'}")
+
+def _setting(text):
+    "KEY=VALUE as a pair"
+    key,eq,value = text.partition('=')
+    if not (key and eq): raise UsageError(f"--set takes KEY=VALUE, got {text!r}")
+    return key,value
 
 def _fid(valid, every, size):
     "Callback that measures FID on the watched folder"

@@ -9,7 +9,7 @@ __all__ = ['SUFFIXES', 'LUMA', 'open_rgb', 'PhotoFolder', 'KaggleSet', 'photo_so
            'hint_mask', 'give_hints', 'Recipe', 'Lessons', 'LessonLoader', 'show_lessons', 'photo_dataloaders',
            'Subset']
 
-# %% ../nbs/10_data.ipynb #979bf35d
+# %% ../nbs/10_data.ipynb #bb80dc7d
 import io, json, os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from torch import Tensor
 from fastai.data.core import DataLoaders, TfmdDL
 from .lab import colorfulness, join, rgb_to_lab, srgb_to_linear, up_chroma
 
-# %% ../nbs/10_data.ipynb #fea28c8d
+# %% ../nbs/10_data.ipynb #4b460778
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.tif', '.tiff', '.bmp'}
 
 def open_rgb(
@@ -69,13 +69,13 @@ def _write_json(path, value):
     tmp = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     tmp.write_text(json.dumps(value)); os.replace(tmp, path)
 
-# %% ../nbs/10_data.ipynb #76ebf3a2
+# %% ../nbs/10_data.ipynb #d1aec03b
 class KaggleSet:
     "Kaggle's *Image Colorization* as it is distributed: `l/gray_scale.npy` and `ab/ab*.npy`, memory-mapped. Raises `ValueError` when files are missing or do not fit"
     def __init__(self,
         root:str|Path, # Folder that holds `l` and `ab`
     ):
-        root = Path(root); ls,abs_ = root/'l'/'gray_scale.npy',sorted((root/'ab').glob('ab*.npy'))
+        root = Path(root); ls,abs_ = root/'l'/'gray_scale.npy',sorted((root/'ab').rglob('ab*.npy')) # Kaggle's archive unpacks to ab/ab
         if not ls.is_file() or not abs_: raise ValueError(f"{root} must hold l/gray_scale.npy and ab/ab1.npy, ab/ab2.npy …")
         self.root,self.L,self.ab = root,np.load(ls, mmap_mode='r'),[np.load(f, mmap_mode='r') for f in abs_]
         self.starts = np.cumsum([0]+[len(o) for o in self.ab])
@@ -97,7 +97,7 @@ def photo_source(
     "The source that fits what `root` holds"
     return KaggleSet(root) if (Path(root)/'l'/'gray_scale.npy').is_file() else PhotoFolder(root, index)
 
-# %% ../nbs/10_data.ipynb #7e9eb62b
+# %% ../nbs/10_data.ipynb #1011af78
 _linear = srgb_to_linear(torch.arange(256, dtype=torch.float64)/255).float().numpy()
 LUMA = np.array([0.212671, 0.715160, 0.072169], np.float32) # Rec. 709: what CIELAB's lightness is made of
 
@@ -146,7 +146,7 @@ def _blur(a, sigma):
     k = torch.from_numpy(k)
     return F.conv2d(F.conv2d(x, k.view(1,1,1,-1)), k.view(1,1,-1,1))[0,0].numpy()
 
-# %% ../nbs/10_data.ipynb #96596e7b
+# %% ../nbs/10_data.ipynb #52d62b11
 def hint_mask(
     h:int, w:int,            # Size of the chroma grid, divisible by 4
     rng:np.random.Generator, # Source of randomness
@@ -168,15 +168,20 @@ def give_hints(
     mean = F.avg_pool2d(ab[None], s)[0].repeat_interleave(s, 1).repeat_interleave(s, 2)
     return torch.cat([mean*mask, mask])
 
-# %% ../nbs/10_data.ipynb #212f6774
+# %% ../nbs/10_data.ipynb #191dc041
 @dataclass(frozen=True)
 class Recipe:
-    "How photographs become lessons"
+    "How photographs become lessons. Raises `ValueError` for what cannot be"
     size:int=256            # Side of the square crop, divisible by 32
     factor:int=4            # Photograph pixels per chroma pixel, along a side
     min_crop:float=0.6      # Smallest crop, as a share of the shorter side
     archival:float=0.5      # Share of lessons with the gray of old film
     no_hints:float=0.5      # Share of lessons without hints
+    def __post_init__(self):
+        if not 0<self.min_crop<=1: raise ValueError(f"min_crop must lie in (0,1], got {self.min_crop}")
+        for k in ('archival','no_hints'):
+            if not 0<=getattr(self, k)<=1: raise ValueError(f"{k} must lie in [0,1], got {getattr(self, k)}")
+        if self.size%(4*self.factor): raise ValueError(f"size must be divisible by four times the factor, got size={self.size}, factor={self.factor}")
 
 class Lessons:
     "Training examples made from a source of pictures: `lessons[i, seed, epoch] -> (L, hints, ab)`"
@@ -209,7 +214,7 @@ class Lessons:
         im = im.resize((n,n), Image.BICUBIC, box=(left, top, left+side, top+side), reducing_gap=2)
         return ImageOps.mirror(im) if self.train and rng.random()<0.5 else im
 
-# %% ../nbs/10_data.ipynb #f41bb56c
+# %% ../nbs/10_data.ipynb #81b2e6ea
 class LessonLoader(TfmdDL):
     "fastai `DataLoader` whose order and lessons depend on `seed` and `epoch` alone"
     def __init__(self, dataset, bs=32, shuffle=False, seed:int=0, num_workers:int=0, **kwargs):

@@ -6,12 +6,14 @@ Docs: https://example.github.io/colorized/learner.html.md"""
 
 # %% auto #0
 __all__ = ['VALID', 'bare', 'draw', 'DiffusionCallback', 'weighted_mse', 'ema', 'EMACallback', 'BFloat16Callback', 'wsd',
-           'RunCallback', 'colour_photographs', 'PreviewCallback', 'diffusion_learner', 'chroma_std', 'train']
+           'RunCallback', 'read_state', 'colour_photographs', 'PreviewCallback', 'diffusion_learner', 'settings_known',
+           'configure', 'chroma_std', 'train']
 
-# %% ../nbs/11_learner.ipynb #f5a4ca8e
+# %% ../nbs/11_learner.ipynb #a6a0dabf
 import csv, math, os, time
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 import numpy as np, torch
 from torch import nn, Tensor
@@ -21,12 +23,12 @@ from fastai.callback.training import GradientClip
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
-from fastai.torch_core import rank_distrib
+from fastai.torch_core import rank_distrib, trainable_params
 from .data import Recipe, photo_dataloaders
 from .denoiser import target
 from .encoder import load_pretrained
 from .lab import join, up_chroma
-from .unet import ColorNet, ModelConfig, sample_ab, save_model
+from .unet import ColorNet, ModelConfig, UNetConfig, sample_ab, save_model
 from .vlb import loss_weight
 
 # %% ../nbs/11_learner.ipynb #d5cb8858
@@ -127,7 +129,7 @@ def wsd(
     u = max(0., (min(progress, 1.)-(1-decay))/decay) if decay else 0.
     return min(1., (step+1)/warmup)*(1-math.sqrt(u))
 
-# %% ../nbs/11_learner.ipynb #06a85ab0
+# %% ../nbs/11_learner.ipynb #e89f088a
 class RunCallback(Callback):
     "Spends a budget, sets the learning rate, saves the state. Raises `FloatingPointError` when the loss is no longer finite"
     order,name = 70,'this_run' # Callback.run is taken
@@ -164,7 +166,7 @@ class RunCallback(Callback):
         if self.progress>=1: raise CancelFitException()
         self.loader.epoch,self.trained,self.cut,self.tick = self.epoch0,True,False,time.time()
     def before_batch(self):
-        if self.training: self.opt.set_hyper('lr', self.lr*wsd(self.progress, self.steps, self.warmup, self.decay))
+        if self.training: self.opt.set_hyper('lr', [self.lr*wsd(self.progress, self.steps, self.warmup, self.decay)*share for share in getattr(self.learn, 'lr_shares', (1.,))])
     def after_loss(self):
         if self.training and not torch.isfinite(self.loss): raise FloatingPointError(f"loss is {self.loss.item()} after {self.steps} steps; the last good state is in {self.out}")
     def after_batch(self):
@@ -181,7 +183,7 @@ class RunCallback(Callback):
     def after_epoch(self):
         if not self.trained or rank_distrib(): return
         self.save(self.epoch0, self.batch); self.save_model(self.out/'model.safetensors')
-        row = dict(epoch=self.epoch0-(not self.cut), photos=self.photos, hours=round(self.seconds/3600, 4), lr=self.opt.hypers[0]['lr'],
+        row = dict(epoch=self.epoch0-(not self.cut), photos=self.photos, hours=round(self.seconds/3600, 4), lr=self.opt.hypers[-1]['lr'],
                    train_loss=float(self.learn.smooth_loss), valid_loss=float(self.recorder.loss.value), **{m.name: m.value for m in self.learn.metrics})
         log = self.out/'log.csv'; fields = log.read_text().splitlines()[0].split(',') if log.exists() else list(row)
         with log.open('a', newline='') as f:
@@ -195,32 +197,35 @@ class RunCallback(Callback):
         self.saved = time.time()
         if rank_distrib(): return
         state = dict(model=bare(self.model).state_dict(), average=self.learn.ema.average.state_dict(), opt=self.opt.state_dict(),
-                     config=asdict(self.learn.diffusion.config), epoch0=epoch, batch0=batch, steps=self.steps, photos=self.photos, seconds=self.seconds)
+                     config=asdict(self.learn.diffusion.config), settings=self.describe.get('settings', {}), epoch0=epoch, batch0=batch, steps=self.steps, photos=self.photos, seconds=self.seconds)
         tmp = self.out/f'.state.{os.getpid()}.tmp'
         torch.save(state, tmp); os.replace(tmp, self.out/'state.pt')
-    def load(self) -> ModelConfig:
-        "Go on from the saved state when `fit` is called. Raises `FileNotFoundError` when there is none"
-        path = self.out/'state.pt'
-        if not path.is_file(): raise FileNotFoundError(f"nothing to resume: there is no {path}")
-        self.loaded = torch.load(path, map_location='cpu', weights_only=True)
-        return ModelConfig(**self.loaded.pop('config'))
     def save_model(self, path):
         "The averaged network with its configuration"
         if rank_distrib(): return
         about = dict(self.describe, photographs=self.photos, steps=self.steps, hours=round(self.seconds/3600, 3), date=time.strftime('%Y-%m-%d', time.gmtime()))
         return save_model(path, self.learn.ema.net, replace(self.learn.diffusion.config, training=about))
 
-# %% ../nbs/11_learner.ipynb #23145cf3
+def read_state(
+    out:str|Path, # The run's folder
+) -> dict:        # What `RunCallback.save` wrote, `config` as `ModelConfig`
+    "The state to go on from. Raises `FileNotFoundError` when there is none"
+    path = Path(out)/'state.pt'
+    if not path.is_file(): raise FileNotFoundError(f"nothing to resume: there is no {path}")
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    return {**state, 'config': ModelConfig(**state['config'])}
+
+# %% ../nbs/11_learner.ipynb #eaed13c3
 def colour_photographs(
     net:ColorNet, config:ModelConfig, # Network and configuration
     L:Tensor,          # (N,1,H,W) lightness
     seed:int=0,        # Photograph i takes seed + i
-    steps:int=8,       # Denoising steps
+    steps:int=8,       # Denoising steps, or as many as the schedule has
     temperature:float=1., # Scale of the initial noise
 ) -> Tensor:           # (N,3,H,W) sRGB in [0,1]
     "Colour a batch of photographs of one size"
     with torch.no_grad(), torch.autocast(L.device.type, torch.bfloat16):
-        ab = sample_ab(net, config, net.condition(L), [seed+i for i in range(len(L))], steps, temperature).float()
+        ab = sample_ab(net, config, net.condition(L), [seed+i for i in range(len(L))], min(steps, config.schedule['n_steps']), temperature).float()
     return join(L, up_chroma(ab, L.shape[-2:]))
 
 class PreviewCallback(Callback):
@@ -240,7 +245,7 @@ class PreviewCallback(Callback):
         if hasattr(self.learn, 'this_run'): self.image.save(self.learn.this_run.out/f'preview-{self.learn.this_run.photos:08d}.png')
         if self.show: from IPython.display import display; display(self.image)
 
-# %% ../nbs/11_learner.ipynb #b0863872
+# %% ../nbs/11_learner.ipynb #85348a1f
 def diffusion_learner(
     dls,                                # Lessons, see `photo_dataloaders`
     config:ModelConfig=ModelConfig(),   # Network, prediction, schedule
@@ -251,20 +256,77 @@ def diffusion_learner(
     clip:float=1.,                      # Largest gradient norm
     decay:float=0.9995,                 # Of the averaged weights
     bf16:bool=True,                     # Compute in bfloat16?
+    tune:float=0.,                      # Learning rate of the encoder's last stages, as a share of `lr`; 0: the encoder is frozen
     seed:int=0,                         # Of initialisation and draws
     cbs=(),                             # Further callbacks
     **kwargs,                           # For `Learner`
 ) -> Learner:
-    "A fastai `Learner` that trains a colourizer"
+    "A fastai `Learner` that trains a colourizer. Raises `ValueError` when there is no encoder to tune"
+    if not 0<=tune<=1: raise ValueError(f"tune must lie in [0,1], got {tune}")
     if net is None:
         with torch.random.fork_rng(): torch.manual_seed(seed); net = ColorNet(config.net)
         if net.encoder is not None: load_pretrained(net.encoder)
+    if tune and net.encoder is None: raise ValueError(f"tune={tune}: this network has no encoder")
+    if tune: net.encoder.stages[3:].requires_grad_(True) # strides 16 and 32
     net = net.to(dls.device, memory_format=torch.channels_last)
     own = [DiffusionCallback(config, weight, seed), EMACallback(decay), GradientClip(clip), *([BFloat16Callback()] if bf16 else [])]
     adam = partial(OptimWrapper, opt=torch.optim.AdamW, betas=(0.9,0.99), fused=True)
-    return Learner(dls, net, loss_func=weighted_mse, opt_func=adam, lr=lr, wd=wd, wd_bn_bias=True, train_bn=False, cbs=[*own, *cbs], **kwargs)
+    learn = Learner(dls, net, loss_func=weighted_mse, opt_func=adam, lr=lr, wd=wd, wd_bn_bias=True, train_bn=False, cbs=[*own, *cbs],
+                    splitter=_tuned if tune else trainable_params, **kwargs)
+    learn.lr_shares = (tune,1.) if tune else (1.,)
+    return learn
 
-# %% ../nbs/11_learner.ipynb #7b142084
+def _tuned(net):
+    "Parameter groups: the encoder's last stages, and the U-Net"
+    return [trainable_params(bare(net).encoder), trainable_params(bare(net).unet)]
+
+# %% ../nbs/11_learner.ipynb #80c30962
+def settings_known() -> dict: # Where it belongs → {name: default}
+    "Everything that `configure` understands"
+    of = lambda cls: {f.name: f.default for f in fields(cls)}
+    net = {k: v for k,v in of(UNetConfig).items() if k!='channels'}
+    learner = {k: signature(diffusion_learner).parameters[k].default for k in ('weight','lr','wd','clip','decay','bf16','tune')}
+    return dict(model=dict(param='x0', chroma_scale=20.), net=net, schedule=ModelConfig().schedule, recipe=of(Recipe), learner=learner)
+
+def _parse(key, value, default):
+    "`value`, usually text, as something of `default`'s kind"
+    text = (','.join(map(str, value)) if isinstance(value, (tuple,list)) else str(value)).strip()
+    kind = default[0] if isinstance(default, tuple) else default
+    what = {bool: '0 or 1', int: 'a positive integer', float: 'a number'}.get(type(kind), 'a name')
+    def one(o):
+        if isinstance(kind, bool): return {'0': False, '1': True, 'false': False, 'true': True, 'no': False, 'yes': True}[o.lower()]
+        if isinstance(kind, str): return None if o.lower()=='none' and key=='encoder' else o
+        o = type(kind)(o)
+        if not math.isfinite(o) or isinstance(o, int) and o<1: raise ValueError
+        return o
+    try: return tuple(one(o) for o in text.split(',')) if isinstance(default, tuple) else one(text)
+    except (KeyError, ValueError): raise ValueError(f"setting {key}: expected {what}{', or several with commas,' if isinstance(default, tuple) else ''} got {text!r}") from None
+
+def configure(
+    settings:dict[str,str],   # Name → value, for instance `dict(param='v', widths='64,128,192', archival='0')`
+    config:ModelConfig=None,  # What the settings change; None: the default
+    recipe:Recipe=None,       # The same for the lessons
+) -> tuple[ModelConfig,Recipe,dict]: # Network and schedule, lessons, keyword arguments of `diffusion_learner`
+    "Settings by name. Raises `ValueError` for a name that is not known, and for values that cannot be or do not fit together"
+    known = settings_known()
+    if strange := [k for k in settings if not any(k in o for o in known.values())]:
+        raise ValueError(f"unknown setting{'s'*(len(strange)>1)} {', '.join(strange)}; known are "+'; '.join(f"{place}: {', '.join(o)}" for place,o in known.items()))
+    given = {place: {k: _parse(k, settings[k], v) for k,v in o.items() if k in settings} for place,o in known.items()}
+    config,recipe = config or ModelConfig(),recipe or Recipe()
+    config = replace(config, **given['model'], net=replace(config.net, **given['net']), schedule={**config.schedule, **given['schedule']})
+    recipe = replace(recipe, **{'factor': config.net.factor, **given['recipe']})
+    _check_fit(config, recipe, given['learner'].get('weight', known['learner']['weight']))
+    return config,recipe,given['learner']
+
+def _check_fit(config, recipe, weight):
+    "Raise `ValueError` unless network, schedule, lessons and weight fit together"
+    config.denoiser(None) # raises where the prediction does not fit the schedule
+    if recipe.size%config.net.multiple: raise ValueError(f"size={recipe.size}: this network needs a multiple of {config.net.multiple}")
+    sched = config.make_schedule()
+    if not (loss_weight(weight, config.param, sched, torch.arange(len(sched)))>0).any():
+        raise ValueError(f"weight={weight} gives every step of {sched} the weight 0")
+
+# %% ../nbs/11_learner.ipynb #5f2b6a2e
 def chroma_std(
     lessons,   # Lessons, see chapter 10
     n:int=512, # How many to look at
@@ -289,19 +351,28 @@ def train(
     bar:bool=True,            # Show progress bars?
     distributed:bool=False,   # One of several processes that torchrun has started?
     seed:int=0,               # Decides everything random
+    settings:dict=None,       # Changes by name, see `configure`; a resumed run keeps its own and takes these besides
     cbs=(),                   # Further callbacks
     run_args:dict=None,       # For `RunCallback`
     **kwargs,                 # For `diffusion_learner`
 ) -> Learner:
     "Train a colourizer. Raises `ValueError` unless exactly one budget is given, `FileExistsError` when `out` already holds a run"
-    out = Path(out)
+    out,settings = Path(out),settings or {}
     if (hours is not None)+(epochs is not None)+(photos is not None)!=1: raise ValueError(f"give one budget, got hours={hours}, epochs={epochs}, photos={photos}")
     if (out/'state.pt').exists() and not resume: raise FileExistsError(f"{out} already holds a run: resume it, or choose another folder")
-    dls = photo_dataloaders(data, valid, bs=bs, recipe=recipe or Recipe(), seed=seed, num_workers=num_workers, device=torch.device(device), index=out)
+    state = read_state(out) if resume else {}
+    measure = not (state or config or 'chroma_scale' in settings)
+    kept = {**state.get('settings', {}), **settings}
+    config,recipe,given = configure(kept, state.get('config', config), recipe)
+    if state and config!=state['config']: raise ValueError(f"{out} holds a run of {state['config']}: a resumed run keeps its network and schedule")
+    if (net := kwargs.get('net')) is not None and net.cfg!=config.net: raise ValueError(f"the network to start from is {net.cfg}: settings cannot change it")
+    kwargs = {**kwargs, **given}
+    dls = photo_dataloaders(data, valid, bs=bs, recipe=recipe, seed=seed, num_workers=num_workers, device=torch.device(device), index=out)
     if epochs: photos = math.ceil(epochs*len(dls.train)*dls.train.bs)
-    run = RunCallback(out, kwargs.get('lr', 6e-4), photos=photos, hours=hours, describe=dict(data=Path(getattr(data, 'root', data)).name, pictures=len(dls.train_ds), seed=seed), verbose=not bar, **(run_args or {}))
-    if resume: config = run.load()
-    elif config is None: config = ModelConfig(chroma_scale=round(chroma_std(dls.train_ds), 2))
+    if measure: config = replace(config, chroma_scale=round(chroma_std(dls.train_ds), 2))
+    about = dict(data=Path(getattr(data, 'root', data)).name, pictures=len(dls.train_ds), seed=seed, settings=kept)
+    run = RunCallback(out, kwargs.get('lr', 6e-4), photos=photos, hours=hours, describe=about, verbose=not bar, **(run_args or {}))
+    run.loaded = state
     learn = diffusion_learner(dls, config, seed=seed, cbs=[run, PreviewCallback(), *cbs], path=out, **kwargs)
     if not bar: learn.remove_cbs(ProgressCallback); learn.logger = lambda row: None
     if not distributed: learn.fit(10_000) # the budget ends it

@@ -180,7 +180,7 @@ def make_schedule(
     if kind not in _KINDS: raise ValueError(f"kind: expected one of {', '.join(map(repr, _KINDS))}, got {kind!r}")
     betas = _KINDS[kind](n_steps)
     if shift!=1: betas = shift_betas(betas, shift)
-    if zero_terminal: betas = zero_terminal_snr(betas)
+    if zero_terminal: betas = zero_terminal_snr(betas) if n_steps>1 else torch.ones_like(betas) # one step of pure noise: a network learns the mean
     return NoiseSchedule(betas)
 
 # %% ../nbs/01_schedule.ipynb #f77908a2

@@ -1,11 +1,14 @@
 """Training: photographs are learnt by heart, a killed run goes on where it was, skipped steps do not count, two processes agree."""
 import csv, json, os, signal, subprocess, sys, time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from fastai.callback.core import Callback, CancelStepException
+from colorized.colorizer import Colorizer
 from colorized.data import PhotoFolder, Recipe, Subset
+from colorized.encoder import load_pretrained
 from colorized.lab import colorfulness
 from colorized.learner import bare, ema, train
 from colorized.unet import ModelConfig, UNetConfig, load_model, sample_ab
@@ -128,6 +131,49 @@ def test_the_write_ups_own_plan(tmp_path):
                photos=160, bs=8, lr=2e-3, decay=0.9, run_args=dict(warmup=5))
     losses = [float(o) for o in learn.recorder.losses]
     assert len(losses)==20 and np.mean(losses[-5:]) < 0.9*np.mean(losses[:5])
+
+def test_settings_reach_the_run(tmp_path):
+    "What `--set` names changes network, schedule, lessons and optimiser, is kept by a resumed run, and stands in the checkpoint"
+    data = crops(tmp_path/'photos', 16)
+    settings = dict(param='v', shift='1', weight='min_snr', widths='32,64', attention='0,1', blocks='2', factor='8', patch='1', archival='0', no_hints='0.2', size='64', bf16='0')
+    learn = go(data, tmp_path/'run', config=None, recipe=None, photos=16, bs=8, settings=settings)
+    net,config,_ = load_model(tmp_path/'run/model.safetensors')
+    assert (config.param,config.schedule['shift'],net.cfg.widths,net.cfg.blocks,net.cfg.factor,net.cfg.patch) == ('v',1.,(32,64),2,8,1)
+    assert config.training['settings']==settings and config.chroma_scale!=20. and learn.diffusion.weight=='min_snr'
+    assert learn.dls.train_ds.recipe==Recipe(size=64, factor=8, archival=0., no_hints=0.2) and not hasattr(learn, 'bf16')
+    more = go(data, tmp_path/'run', config=None, recipe=None, photos=32, bs=8, resume=True)
+    assert more.diffusion.config==learn.diffusion.config and more.diffusion.weight=='min_snr' and more.this_run.photos==32
+    with pytest.raises(ValueError, match='keeps its network'): go(data, tmp_path/'run', config=None, photos=40, resume=True, settings=dict(blocks='1'))
+    with pytest.raises(ValueError, match='unknown setting colour'): go(data, tmp_path/'other', photos=8, settings=dict(colour='red'))
+    assert not (tmp_path/'other').exists()
+
+def test_the_encoders_last_stages_learn(tmp_path):
+    "`tune`: strides 16 and 32 move, at a tenth of the rate, in the average and in the checkpoint; what lies before does not; a run goes on"
+    data = crops(tmp_path/'photos', 16)
+    tuned = partial(go, data, tmp_path/'run', bs=8, lr=2e-3, decay=0.5, tune=0.1, run_args=dict(warmup=1, decay=0))
+    learn,before = tuned(photos=32),load_pretrained().state_dict()
+    assert [o['lr'] for o in learn.opt.hypers] == pytest.approx([2e-4, 2e-3])
+    for net,dtype in ((learn.model,torch.float32), (learn.ema.net,torch.float32), (load_model(tmp_path/'run/model.safetensors')[0],torch.float16)):
+        same = {k.split('.')[1] if k.startswith('stages') else k.split('.')[0]: True for k in before}
+        for k,v in net.encoder.state_dict().items():
+            where = k.split('.')[1] if k.startswith('stages') else k.split('.')[0]
+            same[where] &= torch.equal(v.float(), before[k].to(dtype).float())
+        assert same=={'stem': True, '0': True, '1': True, '2': True, '3': False, '4': False, '5': False, '6': False}
+    tuned(photos=48, resume=True)
+    whole = go(data, tmp_path/'whole', photos=48, bs=8, lr=2e-3, decay=0.5, tune=0.1, run_args=dict(warmup=1, decay=0)).model.state_dict()
+    again = torch.load(tmp_path/'run/state.pt', weights_only=True)['model']
+    assert all(torch.equal(whole[k], again[k]) for k in whole)
+
+def test_one_step_of_pure_noise_learns_the_mean(tmp_path):
+    "The plain regression: noise in, the mean out; it colours with one step, and ignores the seed once trained on it"
+    eight = PhotoFolder(crops(tmp_path/'photos', 8))
+    learn = go(Subset(eight, list(range(8))*100), tmp_path/'run', config=None, recipe=replace(PLAIN, min_crop=1.), valid=eight, bs=8, photos=8*120, lr=3e-3, decay=0.9,
+               settings=dict(n_steps='1', widths='32,64,64'), run_args=dict(warmup=10))
+    losses = [float(o) for o in learn.recorder.losses]; assert np.mean(losses[-10:]) < 0.6*np.mean(losses[:5])
+    c = Colorizer.from_pretrained(tmp_path/'run/model.safetensors')
+    L = next(iter(learn.dls.valid))[0][:1]; a,b = c.chroma(c.condition(L).repeat(2), [1,2], steps=1)
+    assert (a-b).square().mean() < 0.1*a.square().mean(), "two seeds, one mean"
+    with pytest.raises(ValueError, match='1..1'): c.colorize(np.zeros((64,64), np.uint8), steps=4)
 
 def test_bad_input(tmp_path):
     with pytest.raises(ValueError, match='not a folder'): go(tmp_path/'none', tmp_path/'run', photos=8)
