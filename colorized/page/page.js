@@ -1,0 +1,382 @@
+'use strict'
+// The page of `colorized app`: chapter 16 of the book tells why it is as it is. No library, no request to anywhere but its own server.
+const $ = id => document.getElementById(id)
+const SIX = 6, EMPTY = []
+const COLOURS = {'Light skin':'#dfb497', 'Dark skin':'#8a5a3c', 'Blond':'#c8a55f', 'Brown':'#5f3f28', 'Red':'#9c2f2c', 'Brick':'#a4664c', 'Straw':'#d8bd7a', 'Leaf green':'#5d7a3e',
+  'Bottle green':'#2f5a47', 'Sky blue':'#8db4d4', 'Navy blue':'#2c406c', 'Violet':'#6d4f80', 'Rose':'#d693a0', 'Wood':'#8d6740', 'No colour, grey':'#808080'}
+const SIZES = {Fine:0.012, Middle:0.025, Broad:0.06}
+let visit, photos = [], now = null, brush = null, radius = SIZES.Middle, running = false
+
+// ---- talking to the server ----
+async function post(url, body) {
+  const r = await fetch(url, {method:'POST', headers:body ? {'Content-Type':'application/json'} : {}, body:body && JSON.stringify(body)})
+  if (!r.ok) throw new Error(r.status === 503 ? 'Too many people are waiting. Please try again in a moment.' : 'The program does not answer as it should. Please load the page again.')
+  return r.json()
+}
+// A question waits in Gradio's queue; each has a stream of its own
+async function ask(name, args, progress = () => {}) {
+  const session_hash = crypto.getRandomValues(new Uint32Array(4)).join('')
+  await post('gradio_api/queue/join', {data:args, fn_index:visit.api.indexOf(name), session_hash})
+  return new Promise((yes, no) => {
+    const stream = new EventSource(`gradio_api/queue/data?session_hash=${session_hash}`)
+    const end = (f, x) => { stream.close(); f(x) }
+    stream.onerror = () => end(no, new Error('The program has stopped. Start it again, then load this page again.'))
+    stream.onmessage = ({data}) => {
+      const m = JSON.parse(data)
+      if (m.msg === 'estimation') progress({place:m.rank})
+      else if (m.msg === 'process_starts') progress({done:0})
+      else if (m.msg === 'progress') progress({done:m.progress_data.at(-1)?.progress ?? 0})
+      else if (m.msg === 'process_completed') {
+        const answer = m.output.data?.[0]
+        if (m.success && answer && !answer.error) end(yes, answer)
+        else end(no, new Error(answer?.error ?? 'Something went wrong; please try again.'))
+      } else if (m.msg === 'unexpected_error') end(no, new Error('Something went wrong; please try again.'))
+    }
+  })
+}
+function upload(p, progress) {
+  return new Promise((yes, no) => {
+    const x = new XMLHttpRequest()
+    x.open('POST', `photos/${visit.visitor}?name=${encodeURIComponent(p.name)}`)
+    x.upload.onprogress = e => progress({done:e.loaded/e.total})
+    x.responseType = 'json'
+    x.onload = () => x.response?.id ? yes(x.response.id) : no(new Error(x.response?.error ?? `“${p.name}” could not be taken.`))
+    x.onerror = () => no(new Error(`“${p.name}” did not arrive. Is the program still running?`))
+    x.send(p.file)
+  })
+}
+
+// ---- words ----
+function tell(text) { $('status').textContent = text }
+function complain(text) {
+  const li = document.createElement('li'), b = document.createElement('button')
+  li.append(text); b.textContent = 'Close'; b.className = 'link'; b.type = 'button'
+  b.onclick = () => li.remove()
+  li.append(b); $('messages').append(li)
+  while ($('messages').children.length > 5) $('messages').firstChild.remove()
+}
+const size = n => n >= 1e6 ? `${Math.round(n/1e6)} MB` : `${Math.max(1, Math.round(n/1e3))} kB`
+
+// ---- photographs come in ----
+function add(files) {
+  $('messages').replaceChildren()
+  for (const file of files) {
+    if (photos.length >= visit.photos) { complain(`Only ${visit.photos} photographs can be open at once. Please remove one before you add “${file.name}”.`); continue }
+    if (file.size > visit.bytes) { complain(`“${file.name}” is too large: ${size(file.size)}, the limit is ${size(visit.bytes)}.`); continue }
+    photos.push({file, name:file.name, state:'waiting', seed:0, saturation:1, strokes:[], drawn:0, seeds:[...Array(SIX).keys()], images:{}, saved:true})
+  }
+  if (!now && photos.length) choose(photos[0])
+  strip(); work()
+}
+async function work() { // one photograph after the other, so that nobody fills the queue
+  if (running) return
+  running = true
+  for (let p; p = photos.find(o => o.state === 'waiting');) {
+    p.state = 'busy'
+    try {
+      p.id = await upload(p, o => busy(p, 'Fetching the photograph', o))
+      Object.assign(p, await ask('look', [p.id], o => busy(p, 'Looking at the photograph', o)))
+      p.file = null; p.state = 'seen'
+      if (p === now) show()
+      await colour(p, true)
+      p.state = 'ready'
+    } catch (e) { complain(e.message); forget(p) }
+    strip()
+    if (p === now) samples(p)
+  }
+  running = false
+}
+function busy(p, what, {place, done} = {}) {
+  p.busy = what && (place > 0 ? `${place === 1 ? 'One picture is' : place + ' pictures are'} before yours` : what)
+  if (p !== now) return
+  $('stage').classList.toggle('waits', !!p.busy)
+  if (p.busy) $('busy').textContent = p.busy
+  $('progress').hidden = !(done > 0 && done < 1)
+  $('progress').value = done ?? 0
+}
+function forget(p) {
+  const i = photos.indexOf(p)
+  if (i < 0) return
+  photos.splice(i, 1)
+  if (p.id) fetch(`photos/${p.id}`, {method:'DELETE'})
+  if (p === now) { now = null; choose(photos[Math.min(i, photos.length-1)] ?? null) }
+  strip()
+}
+
+// ---- colouring ----
+// While an answer is under way only the newest wish is remembered
+function colour(p, first = false) {
+  if (p.painting) { p.again = true; return p.painting }
+  return p.painting = (async () => {
+    try {
+      do {
+        p.again = false
+        const n = p.strokes.length
+        const {image} = await ask('colour', [p.id, p.seed, p.strokes, p.saturation], o => busy(p, 'Inventing colours', o))
+        p.image = image
+        if (!p.again) p.drawn = n
+        if (p === now) await show(first)
+      } while (p.again)
+      if (!first) tell('The colours have changed.')
+    } finally { p.painting = null; busy(p, '') }
+  })()
+}
+async function change(p, what) {
+  Object.assign(p, what); p.saved = false; $('saved').textContent = ''
+  try { await colour(p) } catch (e) { return complain(e.message) }
+  if (p === now) { doubt(p); samples(p) }
+}
+const look_of = p => JSON.stringify([p.strokes, p.saturation])
+async function samples(p) {
+  if (p.state !== 'ready') return
+  if (p.sampling) { p.resample = true; return }
+  const look = look_of(p), missing = look === p.look ? p.seeds.filter(s => !p.images[s]) : p.seeds
+  if (missing.length) {
+    p.sampling = true
+    if (p === now) $('samples').classList.toggle('old', look !== p.look && p.look !== undefined)
+    try {
+      const {images} = await ask('samples', [p.id, missing, p.strokes, p.saturation])
+      if (look === look_of(p)) { p.images = look === p.look ? {...p.images, ...images} : images; p.look = look }
+      else p.resample = true
+    } catch (e) { complain(e.message) }
+    p.sampling = false
+  }
+  if (p === now) thumbs()
+  strip()
+  if (p.resample) { p.resample = false; samples(p) }
+}
+async function doubt(p) {
+  const key = JSON.stringify(p.strokes)
+  if ($('doubting').checked && p.id && p.doubted !== key) {
+    try {
+      const {image} = await ask('doubt', [p.id, p.strokes], o => busy(p, 'Comparing eight colourings', o))
+      Object.assign(p, {veil:image, doubted:key})
+    } catch (e) { complain(e.message); $('doubting').checked = false }
+    busy(p, '')
+  }
+  if (p === now) {
+    const on = $('doubting').checked && !!p.veil && !!p.image
+    $('doubt').hidden = $('guide').hidden = !on
+    $('after').classList.toggle('doubted', on)
+    if (p.veil && $('doubt').src !== p.veil) $('doubt').src = p.veil
+  }
+}
+
+// ---- showing ----
+function choose(p) {
+  now = p
+  document.body.classList.toggle('empty', !p)
+  $('welcome').hidden = !!p; $('work').hidden = !p; $('add').hidden = !p
+  if (!p) { paint_with(null); $('files').focus(); return }
+  show(); thumbs(); strip()
+  samples(p); doubt(p)
+}
+async function show(first = false) {
+  const p = now
+  const set = async (img, src) => { if (src && img.src !== src) { img.src = src; await img.decode().catch(() => {}) } }
+  $('name').textContent = p.name
+  $('facts').textContent = p.width ? `${p.width} × ${p.height}` + (p.remarks.length ? ` · ${p.remarks.join(' · ')}` : '') : ''
+  $('kind').textContent = p.width ? `${p.format}, ${p.bits} bits, ${p.width} × ${p.height}` : ''
+  $('saved').textContent = p.note ?? ''
+  $('saturation').value = p.saturation*100
+  $('stage').style.setProperty('--ratio', p.width ? p.width/p.height : 1.5)
+  $('samples').style.setProperty('--ratio', Math.max(.75, Math.min(2, p.width ? p.width/p.height : 1.5)))
+  $('before').hidden = !p.before
+  await set($('before'), p.before)
+  await set($('after'), p.image)
+  if (p !== now) return
+  for (const id of ['after', 'split', 'handle', 'tag']) $(id).hidden = !p.image
+  for (const id of ['choices', 'correct', 'keep']) $(id).hidden = !p.image
+  $('undo').disabled = $('clear').disabled = !p.strokes.length
+  $('all').hidden = photos.length < 2
+  busy(p, p.busy)
+  draw()
+  if (first && p.image) reveal()
+}
+function split(percent) {
+  $('split').value = percent
+  $('frame').style.setProperty('--split', `${percent}%`)
+}
+function reveal() {
+  tell('The colours are ready. They are invented.')
+  if (matchMedia('(prefers-reduced-motion: reduce)').matches) return split(50)
+  const start = performance.now()
+  const step = t => {
+    const u = Math.min(1, Math.max(0, (t-start)/1100))
+    split(100-50*(1-(1-u)**3))
+    if (u < 1 && !dragging) requestAnimationFrame(step)
+  }
+  split(100); requestAnimationFrame(step)
+}
+function strip() {
+  $('strip').hidden = photos.length < 2
+  $('strip').replaceChildren(...photos.map(p => {
+    const b = document.createElement('button')
+    b.type = 'button'; b.title = p.name; b.setAttribute('aria-label', p.name + (p.image ? '' : ', waiting'))
+    b.setAttribute('aria-current', p === now)
+    if (p.image || p.before) { const i = new Image(); i.src = p.images[p.seed] ?? p.image ?? p.before; i.alt = ''; b.append(i) }
+    else { const s = document.createElement('span'); s.textContent = p.name; b.append(s) }
+    b.className = p.image ? '' : 'waiting'
+    b.onclick = () => choose(p)
+    return b
+  }))
+}
+function radio(group, value, label, checked, content) {
+  const l = document.createElement('label'), i = document.createElement('input')
+  i.type = 'radio'; i.name = group; i.value = value; i.checked = checked; i.setAttribute('aria-label', label); l.title = label
+  l.append(i, ...(content ? [content] : []))
+  return l
+}
+function thumbs() {
+  const p = now, had = $('samples').contains(document.activeElement)
+  $('samples').classList.toggle('old', !!p.sampling && p.look !== undefined && p.look !== look_of(p))
+  $('samples').replaceChildren(...p.seeds.map((s, i) => {
+    let img
+    if (p.images[s]) { img = new Image(); img.src = p.images[s]; img.alt = '' }
+    const l = radio('seed', s, `Colouring ${i+1}`, s === p.seed, img)
+    l.firstChild.className = 'unseen'
+    l.firstChild.onchange = () => change(p, {seed:s})
+    return l
+  }))
+  if (had) $('samples').querySelector(':checked')?.focus()
+}
+
+// ---- comparing ----
+let dragging = false
+const place = e => { const b = $('frame').getBoundingClientRect(); return [(e.clientX-b.left)/b.width, (e.clientY-b.top)/b.height] }
+const drag = e => split(Math.min(100, Math.max(0, place(e)[0]*100)))
+$('frame').onpointerdown = e => { if (!brush && now?.image && e.isPrimary && e.button === 0) { dragging = true; $('frame').setPointerCapture(e.pointerId); drag(e) } }
+$('frame').onpointermove = e => { if (dragging) drag(e) }
+$('frame').onpointerup = $('frame').onpointercancel = () => { dragging = false }
+$('split').oninput = () => split($('split').value)
+
+// ---- painting ----
+let stroke = null, at = null
+const canvas = $('canvas'), pen = canvas.getContext('2d')
+function paint_with(c) {
+  brush = c; stroke = null
+  $('frame').classList.toggle('painting', !!c); canvas.hidden = !c; $('split').disabled = !!c; $('tools').hidden = !c
+  if (!c) for (const o of $('palette').querySelectorAll(':checked')) o.checked = false
+  draw()
+}
+function draw() {
+  if (!brush) return
+  const {width:w, height:h} = $('frame').getBoundingClientRect(), k = devicePixelRatio, short = Math.min(w, h)
+  if (canvas.width !== Math.round(w*k) || canvas.height !== Math.round(h*k)) { canvas.width = Math.round(w*k); canvas.height = Math.round(h*k) }
+  pen.setTransform(k, 0, 0, k, 0, 0); pen.clearRect(0, 0, w, h)
+  pen.lineCap = pen.lineJoin = 'round'
+  for (const s of [...now.strokes.slice(now.drawn), ...(stroke ? [stroke] : EMPTY)]) {
+    pen.strokeStyle = s.colour; pen.lineWidth = 2*s.radius*short
+    pen.beginPath(); s.points.forEach(([x, y], i) => i ? pen.lineTo(x*w, y*h) : pen.moveTo(x*w, y*h)); pen.lineTo(...s.points.at(-1).map((v, i) => v*[w, h][i]+.01)); pen.stroke()
+  }
+  if (at) {
+    pen.beginPath(); pen.arc(at[0]*w, at[1]*h, Math.max(3, radius*short), 0, 7)
+    pen.lineWidth = 4; pen.strokeStyle = '#fff'; pen.stroke(); pen.lineWidth = 2; pen.strokeStyle = '#000'; pen.stroke()
+    pen.globalAlpha = .6; pen.fillStyle = brush; pen.fill(); pen.globalAlpha = 1
+  }
+}
+function put() {
+  if (!stroke) return
+  const strokes = [...now.strokes, stroke]
+  stroke = null
+  change(now, {strokes})
+}
+canvas.onpointerdown = e => {
+  if (!e.isPrimary || e.button !== 0 || !now?.id) return
+  e.stopPropagation(); canvas.setPointerCapture(e.pointerId)
+  at = place(e); stroke = {colour:brush, radius, points:[at]}; draw()
+}
+canvas.onpointermove = e => {
+  at = place(e)
+  if (stroke && Math.hypot(...stroke.points.at(-1).map((v, i) => v-at[i])) > .004 && stroke.points.length < 2000) stroke.points.push(at.map(v => Math.min(1.5, Math.max(-.5, v))))
+  draw()
+}
+canvas.onpointerup = canvas.onpointercancel = put
+canvas.onpointerleave = () => { if (!stroke) { at = null; draw() } }
+canvas.onfocus = () => { if (canvas.matches(':focus-visible')) { at ??= [.5, .5]; draw() } }
+canvas.onkeydown = e => {
+  const by = {ArrowLeft:[-1, 0], ArrowRight:[1, 0], ArrowUp:[0, -1], ArrowDown:[0, 1]}[e.key]
+  if (by) { at = (at ?? [.5, .5]).map((v, i) => Math.min(1, Math.max(0, v+by[i]*(e.shiftKey ? .005 : .02)))); draw() }
+  else if (e.key === ' ' || e.key === 'Enter') { stroke = {colour:brush, radius, points:[at ?? [.5, .5]]}; put() }
+  else return
+  e.preventDefault()
+}
+addEventListener('keydown', e => { if (e.key === 'Escape' && brush) { paint_with(null); $('split').focus() } })
+addEventListener('resize', draw)
+
+// ---- the rest of the controls ----
+for (const [name, c] of Object.entries(COLOURS)) {
+  const l = radio('brush', c, name, false)
+  l.className = 'swatch'; l.style.background = c
+  $('palette').append(l)
+}
+{
+  const l = document.createElement('label'), i = document.createElement('input')
+  i.type = 'color'; i.value = '#7a5c8e'; i.setAttribute('aria-label', 'Any other colour'); l.title = 'Any other colour'
+  i.oninput = () => { for (const o of $('palette').querySelectorAll(':checked')) o.checked = false; paint_with(i.value) }
+  l.className = 'swatch any'; l.append(i); $('palette').append(l)
+}
+$('palette').onchange = e => { if (e.target.type === 'radio') paint_with(e.target.value) }
+$('palette').onkeydown = e => { if (e.key === 'Enter' && brush) { e.preventDefault(); canvas.focus() } }
+for (const [name, r] of Object.entries(SIZES)) {
+  const l = radio('size', r, `${name} brush`, r === radius)
+  l.style.setProperty('--dot', `${Math.max(5, r*420)}px`)
+  l.firstChild.onchange = () => { radius = r }
+  $('sizes').append(l)
+}
+$('undo').onclick = () => { now.drawn = Math.min(now.drawn, now.strokes.length-1); change(now, {strokes:now.strokes.slice(0, -1)}) }
+$('clear').onclick = () => { now.drawn = 0; change(now, {strokes:[]}) }
+$('done').onclick = () => { paint_with(null); $('palette').querySelector('input').focus() }
+$('saturation').oninput = () => change(now, {saturation:$('saturation').value/100})
+$('doubting').onchange = () => doubt(now)
+$('more').onclick = () => { now.seeds.push(...Array.from({length:SIX}, (_, i) => now.seeds.length+i)); thumbs(); samples(now) }
+$('remove').onclick = () => forget(now)
+$('files').onchange = () => { add([...$('files').files]); $('files').value = '' }
+$('add').onclick = () => $('files').click()
+
+async function save(p) {
+  try {
+    if (p.painting) await p.painting
+    const r = await ask('finish', [p.id, p.seed, p.strokes, p.saturation], o => busy(p, 'Writing the file', o))
+    const a = document.createElement('a')
+    a.href = r.url; a.download = r.name; a.click()
+    p.saved = true; p.note = [`Saved as ${r.name}, ${r.size}.`, ...r.remarks].join(' ')
+    if (p === now) $('saved').textContent = p.note
+  } catch (e) { complain(e.message) }
+  busy(p, '')
+}
+async function saving(list) {
+  $('save').disabled = $('all').disabled = true
+  for (const p of list) await save(p)
+  $('save').disabled = $('all').disabled = false
+}
+$('save').onclick = () => saving([now])
+$('all').onclick = () => saving(photos.filter(p => p.image))
+
+// ---- dropping files anywhere ----
+let over = 0
+const carries = e => [...(e.dataTransfer?.types ?? EMPTY)].includes('Files')
+function hover(n) { over = Math.max(0, n); document.body.classList.toggle('over', over > 0); $('over').hidden = !over || !now }
+addEventListener('dragenter', e => { if (carries(e)) { e.preventDefault(); hover(over+1) } })
+addEventListener('dragleave', e => { if (carries(e)) hover(over-1) })
+addEventListener('dragover', e => { if (carries(e)) e.preventDefault() })
+addEventListener('drop', e => { if (carries(e)) { e.preventDefault(); hover(0); if (visit) add([...e.dataTransfer.files]) } })
+
+// ---- coming and going ----
+async function arrive() {
+  try { visit = await post('visits') } catch { return complain('The program does not answer. Is it still running?') }
+  $('terms').textContent = `${visit.photos} photographs at most, ${visit.megapixels} megapixels each: JPEG, PNG, TIFF, WebP and others. `
+    + (visit.local ? 'They do not leave this computer.' : 'They are deleted when you leave this page.')
+  document.body.dataset.ready = 'yes'
+}
+setInterval(async () => {
+  if (!visit) return
+  const {here} = await post(`visits/${visit.visitor}`).catch(() => ({here:true}))
+  if (here) return
+  for (const p of [...photos]) { p.id = null; forget(p) }
+  await arrive()
+  complain('This page was left alone for so long that its photographs were deleted. Please drop them again.')
+}, 60000)
+addEventListener('pagehide', e => { if (visit && !e.persisted) navigator.sendBeacon(`visits/${visit.visitor}/leave`) })
+addEventListener('beforeunload', e => { if (photos.some(p => p.strokes.length && !p.saved)) e.preventDefault() })
+arrive()
