@@ -8,6 +8,8 @@ import yaml
 
 root = Path(__file__).resolve().parent.parent
 KATEX = 'https://cdn.jsdelivr.net/npm/katex@0.16.11/dist'  # as smalldocs writes it into each page with maths
+GALLERY = re.compile(r'\{\{< include images/gallery/home\.html >\}\}')  # sliders on the site, in README.md one picture
+SHOWN = 'Photographs as they are above, the same with invented colour below'
 WEB_FONT = re.compile(r'@import url\([^)]*\);?')
 
 def _book():
@@ -18,6 +20,9 @@ def _book():
         if cell.cell_type=='code' and 'export' in cell.directives_ and len(imports(cell))<len(cell.parsed_() or []):
             cell.directives_['exports'] = cell.directives_.pop('export')
     class exec_docs(exec_show_docs):
+        def begin(self):
+            super().begin()
+            self.nb.has_docs_ = self.nb.has_docs_ or any('exec_doc' in getattr(c, 'directives_', {}) for c in self.nb.cells)
         def __call__(self, cell):
             whole = cell.cell_type!='code' or not cell.source or cell.directives_.keys() & {'export', 'exports', 'exporti', 'exec_doc', 'eval'}
             if whole or len(imports(cell)) in (0, len(cell.parsed_())): return super().__call__(cell)
@@ -75,7 +80,7 @@ def _fingerprint():
     "What the site is made from, as one number"
     files = [o for d in ['nbs', 'colorized', 'tools'] for o in sorted((root/d).rglob('*')) if o.suffix!='.pyc' and o.is_file()]
     h = hashlib.sha256()
-    for o in [root/'_quarto.yml', root/'pyproject.toml', *files]: h.update(f'{o.relative_to(root)}\0'.encode() + o.read_bytes())
+    for o in [*(root/n for n in ['_quarto.yml', 'pyproject.toml', 'CHANGELOG.md', 'CITATION.cff']), *files]: h.update(f'{o.relative_to(root)}\0'.encode() + o.read_bytes())
     return h.hexdigest()
 
 def site():
@@ -91,7 +96,8 @@ def site():
         nb['cells'][0]['source'] = re.sub(r'^output-file:.*\n', '', _text(nb['cells'][0]['source']), flags=re.M)  # Quarto's only
         f.unlink()
         f.with_name(_unnumbered(f.name)).write_text(json.dumps(nb), 'utf-8')
-    (proc/'_quarto.yml').write_text(_unnumbered((root/'_quarto.yml').read_text('utf-8')), 'utf-8')
+    shutil.copy(root/'_quarto.yml', proc)
+    for f in [proc/'_quarto.yml', *proc.rglob('*.qmd')]: f.write_text(_unnumbered(f.read_text('utf-8')), 'utf-8')
     subprocess.run([sys.executable, '-m', 'smalldocs.cli', 'render', proc], check=True)
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(proc/'_docs', out)
@@ -131,7 +137,8 @@ def readme(
             front = yaml.safe_load(s.strip('-\n'))
             s = '\n\n'.join([f"# {front['title']}", *(f'> {front[k]}' for k in ['description'] if k in front)])
         if c['cell_type']!='code':
-            s = re.sub(r'\]\(([\w-]+)\.ipynb(#[\w-]+)?\)', page, s)
+            s = GALLERY.sub(f'![{SHOWN}](nbs/images/gallery/home.webp)', s)
+            s = re.sub(r'\]\(([\w-]+)\.(?:ipynb|qmd)(#[\w-]+)?\)', page, s)
             s = re.sub(r'\]\(images/', '](nbs/images/', s)
             if s and not s.startswith('<!-- WARNING'): parts.append(s)
             continue
