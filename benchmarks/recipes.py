@@ -1,0 +1,72 @@
+"""One change at a time: train small models with `colorized train` and judge them all on the same photographs.
+
+`python benchmarks/recipes.py --data DIR --valid DIR --out DIR [NAME …]` goes on where it was stopped. Each run leaves `NAME.csv`, the log of its
+training, and a line for each sampler in `figures.csv`; the notebook in `nbs/experiments` draws them."""
+import argparse, csv, shutil, subprocess, sys
+from pathlib import Path
+import torch, torch.nn.functional as F
+
+BUDGET = 32_000                                # Photographs seen by each run
+COMMON = ['--size', '128', '--decay', '0.998'] # A quarter of the cells of 256 px: four runs for the price of one
+RECIPES = {                                    # Name -> what differs from the default
+    'default': '', 'v': '--set param=v', 'eps': '--set param=eps zero_terminal=0',
+    'uniform': '--set weight=uniform', 'min-snr': '--set weight=min_snr',
+    'shift-1': '--set shift=1', 'shift-4': '--set shift=4',
+    'coarse': '--set factor=8 patch=1',
+    'tuned-encoder': '--set tune=0.1',
+    'narrow': '--set widths=64,128,192', 'deep': '--set blocks=2',
+    'no-hints': '--set no_hints=1', 'many-hints': '--set no_hints=0.2', 'clean': '--set archival=0',
+    'lr-3e-4': '--lr 3e-4', 'lr-12e-4': '--lr 12e-4',
+    'regression': '--set n_steps=1'}
+SAMPLERS = [('ddim', 1), ('ddim', 4), ('ddim', 8), ('ddpm', 8)]
+MEASURES = ['fid', 'kid', 'two_sample', 'top1_agreement', 'colorfulness', 'delta_e2000', 'psnr']
+
+def train(name, out, data, valid, threads):
+    "Train one recipe, unless that is done"
+    run = out/name
+    if (out/f'{name}.csv').exists(): return
+    cmd = [sys.executable, '-c', 'import sys; from colorized.cli import main; sys.exit(main())', 'train', '--data', data, '--valid', valid, '--out', run,
+           '--photos', BUDGET, '--workers', 1, '--threads', threads, *COMMON, *RECIPES[name].split(), *(['--resume'] if (run/'state.pt').exists() else [])]
+    subprocess.run(list(map(str, cmd)), check=True)
+    shutil.copy(run/'log.csv', out/f'{name}.csv')
+
+def judge(name, out, true, L, judge):
+    "Rows of `figures.csv` for one recipe: the network sees `size` px, its chroma is joined with the lightness at 256 px"
+    from colorized.colorizer import Colorizer
+    from colorized.lab import join, up_chroma
+    from colorized.metrics import to_uint8
+    from colorized.samplers import ddim, ddpm
+    c = Colorizer.from_pretrained(out/name/'model.safetensors', 'cpu')
+    size,bs = int(COMMON[COMMON.index('--size')+1]),8
+    conds = [c.condition(F.interpolate(o, (size,size), mode='area')) for o in L.split(bs)]
+    for sampler,steps in SAMPLERS:
+        if steps>len(c.schedule): continue
+        fn = dict(ddim=ddim, ddpm=lambda *args: ddpm(*args, generator=torch.Generator().manual_seed(0)))[sampler]
+        ab = torch.cat([c.chroma(o, list(range(bs*i, bs*i+len(o))), steps, 1., fn) for i,o in enumerate(conds)])
+        rgb = torch.cat([to_uint8(join(l, up_chroma(a, L.shape[-2:]))) for l,a in zip(L.split(bs), ab.split(bs))])
+        figures = judge.column(rgb)
+        yield dict(recipe=name, sampler=sampler, steps=steps, n=len(true), **{m: f'{figures[m].value:.4g}' for m in MEASURES})
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('names', nargs='*', help=f"recipes, of {', '.join(RECIPES)} (default: all)")
+    p.add_argument('--data', required=True); p.add_argument('--valid', required=True); p.add_argument('--out', type=Path, required=True)
+    p.add_argument('--n', type=int, default=250, help='photographs to judge on'); p.add_argument('--threads', type=int, default=1)
+    args = p.parse_args()
+    from colorized.lab import rgb_to_L
+    from colorized.metrics import Judge, list_photos, load_crop
+    torch.set_num_threads(args.threads); args.out.mkdir(parents=True, exist_ok=True)
+    files = list(list_photos(args.valid).values()); files = files[::max(1, len(files)//args.n)][:args.n]
+    table,true = args.out/'figures.csv',None
+    for name in args.names or RECIPES:
+        train(name, args.out, args.data, args.valid, args.threads)
+        if table.exists() and name in {r['recipe'] for r in csv.DictReader(table.open())}: continue
+        if true is None: true = torch.stack([load_crop(f, 256)[0] for f in files]); L,j = rgb_to_L(true),Judge(true)
+        rows = list(judge(name, args.out, true, L, j)); new = not table.exists()
+        with table.open('a', newline='') as f:
+            w = csv.DictWriter(f, list(rows[0]))
+            if new: w.writeheader()
+            w.writerows(rows)
+        for r in rows: print(*r.values(), flush=True)
+
+if __name__=='__main__': main()
