@@ -307,7 +307,7 @@ def write_tiles(
     finally: shutil.rmtree(part, ignore_errors=True)
     return info
 
-# %% ../nbs/18_iiif.ipynb #da8dee3b
+# %% ../nbs/18_iiif.ipynb #b8d724aa
 def language_map(
     value, # Text of version 2: string, {"@value", "@language"}, or a list of them; or a language map
 ) -> dict: # {language: [texts]}; `none` where the language is not known
@@ -321,7 +321,7 @@ def language_map(
     return out
 
 _NAMES = {'dctypes:MovingImage': 'Video', 'dctypes:StillImage': 'Image', 'cnt:ContentAsText': 'TextualBody', 'sc:AnnotationList': 'AnnotationPage', 'sc:Layer': 'AnnotationCollection'}
-_RIGHTS = re.compile(r'https?://(www\.)?(creativecommons\.org/(licenses|publicdomain)/|rightsstatements\.org/(vocab|page)/)')
+_RIGHTS = re.compile(r'https?://(www\.)?(creativecommons\.org/(licenses|publicdomain)/|rightsstatements\.org/(vocab|page)/)[^\s"\'<>]*')
 def _list(v): return [] if v is None else v if isinstance(v, list) else [v]
 def _id(o): return o if isinstance(o, str) else (o.get('@id') or o.get('id') or '') if isinstance(o, dict) else ''
 def _kind(o, default): t = (_list(o.get('@type') or o.get('type')) or [default])[0] if isinstance(o, dict) else default; return _NAMES.get(t, t.split(':')[-1])
@@ -330,13 +330,14 @@ def _link(o, default):
     "Something elsewhere: a thumbnail, a PDF, a page about the object"
     if not isinstance(o, dict): return dict(id=str(o), type=default)
     kind = _kind(o, default); media = {'image': 'Image', 'video': 'Video', 'audio': 'Sound', 'text': 'Text'}.get(str(o.get('format')).split('/')[0])
+    if default=='Dataset' and o.get('format')!='text/html': media = None
     out = dict(id=_id(o), type=media or default if '@type' not in o and 'type' not in o else kind)
     if 'label' in o: out['label'] = language_map(o['label'])
-    out.update({k: o[k] for k in ('format', 'profile', 'width', 'height') if isinstance(o.get(k), (str, int))})
+    out.update({k: o[k] for k in ('format', 'profile', 'width', 'height') if o.get(k) and isinstance(o[k], (str, int))})
     if 'service' in o: out['service'] = _services(o['service'])
     return out
 
-# %% ../nbs/18_iiif.ipynb #11325b41
+# %% ../nbs/18_iiif.ipynb #0f116fb5
 def _services(value):
     "Services keep their names of version 2, as version 3 wants it; their type has to be told from the context"
     out = []
@@ -344,7 +345,7 @@ def _services(value):
         if not isinstance(o, dict): continue
         o,about = dict(o),f"{o.get('@context')} {o.get('profile')}"
         m = re.search(r'(image|search|auth)(?:-api)?/([0-9])', about)
-        kind = dict(image='ImageService', search='SearchService', auth='AuthCookieService').get(m[1])+m[2] if m else 'Service'
+        kind = dict(image='ImageService', search='SearchService', auth='AuthCookieService').get(m[1])+max(m[2], '1') if m else 'Service'
         if 'auth/' in about and 'token' in str(o.get('profile')): kind = kind.replace('Cookie', 'Token')
         profile = next((p for p in _list(o.get('profile')) if isinstance(p, str)), None)
         a = '' if kind=='ImageService3' else '@' # services of version 3 have version 3's words
@@ -356,7 +357,8 @@ def _services(value):
 def _rights(o, out):
     "`license` -> `rights` where version 3 allows it, else a line of the metadata"
     for v in map(str, _list(o.get('license'))):
-        if _RIGHTS.match(v) and 'rights' not in out: out['rights'] = re.sub(r'https?://(www\.)?', 'http://', v).replace('rightsstatements.org/page/', 'rightsstatements.org/vocab/')
+        known = _RIGHTS.search(v) # some wrap it into HTML
+        if known and 'rights' not in out: out['rights'] = re.sub(r'https?://(www\.)?', 'http://', known[0]).replace('rightsstatements.org/page/', 'rightsstatements.org/vocab/')
         else: out.setdefault('metadata', []).append(dict(label={'en': ['License']}, value={'none': [v]}))
 
 def _common(o, kind):
@@ -441,7 +443,7 @@ def to_v3(
     if ranges: out['structures'] = ranges
     return out
 
-# %% ../nbs/18_iiif.ipynb #1233a8bb
+# %% ../nbs/18_iiif.ipynb #798ac083
 def read_manifest(
     source:str|Path,  # Address or file
     fetcher:Fetcher,  # For addresses
@@ -458,7 +460,7 @@ def read_manifest(
     context,kind = str(doc.get('@context')),_kind(doc, '')
     if kind=='Collection':
         inside = [_id(o) for k in ('items', 'manifests', 'members') for o in _list(doc.get(k))]
-        raise IIIFError(f"{source}: is a collection of {len(inside)} things; give its manifests one at a time{f', for instance {inside[0]}' if inside else ''}")
+        raise IIIFError(f"{source}: is a collection, which is not supported; give its manifests one at a time{f', for instance {inside[0]}' if inside else ''}")
     if 'presentation/4' in context or 'presentation/1' in context or 'shared-canvas.org' in context: raise IIIFError(f"{source}: only versions 2 and 3 of the Presentation API are supported, this is {context}")
     if kind!='Manifest': raise IIIFError(f"{source}: not a IIIF manifest (its type is {kind or 'not said'})")
     try:
