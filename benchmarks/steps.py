@@ -1,0 +1,57 @@
+"""Quality against cost: samplers, numbers of steps and initial noise of one model, judged on the same photographs.
+
+`python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:SATURATION]] …]` appends a line for each; what is in the file already
+is not measured again. Chapter 13 draws the file."""
+import argparse, csv, time
+from pathlib import Path
+import torch
+
+DEFAULT = [f'{s}:{n}' for s in ('ddim','dpmpp_2m','ddpm') for n in (1,2,4,8,16,32,64)]
+MEASURES = ['kid', 'fid', 'two_sample', 'top1_agreement', 'colorfulness', 'delta_e2000', 'psnr']
+
+def samplers():
+    "Name -> a function under the samplers' contract; the ancestral one goes on with one generator"
+    from colorized.samplers import ddim, ddpm, dpmpp_2m
+    gen = torch.Generator().manual_seed(1)
+    return dict(ddim=ddim, dpmpp_2m=dpmpp_2m, ddpm=lambda *args: ddpm(*args, generator=gen))
+
+def sample(c, conds, spec):
+    "Chroma of all photographs, seconds a photograph without the encoder"
+    name,steps,noise,saturation = (spec.split(':')+['1','1'])[:4]
+    fn,start = samplers()[name],time.perf_counter()
+    ab = torch.cat([c.chroma(o, [k], int(steps), float(noise), fn) for k,o in enumerate(conds)])*float(saturation)
+    return ab,(time.perf_counter()-start)/len(conds)
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('specs', nargs='*', default=DEFAULT, help='SAMPLER:STEPS[:NOISE[:SATURATION]] (default: three samplers, 1 to 64 steps)')
+    p.add_argument('--valid', required=True); p.add_argument('--out', type=Path, required=True); p.add_argument('--model')
+    p.add_argument('--n', type=int, default=250, help='photographs'); p.add_argument('--threads', type=int, default=1)
+    p.add_argument('--extractor', default='lite1')
+    args = p.parse_args()
+    from colorized.colorizer import Colorizer
+    from colorized.lab import join, rgb_to_L, up_chroma
+    from colorized.metrics import Judge, list_photos, load_crop, to_uint8
+    torch.set_num_threads(args.threads)
+    files = list(list_photos(args.valid).values()); files = files[::max(1, len(files)//args.n)][:args.n]
+    true = torch.stack([load_crop(f, 256)[0] for f in files]); L = rgb_to_L(true)
+    judge,c = Judge(true, args.extractor),Colorizer.from_pretrained(args.model, 'cpu')
+    conds = [c.condition(o[None]) for o in L]
+    done = {(r['model'],r['spec'],r['extractor'],r['n']) for r in csv.DictReader(args.out.open())} if args.out.exists() else set()
+    for spec in args.specs:
+        if (c.sha256[:12], spec, args.extractor, str(len(true))) in done: continue
+        ab,seconds = sample(c, conds, spec)
+        rgb = torch.cat([to_uint8(join(l[None], up_chroma(a[None], l.shape[-2:], l[None]))) for l,a in zip(L, ab)])
+        figures = judge.column(rgb)
+        row = dict(model=c.sha256[:12], spec=spec, extractor=args.extractor, n=len(true), seconds=f'{seconds:.4f}')
+        for m in MEASURES:
+            f = figures[m]; row[m] = f'{f.value:.4g}'
+            if m in ('kid','two_sample'): row |= {f'{m}_low': f'{f.low:.4g}' if f.low is not None else '', f'{m}_high': f'{f.high:.4g}' if f.high is not None else ''}
+        new = not args.out.exists()
+        with args.out.open('a', newline='') as f:
+            w = csv.DictWriter(f, list(row))
+            if new: w.writeheader()
+            w.writerow(row)
+        print(*row.values(), flush=True)
+
+if __name__=='__main__': main()
