@@ -59,21 +59,31 @@ def processes(mark):
         except OSError: continue
     return out
 
+START = """
+import sys, time, ray._private.services as services
+get = services.get_node
+def patient(*args): # Ray gives a node half a minute, which a busy machine may not
+    for i in range(400):
+        try: return get(*args)
+        except RuntimeError: time.sleep(0.2)
+    return get(*args)
+services.get_node = patient
+from ray.scripts.scripts import main
+sys.argv[0] = 'ray'; main()
+"""
+
 class Node:
     "A Ray node: the head of a cluster, or one that joins it"
-    def __init__(self, head=None, cpus=1, store=120_000_000, env=None, tries=5):
+    def __init__(self, head=None, cpus=1, store=120_000_000, env=None):
         self.port = head.port if head else free_port()
         self.address = f'127.0.0.1:{self.port}'
-        for i in range(tries): # Ray gives a node half a minute, which a busy machine may not
-            self.mark = f'LOOPBACK_NODE={secrets.token_hex(8)}'
-            full = {**os.environ, **dict([self.mark.split('=')]), 'RAY_AUTH_MODE':'disabled', 'RAY_USAGE_STATS_ENABLED':'0', 'RAY_agent_register_timeout_ms':'180000', 'OMP_NUM_THREADS':'1',
-                    'PYTHONPATH':str(Path(__file__).resolve().parent.parent), 'RAY_health_check_period_ms':'500', 'RAY_health_check_failure_threshold':'6', **(env or {})}
-            where = ['--address', self.address] if head else ['--head', '--port', str(self.port), '--include-dashboard', 'false']
-            p = subprocess.run([Path(sys.executable).parent/'ray', 'start', *where, '--node-ip-address', '127.0.0.1', '--num-cpus', str(cpus), '--object-store-memory', str(store),
-                                '--disable-usage-stats'], env=full, capture_output=True, text=True)
-            if p.returncode==0: return
-            self.kill()
-        raise RuntimeError(p.stderr[-2000:])
+        self.mark = f'LOOPBACK_NODE={secrets.token_hex(8)}'
+        full = {**os.environ, **dict([self.mark.split('=')]), 'RAY_AUTH_MODE':'disabled', 'RAY_USAGE_STATS_ENABLED':'0', 'RAY_agent_register_timeout_ms':'180000', 'OMP_NUM_THREADS':'1',
+                'PYTHONPATH':str(Path(__file__).resolve().parent.parent), 'RAY_health_check_period_ms':'500', 'RAY_health_check_failure_threshold':'6', **(env or {})}
+        where = ['--address', self.address] if head else ['--head', '--port', str(self.port), '--include-dashboard', 'false']
+        p = subprocess.run([sys.executable, '-c', START, 'start', *where, '--node-ip-address', '127.0.0.1', '--num-cpus', str(cpus), '--object-store-memory', str(store),
+                            '--disable-usage-stats'], env=full, capture_output=True, text=True)
+        if p.returncode: self.kill(); raise RuntimeError(p.stderr[-2000:])
     def workers(self, name=''):
         "Its worker processes whose title holds `name`"
         return [pid for pid,title in processes(self.mark) if title.startswith('ray::') and name in title]
