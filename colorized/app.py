@@ -143,7 +143,7 @@ def doubt(self:Sitting,
     ab = torch.cat([self.chroma(s, strokes) for s in seeds])
     u = Colorized(Scan(np.zeros(small_shape(self.shape, side), np.uint8)), ab, list(seeds), None).uncertainty
     u = (u/top).clip(0, 1)
-    return Image.fromarray((np.dstack([colormaps['inferno'](u)[...,:3], 0.85*u**0.5])*255).round().astype(np.uint8))
+    return Image.fromarray((np.dstack([colormaps['inferno'](u)[...,:3], 0.9*u])*255).round().astype(np.uint8))
 
 # %% ../nbs/16_app.ipynb #9b367eda
 @patch
@@ -317,13 +317,9 @@ def colour(self:Studio, photo:str, seed:int, strokes:list, saturation:float) -> 
     return dict(image=data_url(self.painted(photo, seed, strokes).image(seed, strokes, _saturation(saturation))))
 
 @patch
-def samples(self:Studio, photo:str, seeds:list, strokes:list, saturation:float) -> dict:
-    "Small colourings to choose from"
-    out = {}
-    for seed in seeds[:24]:
-        out[str(seed)] = data_url(self.painted(photo, seed, strokes).image(seed, strokes, _saturation(saturation), side=240))
-        self.say(len(out)/len(seeds))
-    return dict(images=out)
+def sample(self:Studio, photo:str, seed:int, strokes:list, saturation:float) -> dict:
+    "A small colouring, one to choose from"
+    return dict(image=data_url(self.painted(photo, seed, strokes).image(seed, strokes, _saturation(saturation), side=320)))
 
 @patch
 def doubt(self:Studio, photo:str, strokes:list) -> dict:
@@ -344,7 +340,7 @@ def finish(self:Studio, photo:str, seed:int, strokes:list, saturation:float) -> 
 
 # %% ../nbs/16_app.ipynb #d4e5a5cc
 PAGE = Path(colorized.__file__).parent/'page'
-LANES = dict(look='look', colour='colour', samples='slow', doubt='slow', finish='finish') # Question -> its place in the queue
+LANES = dict(look='look', colour='colour', sample='slow', doubt='slow', finish='finish') # Question -> its place in the queue
 
 def _polite(f):
     "A question that answers with its error"

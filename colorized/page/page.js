@@ -1,7 +1,7 @@
 'use strict'
 // The page of `colorized app`: chapter 16 of the book tells why it is as it is. No library, no request to anywhere but its own server.
 const $ = id => document.getElementById(id)
-const SIX = 6, EMPTY = []
+const FIRST = 5, MORE = 6, EMPTY = []
 const COLOURS = {'Light skin':'#dfb497', 'Dark skin':'#8a5a3c', 'Blond':'#c8a55f', 'Brown':'#5f3f28', 'Red':'#9c2f2c', 'Brick':'#a4664c', 'Straw':'#d8bd7a', 'Leaf green':'#5d7a3e',
   'Bottle green':'#2f5a47', 'Sky blue':'#8db4d4', 'Navy blue':'#2c406c', 'Violet':'#6d4f80', 'Rose':'#d693a0', 'Wood':'#8d6740', 'No colour, grey':'#808080'}
 const SIZES = {Fine:0.012, Middle:0.025, Broad:0.06}
@@ -49,21 +49,23 @@ function upload(p, progress) {
 // ---- words ----
 function tell(text) { $('status').textContent = text }
 function complain(text) {
-  const li = document.createElement('li'), b = document.createElement('button')
-  li.append(text); b.textContent = 'Close'; b.className = 'link'; b.type = 'button'
-  b.onclick = () => li.remove()
-  li.append(b); $('messages').append(li)
+  const p = document.createElement('p'), b = document.createElement('button')
+  p.append(text); b.textContent = 'Close'; b.className = 'link'; b.type = 'button'
+  b.onclick = () => p.remove()
+  p.append(b); $('messages').append(p)
   while ($('messages').children.length > 5) $('messages').firstChild.remove()
 }
 const size = n => n >= 1e6 ? `${Math.round(n/1e6)} MB` : `${Math.max(1, Math.round(n/1e3))} kB`
 
 // ---- photographs come in ----
-function add(files) {
+async function add(files) {
+  await arrived
+  if (!visit) return
   $('messages').replaceChildren()
   for (const file of files) {
     if (photos.length >= visit.photos) { complain(`Only ${visit.photos} photographs can be open at once. Please remove one before you add “${file.name}”.`); continue }
     if (file.size > visit.bytes) { complain(`“${file.name}” is too large: ${size(file.size)}, the limit is ${size(visit.bytes)}.`); continue }
-    photos.push({file, name:file.name, state:'waiting', seed:0, saturation:1, strokes:[], drawn:0, seeds:[...Array(SIX).keys()], images:{}, saved:true})
+    photos.push({file, name:file.name, state:'waiting', seed:0, saturation:1, strokes:[], drawn:0, seeds:[...Array(FIRST).keys()], images:{}, saved:true})
   }
   if (!now && photos.length) choose(photos[0])
   strip(); work()
@@ -80,7 +82,7 @@ async function work() { // one photograph after the other, so that nobody fills 
       if (p === now) show()
       await colour(p, true)
       p.state = 'ready'
-    } catch (e) { complain(e.message); forget(p) }
+    } catch (e) { if (photos.includes(p)) complain(e.message); forget(p) }
     strip()
     if (p === now) samples(p)
   }
@@ -98,7 +100,7 @@ function forget(p) {
   const i = photos.indexOf(p)
   if (i < 0) return
   photos.splice(i, 1)
-  if (p.id) fetch(`photos/${p.id}`, {method:'DELETE'})
+  if (p.id) fetch(`photos/${p.id}`, {method:'DELETE'}).catch(() => {})
   if (p === now) { now = null; choose(photos[Math.min(i, photos.length-1)] ?? null) }
   strip()
 }
@@ -122,28 +124,24 @@ function colour(p, first = false) {
   })()
 }
 async function change(p, what) {
-  Object.assign(p, what); p.saved = false; $('saved').textContent = ''
-  try { await colour(p) } catch (e) { return complain(e.message) }
+  Object.assign(p, what); p.saved = false; p.note = ''
+  tools()
+  try { await colour(p) } catch (e) { return fail(p, e) }
   if (p === now) { doubt(p); samples(p) }
 }
+const fail = (p, e) => { if (photos.includes(p)) complain(e.message) }
 const look_of = p => JSON.stringify([p.strokes, p.saturation])
-async function samples(p) {
-  if (p.state !== 'ready') return
-  if (p.sampling) { p.resample = true; return }
-  const look = look_of(p), missing = look === p.look ? p.seeds.filter(s => !p.images[s]) : p.seeds
-  if (missing.length) {
-    p.sampling = true
-    if (p === now) $('samples').classList.toggle('old', look !== p.look && p.look !== undefined)
-    try {
-      const {images} = await ask('samples', [p.id, missing, p.strokes, p.saturation])
-      if (look === look_of(p)) { p.images = look === p.look ? {...p.images, ...images} : images; p.look = look }
-      else p.resample = true
-    } catch (e) { complain(e.message) }
-    p.sampling = false
+async function samples(p) { // one after the other; a change in the meantime is seen before the next one
+  thumbs()
+  if (p.sampling) return
+  p.sampling = true
+  for (let seed; p === now && p.state === 'ready' && (seed = p.seeds.find(s => p.images[s]?.look !== look_of(p))) !== undefined;) {
+    const look = look_of(p)
+    try { p.images[seed] = {look, ...await ask('sample', [p.id, seed, p.strokes, p.saturation])} } catch (e) { fail(p, e); break }
+    if (p === now) thumbs()
   }
-  if (p === now) thumbs()
+  p.sampling = false
   strip()
-  if (p.resample) { p.resample = false; samples(p) }
 }
 async function doubt(p) {
   const key = JSON.stringify(p.strokes)
@@ -151,7 +149,7 @@ async function doubt(p) {
     try {
       const {image} = await ask('doubt', [p.id, p.strokes], o => busy(p, 'Comparing eight colourings', o))
       Object.assign(p, {veil:image, doubted:key})
-    } catch (e) { complain(e.message); $('doubting').checked = false }
+    } catch (e) { fail(p, e); $('doubting').checked = false }
     busy(p, '')
   }
   if (p === now) {
@@ -168,8 +166,7 @@ function choose(p) {
   document.body.classList.toggle('empty', !p)
   $('welcome').hidden = !!p; $('work').hidden = !p; $('add').hidden = !p
   if (!p) { paint_with(null); $('files').focus(); return }
-  show(); thumbs(); strip()
-  samples(p); doubt(p)
+  show(); strip(); samples(p); doubt(p)
 }
 async function show(first = false) {
   const p = now
@@ -180,14 +177,14 @@ async function show(first = false) {
   $('saved').textContent = p.note ?? ''
   $('saturation').value = p.saturation*100
   $('stage').style.setProperty('--ratio', p.width ? p.width/p.height : 1.5)
-  $('samples').style.setProperty('--ratio', Math.max(.75, Math.min(2, p.width ? p.width/p.height : 1.5)))
+  $('row').style.setProperty('--ratio', Math.max(.8, Math.min(2, p.width ? p.width/p.height : 1.5)))
   $('before').hidden = !p.before
   await set($('before'), p.before)
   await set($('after'), p.image)
   if (p !== now) return
   for (const id of ['after', 'split', 'handle', 'tag']) $(id).hidden = !p.image
-  for (const id of ['choices', 'correct', 'keep']) $(id).hidden = !p.image
-  $('undo').disabled = $('clear').disabled = !p.strokes.length
+  $('panel').classList.toggle('waiting', !p.image); $('panel').inert = !p.image
+  tools()
   $('all').hidden = photos.length < 2
   busy(p, p.busy)
   draw()
@@ -209,17 +206,19 @@ function reveal() {
   split(100); requestAnimationFrame(step)
 }
 function strip() {
+  const had = $('strip').contains(document.activeElement)
   $('strip').hidden = photos.length < 2
   $('strip').replaceChildren(...photos.map(p => {
     const b = document.createElement('button')
     b.type = 'button'; b.title = p.name; b.setAttribute('aria-label', p.name + (p.image ? '' : ', waiting'))
     b.setAttribute('aria-current', p === now)
-    if (p.image || p.before) { const i = new Image(); i.src = p.images[p.seed] ?? p.image ?? p.before; i.alt = ''; b.append(i) }
+    if (p.image || p.before) { const i = new Image(); i.src = p.images[p.seed]?.image ?? p.image ?? p.before; i.alt = ''; b.append(i) }
     else { const s = document.createElement('span'); s.textContent = p.name; b.append(s) }
     b.className = p.image ? '' : 'waiting'
     b.onclick = () => choose(p)
     return b
   }))
+  if (had) $('strip').querySelector('[aria-current=true]')?.focus()
 }
 function radio(group, value, label, checked, content) {
   const l = document.createElement('label'), i = document.createElement('input')
@@ -228,17 +227,24 @@ function radio(group, value, label, checked, content) {
   return l
 }
 function thumbs() {
-  const p = now, had = $('samples').contains(document.activeElement)
-  $('samples').classList.toggle('old', !!p.sampling && p.look !== undefined && p.look !== look_of(p))
-  $('samples').replaceChildren(...p.seeds.map((s, i) => {
-    let img
-    if (p.images[s]) { img = new Image(); img.src = p.images[s]; img.alt = '' }
-    const l = radio('seed', s, `Colouring ${i+1}`, s === p.seed, img)
-    l.firstChild.className = 'unseen'
-    l.firstChild.onchange = () => change(p, {seed:s})
-    return l
-  }))
-  if (had) $('samples').querySelector(':checked')?.focus()
+  const p = now, box = $('samples'), had = box.contains(document.activeElement)
+  if (box.photo !== p || box.children.length !== p.seeds.length) {
+    box.photo = p
+    box.replaceChildren(...p.seeds.map((seed, i) => {
+      const img = new Image(), l = radio('seed', seed, `Colouring ${i+1}`, false, img)
+      img.alt = ''; l.firstChild.className = 'unseen'
+      l.firstChild.onchange = () => change(p, {seed})
+      return l
+    }))
+  }
+  p.seeds.forEach((seed, i) => {
+    const [input, img] = box.children[i].children, {image, look} = p.images[seed] ?? {}
+    input.checked = seed === p.seed
+    img.hidden = !image
+    if (image && img.src !== image) img.src = image
+    img.classList.toggle('old', look !== look_of(p))
+  })
+  if (had && !box.contains(document.activeElement)) box.querySelector(':checked').focus()
 }
 
 // ---- comparing ----
@@ -253,11 +259,19 @@ $('split').oninput = () => split($('split').value)
 // ---- painting ----
 let stroke = null, at = null
 const canvas = $('canvas'), pen = canvas.getContext('2d')
-function paint_with(c) {
+function paint_with(c, name = '') {
   brush = c; stroke = null
-  $('frame').classList.toggle('painting', !!c); canvas.hidden = !c; $('split').disabled = !!c; $('tools').hidden = !c
+  $('frame').classList.toggle('painting', !!c); canvas.hidden = !c; $('split').disabled = !!c
   if (!c) for (const o of $('palette').querySelectorAll(':checked')) o.checked = false
-  draw()
+  $('how').textContent = c ? `${name}: paint on the photograph. A short stroke is enough.` : 'Choose a colour, then paint with it on the photograph.'
+  tools(); draw()
+}
+function tools() {
+  const n = now?.strokes.length
+  $('tools').hidden = !brush && !n
+  $('sizes').hidden = $('done').hidden = !brush
+  $('undo').disabled = $('clear').disabled = !n
+  $('saved').textContent = now?.note ?? ''
 }
 function draw() {
   if (!brush) return
@@ -301,7 +315,13 @@ canvas.onkeydown = e => {
   else return
   e.preventDefault()
 }
-addEventListener('keydown', e => { if (e.key === 'Escape' && brush) { paint_with(null); $('split').focus() } })
+const chosen = () => $('palette').querySelector(':checked') ?? $('palette').lastChild.firstChild
+const undo = () => { if (now?.strokes.length) { now.drawn = Math.min(now.drawn, now.strokes.length-1); change(now, {strokes:now.strokes.slice(0, -1)}) } }
+function done() { chosen().focus(); paint_with(null) }
+addEventListener('keydown', e => {
+  if (e.key === 'Escape' && brush) done()
+  else if (e.key === 'z' && (e.ctrlKey || e.metaKey) && !e.shiftKey) { e.preventDefault(); undo() }
+})
 addEventListener('resize', draw)
 
 // ---- the rest of the controls ----
@@ -313,10 +333,10 @@ for (const [name, c] of Object.entries(COLOURS)) {
 {
   const l = document.createElement('label'), i = document.createElement('input')
   i.type = 'color'; i.value = '#7a5c8e'; i.setAttribute('aria-label', 'Any other colour'); l.title = 'Any other colour'
-  i.oninput = () => { for (const o of $('palette').querySelectorAll(':checked')) o.checked = false; paint_with(i.value) }
+  i.oninput = () => { for (const o of $('palette').querySelectorAll(':checked')) o.checked = false; paint_with(i.value, 'Your own colour') }
   l.className = 'swatch any'; l.append(i); $('palette').append(l)
 }
-$('palette').onchange = e => { if (e.target.type === 'radio') paint_with(e.target.value) }
+$('palette').onchange = e => { if (e.target.type === 'radio') paint_with(e.target.value, e.target.ariaLabel) }
 $('palette').onkeydown = e => { if (e.key === 'Enter' && brush) { e.preventDefault(); canvas.focus() } }
 for (const [name, r] of Object.entries(SIZES)) {
   const l = radio('size', r, `${name} brush`, r === radius)
@@ -324,12 +344,12 @@ for (const [name, r] of Object.entries(SIZES)) {
   l.firstChild.onchange = () => { radius = r }
   $('sizes').append(l)
 }
-$('undo').onclick = () => { now.drawn = Math.min(now.drawn, now.strokes.length-1); change(now, {strokes:now.strokes.slice(0, -1)}) }
+$('undo').onclick = undo
 $('clear').onclick = () => { now.drawn = 0; change(now, {strokes:[]}) }
-$('done').onclick = () => { paint_with(null); $('palette').querySelector('input').focus() }
+$('done').onclick = done
 $('saturation').oninput = () => change(now, {saturation:$('saturation').value/100})
 $('doubting').onchange = () => doubt(now)
-$('more').onclick = () => { now.seeds.push(...Array.from({length:SIX}, (_, i) => now.seeds.length+i)); thumbs(); samples(now) }
+$('more').onclick = () => { now.seeds.push(...Array.from({length:MORE}, (_, i) => now.seeds.length+i)); samples(now) }
 $('remove').onclick = () => forget(now)
 $('files').onchange = () => { add([...$('files').files]); $('files').value = '' }
 $('add').onclick = () => $('files').click()
@@ -341,8 +361,8 @@ async function save(p) {
     const a = document.createElement('a')
     a.href = r.url; a.download = r.name; a.click()
     p.saved = true; p.note = [`Saved as ${r.name}, ${r.size}.`, ...r.remarks].join(' ')
-    if (p === now) $('saved').textContent = p.note
-  } catch (e) { complain(e.message) }
+    tools()
+  } catch (e) { fail(p, e) }
   busy(p, '')
 }
 async function saving(list) {
@@ -360,7 +380,7 @@ function hover(n) { over = Math.max(0, n); document.body.classList.toggle('over'
 addEventListener('dragenter', e => { if (carries(e)) { e.preventDefault(); hover(over+1) } })
 addEventListener('dragleave', e => { if (carries(e)) hover(over-1) })
 addEventListener('dragover', e => { if (carries(e)) e.preventDefault() })
-addEventListener('drop', e => { if (carries(e)) { e.preventDefault(); hover(0); if (visit) add([...e.dataTransfer.files]) } })
+addEventListener('drop', e => { if (carries(e)) { e.preventDefault(); hover(0); add([...e.dataTransfer.files]) } })
 
 // ---- coming and going ----
 async function arrive() {
@@ -379,4 +399,5 @@ setInterval(async () => {
 }, 60000)
 addEventListener('pagehide', e => { if (visit && !e.persisted) navigator.sendBeacon(`visits/${visit.visitor}/leave`) })
 addEventListener('beforeunload', e => { if (photos.some(p => p.strokes.length && !p.saved)) e.preventDefault() })
-arrive()
+paint_with(null)
+const arrived = arrive()
