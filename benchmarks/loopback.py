@@ -82,7 +82,7 @@ class Node:
                 'PYTHONPATH':str(Path(__file__).resolve().parent.parent), 'RAY_health_check_period_ms':'500', 'RAY_health_check_failure_threshold':'6', **(env or {})}
         where = ['--address', self.address] if head else ['--head', '--port', str(self.port), '--include-dashboard', 'false']
         p = subprocess.run([sys.executable, '-c', START, 'start', *where, '--node-ip-address', '127.0.0.1', '--num-cpus', str(cpus), '--object-store-memory', str(store),
-                            '--disable-usage-stats'], env=full, capture_output=True, text=True)
+                            '--disable-usage-stats'], env=full, capture_output=True, text=True, start_new_session=True)
         if p.returncode: self.kill(); raise RuntimeError(p.stderr[-2000:])
     def workers(self, name=''):
         "Its worker processes whose title holds `name`"
