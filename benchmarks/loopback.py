@@ -81,6 +81,7 @@ class Node:
         full = {**os.environ, **dict([self.mark.split('=')]), 'RAY_AUTH_MODE':'disabled', 'RAY_USAGE_STATS_ENABLED':'0', 'RAY_agent_register_timeout_ms':'180000', 'OMP_NUM_THREADS':'1',
                 'PYTHONPATH':str(Path(__file__).resolve().parent.parent), 'RAY_health_check_period_ms':'500', 'RAY_health_check_failure_threshold':'6', **(env or {})}
         where = ['--address', self.address] if head else ['--head', '--port', str(self.port), '--include-dashboard', 'false']
+        for o in ('dashboard-agent-listen-port', 'dashboard-agent-grpc-port', 'metrics-export-port', 'runtime-env-agent-port'): where += [f'--{o}', str(free_port())] # so that a busy machine need not tell in time
         p = subprocess.run([sys.executable, '-c', START, 'start', *where, '--node-ip-address', '127.0.0.1', '--num-cpus', str(cpus), '--object-store-memory', str(store),
                             '--disable-usage-stats'], env=full, capture_output=True, text=True, start_new_session=True)
         if p.returncode: self.kill(); raise RuntimeError(p.stderr[-2000:])

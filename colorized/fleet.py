@@ -30,7 +30,7 @@ def _fetch(job, folder, storage):
     fs,path,url = _where(job['name'], storage)
     if '://' not in url: return Path(path)
     local = Path(folder)/path.rpartition('/')[2]
-    patiently(lambda: fs.get_file(path, str(local)))
+    patiently(lambda: fs.get_file(path, str(local)), url)
     if job['row']['source_bytes'] not in (None, size:=local.stat().st_size): raise ScanError(f"{url}: was changed, it has {size} bytes now, not {job['row']['source_bytes']}")
     return local
 
@@ -296,7 +296,7 @@ def colorize_dataset(
     photos = _outside(photos, store, source)
     if dry_run: return _dry_run(photos, errors, store, plan(photos, store, made, format, resume, overwrite, '.uncertainty.png' if n>1 else ''))
     batch = batch or (64 if gpus else 8)
-    c = dict(storage=storage, dest=store.url, source=model, model=own.name, model_sha256=own.sha256, multiple=own.net.cfg.multiple, device='cuda' if gpus else 'cpu', threads=threads,
+    c = dict(version=__version__, storage=storage, dest=store.url, source=model, model=own.name, model_sha256=own.sha256, multiple=own.net.cfg.multiple, device='cuda' if gpus else 'cpu', threads=threads,
              batch=batch, block=min(batch, 8), n=n, seed=seed, steps=steps, temperature=temperature, saturation=saturation, working_size=working_size, settings=settings,
              source_type=source_type, file=dict(format=format, bits=bits, quality=quality))
     del own

@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/store.html.md"""
 __all__ = ['RECORD', 'patiently', 'Store', 'photographs', 'Record', 'read_record', 'Lease', 'plan', 'audit', 'report']
 
 # %% ../nbs/17_store.ipynb #8119ba73
-import errno, functools, hashlib, io, json, os, random, re, secrets, socket, tempfile, time
+import errno, hashlib, io, json, os, random, re, secrets, socket, time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,8 +18,16 @@ from .batch import READABLE, _FULL, _birth, _stale, output_name
 # %% ../nbs/17_store.ipynb #e78d95be
 _FINAL = FileNotFoundError,FileExistsError,PermissionError,IsADirectoryError,NotADirectoryError,ValueError,TypeError,ImportError
 
+def _named(e, name):
+    "The error, with the name of the object in it, which stores like to leave out"
+    if isinstance(e, _FINAL) and not isinstance(e, OSError): return e
+    if not isinstance(e, OSError): return OSError(f"{name}: {type(e).__name__}: {e}")
+    if name in str(e): return e
+    return OSError(e.errno, e.strerror, name) if e.errno else type(e)(f"{name}: {e or type(e).__name__}")
+
 def patiently(
     do,               # Function without arguments
+    name:str='',      # What it is about, for the error
     tries:int=6,      # Calls at most
     first:float=0.25, # Seconds of the first pause; each is twice the one before, give or take a half
 ):                    # What `do` returns
@@ -27,8 +35,7 @@ def patiently(
     for i in range(tries):
         try: return do()
         except Exception as e:
-            if isinstance(e, _FINAL) or getattr(e, 'errno', None) in _FULL: raise
-            if i==tries-1: raise e if isinstance(e, OSError) else OSError(f"{type(e).__name__}: {e}") from e
+            if i==tries-1 or isinstance(e, _FINAL) or getattr(e, 'errno', None) in _FULL: raise _named(e, name) from e
             time.sleep(first*2**i*random.uniform(0.5, 1.5))
 
 # %% ../nbs/17_store.ipynb #9f66dfa2
@@ -61,7 +68,7 @@ class Store:
     def files(self) -> dict: # name -> (bytes, tag)
         "All that is in it"
         if not self.local:
-            found = patiently(lambda: self.fs.find(self.root, detail=True))
+            found = patiently(lambda: self.fs.find(self.root, detail=True), self.url)
             return {k[len(self.root)+1:]: (o['size'], _tag(o)) for k,o in found.items() if o['type']=='file'}
         out = {}
         for folder,_,names in os.walk(self.root, onerror=self._unlisted):
@@ -74,9 +81,9 @@ class Store:
         if not (isinstance(e, FileNotFoundError) and e.filename==self.root): raise e
     def get(self, name:str) -> bytes:
         "One object. Raises `FileNotFoundError`"
-        return patiently(lambda: self.fs.cat_file(f'{self.root}/{name}'))
+        return patiently(lambda: self.fs.cat_file(f'{self.root}/{name}'), f'{self.url}/{name}')
     def tag(self, name:str) -> str|None: # None in a folder: copying it would change them all
-        return None if self.local else patiently(lambda: _tag(self.fs.info(f'{self.root}/{name}')))
+        return None if self.local else patiently(lambda: _tag(self.fs.info(f'{self.root}/{name}')), f'{self.url}/{name}')
 
 # %% ../nbs/17_store.ipynb #298aa995
 def _put(store, name, data, replace):
@@ -111,17 +118,17 @@ def put(self:Store,
         except OSError as e:
             if _taken(e): return False
             raise
-    if patiently(once): return 'new'
+    if patiently(once, f'{self.url}/{name}'): return 'new'
     if self.get(name)==data: return 'same'
     if not replace: raise FileExistsError(errno.EEXIST, "exists already and is something else; overwrite replaces it", f'{self.url}/{name}')
-    patiently(lambda: once(True))
+    patiently(lambda: once(True), f'{self.url}/{name}')
     return 'replaced'
 
 # %% ../nbs/17_store.ipynb #d032384e
 def _manifest(url, storage):
     import pyarrow.csv, pyarrow.parquet
     fs,path,url = _where(url, storage)
-    data = patiently(lambda: fs.cat_file(path))
+    data = patiently(lambda: fs.cat_file(path), url)
     try: table = (pyarrow.csv.read_csv if path.lower().endswith('.csv') else pyarrow.parquet.read_table)(io.BytesIO(data))
     except Exception as e: raise ValueError(f"{url}: is not a {'CSV' if path.lower().endswith('.csv') else 'Parquet'} table ({e})") from e
     if 'path' not in table.column_names: raise ValueError(f"{url}: a manifest needs a column 'path', this one has {', '.join(table.column_names)}")
@@ -134,7 +141,7 @@ def _listed(row, storage):
     try:
         fs,path,url = _where(row['path'], storage)
         if row.get('etag') and row.get('bytes') is not None: return url,row
-        o = os.stat(path) if '://' not in url else patiently(lambda: fs.info(path))
+        o = os.stat(path) if '://' not in url else patiently(lambda: fs.info(path), url)
         return url,{**row, 'bytes':o.st_size if '://' not in url else o['size'], 'etag':_tag(o)}
     except FileNotFoundError: return row['path'],f"{row['path']}: no such file"
     except Exception as e: return row['path'],f"{row['path']}: {type(e).__name__}: {e}"
@@ -143,7 +150,7 @@ def _listed(row, storage):
 def _globbed(fs, path, url):
     "(photographs, folder before the first star)"
     far = '://' in url
-    found = patiently(lambda: fs.glob(path, detail=True))
+    found = patiently(lambda: fs.glob(path, detail=True), url)
     names = {(fs.unstrip_protocol(k) if far else k): o for k,o in found.items() if o['type']=='file'}
     return {k: dict(bytes=o['size'], etag=_tag(o if far else os.stat(k))) for k,o in names.items()},re.split(r'[*?\[]', url)[0].rpartition('/')[0]
 
@@ -322,7 +329,7 @@ def report(
     most:int=20,        # Failures listed at most
 ) -> str:               # Markdown; a run leaves it as `record/report.md`
     "Summary of the record"
-    import pyarrow as pa, pyarrow.compute as pc
+    import pyarrow.compute as pc
     store = dest if isinstance(dest, Store) else Store(dest, storage)
     t,found = read_record(store),audit(store)
     good = t.filter(pc.and_(pc.is_null(t['error']), pc.not_equal(t['how'], 'checked')))
