@@ -9,11 +9,12 @@ __all__ = ['LUMA', 'open_rgb', 'PhotoFolder', 'KaggleSet', 'photo_source', 'ligh
            'give_hints', 'Recipe', 'Lessons', 'LessonLoader', 'show_lessons', 'photo_dataloaders', 'Subset']
 
 # %% ../nbs/10_data.ipynb #bb80dc7d
-import io, json, os
+import io, json, math, os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
+from fastcore.basics import patch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from fastai.data.core import DataLoaders, TfmdDL
@@ -115,6 +116,7 @@ def film_weights(
     alpha = [(0.3,1.5,6), (0.5,6,4), (4,5,3)][rng.choice(3, p=[0.2,0.3,0.5])]
     return rng.dirichlet(alpha)
 
+# %% ../nbs/10_data.ipynb #d1a206e8
 def wear(
     L:np.ndarray,            # (H,W) float32 lightness in [0,100]
     rng:np.random.Generator, # Source of randomness
@@ -176,12 +178,17 @@ class Recipe:
     min_crop:float=0.6      # Smallest crop, as a share of the shorter side
     archival:float=0.5      # Share of lessons with the gray of old film
     no_hints:float=0.5      # Share of lessons without hints
+    small:int=128           # Side of the crops in the first part of a run (chapter 11); 0 or not below `size`: there is no such part
+    small_share:float=0.85  # Share of the run's photographs that are seen small
     def __post_init__(self):
         if not 0<self.min_crop<=1: raise ValueError(f"min_crop must lie in (0,1], got {self.min_crop}")
+        if not 0<=self.small_share<1: raise ValueError(f"small_share must lie in [0,1), got {self.small_share}")
         for k in ('archival','no_hints'):
             if not 0<=getattr(self, k)<=1: raise ValueError(f"{k} must lie in [0,1], got {getattr(self, k)}")
-        if self.size%(4*self.factor): raise ValueError(f"size must be divisible by four times the factor, got size={self.size}, factor={self.factor}")
+        for k in ('size','small'):
+            if getattr(self, k)%(4*self.factor): raise ValueError(f"{k} must be divisible by four times the factor, got {k}={getattr(self, k)}, factor={self.factor}")
 
+# %% ../nbs/10_data.ipynb #940101ba
 class Lessons:
     "Training examples made from a source of pictures: `lessons[i, seed, epoch] -> (L, hints, ab)`"
     def __init__(self,
@@ -189,7 +196,7 @@ class Lessons:
         recipe:Recipe=Recipe(),
         train:bool=True,      # False: central square, clean lightness, no hints
     ):
-        self.source,self.recipe,self.train = source,recipe,train
+        self.source,self.recipe,self.train,self.size = source,recipe,train,recipe.size # a run may set `size` to `recipe.small` for a while
     def __len__(self): return len(self.source)
     def __getitem__(self,
         key, # (i, seed, epoch): which picture, and what decides everything random
@@ -204,29 +211,52 @@ class Lessons:
         ab = rgb_to_lab(small)[0,1:]
         mask,s = hint_mask(*ab.shape[1:], rng, r.no_hints if self.train else 1.)
         return torch.from_numpy(L.astype(np.float32))[None], give_hints(ab, mask, s), ab
-    def crop(self, im, rng):
-        "A random square in training, else the central one"
-        (w,h),n = im.size,self.recipe.size
-        side,u,v = min(w,h),0.5,0.5
-        if self.train: side,u,v = side*rng.uniform(self.recipe.min_crop, 1),rng.random(),rng.random()
-        left,top = u*(w-side),v*(h-side)
-        im = im.resize((n,n), Image.BICUBIC, box=(left, top, left+side, top+side), reducing_gap=2)
-        return ImageOps.mirror(im) if self.train and rng.random()<0.5 else im
+
+# %% ../nbs/10_data.ipynb #3bf1b81f
+@patch
+def crop(self:Lessons, im, rng):
+    "A random square in training, else the central one"
+    (w,h),n = im.size,self.size
+    side,u,v = min(w,h),0.5,0.5
+    if self.train: side,u,v = side*rng.uniform(self.recipe.min_crop, 1),rng.random(),rng.random()
+    left,top = u*(w-side),v*(h-side)
+    im = im.resize((n,n), Image.BICUBIC, box=(left, top, left+side, top+side), reducing_gap=2)
+    return ImageOps.mirror(im) if self.train and rng.random()<0.5 else im
+
+@patch
+def blank(self:Lessons):
+    "A lesson about nothing, for a process without a photograph in the batch"
+    c = self.size//self.recipe.factor
+    return torch.full((1,self.size,self.size), 50.), torch.zeros(3,c,c), torch.zeros(2,c,c)
 
 # %% ../nbs/10_data.ipynb #81b2e6ea
 class LessonLoader(TfmdDL):
-    "fastai `DataLoader` whose order and lessons depend on `seed` and `epoch` alone"
-    def __init__(self, dataset, bs=32, shuffle=False, seed:int=0, num_workers:int=0, **kwargs):
-        super().__init__(dataset, bs=bs, shuffle=shuffle, num_workers=num_workers, do_setup=False, **kwargs)
-        self.seed,self.epoch,self.start,self._n_inp = seed,0,0,2
+    "fastai `DataLoader` whose order and lessons depend on `seed` and `epoch` alone. Raises `ValueError` when batches cannot be shared evenly"
+    def __init__(self,
+        dataset:Lessons,    # What to learn
+        bs:int=32,          # Photographs in a batch, those of all processes together
+        shuffle:bool=False, # In an order that seed and epoch decide?
+        seed:int=0,         # Decides order and lessons
+        num_workers:int=0,  # Helpers of this process that prepare lessons
+        rank:int=0, world:int=1, # This process, counted from 0, and how many share each batch
+        **kwargs,           # For `TfmdDL`
+    ):
+        if bs%world: raise ValueError(f"{world} processes cannot share a batch of {bs} photographs evenly")
+        super().__init__(dataset, bs=bs//world, shuffle=shuffle, num_workers=num_workers, do_setup=False, **kwargs)
+        self.whole,self.seed,self.rank,self.world,self.epoch,self.start,self._n_inp = bs,seed,rank,world,0,0,2
+    def __len__(self): return math.ceil(len(self.dataset)/self.whole)
+    def share(self, k):
+        "Positions in the epoch of the photographs of batch `k`, and of those that fall to this process"
+        first = k*self.whole; n = min(self.whole, len(self.dataset)-first)
+        return range(first, first+n), range(first+n*self.rank//self.world, first+n*(self.rank+1)//self.world)
     def get_idxs(self):
         n = len(self.dataset)
         order = np.random.default_rng([self.seed, self.epoch]).permutation(n) if self.shuffle else np.arange(n)
-        return [(int(i), self.seed, self.epoch) for i in order][self.start*self.bs:]
-    def show_batch(self, b=None, max_n=6, figsize=None, **kwargs):
-        "Gray input, hints, true chroma and the colour photograph, one lesson a column"
-        show_lessons(*(self.one_batch() if b is None else b), max_n=max_n, figsize=figsize)
+        mine = [self.share(k)[1] for k in range(self.start, len(self))]
+        return [(int(order[p]), self.seed, self.epoch) for o in mine for p in o] + [None]*(len(mine)>0 and not mine[-1])
+    def create_item(self, key): return self.dataset.blank() if key is None else self.dataset[key]
 
+# %% ../nbs/10_data.ipynb #a134c257
 def show_lessons(L, hints, ab, max_n=6, figsize=None):
     "Draw a batch of lessons"
     import matplotlib.pyplot as plt
@@ -241,16 +271,23 @@ def show_lessons(L, hints, ab, max_n=6, figsize=None):
         for ax,im in zip(axr, ims): ax.axis('off'); ax.imshow(im if im.ndim==2 else im.permute(1,2,0), cmap='gray', vmin=0, vmax=1)
     fig.tight_layout(pad=0.3)
 
+@patch
+def show_batch(self:LessonLoader, b=None, max_n=6, figsize=None, **kwargs):
+    "Gray input, hints, true chroma and the colour photograph, one lesson a column"
+    show_lessons(*(self.one_batch() if b is None else b), max_n=max_n, figsize=figsize)
+
+# %% ../nbs/10_data.ipynb #eb7f8a52
 def photo_dataloaders(
     train,                  # Folder or source to learn from
-    valid=None,             # Folder or source to watch; None: the last `valid_share` of `train`, every tenth or so picture
-    bs:int=32,              # Photographs in a batch
+    valid=None,             # Folder or source to watch; None: a share of `train`, say every tenth picture
+    bs:int=32,              # Photographs in a batch, those of all processes together
     recipe:Recipe=Recipe(), # How photographs become lessons
     seed:int=0,             # Decides order, crops, wear and hints
     num_workers:int=0,      # Processes that prepare lessons
     device=None,            # Where batches go
     index:str|Path=None,    # Folder for the indexes of `PhotoFolder`
     valid_share:float=0.1,  # Used without `valid`
+    rank:int=0, world:int=1, # See `LessonLoader`
 ) -> DataLoaders:
     "Loaders of lessons for training and validation"
     source = lambda o,name: photo_source(o, Path(index)/f'{name}.json' if index else None) if isinstance(o, (str,Path)) else o
@@ -259,8 +296,8 @@ def photo_dataloaders(
         every = max(2, round(1/valid_share)); held = range(0, len(train), every)
         train,valid = Subset(train, [i for i in range(len(train)) if i%every]),Subset(train, held)
     else: valid = source(valid, 'valid')
-    dl = LessonLoader(Lessons(train, recipe), bs=min(bs, len(train)), shuffle=True, seed=seed, num_workers=num_workers, drop_last=True)
-    dv = LessonLoader(Lessons(valid, recipe, train=False), bs=bs, num_workers=num_workers)
+    dl = LessonLoader(Lessons(train, recipe), bs, True, seed, num_workers, rank, world)
+    dv = LessonLoader(Lessons(valid, recipe, train=False), bs, num_workers=num_workers, rank=rank, world=world)
     return DataLoaders(dl, dv, device=device or torch.device('cpu'))
 
 class Subset:
