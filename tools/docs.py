@@ -8,8 +8,9 @@ import yaml
 
 root = Path(__file__).resolve().parent.parent
 KATEX = 'https://cdn.jsdelivr.net/npm/katex@0.16.11/dist'  # as smalldocs writes it into each page with maths
-GALLERY = re.compile(r'\{\{< include images/gallery/home\.html >\}\}')  # sliders on the site, in README.md one picture
+GALLERY = re.compile(r'\{\{< include images/gallery/_home\.html >\}\}')  # sliders on the site, in README.md one picture
 SHOWN = 'Photographs as they are above, the same with invented colour below'
+SITE_ONLY = re.compile(r'^::: \{\.site-only\}$.*?^:::$\n*', re.M|re.S) # README.md is kept short
 WEB_FONT = re.compile(r'@import url\([^)]*\);?')
 
 def _book():
@@ -138,7 +139,8 @@ def readme(
             s = '\n\n'.join([f"# {front['title']}", *(f'> {front[k]}' for k in ['description'] if k in front)])
         if c['cell_type']!='code':
             s = GALLERY.sub(f'![{SHOWN}](nbs/images/gallery/home.webp)', s)
-            s = re.sub(r'\]\(([\w-]+)\.(?:ipynb|qmd)(#[\w-]+)?\)', page, s)
+            s = SITE_ONLY.sub('', s)
+            s = re.sub(r'\]\(([\w/-]+)\.(?:ipynb|qmd)(#[\w-]+)?\)', page, s)
             s = re.sub(r'\]\(images/', '](nbs/images/', s)
             if s and not s.startswith('<!-- WARNING'): parts.append(s)
             continue

@@ -1,8 +1,9 @@
-"""Colour the photographs of the home page and the gallery again: `python tools/gallery.py`, about 20 seconds, after every change of the weights.
+"""Colour the photographs of the home page and the gallery again: `python tools/gallery.py`, after every change of the weights.
 
 Writes pictures and the pages' sliders to `nbs/images/gallery`, from one table: which photographs there are, where they stand and what is wrong with
-them. Look at `runs/gallery.webp` afterwards: only what a stranger would keep belongs on the home page, and each remark must still be true."""
-import html, sys
+them. Then look at `runs/gallery.webp`: only what a stranger would keep belongs on the home page, and each remark must be true. When they are, put the
+model's hash, which this prints, into `LOOKED_AT`. Until then the gallery leaves the remarks out and says that nobody has looked yet."""
+import html, shutil
 from pathlib import Path
 from typing import NamedTuple
 from PIL import Image
@@ -10,6 +11,8 @@ from PIL import Image
 root = Path(__file__).resolve().parent.parent
 images = root/'nbs/images'
 out = images/'gallery'
+SEEDS = 3              # Colourings of each photograph; the sliders show the first, seed 0
+LOOKED_AT = '171b792e' # The model, by its hash, of which the remarks below speak
 
 class Photo(NamedTuple):
     name: str      # nbs/images/NAME.jpg
@@ -45,24 +48,25 @@ PHOTOS = [
           'The dust is painted as blue sky: confident, plausible and wrong.'),
 ]
 
-def colour(size=(720, 620), first=(1080, 760)):
-    "Each photograph and its colouring, as the command makes it with its defaults, reduced to fit `size`; the first one to fit `first`"
+def colour(size=(600, 520), small=(300, 260)):
+    "Each photograph, reduced to fit `size`, the colouring of seed 0, as the command makes it with its defaults, and those of further seeds, to fit `small`"
     import torch
     from colorized import Colorizer
     torch.set_num_threads(1)
     colorizer = Colorizer.from_pretrained(device='cpu')
     for p in PHOTOS:
         path = images/f'{p.name}.jpg'
-        pair = Image.open(path).convert('RGB'), colorizer.colorize(path).image()
-        for o in pair: o.thumbnail(first if p is PHOTOS[0] else size, Image.LANCZOS)
-        yield p, pair
+        coloured = colorizer.colorize(path, n_samples=SEEDS)
+        pics = [Image.open(path).convert('RGB'), *map(coloured.image, range(SEEDS))]
+        for i,o in enumerate(pics): o.thumbnail(size if i<2 else small, Image.LANCZOS)
+        yield p, pics, colorizer.sha256[:8]
 
 def slider(p, size):
     "The markup of one slider: styles.css and compare.html make it move; without them, and on paper, it is a picture"
     caption, alt = html.escape(p.caption), html.escape(p.alt)
     return f'''<figure class="compare-figure" style="--ratio: {size[0]/size[1]:.3f}">
 <div class="compare">
-<img src="images/gallery/{p.name}-colour.webp" width="{size[0]}" height="{size[1]}" alt="{alt}; in invented colour">
+<img src="images/gallery/{p.name}-0.webp" width="{size[0]}" height="{size[1]}" alt="{alt}; in invented colour">
 <img class="compare-before" src="images/gallery/{p.name}.webp" width="{size[0]}" height="{size[1]}" alt="The same photograph as it is, without colour">
 <span class="compare-line"></span>
 <input type="range" min="0" max="100" value="50" aria-label="{caption}: how much of the original to show">
@@ -70,38 +74,61 @@ def slider(p, size):
 <figcaption>{caption}</figcaption>
 </figure>'''
 
-def sheet(pairs, height=230, gap=6, columns=4):
-    "Originals above, colourings below, for README.md and for looking at all of them"
-    rows = [pairs[i:i+columns] for i in range(0, len(pairs), columns)]
-    width = lambda row, h: [round(o[0].width*h/o[0].height) for o in row]
-    total = max(sum(width(row, height))+gap*(len(row)-1) for row in rows)
+def entry(p, pics, looked):
+    "The markup of one photograph of the gallery: its slider, what a critical look finds, and what other seeds give"
+    seeds = ''.join(f'<img src="images/gallery/{p.name}-{i}.webp" width="{o.width}" height="{o.height}" alt="{html.escape(p.caption)}, coloured with seed {i}" loading="lazy">\n'
+                    for i,o in enumerate(pics[2:], 1))
+    remark = f'<p>{html.escape(p.remark)}</p>\n' if looked else ''
+    return f'''<div class="gallery-entry">
+{slider(p, pics[0].size)}
+<div class="gallery-side">
+{remark}<figure class="gallery-seeds">
+<div>
+{seeds}</div>
+<figcaption>the same with other seeds, {' and '.join(map(str, range(1, SEEDS)))}</figcaption>
+</figure>
+</div>
+</div>'''
+
+def sheet(rows, height=230, gap=6):
+    "Rows of columns of pictures; each column's pictures are of one photograph and stand above each other, each row is as wide as the widest"
     strips = []
     for row in rows:
-        w = width(row, height)
-        strip = Image.new('RGB', (sum(w)+gap*(len(row)-1), 2*height+gap), 'white')
-        for k,pair in enumerate(row):
-            for j,o in enumerate(pair): strip.paste(o.resize((w[k], height), Image.LANCZOS), (sum(w[:k])+gap*k, j*(height+gap)))
-        strips.append(strip.resize((total, round(strip.height*total/strip.width)), Image.LANCZOS))
+        w = [round(o[0].width*height/o[0].height) for o in row]
+        n = max(map(len, row))
+        strip = Image.new('RGB', (sum(w)+gap*(len(row)-1), n*(height+gap)-gap), 'white')
+        for k,column in enumerate(row):
+            for j,o in enumerate(column): strip.paste(o.resize((w[k], height), Image.LANCZOS), (sum(w[:k])+gap*k, j*(height+gap)))
+        strips.append(strip)
+    total = max(o.width for o in strips)
+    strips = [o.resize((total, round(o.height*total/o.width)), Image.LANCZOS) for o in strips]
     page = Image.new('RGB', (total, sum(o.height for o in strips)+2*gap*(len(strips)-1)), 'white')
     y = 0
     for o in strips: page.paste(o, (0, y)); y += o.height+2*gap
     return page
 
 def main():
-    out.mkdir(exist_ok=True)
-    for f in out.iterdir(): f.unlink()
+    new = out.with_name('gallery.tmp')
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
     done = list(colour())
-    for p,pair in done:
-        for o,suffix in zip(pair, ('', '-colour')): o.save(out/f'{p.name}{suffix}.webp', quality=78, method=6)
-    home, rest = ([(p, pair) for p,pair in done if p.home is at] for at in (True, False))
-    grid = lambda some, cls='': f'<div class="compare-grid{cls}">\n' + '\n'.join(slider(p, pair[0].size) for p,pair in some) + '\n</div>\n'
-    (out/'home.html').write_text(grid(home, ' compare-home') + '<p class="compare-help">Drag a line, or move it with the arrow keys: the photograph on its left, invented colour on its right.</p>\n', 'utf-8')
-    for name,some in dict(kept=home, failed=rest).items():
-        remarks = ''.join(f'<tr><td>{html.escape(p.caption)}</td><td>{html.escape(p.remark)}</td></tr>\n' for p,_ in some)
-        (out/f'{name}.html').write_text(grid(some) + f'<table class="compare-remarks"><thead><tr><th>photograph</th><th>a critical look</th></tr></thead><tbody>\n{remarks}</tbody></table>\n', 'utf-8')
-    sheet([pair for p,pair in home], columns=3).save(out/'home.webp', quality=80, method=6)
+    model = done[0][2]
+    looked = model==LOOKED_AT
+    for p,pics,_ in done:
+        for o,suffix in zip(pics, ['', *(f'-{i}' for i in range(SEEDS))]): o.save(new/f'{p.name}{suffix}.webp', quality=72, method=6)
+    home = [(p, pics) for p,pics,_ in done if p.home]
+    rest = [(p, pics) for p,pics,_ in done if not p.home]
+    (new/'_home.html').write_text('\n'.join(['<div class="compare-grid">', *(slider(p, pics[0].size) for p,pics in home), '</div>']) + '\n<p class="compare-help">Drag a '
+        'line, or move it with the arrow keys: the photograph on its left, invented colour on its right.</p>\n', 'utf-8')
+    for name,some in dict(kept=home, failed=rest).items(): (new/f'_{name}.html').write_text('\n'.join(entry(p, pics, looked) for p,pics in some)+'\n', 'utf-8')
+    said = 'The remarks are one person\'s look at these pictures.' if looked else '<strong>Nobody has looked at these pictures yet</strong>: the remarks spoke of an earlier model and were left out.'
+    (new/'_model.html').write_text(f'<p class="gallery-model" data-model="{model}">{said} Model <code>{model}</code>.</p>\n', 'utf-8')
+    sheet([[pics[:2] for _,pics in home[i:i+3]] for i in range(0, len(home), 3)]).save(new/'home.webp', quality=76, method=6)
     (root/'runs').mkdir(exist_ok=True)
-    sheet([pair for p,pair in done]).save(root/'runs/gallery.webp', quality=85, method=6)
-    return f"{len(done)} photographs, {sum(f.stat().st_size for f in out.iterdir())/1e6:.1f} MB in {out.relative_to(root)}"
+    sheet([[pics for _,pics,_ in done[i:i+6]] for i in range(0, len(done), 6)]).save(root/'runs/gallery.webp', quality=85, method=6)
+    shutil.rmtree(out, ignore_errors=True)
+    new.rename(out)
+    print(f"{len(done)} photographs, {SEEDS} seeds, {sum(f.stat().st_size for f in out.iterdir())/1e6:.1f} MB in {out.relative_to(root)}, model {model}")
+    if not looked: print(f"Look at runs/gallery.webp, correct the table in tools/gallery.py, set LOOKED_AT = '{model}' and run this again.")
 
-if __name__ == '__main__': print(main())
+if __name__ == '__main__': main()
