@@ -1,0 +1,163 @@
+"""Colouring on Ray: its speed beside one process, its memory over thousands of photographs, and nodes that die.
+
+    pip install -e '.[dev]'
+    python benchmarks/fleet.py --json fleet.json      # about half an hour on two quiet cores
+    python benchmarks/fleet.py --only kill            # 500 photographs in a bucket, two nodes, one is killed
+"""
+import argparse, json, os, shutil, statistics, sys, tempfile, threading, time
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).resolve().parent)); sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import numpy as np, torch
+import loopback
+from shared import described, machine, photograph
+
+def table(rows):
+    keys = list(dict.fromkeys(k for o in rows for k in o))
+    show = lambda v: '' if v is None else f'{v:.3g}' if isinstance(v, float) else str(v)
+    return '\n'.join(['| '+' | '.join(keys)+' |', '|'+'---|'*len(keys), *['| '+' | '.join(show(o.get(k)) for k in keys)+' |' for o in rows]])+'\n'
+
+def scans(folder, n, megapixels):
+    "The same photograph under `n` names, of which the cache of the file system takes no notice"
+    folder.mkdir(parents=True)
+    first = photograph(folder/'00000.jpg', megapixels)
+    for i in range(1, n): shutil.copy(first, folder/f'{i:05}.jpg')
+    return folder
+
+# Stages: what one photograph costs a core, and the network
+
+def stages(tmp, args):
+    "Seconds of one core for each stage of one photograph, in this process, medians"
+    from colorized.colorizer import Colorizer
+    from colorized.fleet import Network, _paint_one, _table, _unpack, look
+    from colorized.store import photographs
+    torch.set_num_threads(1)
+    own,rows = Colorizer.from_pretrained(device='cpu'),[]
+    from colorized import __version__
+    for mp in args.megapixels:
+        src,out = scans(tmp/f'stage{mp}', 1, mp),tmp/f'out{mp}'
+        c = dict(version=__version__, storage=None, dest=str(out), source=None, model=own.name, model_sha256=own.sha256, multiple=own.net.cfg.multiple, device='cpu', threads=1, batch=8, n=1, seed=0,
+                 steps=4, temperature=1., saturation=1., working_size=256, settings={}, source_type='x', file=dict(format=None, bits=None, quality=95))
+        network,took = Network(c),dict(look=[], network=[], colour=[])
+        for i in range(args.repeats+1):
+            shutil.rmtree(out, ignore_errors=True)
+            (k,o), = photographs(src)[0].items()
+            job = dict(name=k, row=dict(source_bytes=o['bytes'], output=f'{i}.jpg'), replace=False, lost=False)
+            t = [time.perf_counter()]
+            x = look(_table([job]), c); t.append(time.perf_counter())
+            x = network(x); t.append(time.perf_counter())
+            jobs,blobs = _unpack(x)
+            if jobs[0]['row'].get('error'): raise RuntimeError(jobs[0]['row']['error'])
+            with tempfile.TemporaryDirectory() as there: _paint_one(jobs[0], blobs[0], c, there)
+            t.append(time.perf_counter())
+            if i: [v.append(b-a) for v,a,b in zip(took.values(), t, t[1:])]
+        rows.append(dict(megapixels=mp, **{f'{k} s': statistics.median(v) for k,v in took.items()}, **{'original MB':o['bytes']/1e6, 'output MB':(out/f'{args.repeats}.jpg').stat().st_size/1e6,
+                    'between stages MB':(4*64*64*2*4*1.5+256*384*4)/1e6}))
+    return rows
+
+# Speed
+
+def speed(tmp, args):
+    "One process, and Ray with 1 and 2 actors; the first photograph pays for the start, the others count"
+    from colorized.batch import colorize_folder
+    from colorized.colorizer import Colorizer
+    from colorized.fleet import colorize_dataset
+    one,many,rows,own = scans(tmp/'one', 1, 1),scans(tmp/'many', args.photos, 1),[],Colorizer.from_pretrained(device='cpu')
+    torch.set_num_threads(1)
+    def timed(name, run):
+        t = []
+        for k,src in enumerate((one, many)):
+            start = time.perf_counter(); got = run(src, tmp/f'speed/{name}{k}'); t.append(time.perf_counter()-start)
+            if got.failed or got.left: raise RuntimeError(f'{name}: {got}')
+        rows.append({'what':name, 'n':args.photos, 'first s':t[0], 'all s':t[1], 'photographs/s':(args.photos-1)/(t[1]-t[0]), 's each':(t[1]-t[0])/(args.photos-1)})
+    timed('batch, one process', lambda src,out: colorize_folder(src, out, own, workers=0, progress=False))
+    timed('batch, network and 1 worker', lambda src,out: colorize_folder(src, out, own, workers=1, progress=False))
+    for actors in (1, 2):
+        node = loopback.Node(cpus=max(2, os.cpu_count()))
+        try: timed(f'Ray, {actors} actor{"s"*(actors>1)}', lambda src,out: colorize_dataset(src, out, actors=actors, address=node.address, progress=False))
+        finally: _leave(); node.kill()
+    for o in rows[1:]: o['beyond one process, ms each'] = 1000*(o['s each']-rows[0]['s each'])
+    return rows
+
+def _leave():
+    import ray
+    if ray.is_initialized(): ray.shutdown()
+
+# Memory
+
+def memory(tmp, args):
+    "Memory of all processes of the cluster and of the driver, and what lies in Ray's object store, along a run"
+    from colorized.fleet import colorize_dataset
+    src,node,seen,done = loopback.snapshots(tmp/'memory', args.memory),loopback.Node(cpus=2),[],threading.Event()
+    out = tmp/'memory-out'
+    pss = lambda pid: sum(int(o.split()[1]) for o in (Path('/proc')/str(pid)/'smaps_rollup').read_text().splitlines() if o.startswith('Pss:'))/1e3
+    def watch():
+        while not done.wait(2):
+            total = dict(driver=pss(os.getpid()), cluster=0.)
+            for pid,title in loopback.processes(node.mark):
+                try: total['cluster'] += pss(pid)
+                except (OSError, ValueError): pass
+            seen.append(dict(total, done=sum(1 for o in out.rglob('*.jpg')) if out.exists() else 0))
+    watcher = threading.Thread(target=watch, daemon=True); watcher.start()
+    try: got = colorize_dataset(src, out, actors=1, address=node.address, working_size=args.working_size, progress=False)
+    finally: done.set(); watcher.join(); _leave(); node.kill()
+    if got.failed or got.left: raise RuntimeError(str(got))
+    busy,rows = [o for o in seen if args.memory/10<o['done']<args.memory],[]
+    n = np.array([o['done'] for o in busy])
+    for k in ('driver', 'cluster'):
+        mb = np.array([o[k] for o in busy])
+        rows.append({'what':k, 'n':args.memory, 'seconds':got.seconds, 'samples':len(busy), 'MB, first quarter':float(mb[n<args.memory/4].mean()) if (n<args.memory/4).any() else None,
+                     'MB, last quarter':float(mb[n>args.memory*3/4].mean()) if (n>args.memory*3/4).any() else None, 'MB at most':float(mb.max()), 'MB more per 1,000':float(np.polyfit(n, mb, 1)[0]*1000)})
+    return rows
+
+# A node is killed
+
+def kill(tmp, args):
+    "A bucket, two nodes; one is killed after a fifth, another joins. Then everything is held against everything"
+    from colorized.fleet import colorize_dataset
+    from colorized.store import audit, read_record
+    n = args.kill
+    bucket = loopback.Bucket()
+    bucket.fs.put(f"{loopback.snapshots(tmp/'kill', n)}/", f"{bucket.url}/scans/", recursive=True)
+    head = loopback.Node(); nodes = [head, loopback.Node(head)]
+    events,start = [],time.time()
+    say = lambda what: (events.append((round(time.time()-start), what)), print(f"{events[-1][0]} s: {what}", file=sys.stderr, flush=True))
+    def murder():
+        while len(bucket.written('/colour/')) < n/5: time.sleep(0.05)
+        busy = len(nodes[1].workers())
+        nodes[1].kill(); say(f"node killed with its {busy} workers, {len(bucket.written('/colour/'))} objects were there")
+        nodes.append(loopback.Node(head)); say("another node has joined")
+    killer = threading.Thread(target=murder, daemon=True); killer.start()
+    try: got = colorize_dataset(f'{bucket.url}/scans', f'{bucket.url}/colour', actors=2, address=head.address, storage=bucket.storage, working_size=args.working_size, every=5)
+    finally: _leave(); killer.join(5); [o.kill() for o in reversed(nodes)]
+    say(str(got))
+    found = audit(f'{bucket.url}/colour', bucket.storage, deep=True)
+    record = read_record(f'{bucket.url}/colour', bucket.storage).to_pylist()
+    written = bucket.written('/colour/box')
+    bucket.close()
+    return [{'photographs':n, 'seconds':got.seconds, 'done':len(found['done']), 'failed':len(found['failed']), 'lost':len(found['lost']), 'changed':len(found['changed']), 'made twice':len(found['twice']),
+             'not in the record':len(found['unknown']), 'rows of the record':len(record), 'different photographs in it':len({o['path'] for o in record}),
+             'found there by a repeated task':sum(o['how']=='same' for o in record), 'writes of one object at most':max(written.values()), 'objects written':len(written),
+             'nodes that worked':len({o['worker'].split('/')[0] for o in record if o['worker']}), 'events':'; '.join(f'{t} s: {what}' for t,what in events)}]
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--only', nargs='+', choices=['stages', 'speed', 'memory', 'kill'], default=['stages', 'speed', 'memory', 'kill'])
+    parser.add_argument('--photos', type=int, default=100, help='of 1 megapixel, for speed')
+    parser.add_argument('--memory', type=int, default=2000, help='small photographs, for memory')
+    parser.add_argument('--kill', type=int, default=500, help='small photographs in the bucket')
+    parser.add_argument('--working-size', type=int, default=256, help='of the network, for memory and kill')
+    parser.add_argument('--megapixels', type=float, nargs='+', default=[1, 12, 50], help='for stages')
+    parser.add_argument('--repeats', type=int, default=5, help='of each stage')
+    parser.add_argument('--json', type=Path)
+    args = parser.parse_args()
+    about = machine()
+    os.environ.update(RAY_AUTH_MODE='disabled', OMP_NUM_THREADS='1')
+    out = dict(machine=about)
+    print(described(about)+'\n', flush=True)
+    with tempfile.TemporaryDirectory() as tmp:
+        for k in args.only:
+            out[k] = globals()[k](Path(tmp), args)
+            print(f'**{k}**\n\n{table(out[k])}', flush=True)
+            if args.json: args.json.write_text(json.dumps(out, indent=1)+'\n')
+
+if __name__=='__main__': main()
