@@ -139,18 +139,19 @@ def train(
     photos:int=None,      # Budget: so many photographs
     resume:bool=False,    # Go on with the run in the folder?
     set:Annotated[str, "Settings for experiments, for instance param=v widths=64,128,192 archival=0 tune=0.1 (an unknown name lists them all)", {'nargs':'+', 'action':'extend', 'metavar':'KEY=VALUE'}]=None,
-    size:int=256,         # Side of the training crops
-    bs:int=32,            # Photographs in a batch
+    size:int=256,         # Side of the training crops, a multiple of 32
+    small:int=128,        # Side of the crops in the first part of the budget, 85 % of the photographs; 0: always --size
+    bs:int=32,            # Photographs in a batch, those of all processes together
     lr:float=6e-4,        # Learning rate
     decay:float=0.9995,   # Of the averaged weights, a step
     start:str=None,       # Begin with the weights of this checkpoint
     fid:int=0,            # Measure FID and KID (lite1) on the watched photographs every so many epochs; 0: never
-    workers:int=2,        # Processes that prepare lessons
+    workers:int=2,        # Helpers that prepare lessons (under torchrun: of each process)
     threads:int=None,     # Threads of the network (default: all cores)
     device:str=None,      # cpu, cuda or mps (default: the best there is)
     seed:int=0,           # Decides everything random
 ):
-    "Train a colourizer on your own photographs; under torchrun on several processes"
+    "Train a colourizer on your own photographs; under torchrun on several GPUs or machines"
     import os, torch
     from colorized.colorizer import best_device
     from colorized.data import Recipe
@@ -165,9 +166,9 @@ def train(
         net,config,_ = load_model(start); net.unet.requires_grad_(True); kwargs = dict(net=net, config=config)
     if fid: kwargs['cbs'] = [_fid(valid, fid, size)]
     settings = dict(_pair('--set', o) for o in set or [])
-    learn = run(data, out, valid, hours, epochs, photos, resume, recipe=Recipe(size=size), bs=bs, lr=lr, decay=decay, num_workers=workers,
+    learn = run(data, out, valid, hours, epochs, photos, resume, recipe=Recipe(size=size, small=small), bs=bs, lr=lr, decay=decay, num_workers=workers,
                 device=device, distributed=distributed, seed=seed, settings=settings, bar=sys.stdout.isatty(), **kwargs)
-    print(f"{learn.this_run.photos} photographs seen in {learn.this_run.seconds/3600:.2f} hours; the model is {learn.this_run.out/'model.safetensors'}")
+    if not int(os.environ.get('RANK', 0)): print(f"{learn.this_run.photos} photographs seen in {learn.this_run.seconds/3600:.2f} hours; the model is {learn.this_run.out/'model.safetensors'}")
 
 def _pair(option, text):
     "KEY=VALUE as a pair"
