@@ -11,15 +11,15 @@ __all__ = ['STEPS', 'TEMPERATURE', 'WEIGHTS', 'working_shape', 'hint_grid', 'pin
 # %% ../nbs/13_colorizer.ipynb #0666dcd6
 import base64, io, colorized
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
+from fastcore.basics import patch
 from torch import Tensor
-from .lab import down_chroma, rgb_to_lab, up_chroma
-from .scan import Provenance, Scan, paint, read_scan, write_colour
-from .samplers import ddim, randn
-from .unet import Condition, ModelConfig, load_model
+from .lab import down_chroma, join, rgb_to_lab, up_chroma
+from .scan import Provenance, Scan, from_pillow, paint, read_scan, write_colour
+from .samplers import ddim
+from .unet import Condition, ModelConfig, load_model, sample_ab
 
 # %% ../nbs/13_colorizer.ipynb #4700e99e
 def working_shape(
@@ -104,53 +104,62 @@ class Colorized:
         "Write a sample with the papers of the original and its provenance"
         return write_colour(dst, self.scan, self._ab(i), replace(self.provenance, seed=self.seeds[i]), **kwargs)
 
-    @cached_property
-    def spread(self) -> Tensor: # (h,w), CIELAB units
-        "Root mean square distance of the samples' chroma from their mean. Raises `ValueError` for a single sample"
-        if len(self)<2: raise ValueError("uncertainty needs at least 2 samples: colorize(…, n_samples=8)")
-        return self.ab.var(0).sum(0).sqrt()
-    @property
-    def uncertainty(self) -> np.ndarray: # (H,W) float32, CIELAB units
-        "How much the samples disagree at each pixel"
-        up = up_chroma(self.spread[None,None].expand(1,2,-1,-1), [max(a,b) for a,b in zip(self.scan.shape, self.spread.shape)])
-        return down_chroma(up[:,:1], self.scan.shape)[0,0].clamp(min=0).numpy()
-    def uncertainty_map(self,
-        top:float=30.,    # Disagreement shown as white, CIELAB units
-        side:int=None,    # Longest side of the picture; None: full size
-    ) -> Image.Image:
-        "Heat map of the disagreement: black where all samples agree"
-        from matplotlib import colormaps
-        u = torch.from_numpy(self.uncertainty)
-        im = Image.fromarray((colormaps['inferno']((u/top).clamp(0,1).numpy())[...,:3]*255).round().astype(np.uint8))
-        if side: im.thumbnail((side,side))
-        return im
+# %% ../nbs/13_colorizer.ipynb #0625e150
+@patch(as_prop=True)
+def spread(self:Colorized) -> Tensor: # (h,w), CIELAB units
+    "Root mean square distance of the samples' chroma from their mean. Raises `ValueError` for a single sample"
+    if len(self)<2: raise ValueError("uncertainty needs at least 2 samples: colorize(…, n_samples=8)")
+    return self.ab.var(0).sum(0).sqrt()
 
-    def sheet(self,
-        side:int=480,     # Longest side of each picture
-        n:int=None,       # How many samples to show; None: all
-    ) -> Image.Image:
-        "Contact sheet: the photograph, every sample and, for two or more, the uncertainty map"
-        small = self._small(side)
-        ims = [Image.fromarray(np.asarray(small.pixels)), *[Image.fromarray(np.concatenate(list(paint(small, self._ab(i), 8)))) for i in range(min(n or len(self), len(self)))]]
-        if len(self)>1: ims.append(self.uncertainty_map(side=side).resize(ims[0].size))
-        (w,h),gap = ims[0].size,8
-        columns = min(len(ims), 4 if w<1.5*h else 3); rows = -(-len(ims)//columns)
-        out = Image.new('RGB', (columns*(w+gap)-gap, rows*(h+gap)-gap), 'white')
-        for k,im in enumerate(ims): out.paste(im.convert('RGB'), (k%columns*(w+gap), k//columns*(h+gap)))
-        return out
-    def _small(self, side):
-        H,W = self.scan.shape; s = min(1, side/max(H, W))
-        L = self.scan.thumbnail_L((max(1, round(H*s)), max(1, round(W*s))))
-        return Scan(_gray8(L))
-    def _repr_html_(self):
-        buf = io.BytesIO(); self.sheet(360).save(buf, 'webp', quality=85)
-        what = f"the photograph, {len(self)} sample{'s'*(len(self)>1)} (seed {self.seeds[0]}{f' to {self.seeds[-1]}' if len(self)>1 else ''}){' and their disagreement' if len(self)>1 else ''}"
-        return f'<img alt="Colour invented by a model: {what}" src="data:image/webp;base64,{base64.b64encode(buf.getvalue()).decode()}"><br><small>{what}; the colour is invented</small>'
+@patch(as_prop=True)
+def uncertainty(self:Colorized) -> np.ndarray: # (H,W) float32, CIELAB units
+    "How much the samples disagree at each pixel"
+    up = up_chroma(self.spread[None,None].expand(1,2,-1,-1), [max(a,b) for a,b in zip(self.scan.shape, self.spread.shape)])
+    return down_chroma(up[:,:1], self.scan.shape)[0,0].clamp(min=0).numpy()
 
+@patch
+def uncertainty_map(self:Colorized,
+    top:float=30.,    # Disagreement shown as white, CIELAB units
+    side:int=None,    # Longest side of the picture; None: full size
+) -> Image.Image:
+    "Heat map of the disagreement: black where all samples agree"
+    from matplotlib import colormaps
+    u = torch.from_numpy(self.uncertainty)
+    im = Image.fromarray((colormaps['inferno']((u/top).clamp(0,1).numpy())[...,:3]*255).round().astype(np.uint8))
+    if side: im.thumbnail((side,side))
+    return im
+
+# %% ../nbs/13_colorizer.ipynb #359ec7af
 def _gray8(L):
     "(1,1,h,w) lightness -> (h,w) uint8 sRGB gray"
-    from colorized.lab import join
     return (join(L, torch.zeros_like(L).expand(-1,2,-1,-1))[0,1]*255).round().byte().numpy()
+
+@patch
+def sheet(self:Colorized,
+    side:int=480,     # Longest side of each picture
+    n:int=None,       # How many samples to show; None: all
+) -> Image.Image:
+    "Contact sheet: the photograph, every sample and, for two or more, the uncertainty map"
+    small = self._small(side)
+    ims = [Image.fromarray(np.asarray(small.pixels)), *[Image.fromarray(np.concatenate(list(paint(small, self._ab(i), 8)))) for i in range(min(n or len(self), len(self)))]]
+    if len(self)>1: ims.append(self.uncertainty_map(side=side).resize(ims[0].size))
+    (w,h),gap = ims[0].size,8
+    columns = min(len(ims), 4 if w<1.5*h else 3); rows = -(-len(ims)//columns)
+    out = Image.new('RGB', (columns*(w+gap)-gap, rows*(h+gap)-gap), 'white')
+    for k,im in enumerate(ims): out.paste(im.convert('RGB'), (k%columns*(w+gap), k//columns*(h+gap)))
+    return out
+
+@patch
+def _small(self:Colorized, side):
+    H,W = self.scan.shape; s = min(1, side/max(H, W))
+    L = self.scan.thumbnail_L((max(1, round(H*s)), max(1, round(W*s))))
+    return Scan(_gray8(L))
+
+@patch
+def _repr_html_(self:Colorized):
+    buf = io.BytesIO(); self.sheet(360).save(buf, 'webp', quality=85)
+    what = f"the photograph, {len(self)} sample{'s'*(len(self)>1)} (seed {self.seeds[0]}{f' to {self.seeds[-1]}' if len(self)>1 else ''}){' and their disagreement' if len(self)>1 else ''}"
+    return f'<img alt="Colour invented by a model: {what}" src="data:image/webp;base64,{base64.b64encode(buf.getvalue()).decode()}"><br><small>{what}; the colour is invented</small>'
 
 # %% ../nbs/13_colorizer.ipynb #fc583a15
 STEPS,TEMPERATURE = 4,1. # What measured best, see the table below
@@ -162,16 +171,11 @@ def as_scan(
     "Whatever holds a photograph, as a `Scan`. Raises `TypeError` for anything else"
     if isinstance(photo, Scan): return photo
     if isinstance(photo, (str,Path)): return read_scan(photo)
-    if isinstance(photo, Image.Image):
-        im = ImageOps.exif_transpose(photo)
-        if im.mode in ('L','RGB'): return Scan(np.asarray(im), icc=im.info.get('icc_profile'))
-        if im.mode[0] not in 'IF': return Scan(np.asarray(im.convert('RGB')))
-        x = np.asarray(im)
-        if x.dtype.kind=='f' or x.min()<0 or x.max()>65535: raise ValueError(f"a PIL image of mode {im.mode} must hold integers in 0..65535, got {x.min()}..{x.max()}")
-        return Scan(x.astype(np.uint16))
+    if isinstance(photo, Image.Image): return from_pillow(photo)
     if isinstance(photo, np.ndarray): return Scan(photo)
     raise TypeError(f"a photograph must be a path, a Scan, a PIL image or a NumPy array, got {type(photo).__name__}")
 
+# %% ../nbs/13_colorizer.ipynb #2f3d2106
 def _fast_bf16(device):
     "Does the device compute in bfloat16 natively?"
     if device.type=='cuda': return torch.cuda.is_bf16_supported()
@@ -181,6 +185,7 @@ def best_device() -> torch.device:
     "CUDA, then Apple's MPS, then the CPU"
     return torch.device('cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu')
 
+# %% ../nbs/13_colorizer.ipynb #4152a048
 class Colorizer:
     "Colours photographs with a trained network"
     def __init__(self,
@@ -197,81 +202,85 @@ class Colorizer:
         self.config,self.name,self.sha256 = config,name,sha256
         self.bf16,self.chunk = _fast_bf16(self.device),1 if self.device.type=='cpu' else 8
         self.denoise,self.schedule = config.denoiser(self.net),config.make_schedule()
-
-    @classmethod
-    def from_pretrained(cls,
-        source:str|Path=None, # Checkpoint file, `owner/name` on Hugging Face, or None: the weights inside this package
-        device=None,          # Where to compute; None: `best_device()`
-    ):
-        "Load a colorizer. Raises `ValueError` when the packaged weights are not those that were packaged"
-        if source is None:
-            path = WEIGHTS/'default.safetensors'
-            want = (WEIGHTS/'default.sha256').read_text().split()[0]
-        else: path,want = Path(source),None
-        if source is not None and not path.exists() and str(source).count('/')==1 and path.suffix!='.safetensors':
-            try: from huggingface_hub import hf_hub_download
-            except ImportError as e: raise ImportError(f"to load {source} from Hugging Face: pip install huggingface_hub") from e
-            path = Path(hf_hub_download(str(source), 'model.safetensors'))
-        net,config,sha = load_model(path)
-        if want and sha!=want: raise ValueError(f"{path} is damaged: its SHA-256 is {sha}, expected {want}")
-        name = 'colorized-default' if source is None else str(source) if '/' in str(source) and not Path(source).exists() else path.stem
-        return cls(net, config, name, sha, device)
-
     def __repr__(self): return f"Colorizer({self.name}, {(self.sha256 or '')[:12]}, {self.device})"
-
-    @torch.no_grad()
-    def condition(self,
-        L:Tensor,          # (N,1,H,W) lightness in [0,100]
-        hints:Tensor=None, # (N,3,H/4,W/4) chroma in CIELAB units and mask
-    ) -> Condition:
-        "Look at photographs once"
-        if hints is not None: hints = torch.cat([hints[:,:-1]/self.config.chroma_scale, hints[:,-1:]], 1).to(self.device)
-        with self._autocast(): return self.net.condition(L.to(self.device, memory_format=torch.channels_last), hints)
     def _autocast(self): return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
-    @torch.no_grad()
-    def chroma(self,
-        cond:Condition,            # Of N photographs of one shape
-        seeds:list[int],           # N seeds
-        steps:int=STEPS,           # Denoising steps
-        temperature:float=TEMPERATURE, # Scale of the initial noise: 1 draws from the model, less is calmer
-        sampler=ddim,              # `ddim` or `dpmpp_2m`
-    ) -> Tensor:                   # (N,2,H/4,W/4) chroma in CIELAB units, on the CPU
-        "Invent chroma, one seed a photograph"
-        if len(seeds)!=len(cond): raise ValueError(f"{len(cond)} photographs need as many seeds, got {len(seeds)}")
-        f,(_,_,H,W) = self.net.cfg.factor,cond.L.shape
-        noise = randn((len(seeds), self.net.cfg.channels, H//f, W//f), [torch.Generator().manual_seed(s) for s in seeds])*temperature
-        chain,out = self.schedule.respace(steps),[]
-        for i in range(0, len(seeds), self.chunk):
-            idx = torch.arange(i, i+self.chunk).clamp(max=len(seeds)-1) # the last chunk is filled up: every chunk has the same size
-            part = cond[idx.to(self.device)]
-            denoise = self.denoise if part.hints is None else pinned(self.denoise, part.hints)
-            with self._autocast(): x0 = sampler(denoise, noise[idx].to(self.device), part, chain)
-            out.append(x0[:len(seeds)-i].float().cpu())
-        return torch.cat(out)*self.config.chroma_scale
+# %% ../nbs/13_colorizer.ipynb #4ef0ff45
+@patch(cls_method=True)
+def from_pretrained(cls:Colorizer,
+    source:str|Path=None, # Checkpoint file, `owner/name` on Hugging Face, or None: the weights inside this package
+    device=None,          # Where to compute; None: `best_device()`
+):
+    "Load a colorizer. Raises `ValueError` when the packaged weights are not those that were packaged"
+    if source is None:
+        path = WEIGHTS/'default.safetensors'
+        want = (WEIGHTS/'default.sha256').read_text().split()[0]
+    else: path,want = Path(source),None
+    if source is not None and not path.exists() and str(source).count('/')==1 and path.suffix!='.safetensors':
+        try: from huggingface_hub import hf_hub_download
+        except ImportError as e: raise ImportError(f"to load {source} from Hugging Face: pip install huggingface_hub") from e
+        path = Path(hf_hub_download(str(source), 'model.safetensors'))
+    net,config,sha = load_model(path)
+    if want and sha!=want: raise ValueError(f"{path} is damaged: its SHA-256 is {sha}, expected {want}")
+    name = 'colorized-default' if source is None else str(source) if '/' in str(source) and not Path(source).exists() else path.stem
+    return cls(net, config, name, sha, device)
 
-    def colorize(self,
-        photo,                     # Path, `Scan`, `PIL.Image` or array
-        n_samples:int=1,           # How many colourings
-        seed:int=0,                # Sample i takes seed + i
-        steps:int=STEPS,           # Denoising steps
-        hints=None,                # See `hint_grid`
-        saturation:float=1.,       # Multiplies the chroma
-        temperature:float=TEMPERATURE, # Scale of the initial noise
-        working_size:int=256,      # Shorter side at which the network works
-    ) -> Colorized:
-        "Colour one photograph. Raises `ScanError` for an unreadable file, `ValueError` for a bad setting"
-        if n_samples<1: raise ValueError(f"n_samples must be at least 1, got {n_samples}")
-        if not 1<=steps<=len(self.schedule): raise ValueError(f"steps must lie in 1..{len(self.schedule)}, got {steps}")
-        if not -2**63<=seed<=2**64-n_samples: raise ValueError(f"seed must lie in -2**63..2**64-{n_samples}, got {seed}")
-        if not temperature>=0: raise ValueError(f"temperature must not be negative, got {temperature}")
-        if saturation<0: raise ValueError(f"saturation must not be negative, got {saturation}")
-        scan = as_scan(photo)
-        h,w = working_shape(scan.shape, working_size, self.net.cfg.multiple); f = self.net.cfg.factor
-        L = scan.thumbnail_L((h, w))
-        grid = hint_grid(hints, scan.shape, (h//f, w//f), F.avg_pool2d(L, f)) if hints else None
-        cond = self.condition(L, grid)
-        seeds = [seed+i for i in range(n_samples)]
-        ab = self.chroma(cond.repeat(n_samples), seeds, steps, temperature)*saturation
-        settings = dict(temperature=temperature, saturation=saturation, working_size=working_size, hints=hints is not None)
-        return Colorized(scan, ab, seeds, Provenance(self.name, self.sha256, seed, steps, settings))
+# %% ../nbs/13_colorizer.ipynb #b1bab394
+@patch
+@torch.no_grad()
+def condition(self:Colorizer,
+    L:Tensor,          # (N,1,H,W) lightness in [0,100]
+    hints:Tensor=None, # (N,3,H/4,W/4) chroma in CIELAB units and mask
+) -> Condition:
+    "Look at photographs once"
+    if hints is not None: hints = torch.cat([hints[:,:-1]/self.config.chroma_scale, hints[:,-1:]], 1).to(self.device)
+    with self._autocast(): return self.net.condition(L.to(self.device, memory_format=torch.channels_last), hints)
+
+# %% ../nbs/13_colorizer.ipynb #2a7ef2d6
+@patch
+@torch.no_grad()
+def chroma(self:Colorizer,
+    cond:Condition,            # Of N photographs of one shape
+    seeds:list[int],           # N seeds
+    steps:int=STEPS,           # Denoising steps
+    temperature:float=TEMPERATURE, # Scale of the initial noise: 1 draws from the model, less is calmer
+    sampler=ddim,              # `ddim` or `dpmpp_2m`
+) -> Tensor:                   # (N,2,H/4,W/4) chroma in CIELAB units, on the CPU
+    "Invent chroma, one seed a photograph"
+    if len(seeds)!=len(cond): raise ValueError(f"{len(cond)} photographs need as many seeds, got {len(seeds)}")
+    out = []
+    for i in range(0, len(seeds), self.chunk):
+        idx = torch.arange(i, i+self.chunk).clamp(max=len(seeds)-1) # the last chunk is filled up: every chunk has the same size
+        part = cond[idx.to(self.device)]
+        denoise = self.denoise if part.hints is None else pinned(self.denoise, part.hints)
+        with self._autocast(): ab = sample_ab(self.net, self.config, part, [seeds[j] for j in idx.tolist()], steps, temperature, sampler, denoise=denoise)
+        out.append(ab[:len(seeds)-i].float().cpu())
+    return torch.cat(out)
+
+# %% ../nbs/13_colorizer.ipynb #13bc4bf8
+@patch
+def colorize(self:Colorizer,
+    photo,                     # Path, `Scan`, `PIL.Image` or array
+    n_samples:int=1,           # How many colourings
+    seed:int=0,                # Sample i takes seed + i
+    steps:int=STEPS,           # Denoising steps
+    hints=None,                # See `hint_grid`
+    saturation:float=1.,       # Multiplies the chroma
+    temperature:float=TEMPERATURE, # Scale of the initial noise
+    working_size:int=256,      # Shorter side at which the network works
+) -> Colorized:
+    "Colour one photograph. Raises `ScanError` for an unreadable file, `ValueError` for a bad setting"
+    if n_samples<1: raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+    if not 1<=steps<=len(self.schedule): raise ValueError(f"steps must lie in 1..{len(self.schedule)}, got {steps}")
+    if not -2**63<=seed<=2**64-n_samples: raise ValueError(f"seed must lie in -2**63..2**64-{n_samples}, got {seed}")
+    if not temperature>=0: raise ValueError(f"temperature must not be negative, got {temperature}")
+    if saturation<0: raise ValueError(f"saturation must not be negative, got {saturation}")
+    scan = as_scan(photo)
+    h,w = working_shape(scan.shape, working_size, self.net.cfg.multiple); f = self.net.cfg.factor
+    L = scan.thumbnail_L((h, w))
+    grid = hint_grid(hints, scan.shape, (h//f, w//f), F.avg_pool2d(L, f)) if hints else None
+    cond = self.condition(L, grid)
+    seeds = [seed+i for i in range(n_samples)]
+    ab = self.chroma(cond.repeat(n_samples), seeds, steps, temperature)*saturation
+    settings = dict(temperature=temperature, saturation=saturation, working_size=working_size, hints=hints is not None)
+    return Colorized(scan, ab, seeds, Provenance(self.name, self.sha256, seed, steps, settings))

@@ -240,10 +240,11 @@ def sample_ab(
     temperature:float=1., # Scale of the initial noise
     sampler=ddim,         # `ddim` or `dpmpp_2m`
     callback=None,        # `callback(i, t, x_t, x0_hat)` after each step
+    denoise=None,         # A denoiser to use instead of the network's own, for instance one that holds hints fixed
 ) -> Tensor:              # (N,2,H/factor,W/factor) chroma in CIELAB units
     "Sample chroma, one seed a photograph. Raises `ValueError` unless there are as many seeds as photographs"
     if len(seeds)!=len(cond): raise ValueError(f"{len(cond)} photographs need as many seeds, got {len(seeds)}")
     n,_,H,W = cond.L.shape; f = net.cfg.factor
     noise = randn((n, net.cfg.channels, H//f, W//f), [torch.Generator().manual_seed(s) for s in seeds])
     x_T = (noise*temperature).to(cond.L.device)
-    return sampler(config.denoiser(net), x_T, cond, config.make_schedule().respace(steps), callback=callback)*config.chroma_scale
+    return sampler(denoise or config.denoiser(net), x_T, cond, config.make_schedule().respace(steps), callback=callback)*config.chroma_scale
