@@ -8,7 +8,7 @@ import yaml
 
 root = Path(__file__).resolve().parent.parent
 KATEX = 'https://cdn.jsdelivr.net/npm/katex@0.16.11/dist'  # as smalldocs writes it into each page with maths
-GALLERY = re.compile(r'\{\{< include images/gallery/_home\.html >\}\}')  # sliders on the site, in README.md one picture
+GALLERY = re.compile(r'\{\{< include images/gallery/home\.html >\}\}')  # sliders on the site, in README.md one picture
 SHOWN = 'Photographs as they are above, the same with invented colour below'
 SITE_ONLY = re.compile(r'^::: \{\.site-only\}$.*?^:::$\n*', re.M|re.S) # README.md is kept short
 WEB_FONT = re.compile(r'@import url\([^)]*\);?')

@@ -118,11 +118,11 @@ def main():
         for o,suffix in zip(pics, ['', *(f'-{i}' for i in range(SEEDS))]): o.save(new/f'{p.name}{suffix}.webp', quality=72, method=6)
     home = [(p, pics) for p,pics,_ in done if p.home]
     rest = [(p, pics) for p,pics,_ in done if not p.home]
-    (new/'_home.html').write_text('\n'.join(['<div class="compare-grid">', *(slider(p, pics[0].size) for p,pics in home), '</div>']) + '\n<p class="compare-help">Drag a '
+    (new/'home.html').write_text('\n'.join(['<div class="compare-grid">', *(slider(p, pics[0].size) for p,pics in home), '</div>']) + '\n<p class="compare-help">Drag a '
         'line, or move it with the arrow keys: the photograph on its left, invented colour on its right.</p>\n', 'utf-8')
-    for name,some in dict(kept=home, failed=rest).items(): (new/f'_{name}.html').write_text('\n'.join(entry(p, pics, looked) for p,pics in some)+'\n', 'utf-8')
+    for name,some in dict(kept=home, failed=rest).items(): (new/f'{name}.html').write_text('\n'.join(entry(p, pics, looked) for p,pics in some)+'\n', 'utf-8')
     said = 'The remarks are one person\'s look at these pictures.' if looked else '<strong>Nobody has looked at these pictures yet</strong>: the remarks spoke of an earlier model and were left out.'
-    (new/'_model.html').write_text(f'<p class="gallery-model" data-model="{model}">{said} Model <code>{model}</code>.</p>\n', 'utf-8')
+    (new/'model.html').write_text(f'<p class="gallery-model" data-model="{model}">{said} Model <code>{model}</code>.</p>\n', 'utf-8')
     sheet([[pics[:2] for _,pics in home[i:i+3]] for i in range(0, len(home), 3)]).save(new/'home.webp', quality=76, method=6)
     (root/'runs').mkdir(exist_ok=True)
     sheet([[pics for _,pics,_ in done[i:i+6]] for i in range(0, len(done), 6)]).save(root/'runs/gallery.webp', quality=85, method=6)
