@@ -26,7 +26,7 @@ def scans(folder, n, megapixels):
 # Stages: what one photograph costs a core, and the network
 
 def stages(tmp, args):
-    "Seconds of one core for each stage of one photograph, in this process, medians"
+    "Core seconds of each stage of one photograph, in this process, medians; unlike seconds of the clock they hardly mind company"
     from colorized.colorizer import Colorizer
     from colorized.fleet import Network, _paint_one, _table, _unpack, look
     from colorized.store import photographs
@@ -42,40 +42,54 @@ def stages(tmp, args):
             shutil.rmtree(out, ignore_errors=True)
             (k,o), = photographs(src)[0].items()
             job = dict(name=k, row=dict(source_bytes=o['bytes'], output=f'{i}.jpg'), replace=False, lost=False)
-            t = [time.perf_counter()]
-            x = look(_table([job]), c); t.append(time.perf_counter())
-            x = network(x); t.append(time.perf_counter())
-            jobs,blobs = _unpack(x)
+            t = [time.process_time()]
+            x = look(_table([job]), c); t.append(time.process_time())
+            between = len(_unpack(x)[1][0])
+            x = network(x); t.append(time.process_time())
+            jobs,blobs = _unpack(x); between += len(blobs[0])
             if jobs[0]['row'].get('error'): raise RuntimeError(jobs[0]['row']['error'])
             with tempfile.TemporaryDirectory() as there: _paint_one(jobs[0], blobs[0], c, there)
-            t.append(time.perf_counter())
+            t.append(time.process_time())
             if i: [v.append(b-a) for v,a,b in zip(took.values(), t, t[1:])]
-        rows.append(dict(megapixels=mp, **{f'{k} s': statistics.median(v) for k,v in took.items()}, **{'original MB':o['bytes']/1e6, 'output MB':(out/f'{args.repeats}.jpg').stat().st_size/1e6,
-                    'between stages MB':(4*64*64*2*4*1.5+256*384*4)/1e6}))
+        rows.append(dict(megapixels=mp, **{f'{k}, core s': statistics.median(v) for k,v in took.items()}, **{'original MB':o['bytes']/1e6, 'output MB':(out/f'{args.repeats}.jpg').stat().st_size/1e6,
+                    'between stages MB':between/1e6}))
     return rows
 
 # Speed
 
+class Meter:
+    "Core seconds spent by this process and by the processes of a node, also those that have ended"
+    def __init__(self, mark=None): self.mark,self.seen,self.over = mark,{},threading.Event(); threading.Thread(target=self.watch, daemon=True).start()
+    def watch(self):
+        while not self.over.wait(0.2): self.look()
+    def look(self):
+        for pid,_ in loopback.processes(self.mark) if self.mark else []:
+            try: self.seen[pid] = sum(int(o) for o in (Path('/proc')/str(pid)/'stat').read_text().rpartition(')')[2].split()[11:13])/os.sysconf('SC_CLK_TCK')
+            except OSError: continue
+    def total(self): self.look(); return sum(os.times()[:2])+sum(self.seen.values())
+
 def speed(tmp, args):
-    "One process, and Ray with 1 and 2 actors; the first photograph pays for the start, the others count"
+    "One process, and Ray with 1 and 2 actors. What a run of one photograph takes, the start, is taken off"
     from colorized.batch import colorize_folder
     from colorized.colorizer import Colorizer
     from colorized.fleet import colorize_dataset
     one,many,rows,own = scans(tmp/'one', 1, 1),scans(tmp/'many', args.photos, 1),[],Colorizer.from_pretrained(device='cpu')
     torch.set_num_threads(1)
-    def timed(name, run):
-        t = []
+    def timed(name, run, mark=None):
+        t,meter = [],Meter(mark)
         for k,src in enumerate((one, many)):
-            start = time.perf_counter(); got = run(src, tmp/f'speed/{name}{k}'); t.append(time.perf_counter()-start)
+            start,before = time.perf_counter(),meter.total()
+            got = run(src, tmp/f'speed/{name}{k}'); t.append((time.perf_counter()-start, meter.total()-before))
             if got.failed or got.left: raise RuntimeError(f'{name}: {got}')
-        rows.append({'what':name, 'n':args.photos, 'first s':t[0], 'all s':t[1], 'photographs/s':(args.photos-1)/(t[1]-t[0]), 's each':(t[1]-t[0])/(args.photos-1)})
+        meter.over.set()
+        (first,c1),(all_,cn),n = *t,args.photos-1
+        rows.append({'what':name, 'n':args.photos, 'start s':first, 'all s':all_, 'photographs/s':n/(all_-first), 's each':(all_-first)/n, 'core s each':(cn-c1)/n})
     timed('batch, one process', lambda src,out: colorize_folder(src, out, own, workers=0, progress=False))
-    timed('batch, network and 1 worker', lambda src,out: colorize_folder(src, out, own, workers=1, progress=False))
     for actors in (1, 2):
         node = loopback.Node(cpus=max(2, os.cpu_count()))
-        try: timed(f'Ray, {actors} actor{"s"*(actors>1)}', lambda src,out: colorize_dataset(src, out, actors=actors, address=node.address, progress=False))
+        try: timed(f'Ray, {actors} actor{"s"*(actors>1)}', lambda src,out: colorize_dataset(src, out, actors=actors, address=node.address, progress=False), node.mark)
         finally: _leave(); node.kill()
-    for o in rows[1:]: o['beyond one process, ms each'] = 1000*(o['s each']-rows[0]['s each'])
+    for o in rows[1:]: o['beyond one process, core ms each'] = 1000*(o['core s each']-rows[0]['core s each'])
     return rows
 
 def _leave():
@@ -146,7 +160,7 @@ def main():
     parser.add_argument('--memory', type=int, default=2000, help='small photographs, for memory')
     parser.add_argument('--kill', type=int, default=500, help='small photographs in the bucket')
     parser.add_argument('--working-size', type=int, default=256, help='of the network, for memory and kill')
-    parser.add_argument('--megapixels', type=float, nargs='+', default=[1, 12, 50], help='for stages')
+    parser.add_argument('--megapixels', type=float, nargs='+', default=[1, 6, 24], help='for stages')
     parser.add_argument('--repeats', type=int, default=5, help='of each stage')
     parser.add_argument('--json', type=Path)
     args = parser.parse_args()
