@@ -116,7 +116,7 @@ def chroma(self:Sitting,
         if strokes:
             hints = hint_grid(draw_strokes(strokes, self.small.shape), self.small.shape, self.grid, self.L)
             cond = cond.with_hints(torch.cat([hints[:,:-1]/c.config.chroma_scale, hints[:,-1:]], 1).to(c.device))
-        while len(self._ab)>=500: del self._ab[next(iter(self._ab))]
+        while len(self._ab)>=200: del self._ab[next(iter(self._ab))]
         self._ab[key] = c.chroma(cond.repeat(1), [seed]) # as `colorize` does it, or the last bits may differ
     return self._ab[key]
 
@@ -362,14 +362,18 @@ _HEADERS = {'content-security-policy': "default-src 'none'; script-src 'self'; s
 
 class _Door:
     "ASGI middleware: only our own addresses, and headers that keep the browser at home"
-    def __init__(self, app): self.app = app
+    def __init__(self, app, local=False): self.app,self.hosts = app,local and ('127.0.0.1', 'localhost', '[::1]')
+    def opens(self, scope):
+        host = dict(scope['headers']).get(b'host', b'').decode('latin-1').lower()
+        return _OURS.fullmatch(scope['path']) and (not self.hosts or re.sub(r':\d+$', '', host) in self.hosts)
     async def __call__(self, scope, receive, send):
-        if scope['type']!='http': return await self.app(scope, receive, send)
+        if scope['type']=='lifespan': return await self.app(scope, receive, send)
+        if scope['type']=='websocket': return await send(dict(type='websocket.close', code=1008))
         async def kept(message):
             if message['type']=='http.response.start':
                 message['headers'] = [(k,v) for k,v in message['headers'] if k.decode().lower() not in _HEADERS]+[(k.encode(), v.encode()) for k,v in _HEADERS.items()]
             await send(message)
-        if _OURS.fullmatch(scope['path']): return await self.app(scope, receive, kept)
+        if self.opens(scope): return await self.app(scope, receive, kept)
         await kept(dict(type='http.response.start', status=404, headers=[(b'content-type', b'text/plain')]))
         await kept(dict(type='http.response.body', body=b'not found'))
 
@@ -401,7 +405,7 @@ def make_server(
     from fastapi import Request
     from fastapi.responses import FileResponse, JSONResponse
     server = gradio.Server(title='colorized', docs_url=None, redoc_url=None, openapi_url=None)
-    server.add_middleware(_Door)
+    server.add_middleware(_Door, local=local)
     studio.say = lambda done: gradio.Progress()(done)
     for name,lane in LANES.items():
         server.api(_polite(getattr(studio, name)), name=name, concurrency_id=lane, concurrency_limit=2 if lane=='colour' else 1)
@@ -419,9 +423,14 @@ def make_server(
     def leave(visitor:str): studio.leave(visitor); return {}
     @server.post('/photos/{visitor}')
     async def upload(visitor:str, name:str, request:Request):
-        try: return dict(id=await receive_photo(studio, visitor, name, int(request.headers.get('content-length') or 0), request.stream()))
-        except Refused as e: return no(e)
-        except OSError as e: return no(f"The photograph could not be stored: {e.strerror or e}.", 500)
+        chunks,n = request.stream(),0
+        try: return dict(id=await receive_photo(studio, visitor, name, int(request.headers.get('content-length') or 0), chunks))
+        except Refused as e: answer = no(e)
+        except OSError as e: answer = no(f"The photograph could not be stored: {e.strerror or e}.", 500)
+        async for o in chunks: # a browser reads no answer before it has sent everything
+            n += len(o)
+            if n>studio.limits.bytes: break
+        return answer
     @server.delete('/photos/{id}')
     def remove(id:str): studio.drop(id); return {}
     @server.get('/files/{id}/{token}')
