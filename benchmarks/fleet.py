@@ -5,6 +5,7 @@
     python benchmarks/fleet.py --only kill            # 500 photographs in a bucket, two nodes, one is killed
 """
 import argparse, json, os, shutil, statistics, sys, tempfile, threading, time
+from collections import Counter
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent)); sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np, torch
@@ -102,6 +103,7 @@ def memory(tmp, args):
     "Memory of all processes of the cluster and of the driver, and what lies in Ray's object store, along a run"
     from colorized.fleet import colorize_dataset
     src,node,seen,done = loopback.snapshots(tmp/'memory', args.memory),loopback.Node(cpus=2),[],threading.Event()
+    before = time.process_time()
     out = tmp/'memory-out'
     pss = lambda pid: sum(int(o.split()[1]) for o in (Path('/proc')/str(pid)/'smaps_rollup').read_text().splitlines() if o.startswith('Pss:'))/1e3
     def watch():
@@ -113,7 +115,7 @@ def memory(tmp, args):
             seen.append(dict(total, done=sum(1 for o in out.rglob('*.jpg')) if out.exists() else 0))
     watcher = threading.Thread(target=watch, daemon=True); watcher.start()
     try: got = colorize_dataset(src, out, actors=1, address=node.address, working_size=args.working_size, progress=False)
-    finally: done.set(); watcher.join(); _leave(); node.kill()
+    finally: done.set(); watcher.join(); spent = time.process_time()-before; _leave(); node.kill()
     if got.failed or got.left: raise RuntimeError(str(got))
     busy,rows = [o for o in seen if args.memory/10<o['done']<args.memory],[]
     n = np.array([o['done'] for o in busy])
@@ -121,6 +123,7 @@ def memory(tmp, args):
         mb = np.array([o[k] for o in busy])
         rows.append({'what':k, 'n':args.memory, 'seconds':got.seconds, 'samples':len(busy), 'MB, first quarter':float(mb[n<args.memory/4].mean()) if (n<args.memory/4).any() else None,
                      'MB, last quarter':float(mb[n>args.memory*3/4].mean()) if (n>args.memory*3/4).any() else None, 'MB at most':float(mb.max()), 'MB more per 1,000':float(np.polyfit(n, mb, 1)[0]*1000)})
+    rows[0]['core ms each'] = 1000*spent/args.memory # what the leading process itself does, the watching included
     return rows
 
 # A node is killed
@@ -133,7 +136,7 @@ def kill(tmp, args):
     bucket = loopback.Bucket()
     bucket.fs.put(f"{loopback.snapshots(tmp/'kill', n)}/", f"{bucket.url}/scans/", recursive=True)
     head = loopback.Node(); nodes = [head, loopback.Node(head)]
-    events,start = [],time.time()
+    events,start,before = [],time.time(),len(bucket.log)
     say = lambda what: (events.append((round(time.time()-start), what)), print(f"{events[-1][0]} s: {what}", file=sys.stderr, flush=True))
     def murder():
         while len(bucket.written('/colour/')) < n/5: time.sleep(0.05)
@@ -144,6 +147,7 @@ def kill(tmp, args):
     try: got = colorize_dataset(f'{bucket.url}/scans', f'{bucket.url}/colour', actors=2, address=head.address, storage=bucket.storage, working_size=args.working_size, every=5)
     finally: _leave(); killer.join(5); [o.kill() for o in reversed(nodes)]
     say(str(got))
+    asked = Counter(method for method,path,status in bucket.log[before:])
     found = audit(f'{bucket.url}/colour', bucket.storage, deep=True)
     record = read_record(f'{bucket.url}/colour', bucket.storage).to_pylist()
     written = bucket.written('/colour/box')
@@ -151,7 +155,7 @@ def kill(tmp, args):
     return [{'photographs':n, 'seconds':got.seconds, 'done':len(found['done']), 'failed':len(found['failed']), 'lost':len(found['lost']), 'changed':len(found['changed']), 'made twice':len(found['twice']),
              'not in the record':len(found['unknown']), 'rows of the record':len(record), 'different photographs in it':len({o['path'] for o in record}),
              'found there by a repeated task':sum(o['how']=='same' for o in record), 'writes of one object at most':max(written.values()), 'objects written':len(written),
-             'nodes that worked':len({o['worker'].split('/')[0] for o in record if o['worker']}), 'events':'; '.join(f'{t} s: {what}' for t,what in events)}]
+             **{f'{k} requests each':asked[k]/n for k in ('GET', 'HEAD', 'PUT')}, 'nodes that worked':len({o['worker'].split('/')[0] for o in record if o['worker']}), 'events':'; '.join(f'{t} s: {what}' for t,what in events)}]
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

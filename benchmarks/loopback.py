@@ -78,7 +78,7 @@ class Node:
         self.port = head.port if head else free_port()
         self.address = f'127.0.0.1:{self.port}'
         self.mark = f'LOOPBACK_NODE={secrets.token_hex(8)}'
-        full = {**os.environ, **dict([self.mark.split('=')]), 'RAY_AUTH_MODE':'disabled', 'RAY_USAGE_STATS_ENABLED':'0', 'RAY_agent_register_timeout_ms':'180000', 'OMP_NUM_THREADS':'1',
+        full = {**os.environ, **dict([self.mark.split('=')]), 'RAY_AUTH_MODE':'disabled', 'RAY_USAGE_STATS_ENABLED':'0', 'RAY_num_workers_soft_limit':'12', 'RAY_agent_register_timeout_ms':'180000', 'OMP_NUM_THREADS':'1',
                 'PYTHONPATH':str(Path(__file__).resolve().parent.parent), 'RAY_health_check_period_ms':'500', 'RAY_health_check_failure_threshold':'6', **(env or {})}
         where = ['--address', self.address] if head else ['--head', '--port', str(self.port), '--include-dashboard', 'false']
         for o in ('dashboard-agent-listen-port', 'dashboard-agent-grpc-port', 'metrics-export-port', 'runtime-env-agent-port'): where += [f'--{o}', str(free_port())] # so that a busy machine need not tell in time

@@ -138,6 +138,7 @@ def colour(table, c):
 def _connect(address):
     "A Ray cluster: the one of this process, of `address` or of RAY_ADDRESS, else one on this machine alone. True if it has to be shut down"
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
+    os.environ.setdefault('RAY_num_workers_soft_limit', str(4*(os.cpu_count() or 1))) # idle workers beyond it are killed, and PyTorch loaded again for the next
     os.environ.setdefault('RAY_BACKEND_LOG_LEVEL', 'fatal') # what concerns us comes as an exception
     import ray
     if ray.is_initialized(): return False
@@ -158,16 +159,18 @@ class _Fleet:
         "Jobs that come back, in any order; what died is missing"
         import ray
         c,cpus = self.c,ray.cluster_resources().get('CPU', 0)
-        share = min(1, cpus/2/(self.actors or 1)) # a tiny cluster must hold all stages at once
+        n = (self.actors or 1)*c['threads']
+        share = min(1, cpus/2/n) # a tiny cluster must hold all stages at once
+        small,large = (1, 1) if cpus>=n+3 else (0.25*share, 0.75*share)
         ds = ray.data.from_arrow([_table(jobs[i:i+size]) for i in range(0, len(jobs), size)])
         ds.context.max_errored_blocks,ds.context.enable_progress_bars,ds.context.target_max_block_size = -1,False,2**20
         logging.getLogger('ray.data').setLevel(logging.CRITICAL)
         pool = ray.data.ActorPoolStrategy(**dict(size=self.actors) if self.actors else dict(min_size=1))
         warnings.filterwarnings('ignore', '.*ray_remote_args', DeprecationWarning) # Ray means to rename max_restarts
-        out = (ds.map_batches(look, batch_size=None, batch_format='pyarrow', fn_args=(c,), num_cpus=0.25*share)
-                 .map_batches(Network, batch_size=c['batch'], batch_format='pyarrow', fn_constructor_args=(c, self.weights), compute=pool, num_cpus=share,
+        out = (ds.map_batches(look, batch_size=None, batch_format='pyarrow', fn_args=(c,), num_cpus=small)
+                 .map_batches(Network, batch_size=c['batch'], batch_format='pyarrow', fn_constructor_args=(c, self.weights), compute=pool, num_cpus=c['threads']*share,
                               num_gpus=self.gpus or None, max_restarts=-1, max_task_retries=3)
-                 .map_batches(colour, batch_size=None, batch_format='pyarrow', fn_args=(c,), num_cpus=0.75*share))
+                 .map_batches(colour, batch_size=None, batch_format='pyarrow', fn_args=(c,), num_cpus=large))
         for table in out.iter_batches(batch_size=None, batch_format='pyarrow', prefetch_batches=0): yield from _unpack(table)[0]
 
 # %% ../nbs/19_fleet.ipynb #f025bf70
