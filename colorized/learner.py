@@ -298,7 +298,7 @@ class ProcessesCallback(Callback):
     order,name = 9,'processes' # the first to touch the model
     def before_fit(self):
         device = next(self.model.parameters()).device
-        self.learn.model = DistributedDataParallel(self.model, device_ids=[device] if device.type=='cuda' else None, broadcast_buffers=False)
+        self.learn.model = DistributedDataParallel(self.model, device_ids=[device] if device.type=='cuda' else None)
     def after_fit(self): self.learn.model = bare(self.model)
 
 # %% ../nbs/11_learner.ipynb #d5a8d7f2
