@@ -15,6 +15,8 @@ WEB_FONT = re.compile(r'@import url\([^)]*\);?')
 
 def _book():
     "nbdev's filters for a book: exported code stays visible, and of cells that mix imports with other code only the imports run"
+    from fastcore.nbio import mk_cell
+    from nbdev.process import Processor
     from nbdev.processors import FilterDefaults, exec_show_docs
     def imports(cell): return [o for o in cell.parsed_() or [] if isinstance(o, (ast.Import, ast.ImportFrom))]
     def show_source(cell):
@@ -28,8 +30,17 @@ def _book():
             whole = cell.cell_type!='code' or not cell.source or cell.directives_.keys() & {'export', 'exports', 'exporti', 'exec_doc', 'eval'}
             if whole or len(imports(cell)) in (0, len(cell.parsed_())): return super().__call__(cell)
             self.k.run_cell('\n'.join(map(ast.unparse, imports(cell))))
+    class keep_lead(Processor):
+        "What stands below title and subtitle in a notebook's first cell gets a cell of its own: nbdev drops it otherwise"
+        def begin(self):
+            first = self.nb.cells[0]
+            m = re.match(r'# .+\n+(?:>.*\n+)*(?:- [\w-]+:.*\n+)*', (first.source if first.cell_type=='markdown' else '')+'\n')
+            if not m or not first.source[m.end():].strip(): return
+            self.nb.cells.insert(1, mk_cell(first.source[m.end():], 'markdown'))
+            first.source = m[0].rstrip()
+            for i,c in enumerate(self.nb.cells): c.idx_ = i
     class Book(FilterDefaults):
-        def base_procs(self): return [show_source, *(exec_docs if o is exec_show_docs else o for o in super().base_procs())]
+        def base_procs(self): return [keep_lead, show_source, *(exec_docs if o is exec_show_docs else o for o in super().base_procs())]
     return Book
 
 def process(file_glob=''):

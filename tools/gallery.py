@@ -76,7 +76,7 @@ def slider(p, size):
 
 def entry(p, pics, looked):
     "The markup of one photograph of the gallery: its slider, what a critical look finds, and what other seeds give"
-    seeds = ''.join(f'<img src="images/gallery/{p.name}-{i}.webp" width="{o.width}" height="{o.height}" alt="{html.escape(p.caption)}, coloured with seed {i}" loading="lazy">\n'
+    seeds = ''.join(f'<img src="images/gallery/{p.name}-{i}.webp" width="{o.width}" height="{o.height}" alt="{html.escape(p.caption)}, coloured with seed {i}">\n'
                     for i,o in enumerate(pics[2:], 1))
     remark = f'<p>{html.escape(p.remark)}</p>\n' if looked else ''
     return f'''<div class="gallery-entry">
