@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from torch import Tensor
 from .lab import down_chroma, join, rgb_to_lab, up_chroma
 from .scan import Provenance, Scan, from_pillow, paint, read_scan, write_colour
-from .samplers import ddim
+from .samplers import ddim, randn
 from .unet import Condition, ModelConfig, load_model, sample_ab
 
 # %% ../nbs/13_colorizer.ipynb #4700e99e
@@ -200,7 +200,8 @@ class Colorizer:
         if not usable(): raise ValueError(f"device {self.device}: this machine has none, or this PyTorch cannot use it")
         self.net = net.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.config,self.name,self.sha256 = config,name,sha256
-        self.bf16,self.chunk = _fast_bf16(self.device),1 if self.device.type=='cpu' else 8
+        self.bf16 = _fast_bf16(self.device)
+        self.chunk,self.padded,self.exact = 8 if self.device.type!='cpu' else 4 if self.bf16 else 1,self.device.type!='cpu',{}
         self.denoise,self.schedule = config.denoiser(self.net),config.make_schedule()
     def __repr__(self): return f"Colorizer({self.name}, {(self.sha256 or '')[:12]}, {self.device})"
     def _autocast(self): return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
@@ -246,16 +247,36 @@ def chroma(self:Colorizer,
     temperature:float=TEMPERATURE, # Scale of the initial noise: 1 draws from the model, less is calmer
     sampler=ddim,              # `ddim` or `dpmpp_2m`
 ) -> Tensor:                   # (N,2,H/4,W/4) chroma in CIELAB units, on the CPU
-    "Invent chroma, one seed a photograph"
+    "Invent chroma, one seed a photograph; each comes out as if it were alone"
     if len(seeds)!=len(cond): raise ValueError(f"{len(cond)} photographs need as many seeds, got {len(seeds)}")
-    out = []
-    for i in range(0, len(seeds), self.chunk):
-        idx = torch.arange(i, i+self.chunk).clamp(max=len(seeds)-1) # the last chunk is filled up: every chunk has the same size
-        part = cond[idx.to(self.device)]
+    cond,out = cond.map(lambda o: o.contiguous(memory_format=torch.channels_last)),[]
+    while len(out)<len(seeds):
+        i = len(out)
+        idx = list(range(i, i+self._rows(cond, len(seeds)-i)))
+        part = cond[[min(o, len(seeds)-1) for o in idx]] if idx[-1]>=len(seeds) else cond[i:idx[-1]+1]
         denoise = self.denoise if part.hints is None else pinned(self.denoise, part.hints)
-        with self._autocast(): ab = sample_ab(self.net, self.config, part, [seeds[j] for j in idx.tolist()], steps, temperature, sampler, denoise=denoise)
-        out.append(ab[:len(seeds)-i].float().cpu())
-    return torch.cat(out)
+        with self._autocast(): ab = sample_ab(self.net, self.config, part, [seeds[min(o, len(seeds)-1)] for o in idx], steps, temperature, sampler, denoise=denoise)
+        out += ab[:len(seeds)-i].float().cpu()
+    return torch.stack(out)
+
+@patch
+def _rows(self:Colorizer, cond, n):
+    "How many of the next `n` go through the network together"
+    if self.padded: return self.chunk # always as many, the last ones filled up
+    if n<self.chunk or self.chunk==1: return 1
+    key = (*cond.L.shape[2:], cond.hints is None, torch.get_num_threads())
+    if key not in self.exact: self.exact[key] = self._same_together(cond[[0]*self.chunk])
+    return self.chunk if self.exact[key] else 1
+
+@patch
+def _same_together(self:Colorizer, cond):
+    "Does this machine compute the same bits for a photograph alone and among others?"
+    f,n = self.net.cfg.factor,len(cond)
+    x = randn((n, self.net.cfg.channels, *[o//f for o in cond.L.shape[2:]]), torch.Generator().manual_seed(0))
+    t = torch.full((n,), len(self.schedule)//2)
+    with self._autocast():
+        together = self.denoise(x, t, cond)
+        return all(torch.equal(self.denoise(x[i:i+1], t[:1], cond[i:i+1]), together[i:i+1]) for i in (0, n-1))
 
 # %% ../nbs/13_colorizer.ipynb #13bc4bf8
 @patch

@@ -50,17 +50,42 @@ def test_global_randomness_is_left_alone(colorizer, gray):
     assert torch.equal(a[0], torch.get_rng_state()) and np.array_equal(a[1], np.random.get_state()[1])
 
 @pytest.mark.parametrize('n', [1, 4, 5])
-def test_chunks_of_several_photographs(colorizer, gray, n):
-    "Padding fills the last chunk and is thrown away; bfloat16 sums in another order, hence the tolerance"
+def test_chunks_of_several_photographs(colorizer, gray, n, monkeypatch):
+    "As on a graphics card: padding fills the last chunk and is thrown away; bfloat16 may sum in another order there, hence the tolerance"
     want = colorizer.colorize(gray, n_samples=n, steps=1)
-    colorizer.chunk,before = 4,colorizer.chunk
+    monkeypatch.setattr(colorizer, 'chunk', 4); monkeypatch.setattr(colorizer, 'padded', True)
     calls,real = [],colorizer.denoise
-    colorizer.denoise = lambda x_t, t, cond: calls.append((len(x_t), len(cond))) or real(x_t, t, cond)
-    try: got = colorizer.colorize(gray, n_samples=n, steps=1)
-    finally: colorizer.chunk,colorizer.denoise = before,real
+    monkeypatch.setattr(colorizer, 'denoise', lambda x_t, t, cond: calls.append((len(x_t), len(cond))) or real(x_t, t, cond))
+    got = colorizer.colorize(gray, n_samples=n, steps=1)
     assert got.ab.shape==want.ab.shape and len(got)==n and calls==[(4,4)]*-(-n//4)
     scale = max(1., want.ab.abs().max().item())
     assert (got.ab-want.ab).abs().max()<0.06*scale and (got.ab-want.ab).abs().mean()<0.01*scale
+
+@pytest.mark.parametrize('shape,hints', [((205, 320), None), ((256, 256), [(60, 60, 'red')])], ids=['3:2', 'hint'])
+def test_the_same_bytes_in_any_batch_with_any_number_of_threads(gray, shape, hints):
+    "Five samples: four in one call, one alone. On a CPU without bfloat16 all go alone, and threads do matter"
+    c = Colorizer.from_pretrained(device='cpu')
+    x = np.asarray(Image.fromarray(gray).resize(shape[::-1]))
+    try:
+        one = {i: c.colorize(x, seed=i, steps=1, hints=hints).ab[0] for i in (0, 3, 4)}
+        assert not c.exact # nothing to be tried for a single one
+        for threads in (1, 2) if c.bf16 else (1,):
+            torch.set_num_threads(threads)
+            five = c.colorize(x, n_samples=5, steps=1, hints=hints).ab
+            assert all(torch.equal(five[i], o) for i,o in one.items()), threads
+        assert c.chunk==(4 if c.bf16 else 1)
+    finally: torch.set_num_threads(1)
+
+def test_a_machine_that_rounds_otherwise_in_a_batch(gray, monkeypatch):
+    "is found out, and colours one by one"
+    c = Colorizer.from_pretrained(device='cpu')
+    want = torch.cat([c.colorize(gray, seed=i, steps=1).ab for i in range(4)])
+    monkeypatch.setattr(c, 'chunk', 4)
+    calls,real = [],c.denoise
+    monkeypatch.setattr(c, 'denoise', lambda x_t, t, cond: calls.append(len(x_t)) or real(x_t, t, cond)*(1+1e-2*(len(x_t)>1)))
+    assert torch.equal(c.colorize(gray, n_samples=4, steps=1).ab, want) and not any(c.exact.values()) and calls==[4, 1]+[1]*4
+    calls.clear(); c.colorize(gray, n_samples=4, steps=1)
+    assert calls==[1]*4 # tried once
 
 def test_different_photographs_in_one_call(colorizer, gray):
     "As `batch` does it: each photograph comes out as if alone"
