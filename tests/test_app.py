@@ -49,6 +49,10 @@ class Server:
     def kept(self): return [o for o in (self.folder/'tmp').glob('colorized-*/**/*') if o.is_file()]
     @property
     def sockets(self): return [tuple(json.loads(o)) for o in self.log.read_text().splitlines()]
+    @property
+    def cpu(self): # seconds that it computed in its life
+        o = Path(f'/proc/{self.process.pid}/stat').read_text().rsplit(')', 1)[1].split()
+        return (int(o[11])+int(o[12]))/os.sysconf('SC_CLK_TCK')
     def end(self):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(20)
@@ -100,12 +104,15 @@ class Visitor:
     def picture(self, id='after'):
         "(H,W,4) uint8 as the page shows it"
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(self.page.get_attribute(f'#{id}', 'src').split(',')[1]))).convert('RGBA'))
-    def after(self, act):
+    def after(self, act, rest=True):
         "Do something that changes the colours; seconds until the page shows them"
+        self.until('!now.painting')
         src = self.page.get_attribute('#after', 'src')
         start = time.monotonic(); act()
         self.until('s => document.getElementById("after").src!=s', src)
-        return time.monotonic()-start
+        seconds = time.monotonic()-start
+        if rest: self.until('!now.painting')
+        return seconds
     def press(self, key, n=1):
         for _ in range(n): self.page.keyboard.press(key)
     def focus(self): return self.page.evaluate('document.activeElement.id || document.activeElement.name || document.activeElement.type')
@@ -158,7 +165,7 @@ def tiff(tmp_path_factory):
     return path
 
 # ---- what they do ----
-def test_choose_correct_save(visitor, tiff, colorizer, tmp_path):
+def test_choose_correct_save(server, visitor, tiff, colorizer, tmp_path):
     "The whole of it with a mouse: a 16-bit TIFF, which no browser can show"
     v = visitor; page = v.page
     assert 'They do not leave this computer' in page.inner_text('#terms')
@@ -179,18 +186,23 @@ def test_choose_correct_save(visitor, tiff, colorizer, tmp_path):
     page.uncheck('#doubting'); assert page.is_hidden('#doubt')
     # another sample
     assert page.locator('#samples img:visible').count()==5
-    v.after(lambda: page.locator('#samples input').nth(2).check(force=True))
+    v.after(lambda: page.locator('#samples label').nth(2).click())
     want = ab(whole.array(2, 8))
     assert np.abs(ab(v.picture())-want).mean()<0.1*np.abs(ab(whole.array(0, 8))-want).mean()+1 # JPEG
     # a hint, obeyed at once
     at,red = (0.3, 0.87),np.array(ab(np.array([[[0x9c,0x2f,0x2c]]], np.uint8)))[:,0,0]
     before = patch_ab(v.picture(), *at)
-    seconds = [v.after(lambda: v.stroke('Red', at[0]-0.025, at[1]))]
+    v.after(lambda: v.stroke('Red', at[0]-0.025, at[1]))
     now = patch_ab(v.picture(), *at)
     far = lambda o: np.linalg.norm(o-red)
     assert now[0]>before[0]+10 and far(now)<0.6*far(before), (before, now)
-    for y in (0.8, 0.75): seconds.append(v.after(lambda: v.stroke('Leaf green', 0.8, y)))
-    assert min(seconds)<2, seconds
+    def effort(y):
+        v.rest(1); start = server.cpu
+        wall = v.after(lambda: v.stroke('Leaf green', 0.8, y), rest=False)
+        return server.cpu-start,wall
+    cpu,wall = min(effort(y) for y in (0.8, 0.75))
+    print(f'a stroke: {cpu:.2f} s of one core, {wall:.2f} s until it is seen')
+    assert cpu<1 # of the two seconds; measured as computing time, whatever else this machine does
     v.after(lambda: page.click('#undo')); assert page.evaluate('now.strokes.length')==2
     v.after(lambda: v.press('Control+z')); assert page.evaluate('now.strokes.length')==1
     page.click('#done')
@@ -252,9 +264,11 @@ def test_trouble_is_told_and_the_page_lives_on(visitor, tmp_path):
 
 def test_by_keyboard_alone(visitor, tmp_path):
     v = visitor; page = v.page
+    choosers = []; page.on('filechooser', choosers.append); page.wait_for_timeout(300) # `expect_file_chooser` may come too late for the key
     v.press('Tab'); assert v.focus()=='files'
-    with page.expect_file_chooser() as chooser: v.press('Enter')
-    chooser.value.set_files(images/'cliff-house-1890.jpg'); v.rest(1)
+    v.press('Enter')
+    while not choosers: page.wait_for_timeout(20)
+    choosers[0].set_files(images/'riverfront-1931.jpg'); v.rest(1)
     order = []
     for _ in range(9): v.press('Tab'); order.append(v.focus())
     assert order==['split', 'remove', 'seed', 'more', 'saturation', 'doubting', 'brush', 'color', 'save'], order
@@ -277,7 +291,7 @@ def test_by_keyboard_alone(visitor, tmp_path):
     v.tab_to('undo'); v.after(lambda: v.press('Enter')); v.rest(1)
     v.tab_to('save')
     with page.expect_download() as d: v.press('Enter')
-    d.value.save_as(tmp_path/'o.jpg'); assert Image.open(tmp_path/'o.jpg').size==Image.open(images/'cliff-house-1890.jpg').size
+    d.value.save_as(tmp_path/'o.jpg'); assert Image.open(tmp_path/'o.jpg').size==(720,501)
     assert page.inner_text('#status') and page.get_attribute('#status', 'role')=='status'
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
