@@ -29,7 +29,7 @@ def original(self:Fetcher,
     "The picture that a manifest shows. Raises `IIIFError`"
     notes,info,url = [],None,f'{p.key}/info.json'
     if p.service:
-        try: info = json.loads(self.get(url, _JSON, check=json.loads))
+        try: info = json.loads(self.get(url, _JSON, check=lambda data: parse_info(json.loads(data), url)))
         except IIIFError as e:
             if e.status in (None, 401): raise
             if 'width' in p.service: info = p.service

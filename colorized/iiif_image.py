@@ -52,9 +52,9 @@ _AGAIN = {408, 425, 429, 500, 502, 503, 504} # HTTP answers that may be better n
 
 def _retry_after(r):
     "Seconds of a `Retry-After` header, which is a number or a date; None without a valid one"
-    from urllib3 import Retry
-    try: return Retry(retry_after_max=10**9).get_retry_after(r.raw)
-    except Exception: return None
+    from urllib3 import Retry, exceptions
+    try: return Retry().get_retry_after(r.raw)
+    except exceptions.InvalidHeader: return None
 
 def _plain(e):
     "What went wrong on the way, without the machinery's names"
@@ -130,7 +130,7 @@ def write_whole(
 class ImageService:
     "What `info.json` says"
     id:str                    # Address without a slash at the end
-    version:int               # Of the Image API, 2 or 3
+    version:int               # Of the Image API: 1, 2 or 3
     level:int                 # 0: only what is listed; 1: any region, and sizes by width; 2: nearly everything
     width:int; height:int     # Of the whole picture
     sizes:list=field(default_factory=list) # [(width, height)] that lie ready
@@ -145,38 +145,43 @@ def parse_info(
     info:dict,       # Content of `info.json`
     url:str='',      # Where it came from, for messages
 ) -> ImageService:
-    "Understand `info.json` of version 2 or 3. Raises `IIIFError`"
+    "Understand `info.json` of version 1, 2 or 3. Raises `IIIFError`"
     try:
         context,profile = str(info.get('@context')),info.get('profile') or []
         profile = profile if isinstance(profile, list) else [profile]
-        if 'image/1' in context or 'image-api/1' in context or 'image-api/1' in str(profile): raise IIIFError(f"{url}: version 1 of the Image API is not supported")
-        version = 3 if 'image/3' in context or info.get('type')=='ImageService3' else 2
+        version = 3 if 'image/3' in context or info.get('type')=='ImageService3' else 1 if re.search('image(-api)?/1', f'{context} {profile}') else 2
         level = re.search(r'level([012])', ' '.join(o for o in profile if isinstance(o, str)))
         limits = {k: int(v) for o in [*profile, info] if isinstance(o, dict) for k,v in o.items() if k in ('maxWidth', 'maxHeight', 'maxArea') and v}
-        tiles = [(int(o['width']), int(o.get('height') or o['width']), [int(s) for s in o.get('scaleFactors') or [1]]) for o in info.get('tiles') or []]
-        out = ImageService(str(info.get('id') or info['@id']).rstrip('/'), version, int(level[1]) if level else 0, int(info['width']), int(info['height']),
+        old = [dict(width=info['tile_width'], height=info.get('tile_height'), scaleFactors=info.get('scale_factors'))] if info.get('tile_width') else []
+        tiles = [(int(o['width']), int(o.get('height') or o['width']), [int(s) for s in o.get('scaleFactors') or [1]]) for o in info.get('tiles') or old]
+        out = ImageService(str(info.get('id') or info.get('@id') or url.removesuffix('/info.json')).rstrip('/'), version, int(level[1]) if level else 0, int(info['width']), int(info['height']),
             [(int(o['width']), int(o['height'])) for o in info.get('sizes') or []], tiles, *(limits.get(k) for k in ('maxWidth', 'maxHeight', 'maxArea')))
-    except IIIFError: raise
     except (KeyError, TypeError, ValueError, AttributeError) as e: raise IIIFError(f"{url}: not an info.json of the Image API ({type(e).__name__}: {e})") from None
     if min(out.width, out.height, *(n for t in tiles for n in (*t[:2], *t[2])))<1: raise IIIFError(f"{url}: a width, height or scale factor is not positive")
     return out
 
 # %% ../nbs/18_iiif_image.ipynb #12f3f26e
-def _whole(s): return [f'full/{o}' for o in (('full', 'max', f'{s.width},') if s.version==2 else ('max', f'{s.width},{s.height}'))]
-def _sized(s, w, h): return [f'full/{o}' for o in ((f'{w},', f'{w},{h}') if s.version==2 else (f'{w},{h}', f'{w},'))]
+def _whole(s): return [f'full/{o}' for o in (('full', 'max', f'{s.width},') if s.version<3 else ('max', f'{s.width},{s.height}'))]
+def _sized(s, w, h): return [f'full/{o}' for o in ((f'{w},', f'{w},{h}') if s.version<3 else (f'{w},{h}', f'{w},'))]
 def _tile(s, x, y, w, h, factor):
     tw,th = -(-w//factor),-(-h//factor)
-    sizes = [f'{tw},', f'{tw},{th}'] if s.version==2 else [f'{tw},{th}', f'{tw},']
-    if factor==1: sizes.append('full' if s.version==2 else 'max')
+    sizes = [f'{tw},', f'{tw},{th}'] if s.version<3 else [f'{tw},{th}', f'{tw},']
+    if factor==1: sizes.append('full' if s.version<3 else 'max')
     regions = [f'{x},{y},{w},{h}', *(['full'] if (w,h)==(s.width, s.height) else [])]
     return [f'{r}/{o}' for r in regions for o in sizes]
 
+def _shape(data):
+    with Image.open(io.BytesIO(data)) as im: return im.size
+
 @patch
-def _picture(self:Fetcher, s, forms):
-    "The first of several addresses that exists: its content"
+def _picture(self:Fetcher, s, forms, wrong):
+    "The first of several addresses that has the picture: its content. `wrong(size)` says what is wrong with one, if anything; such a picture is not kept"
+    def check(data):
+        read_scan(data)
+        if why := wrong(_shape(data)): raise IIIFError(f"{s.id}: {why}", 200)
     first,favourite = None,self.__dict__.setdefault('favourite', {}) # {(service, number of forms): index that worked}
     for i in sorted(range(len(forms)), key=lambda i: i!=favourite.get((s.id, len(forms)), 0)):
-        try: data = self.get(f'{s.id}/{forms[i]}/0/default.jpg', check=read_scan)
+        try: data = self.get(f'{s.id}/{forms[i]}/0/{"native" if s.version==1 else "default"}.jpg', check=check)
         except IIIFError as e:
             if e.status in (None, 401): raise
             first = first or e
@@ -203,9 +208,7 @@ def ways(self:ImageService,
     if self.allows(w, h) and (k==1 or self.level): return asked+ready
     return ready+(asked if k==1 else []) # beyond a limit the server may still give less than the whole
 
-# %% ../nbs/18_iiif_image.ipynb #92670f43
-def _shape(data):
-    with Image.open(io.BytesIO(data)) as im: return im.size
+# %% ../nbs/18_iiif_image.ipynb #0c85ac46
 def _area(shape): return shape[0]*shape[1]
 def _alike(a, b):
     "Do two sizes differ by scale and rounding only?"
@@ -218,19 +221,19 @@ def picture(self:Fetcher,
     size:int=None,     # Longest side at most, pixels; None: all there is
 ) -> tuple:            # (content of an image file, was it put together from tiles?, remarks)
     "The picture as large as it is to be had. Raises `IIIFError`"
-    best,got,stitched,reason = None,(0, 0),False,None
+    best,got,stitched,reason,full = None,(0, 0),False,None,(s.width, s.height)
+    wrong = lambda new: None if _alike(new, full) else f"{new[0]}×{new[1]} pixels came, which is another picture than one of {full[0]}×{full[1]}"
     for shape,how in s.ways(size):
         if _area(got)>=_area(shape): break
-        try: data = self._stitch(s, *how) if isinstance(how, tuple) else self._picture(s, how)
+        try: data = self._stitch(s, *how) if isinstance(how, tuple) else self._picture(s, how, wrong)
         except IIIFError as e:
             if e.status in (None, 401): raise
             reason = reason or e; continue
         new = _shape(data)
-        if not _alike(new, (s.width, s.height)): reason = IIIFError(f"{new[0]}×{new[1]} pixels came, which is another picture than one of {s.width}×{s.height}"); continue
         if _area(new)>_area(got): best,got,stitched = data,new,isinstance(how, tuple)
         if max(abs(new[0]-shape[0]), abs(new[1]-shape[1]))<=1: break
     if best is None: raise IIIFError(f"{s.id}: is not to be had{f' with at most {size} pixels' if size else ''}, neither whole nor in tiles nor smaller{f' ({reason})' if reason else ''}")
-    return best,stitched,[] if size or got==(s.width, s.height) else [f"the server gives {got[0]}×{got[1]} of {s.width}×{s.height} pixels"]
+    return best,stitched,[] if size or got==full else [f"the server gives {got[0]}×{got[1]} of {full[0]}×{full[1]} pixels"]
 
 # %% ../nbs/18_iiif_image.ipynb #34369dc5
 @patch
@@ -241,12 +244,12 @@ def _stitch(self:Fetcher, s, tw, th, factor):
     out,icc,gray = np.zeros((-(-H//factor), -(-W//factor), 3), np.uint8),None,True
     for y in range(0, H, th):
         for x in range(0, W, tw):
-            region = x,y,min(tw, W-x),min(th, H-y)
-            im = Image.open(io.BytesIO(self._picture(s, _tile(s, *region, factor))))
+            region,place = (x, y, min(tw, W-x), min(th, H-y)),out[y//factor:(y+th)//factor, x//factor:(x+tw)//factor]
+            shape = place.shape[1],place.shape[0]
+            wrong = lambda new: None if new==shape else f"the tile at {x},{y} has {new[0]}×{new[1]} pixels instead of {shape[0]}×{shape[1]}"
+            im = Image.open(io.BytesIO(self._picture(s, _tile(s, *region, factor), wrong)))
             icc,gray = icc or im.info.get('icc_profile'),gray and im.mode=='L'
-            place,part = out[y//factor:(y+th)//factor, x//factor:(x+tw)//factor],np.asarray(im.convert('RGB'))
-            if part.shape!=place.shape: raise IIIFError(f"{s.id}: the tile at {x},{y} has {part.shape[1]}×{part.shape[0]} pixels instead of {place.shape[1]}×{place.shape[0]}")
-            place[:] = part
+            place[:] = np.asarray(im.convert('RGB'))
     buf = io.BytesIO()
     Image.fromarray(out[...,0].copy() if gray else out).save(buf, 'PNG', icc_profile=icc, compress_level=1)
     return buf.getvalue()

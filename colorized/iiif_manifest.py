@@ -86,8 +86,8 @@ def _common(o, kind):
     out = dict(id=_id(o), type=kind)
     if 'label' in o: out['label'] = language_map(o['label'])
     if o.get('metadata'): out['metadata'] = [dict(label=language_map(m.get('label')), value=language_map(m.get('value'))) for m in _list(o['metadata']) if isinstance(m, dict)]
-    if 'description' in o: out['summary'] = language_map(o['description'])
-    if 'attribution' in o: out['requiredStatement'] = dict(label={'en': ['Attribution']}, value=language_map(o['attribution']))
+    if o.get('description'): out['summary'] = language_map(o['description'])
+    if o.get('attribution'): out['requiredStatement'] = dict(label={'en': ['Attribution']}, value=language_map(o['attribution']))
     _rights(o, out); _provider(o, out)
     for old,new,default in (('thumbnail', 'thumbnail', 'Image'), ('related', 'homepage', 'Text'), ('seeAlso', 'seeAlso', 'Dataset'), ('rendering', 'rendering', 'Text')):
         if o.get(old): out[new] = [_link(v, default) for v in _list(o[old])]
@@ -323,9 +323,9 @@ def validity_remark(
     manifest:dict, # Version 3
 ) -> str|None:
     "What the Presentation API would not allow in it"
-    import iiif_prezi3, pydantic
+    import iiif_prezi3
     try: iiif_prezi3.Manifest(**manifest)
-    except pydantic.ValidationError as e:
+    except ValueError as e: # of pydantic
         worst = max(e.errors(), key=lambda o: len(o['loc']))
         where = '/'.join(str(o) for o in worst['loc'] if isinstance(o, int) or str(o)[:1].islower() and '[' not in str(o))
         return f"is not quite as version 3 wants it, at {where}: {worst['msg']}; some viewers may not like that"

@@ -174,14 +174,19 @@ def service(request, tmp_path):
     assert (s.version, s.level, s.width, s.height) == (version, level, 540, 347)
     return f,s
 
+def again(x, **kwargs):
+    "Pixels as they come out of another JPEG"
+    buf = io.BytesIO(); Image.fromarray(x.astype(np.uint8)).convert('RGB').save(buf, 'JPEG', **kwargs)
+    return gray(buf.getvalue())
+
 def test_whole_picture_from_servers_of_others(service, photo):
     f,s = service; before = f.n
     data,stitched,remarks = f.picture(s)
     got = gray(data)
     assert got.shape==photo[1].shape and remarks==[] and stitched==(s.level==0)
-    tolerance = 1.5 if s.level==0 or 'photo.tif' in s.id else 2.5 # these compress at their own quality, which we cannot set
-    worst = max(abs(got-photo[1])[y:y+32, x:x+32].mean() for y in range(0, 347, 32) for x in range(0, 540, 32)) # a tile in the wrong place would show
-    assert abs(got-photo[1]).mean()<tolerance and worst<4*tolerance
+    want = photo[1] if s.level==0 or 'photo.tif' in s.id else again(photo[1], quality=90 if s.level==2 else 75) # the others compress anew, each as it likes
+    worst = max(abs(got-want)[y:y+32, x:x+32].mean() for y in range(0, 347, 32) for x in range(0, 540, 32)) # a tile in the wrong place would show
+    assert abs(got-want).mean()<1.5 and worst<4
     assert f.n-before<=(15+3 if stitched else 1) # 15 tiles, and the names that the whole might have had
 
 def test_limited_size_from_servers_of_others(service, photo):
@@ -196,7 +201,8 @@ def test_tiles_where_the_whole_is_refused(reference, photo, tmp_path):
     f = Fetcher(tmp_path, rate=200)
     s = parse_info(json.loads(f.get(f'{reference}/2.1_pil/photo/info.json'))); s.max_width,s.tiles = 200,[]
     data,stitched,remarks = f.picture(s)
-    assert stitched and not remarks and abs(gray(data)-photo[1]).mean()<2.5
+    want = np.vstack([np.hstack([again(photo[1][y:y+200, x:x+200]) for x in range(0, 540, 200)]) for y in range(0, 347, 200)])
+    assert stitched and not remarks and gray(data).shape==want.shape and abs(gray(data)-want).mean()<1.5
     assert f.n==1+math.ceil(540/200)*math.ceil(347/200)
 
 # Tiles for others
@@ -220,7 +226,9 @@ def test_tiles_are_those_of_libvips(tmp_path, w, h):
     pyvips.Image.new_from_file(str(tmp_path/'a.jpg')).dzsave(str(tmp_path/'theirs'), layout='iiif3', tile_size=128, suffix='.jpg[Q=98]')
     def jpegs(o): return {str(p.relative_to(o)) for p in o.rglob('*.jpg')}
     ours,theirs = jpegs(tmp_path/'ours'),jpegs(tmp_path/'theirs')
-    assert theirs<=ours and ours-theirs=={'full/max/0/default.jpg', *(f"full/{s['width']},{s['height']}/0/default.jpg" for s in info['sizes'])}-theirs
+    sizes = [f"{s['width']},{s['height']}/0/default.jpg" for s in info['sizes']] # a tile that is the whole has two names; libvips uses the shorter one
+    assert theirs<=ours and ours-theirs<={'full/max/0/default.jpg', *(f'{region}/{o}' for o in sizes for region in ('full', f'0,0,{w},{h}'))}
+    assert 'full/max/0/default.jpg' in ours
     vips = json.loads((tmp_path/'theirs/info.json').read_text())
     assert {k: info[k] for k in ('@context', 'type', 'protocol', 'profile', 'width', 'height')}=={k: vips[k] for k in ('@context', 'type', 'protocol', 'profile', 'width', 'height')}
     assert info['tiles'][0]['scaleFactors']==vips['tiles'][0]['scaleFactors']
@@ -272,9 +280,9 @@ def test_version_2_as_another_program_reads_it(path):
 
 @pytest.mark.parametrize('path', MANIFESTS, ids=lambda p: p.stem)
 def test_manifests_of_institutions_become_valid_choices(path):
-    m = read_manifest(path, None, counting()); painted = len([b for b in paint(m) if b]) if path.stem!='sequences' else 1
+    m = read_manifest(path, None, counting()); painted = sum(len(p['items']) for c in m['items'] for p in c['items'])
     new,found = coloured(m)
-    assert len(found)==painted and validity_remark(new) is None
+    assert sum(len(p.places) for p in found)==painted and validity_remark(new) is None
     iiif_prezi3.Manifest(**new)
     choices = [a['body'] for c in new['items'] for p in c['items'] for a in p['items']]
     assert all([o['type'] for o in b['items']]==['Image', 'Image'] and b['type']=='Choice' for b in choices) and len(choices)==painted
@@ -424,7 +432,7 @@ def test_politeness_as_the_server_sees_it(museum, tmp_path, colorizer):
     run = colorize_manifest(f'{museum.url}/album.json', tmp_path/'out', colorizer, rate=8, progress=False)
     assert run.done==4 and run.requests==len(museum.log)
     times = np.array([t for t,_,_ in museum.log]); gaps = np.diff(times)
-    assert museum.most==1 and gaps.min()>=1/8-0.02
+    assert museum.most==1 and gaps.min()>=0.5/8 and (times[4:]-times[:-4]).min()>=4/8-0.06 # a busy machine delays single arrivals
     i = museum.asked().index('/photo1.jpg')
     assert museum.asked()[i+1]=='/photo1.jpg' and 1<=gaps[i]<3
     assert all(h['User-Agent'].startswith('colorized/') and 'http' in h['User-Agent'] for _,_,h in museum.log)
