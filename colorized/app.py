@@ -132,6 +132,12 @@ def image(self:Sitting,
     return Image.fromarray(np.concatenate(list(paint(small, self.chroma(seed, strokes)*saturation, 8))))
 
 @patch
+def barren(self:Sitting, strokes:list) -> bool:
+    "Does the last stroke lie on white or black? Lightness is kept, so no colour can show there"
+    on = np.asarray(draw_strokes(check_strokes(strokes)[-1:], self.small.shape))[...,3]>0
+    return bool(on.any()) and not 8<np.median(self.small.pixels[on])<247
+
+@patch
 def doubt(self:Sitting,
     seeds:list,        # At least two colourings
     strokes:list=(),   # See `Sitting.chroma`
@@ -313,8 +319,9 @@ def painted(self:Studio, photo:str, seed:int, strokes:list) -> Sitting:
 # %% ../nbs/16_app.ipynb #e278776a
 @patch
 def colour(self:Studio, photo:str, seed:int, strokes:list, saturation:float) -> dict:
-    "A colouring for the screen"
-    return dict(image=data_url(self.painted(photo, seed, strokes).image(seed, strokes, _saturation(saturation))))
+    "A colouring for the screen, and whether its last stroke can be seen at all"
+    s = self.painted(photo, seed, strokes)
+    return dict(image=data_url(s.image(seed, strokes, _saturation(saturation))), barren=s.barren(strokes))
 
 @patch
 def sample(self:Studio, photo:str, seed:int, strokes:list, saturation:float) -> dict:

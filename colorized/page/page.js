@@ -47,6 +47,7 @@ function upload(p, progress) {
 }
 
 // ---- words ----
+const say = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text } // what has not changed is not read out again
 function tell(text) { $('status').textContent = text }
 function complain(text) {
   const p = document.createElement('p'), b = document.createElement('button')
@@ -114,8 +115,7 @@ function colour(p, first = false) {
       do {
         p.again = false
         const n = p.strokes.length
-        const {image} = await ask('colour', [p.id, p.seed, p.strokes, p.saturation], o => busy(p, 'Inventing colours', o))
-        p.image = image
+        Object.assign(p, await ask('colour', [p.id, p.seed, p.strokes, p.saturation], o => busy(p, 'Inventing colours', o)))
         if (!p.again) p.drawn = n
         if (p === now) await show(first)
       } while (p.again)
@@ -174,7 +174,6 @@ async function show(first = false) {
   $('name').textContent = p.name
   $('facts').textContent = p.width ? `${p.width} × ${p.height}` + (p.remarks.length ? ` · ${p.remarks.join(' · ')}` : '') : ''
   $('kind').textContent = p.width ? `${p.format}, ${p.bits} bits, ${p.width} × ${p.height}` : ''
-  $('saved').textContent = p.note ?? ''
   $('saturation').value = p.saturation*100
   $('stage').style.setProperty('--ratio', p.width ? p.width/p.height : 1.5)
   $('row').style.setProperty('--ratio', Math.max(.8, Math.min(2, p.width ? p.width/p.height : 1.5)))
@@ -259,11 +258,11 @@ $('split').oninput = () => split($('split').value)
 // ---- painting ----
 let stroke = null, at = null
 const canvas = $('canvas'), pen = canvas.getContext('2d')
+let brush_name = ''
 function paint_with(c, name = '') {
-  brush = c; stroke = null
+  brush = c; brush_name = name; stroke = null
   $('frame').classList.toggle('painting', !!c); canvas.hidden = !c; $('split').disabled = !!c
   if (!c) for (const o of $('palette').querySelectorAll(':checked')) o.checked = false
-  $('how').textContent = c ? `${name}: paint on the photograph. A short stroke is enough.` : 'Choose a colour, then paint with it on the photograph.'
   tools(); draw()
 }
 function tools() {
@@ -271,7 +270,10 @@ function tools() {
   $('tools').hidden = !brush && !n
   $('sizes').hidden = $('done').hidden = !brush
   $('undo').disabled = $('clear').disabled = !n
-  $('saved').textContent = now?.note ?? ''
+  say('saved', now?.note ?? '')
+  say('how', !brush ? 'Choose a colour, then paint with it on the photograph.'
+    : n && now.barren ? 'White and black cannot take a colour, because the light of your photograph stays as it is. Try a place between.'
+    : `${brush_name}: paint on the photograph. A short stroke is enough.`)
 }
 function draw() {
   if (!brush) return
