@@ -159,6 +159,7 @@ class _Fleet:
         "Jobs that come back, in any order; what died is missing"
         import ray
         c,cpus = self.c,ray.cluster_resources().get('CPU', 0)
+        if self.gpus>(has:=ray.cluster_resources().get('GPU', 0)): raise ValueError(f"gpus: each network is to have {self.gpus:g}, the cluster has {has:g} GPUs in all")
         n = (self.actors or 1)*c['threads']
         share = min(1, cpus/2/n) # a tiny cluster must hold all stages at once
         small,large = (1, 1) if cpus>=n+3 else (0.25*share, 0.75*share)

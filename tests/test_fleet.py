@@ -175,6 +175,10 @@ def test_full_disk(tmp_path, go):
         assert len(found.pop('done'))==12 and not any(found.values())
     finally: subprocess.run(['umount', disk], check=True)
 
+def test_cluster_without_gpu_is_told_apart(tmp_path, go):
+    with pytest.raises(ValueError, match='gpus: each network is to have 1, the cluster has 0'): go(loopback.snapshots(tmp_path/'scans', 1), tmp_path/'out', gpus=1)
+    assert not (tmp_path/'out/record/RUNNING').exists()
+
 # What needs no cluster
 
 def test_photograph_that_kills_its_process_is_found():

@@ -1,5 +1,5 @@
 "Stores, manifests, records and plans, without a cluster: folders, and an S3 server on loopback that has bad moods"
-import hashlib, json, os, socket, subprocess, sys, threading
+import functools, hashlib, json, os, socket, subprocess, sys, threading
 from pathlib import Path
 import boto3, pandas as pd, pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'benchmarks'))
@@ -39,6 +39,14 @@ def test_objects_in_a_bucket_as_another_client_sees_them(s3):
     assert there['Body'].read()==store.get('box/ä ö.jpg')==b'one'
     assert store.files()=={'box/ä ö.jpg': (3, there['ETag'].strip('"'))} and store.tag('box/ä ö.jpg')==hashlib.md5(b'one').hexdigest()
     assert store.put('box/ä ö.jpg', b'two', replace=True)=='replaced' and store.get('box/ä ö.jpg')==b'two'
+
+def test_large_object_goes_in_parts(s3, monkeypatch):
+    store,bucket = s3
+    monkeypatch.setattr(store.fs, 'pipe_file', functools.partial(store.fs.pipe_file, chunksize=5*2**20)) # S3's smallest part; s3fs takes 50 MB
+    data = os.urandom(11*2**20)
+    assert [store.put('large.tif', data), store.put('large.tif', data)]==['new', 'same'] and store.tag('large.tif').endswith('-3')
+    with pytest.raises(FileExistsError, match='large.tif'): store.put('large.tif', data[::-1])
+    assert store.get('large.tif')==data
 
 def test_answer_of_an_upload_is_lost(s3, hurry):
     store,bucket = s3
