@@ -55,7 +55,7 @@ class Server:
         return (int(o[11])+int(o[12]))/os.sysconf('SC_CLK_TCK')
     def end(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(120)
 
 @pytest.fixture(scope='module')
 def server(tmp_path_factory):
@@ -264,7 +264,7 @@ def test_trouble_is_told_and_the_page_lives_on(visitor, tmp_path):
 
 def test_by_keyboard_alone(visitor, tmp_path):
     v = visitor; page = v.page
-    choosers = []; page.on('filechooser', choosers.append); page.wait_for_timeout(300) # `expect_file_chooser` may come too late for the key
+    choosers = []; page.on('filechooser', lambda o: choosers.append(o)); page.wait_for_timeout(300) # `expect_file_chooser` may come too late for the key
     v.press('Tab'); assert v.focus()=='files'
     v.press('Enter')
     while not choosers: page.wait_for_timeout(20)
