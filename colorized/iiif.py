@@ -132,6 +132,7 @@ def one(self:_Run, p, future):
     setattr(self.sum, what, getattr(self.sum, what)+1)
     return row if row.get('output') else None
 
+# %% ../nbs/21_iiif.ipynb #523d1eba
 @patch
 def go(self:_Run, manifest, source):
     "All pictures, then the manifest"

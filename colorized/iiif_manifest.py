@@ -121,6 +121,7 @@ def _canvas(o, mint):
     if o.get('otherContent'): out['annotations'] = [dict(id=_id(v), type='AnnotationPage') for v in _list(o['otherContent'])]
     return out
 
+# %% ../nbs/20_iiif_manifest.ipynb #51a125c6
 def _ranges(structures):
     "The flat list of version 2 -> nested ranges"
     flat = {_id(o): o for o in structures if isinstance(o, dict)}

@@ -122,7 +122,7 @@ def reference(photo):
     port = free_port()
     p = subprocess.Popen([sys.executable, str(Path(sys.executable).parent/'iiif_testserver.py'), '--host', '127.0.0.1', '--port', str(port), '--image-dir', str(photo[0]),
         '--api-versions', '1.1,2.1,3.0', '--manipulators', 'pil', '--auth-types', 'none', '--quiet', '--tile-width', '128', '--tile-height', '128'],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=photo[0]) # where it leaves a file with its process id
     wait_for(f'http://127.0.0.1:{port}/')
     yield f'http://127.0.0.1:{port}'
     p.terminate(); p.wait(10)
