@@ -188,6 +188,7 @@ class Limits:
 class Refused(ValueError):
     "Something that a visitor may not do; the message is for the visitor"
 
+# %% ../nbs/16_app.ipynb #8802a770
 @dataclass
 class Visitor:
     photos:dict=field(default_factory=dict)       # Name -> `Photo`
@@ -269,6 +270,7 @@ def admit(self:Studio,
         v.photos[id] = Photo(name, home/'original')
     return id
 
+# %% ../nbs/16_app.ipynb #2ff049a3
 @patch
 def photo(self:Studio, id:str) -> Photo:
     "The photograph of that name. Raises `Refused` if there is none"
@@ -402,20 +404,11 @@ async def receive_photo(
     except BaseException: studio.drop(id); raise
     return id
 
-# %% ../nbs/16_app.ipynb #ba8a19fe
-def make_server(
-    studio:Studio,    # What is served
-    local:bool=True,  # Is it for this computer alone?
-):                    # A `gradio.Server`
-    "The page and its questions"
-    import gradio
+# %% ../nbs/16_app.ipynb #479ccdfa
+def _routes(server, studio, local):
+    "What is not a question to the queue: the page itself, visits, photographs that come and files that go"
     from fastapi import Request
     from fastapi.responses import FileResponse, JSONResponse
-    server = gradio.Server(title='colorized', docs_url=None, redoc_url=None, openapi_url=None)
-    server.add_middleware(_Door, local=local)
-    studio.say = lambda done: gradio.Progress()(done)
-    for name,lane in LANES.items():
-        server.api(_polite(getattr(studio, name)), name=name, concurrency_id=lane, concurrency_limit=2 if lane=='colour' else 1)
     no = lambda e, status=400: JSONResponse(dict(error=str(e)), status)
 
     @server.get('/')
@@ -446,7 +439,28 @@ def make_server(
         except Refused as e: return no(e, 404)
         if not p.file or p.file.parent.name!=f'file-{token}' or not p.file.exists(): return no("This file is not here any more.", 404)
         return FileResponse(p.file, filename=p.file.name)
+
+# %% ../nbs/16_app.ipynb #ba8a19fe
+def make_server(
+    studio:Studio,    # What is served
+    local:bool=True,  # Is it for this computer alone?
+):                    # A `gradio.Server`
+    "The page and its questions"
+    import gradio
+    server = gradio.Server(title='colorized', docs_url=None, redoc_url=None, openapi_url=None)
+    server.add_middleware(_Door, local=local)
+    studio.say = lambda done: gradio.Progress()(done)
+    for name,lane in LANES.items():
+        server.api(_polite(getattr(studio, name)), name=name, concurrency_id=lane, concurrency_limit=2 if lane=='colour' else 1)
+    _routes(server, studio, local)
     return server
+
+# %% ../nbs/16_app.ipynb #66a91300
+def _check_port(host, port):
+    with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try: probe.bind((host, port))
+        except OSError as e: raise OSError(f"cannot listen on {host}, port {port} ({e.strerror or e}); choose another with --port") from e
 
 # %% ../nbs/16_app.ipynb #57d6a869
 def serve(
@@ -463,10 +477,7 @@ def serve(
     os.environ['NO_PROXY'] = os.environ['no_proxy'] = ','.join(filter(None, [os.environ.get('NO_PROXY') or os.environ.get('no_proxy'), '127.0.0.1', 'localhost']))
     try: import gradio
     except ImportError as e: raise ImportError("the web page needs Gradio: pip install 'colorized[app]'") from e
-    with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try: probe.bind((host, port))
-        except OSError as e: raise OSError(f"cannot listen on {host}, port {port} ({e.strerror or e}); choose another with --port") from e
+    _check_port(host, port)
     local = host in ('127.0.0.1', 'localhost', '::1')
     folder = tempfile.TemporaryDirectory(prefix='colorized-', ignore_cleanup_errors=True)
     studio = Studio(Colorizer.from_pretrained(model, device), folder.name, limits)
@@ -478,10 +489,9 @@ def serve(
         while server.get_blocks().is_running: time.sleep(30); studio.sweep()
     threading.Thread(target=sweeping, daemon=True).start()
     if not wait: return url,end
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"The page is at {url} (Ctrl+C ends it)", flush=True)
     if not local: print(f"Anyone who can reach port {port} of this computer can use it", flush=True)
-    try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        threading.Event().wait()
+    try: threading.Event().wait()
     except KeyboardInterrupt: pass
     finally: end()
