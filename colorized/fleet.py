@@ -162,16 +162,16 @@ class _Fleet:
         if self.gpus>(has:=ray.cluster_resources().get('GPU', 0)): raise ValueError(f"gpus: each network is to have {self.gpus:g}, the cluster has {has:g} GPUs in all")
         n = (self.actors or 1)*c['threads']
         share = min(1, cpus/2/n) # a tiny cluster must hold all stages at once
-        small,large = (1, 1) if cpus>=n+3 else (0.25*share, 0.75*share)
+        hand = 1 if cpus>=n+3 else share/2 # the same for both, else the smaller always fits first and the larger starves
         ds = ray.data.from_arrow([_table(jobs[i:i+size]) for i in range(0, len(jobs), size)])
         ds.context.max_errored_blocks,ds.context.enable_progress_bars,ds.context.target_max_block_size = -1,False,2**20
         logging.getLogger('ray.data').setLevel(logging.CRITICAL)
         pool = ray.data.ActorPoolStrategy(**dict(size=self.actors) if self.actors else dict(min_size=1))
         warnings.filterwarnings('ignore', '.*ray_remote_args', DeprecationWarning) # Ray means to rename max_restarts
-        out = (ds.map_batches(look, batch_size=None, batch_format='pyarrow', fn_args=(c,), num_cpus=small)
+        out = (ds.map_batches(look, batch_size=None, batch_format='pyarrow', fn_args=(c,), num_cpus=hand)
                  .map_batches(Network, batch_size=c['batch'], batch_format='pyarrow', fn_constructor_args=(c, self.weights), compute=pool, num_cpus=c['threads']*share,
                               num_gpus=self.gpus or None, max_restarts=-1, max_task_retries=3)
-                 .map_batches(colour, batch_size=None, batch_format='pyarrow', fn_args=(c,), num_cpus=large))
+                 .map_batches(colour, batch_size=None, batch_format='pyarrow', fn_args=(c,), num_cpus=hand))
         for table in out.iter_batches(batch_size=None, batch_format='pyarrow', prefetch_batches=0): yield from _unpack(table)[0]
 
 # %% ../nbs/19_fleet.ipynb #f025bf70
