@@ -11,7 +11,7 @@ __all__ = ['VALID', 'generator', 'draw_steps', 'bare', 'DiffusionCallback', 'wei
            'diffusion_learner', 'settings_known', 'configure', 'chroma_std', 'train']
 
 # %% ../nbs/11_learner.ipynb #a6a0dabf
-import csv, math, os, time, zlib
+import csv, math, os, time, warnings, zlib
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from datetime import timedelta
@@ -276,6 +276,8 @@ def processes(
 ):
     "Join the processes that torchrun has started, unless that is done"
     if dist.is_initialized(): yield; return
+    if int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0)) and os.environ.get('TORCHELASTIC_USE_AGENT_STORE')=='True' and not rank_distrib():
+        warnings.warn("torchrun can end this run after a failure, but not start it again: set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 (pytorch issue 135712)")
     if device.type=='cuda': torch.cuda.set_device(device)
     dist.init_process_group('nccl' if device.type=='cuda' else 'gloo', timeout=timedelta(hours=1))
     try: yield

@@ -1,4 +1,4 @@
-"""Training: photographs are learnt by heart, a killed run goes on where it was, skipped steps do not count, two processes agree."""
+"""Training: photographs are learnt by heart and grow on the way, a killed run goes on where it was, skipped steps do not count. Several processes: `test_distributed.py`."""
 import csv, json, os, signal, subprocess, sys, time
 from dataclasses import replace
 from functools import partial
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from fastai.callback.core import Callback, CancelStepException
+from colorized.cli import main
 from colorized.colorizer import Colorizer
 from colorized.data import PhotoFolder, Recipe, Subset
 from colorized.encoder import load_pretrained
@@ -55,22 +56,22 @@ SCRIPT = """
 import sys, torch
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_learner import go
+from test_learner import LONG, go
 torch.set_num_threads(1)
-go(Path({data!r}), Path({out!r}), photos=480, bs=8, resume='--resume' in sys.argv, run_args=dict(minutes=0.005))
+go(Path({data!r}), Path({out!r}), **LONG)
 """
+LONG = dict(photos=480, bs=8, run_args=dict(minutes=0.005))
 
 def test_survives_kill_9(tmp_path):
     data = crops(tmp_path/'photos', 48)
-    run = lambda out: [sys.executable, '-c', SCRIPT.format(tests=str(Path(__file__).parent), data=str(data), out=str(tmp_path/out))]
-    victim = subprocess.Popen(run('killed'), stdout=subprocess.DEVNULL)
+    script = SCRIPT.format(tests=str(Path(__file__).parent), data=str(data), out=str(tmp_path/'killed'))
+    victim = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.DEVNULL)
     state = tmp_path/'killed/state.pt'
     while not state.exists(): assert victim.poll() is None; time.sleep(0.05)
     time.sleep(1); victim.send_signal(signal.SIGKILL); victim.wait()
     assert victim.returncode == -signal.SIGKILL, "the run ended before it was killed"
     assert torch.load(state, weights_only=True)['photos'] < 480
-    subprocess.run([*run('killed'), '--resume'], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(run('whole'), check=True, stdout=subprocess.DEVNULL)
+    for out in ('killed','whole'): go(data, tmp_path/out, resume=out=='killed', **LONG)
     killed,whole = [load_model(tmp_path/o/'model.safetensors')[0].state_dict() for o in ('killed','whole')]
     assert all(torch.equal(killed[k], whole[k]) for k in whole)
 
@@ -85,6 +86,21 @@ def test_killed_between_epochs(tmp_path):
     state = torch.load(tmp_path/'killed/state.pt', weights_only=True); assert (state['epoch0'],state['batch0'],state['photos']) == (1,0,16)
     killed,whole = go(data, tmp_path/'killed', photos=32, bs=8, resume=True, run_args=dict(decay=0)),go(data, tmp_path/'whole', photos=32, bs=8, run_args=dict(decay=0))
     assert all(torch.equal(a, b) for a,b in zip(killed.ema.net.state_dict().values(), whole.ema.net.state_dict().values()))
+
+def test_photographs_grow(tmp_path):
+    "The first part of the budget is small, also for workers; the epoch is cut where they grow; the loss that is watched, and the falling rate, belong to the full size"
+    seen = []
+    class Watch(Callback):
+        order,run_valid = 9,True
+        def before_batch(self): seen.append((self.training, self.xb[0].shape[-1]))
+    recipe = replace(PLAIN, small=32, small_share=0.6)
+    learn = go(crops(tmp_path/'photos', 20), tmp_path/'run', photos=40, bs=8, recipe=recipe, num_workers=1, cbs=[Watch()], run_args=dict(warmup=1, decay=0.5))
+    watched = [(False,64)]*3
+    assert seen == [(True,32)]*3+watched + [(True,32)]+watched + [(True,64)]*2+watched # batches of 8, 8 and 4; then 28 of 40 photographs were seen
+    log = list(csv.DictReader((tmp_path/'run/log.csv').open()))
+    assert [(o['epoch'],o['photos'],o['size']) for o in log] == [('0','20','32'), ('1','28','32'), ('1','40','64')]
+    assert np.array(learn.recorder.lrs)/learn.this_run.lr == pytest.approx([1, 1, 1, 1, 0.5, 1-0.75**0.5]) # before the last two steps 70 and 90 % were spent, 40 % are for the decay
+    off = go(tmp_path/'photos', tmp_path/'off', photos=16, bs=8, recipe=replace(recipe, small=0)); assert off.dls.train_ds.size==64 and off.this_run.size==64
 
 class SkipEveryOther(Callback):
     order = 20
@@ -102,25 +118,6 @@ def test_average_ignores_skipped_steps(tmp_path):
     for n,params in enumerate(taken[1:], 1): f(average, params, n)
     assert int(learn.ema.average.n_averaged) == len(taken) == 5
     for a,b in zip(average, learn.ema.net.unet.parameters()): torch.testing.assert_close(a, b)
-
-RANKS = """
-import os, sys, torch
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from test_learner import go
-torch.set_num_threads(1)
-learn = go(Path({data!r}), Path({out!r}), photos=64, bs=4, distributed=True)
-torch.save({{k: v for k,v in learn.ema.net.state_dict().items()}}, f"{out}/rank{{os.environ['RANK']}}.pt")
-"""
-
-def test_two_processes_agree(tmp_path):
-    data,out = crops(tmp_path/'photos', 16),tmp_path/'run'
-    (script := tmp_path/'ranks.py').write_text(RANKS.format(tests=str(Path(__file__).parent), data=str(data), out=str(out)))
-    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_addr=127.0.0.1', '--master_port=29533', script],
-                          env=dict(os.environ, OMP_NUM_THREADS='1'), capture_output=True, text=True)
-    assert done.returncode==0, done.stderr[-3000:]
-    a,b = [torch.load(out/f'rank{i}.pt', weights_only=True) for i in (0,1)]
-    assert all(torch.equal(a[k], b[k]) for k in a)
 
 def test_the_write_ups_own_plan(tmp_path):
     "A plain U-Net on 64×64 chroma that predicts the noise of the linear schedule, without encoder, hints or patches"
@@ -180,17 +177,19 @@ def test_bad_input(tmp_path):
     (tmp_path/'empty').mkdir()
     with pytest.raises(ValueError, match='no colour photograph'): go(tmp_path/'empty', tmp_path/'run', photos=8)
 
-def test_command_line(tmp_path):
+def test_command_line(tmp_path, capsys):
     data = crops(tmp_path/'photos', 16); (tmp_path/'wrong').mkdir()
     for i,p in enumerate(sorted(data.iterdir())): Image.open(p).convert('L').save(tmp_path/'wrong'/p.name)
-    def run(*args): return subprocess.run(['colorized', *map(str, args)], capture_output=True, text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
-    train_ = ['train', '--data', data, '--out', tmp_path/'run', '--bs', 8, '--size', 64, '--workers', 0, '--device', 'cpu']
-    done = run(*train_, '--photos', 16, '--valid', data, '--fid', 1); assert done.returncode==0, done.stderr
+    def run(*args):
+        capsys.readouterr(); code = main([*map(str, args)])
+        return code,*capsys.readouterr()
+    train_ = [*map(str, ['train', '--data', data, '--out', tmp_path/'run', '--bs', 8, '--size', 64, '--workers', 0, '--threads', 1, '--device', 'cpu'])]
+    done = subprocess.run(['colorized', *train_, '--photos', '16', '--valid', data, '--fid', '1'], capture_output=True, text=True); assert done.returncode==0, done.stderr
     log = list(csv.DictReader((tmp_path/'run/log.csv').open())); assert float(log[-1]['fid_lite1'])>0 and 'kid_lite1' in log[-1]
-    again = run(*train_, '--photos', 32); assert again.returncode==1 and 'already holds a run' in again.stderr and 'Traceback' not in again.stderr
-    more = run(*train_, '--photos', 32, '--resume'); assert more.returncode==0 and '32 photographs' in more.stdout, more.stderr
-    judged = run('evaluate', '--true', data, '--model', tmp_path/'run/model.safetensors', '--steps', 1); assert judged.returncode==0, judged.stderr
-    assert all(o in judged.stdout for o in ('FID', 'KID', 'grey', 'mean chroma', 'truth', 'lite1'))
-    figures = json.loads(run('evaluate', '--true', data, '--colorized', tmp_path/'wrong', '--json').stdout)
+    code,_,err = run(*train_, '--photos', 32); assert code==1 and 'already holds a run' in err
+    code,out,_ = run(*train_, '--photos', 32, '--resume'); assert code==0 and '32 photographs' in out
+    code,out,_ = run('evaluate', '--true', data, '--model', tmp_path/'run/model.safetensors', '--steps', 1); assert code==0
+    assert all(o in out for o in ('FID', 'KID', 'grey', 'mean chroma', 'truth', 'lite1'))
+    figures = json.loads(run('evaluate', '--true', data, '--colorized', tmp_path/'wrong', '--json')[1])
     assert figures['columns']['colorized']['colorfulness']['value'] < 1 < figures['columns']['truth']['colorfulness']['value']
-    assert run('evaluate', '--true', data).returncode==2
+    assert run('evaluate', '--true', data)[0]==2
