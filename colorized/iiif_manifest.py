@@ -323,7 +323,7 @@ def finish(
 def validity_remark(
     manifest:dict, # Version 3
 ) -> str|None:
-    "What the Presentation API would not allow in it"
+    "What the model of iiif-prezi3 does not allow in it, if anything"
     import iiif_prezi3
     try: iiif_prezi3.Manifest(**manifest)
     except ValueError as e: # of pydantic

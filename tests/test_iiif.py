@@ -264,6 +264,25 @@ def facts(m):
 def counting():
     n = itertools.count(1)
     return lambda kind: f'https://example.org/colour/{kind}/{next(n)}'
+def valid(doc):
+    "By the letter of the Presentation API, as far as a few lines go; by iiif-prezi3; and by the official schema, where IIIF_SCHEMA names the validator's iiif_3_0.json"
+    def walk(o, path=''):
+        if isinstance(o, list): [walk(v, f'{path}/{i}') for i,v in enumerate(o)]
+        if not isinstance(o, dict): return
+        for k in ('label', 'summary', 'value'):
+            if k in o and o.get('type')!='TextualBody': assert isinstance(o[k], dict) and o[k] and all(isinstance(v, list) and all(isinstance(s, str) for s in v) for v in o[k].values()), f'{path}/{k}: {o[k]}'
+        for k in ('id', '@id'): assert k not in o or o[k].startswith(('http://', 'https://')), f'{path}/{k}: {o[k]}'
+        if o.get('type')=='Choice': assert len(o['items'])>=2 and all(i['label'] for i in o['items']), path
+        if path.startswith('/items') and o.get('type') in ('Canvas', 'AnnotationPage', 'Annotation'): seen.append(o['id'])
+        for k,v in o.items(): walk(v, f'{path}/{k}')
+    seen = []; walk(doc)
+    assert len(seen)==len(set(seen)) and (doc['@context']==V3 or doc['@context'][-1]==V3) and all(k in doc for k in ('id', 'type', 'label', 'items'))
+    assert validity_remark(doc) is None
+    if os.environ.get('IIIF_SCHEMA'):
+        import jsonschema
+        jsonschema.validate(doc, json.loads(Path(os.environ['IIIF_SCHEMA']).read_text()))
+    return True
+
 def coloured(m, source='https://example.org/original.json'):
     "A manifest with a made-up colour version of every picture"
     (found,_),langs,base = pictures(m),languages(m),'https://example.org/colour'
@@ -282,10 +301,13 @@ def test_version_2_as_another_program_reads_it(path):
 def test_manifests_of_institutions_become_valid_choices(path):
     m = read_manifest(path, None, counting()); painted = sum(len(p['items']) for c in m['items'] for p in c['items'])
     new,found = coloured(m)
-    assert sum(len(p.places) for p in found)==painted and validity_remark(new) is None
-    iiif_prezi3.Manifest(**new)
+    assert sum(len(p.places) for p in found)==painted and valid(new)
     choices = [a['body'] for c in new['items'] for p in c['items'] for a in p['items']]
     assert all([o['type'] for o in b['items']]==['Image', 'Image'] and b['type']=='Choice' for b in choices) and len(choices)==painted
+
+def test_what_is_not_valid_is_said(tmp_path):
+    (tmp_path/'m.json').write_text(json.dumps({**prezi3_manifest(), 'rights': 'public domain'}))
+    assert 'at rights' in validity_remark(coloured(read_manifest(tmp_path/'m.json', None, counting()))[0])
 
 def test_rights_and_links_of_version_2():
     get = lambda name: read_manifest(HERE/f'iiif/{name}.json', None, counting())
@@ -318,7 +340,7 @@ def test_version_3_is_carried_over(tmp_path):
     old = {**prezi3_manifest(), 'x-museum': {'shelf': [17, None]}}; old['items'][0]['x-note'] = 'kept'
     (tmp_path/'m.json').write_text(json.dumps(old))
     new,found = coloured(read_manifest(tmp_path/'m.json', None, counting()))
-    assert validity_remark(new) is None and len(found)==2 and new['@context']==V3
+    assert valid(new) and len(found)==2 and new['@context']==V3
     assert new['seeAlso'].pop()['id']=='https://example.org/original.json' and 'invented' in new['metadata'].pop()['value']['en'][0]
     assert new['id']=='https://example.org/colour/manifest.json'; new['id'] = old['id']
     for c,was in zip(new['items'], old['items']):
@@ -343,7 +365,7 @@ def test_canvases_that_are_no_photographs(tmp_path):
     (tmp_path/'m.json').write_text(json.dumps(doc))
     m = read_manifest(tmp_path/'m.json', None, counting())
     assert [u+'/canvas/0' in o and 'Video' in o or u+'/canvas/1' in o and 'TextualBody' in o for o in pictures(m)[1]]==[True, True]
-    new,found = coloured(m)
+    new,found = coloured(m); assert valid(new)
     assert [(p.key, len(p.places)) for p in found]==[(f'{u}/a.jpg', 1), (f'{u}/c.jpg', 2)]
     assert [b['type'] for b in paint(new)]==['Video', 'TextualBody', 'Choice', 'Choice', 'Choice']
     assert [list(o['label'].values())[0][0][:8] for o in paint(new)[2]['items']]==['Daylight', 'Ultravio', 'Colour v']
@@ -385,7 +407,7 @@ def test_faults_are_named_and_the_rest_goes_on(museum, tmp_path, colorizer, caps
     for i,k in enumerate(names): assert (f'canvas {u}/canvas/{i} ("Page {i}"), {u}/{k}: ' in said)==(k not in good-{'noinfo'}), k
     assert 'failed 6' in said and 'in colour already 1' in said
     new = result(out)
-    assert {k for k,b in zip(names, paint(new)) if b['type']=='Choice'}==good and validity_remark(new) is None
+    assert {k for k,b in zip(names, paint(new)) if b['type']=='Choice'}==good and valid(new)
     for k,b,was in zip(names, paint(new), paint(doc)):
         if k not in good: assert b==was # the page keeps its original alone
     # the server is put right: only what failed is asked for again
