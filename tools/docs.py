@@ -2,7 +2,7 @@
 
 nbdev prepares the notebooks (show_doc entries, links), smalldocs renders them by the same `_quarto.yml` that serves `nbdev-docs`
 where Quarto is installed, and KaTeX comes from `tools/katex`. The site lands in `_docs`."""
-import ast, base64, hashlib, json, re, shutil, subprocess, sys
+import ast, base64, hashlib, json, re, runpy, shutil, subprocess, sys
 from pathlib import Path
 import yaml
 
@@ -95,6 +95,19 @@ def _fingerprint():
     for o in [*(root/n for n in ['_quarto.yml', 'pyproject.toml', 'CHANGELOG.md', 'CITATION.cff']), *files]: h.update(f'{o.relative_to(root)}\0'.encode() + o.read_bytes())
     return h.hexdigest()
 
+def _mend_anchors(out):
+    "nbdev's index names places that have no entry of their own: methods in a class's body stand with their class, private names on their page"
+    index = runpy.run_path(str(root/'colorized/_modidx.py'))['d']['syms']
+    places = {place for names in index.values() for place,_ in names.values()}
+    pages = {f: f.read_text('utf-8') for f in out.rglob('*.html')}
+    ids = {f.relative_to(out).as_posix(): set(re.findall(r'\bid="([^"]+)"', text)) for f,text in pages.items()}
+    def mend(m):
+        page, anchor = m[2], m[3]
+        if f'{page}#{anchor}' not in places or anchor in ids.get(page, ()): return m[0]
+        owner = anchor.rpartition('.')[0]
+        return f'href="{m[1]}{page}#{owner}"' if owner in ids.get(page, ()) else f'href="{m[1]}{page}"'
+    for f,text in pages.items(): f.write_text(re.sub(r'href="((?:\.\./|\./)*)([\w/-]+\.html)#([\w.]+)"', mend, text), 'utf-8')
+
 def site():
     "`_proc` -> `_docs`, unless the site is up to date"
     from nbdev.config import get_config
@@ -118,6 +131,7 @@ def site():
     for f in out.rglob('*.html'):
         up = '../'*len(f.relative_to(out).parent.parts)
         f.write_text(f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}').replace(KATEX, f'{up}site_libs/katex'), 'utf-8')
+    _mend_anchors(out)
     for f in out.rglob('*.css'): f.write_text(WEB_FONT.sub('', f.read_text('utf-8')), 'utf-8')
     stamp.write_text(now)
 
