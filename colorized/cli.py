@@ -182,7 +182,7 @@ def _fid(valid, every, size):
     from colorized.learner import colour_photographs
     from colorized.metrics import FIDCallback, list_photos, load_crop
     photos = torch.stack([load_crop(p, size)[0] for p in list_photos(valid).values()])
-    return FIDCallback(lambda learn,L,gen: colour_photographs(learn.model, learn.diffusion.config, L, seed=int(torch.randint(2**31, (), generator=gen))), photos, every)
+    return FIDCallback(lambda learn,L,gen: colour_photographs(learn.model, learn.diffusion.config, L, seed=int(torch.randint(2**31, (), generator=gen, device=gen.device))), photos, every)
 
 # %% ../nbs/15_cli.ipynb #6cee4534
 def evaluate(
