@@ -176,6 +176,7 @@ def readme(
     text = '\n\n'.join(parts)+'\n'
     if write:
         (root/'README.md').write_text(text, 'utf-8')
+        for f in (root/'index_files').glob('figure-*'): f.unlink()
         for name,data in figures.items():
             (root/name).parent.mkdir(exist_ok=True)
             (root/name).write_bytes(data)
