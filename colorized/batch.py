@@ -449,7 +449,9 @@ def think(self:_Run, jobs):
         seeds = [d['seed']+i for i in range(n)]
         ab = self.colorizer.chroma(cond, seeds*len(jobs), d['steps'], d['temperature'])*d['saturation']
     except Exception as e:
-        for o in jobs: self.fail(o, f"{o.photo}: the network failed ({type(e).__name__}: {e})")
+        if len(jobs)==1: self.fail(jobs[0], f"{jobs[0].photo}: the network failed ({type(e).__name__}: {e})")
+        else:
+            for o in jobs: self.think([o]) # one of them may be to blame
         return
     for o,x in zip(jobs, ab.split(n)):
         o.L = None; o.row['seconds'] += (time.time()-start)/len(jobs)

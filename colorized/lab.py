@@ -11,6 +11,7 @@ __all__ = ['srgb_to_linear', 'linear_to_srgb', 'rgb_to_lab', 'rgb_to_L', 'lab_to
 # %% ../nbs/06_lab.ipynb #501e7635
 import torch
 import torch.nn.functional as F
+from functools import lru_cache
 from torch import Tensor
 
 # %% ../nbs/06_lab.ipynb #217709ae
@@ -161,6 +162,7 @@ def snap(
     return _blockwise(lambda c,l: _snap(c, l, levels), rgb, L.expand(len(rgb), -1, -1, -1))
 
 # %% ../nbs/06_lab.ipynb #dd6acaf7
+@lru_cache(16) # the strips of a photograph share them
 def _axis(n_in, n_out, kind, rows=None):
     "(n_out,n_in) float64 matrix that resamples one axis by `kind` ('area' or 'bicubic'); only `rows` (start,stop) of it where given"
     start,stop = rows or (0, n_out)
@@ -193,10 +195,12 @@ def down_chroma(
     return _resample(ab, _axis(H, h, 'area'), _axis(W, w, 'area'))
 
 # %% ../nbs/06_lab.ipynb #be004381
+@lru_cache(16)
+def _undo(n, N): return torch.linalg.inv(_axis(N, n, 'area')@_axis(n, N, 'bicubic'))
+
 def _prefiltered(n, N, rows=None):
     "Bicubic enlargement n → N whose area averages are the input again: U(DU)⁻¹"
-    DU = _axis(N, n, 'area')@_axis(n, N, 'bicubic')
-    return _axis(n, N, 'bicubic', rows)@torch.linalg.inv(DU)
+    return _axis(n, N, 'bicubic', rows)@_undo(n, N)
 
 def _gain(ab, L, eps=256., sigma=0.7):
     "Ridge regression of chroma on lightness in a 5×5 Gaussian window"

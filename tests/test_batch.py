@@ -5,7 +5,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 from skimage import data as samples
 from colorized.batch import Claims, Report, Workers, colorize_folder, judge, mirror, read_provenance, read_report, whole
-from colorized.colorizer import Colorizer
+from colorized.colorizer import Colorizer, working_shape
 from colorized.scan import read_scan
 from colorized.unet import ColorNet, ModelConfig, UNetConfig, save_model
 
@@ -73,7 +73,7 @@ def test_pixels_report_and_provenance(tmp_path, colorizer):
     assert said['Seed']=='3' and said['source_sha256']==table[0]['source_sha256'] and said['DigitalSourceType'].endswith('algorithmicallyEnhanced')
 
 def test_photographs_on_one_call_are_those_alone(tmp_path, colorizer, monkeypatch):
-    "As on a graphics card: chunks of 4, photographs of two shapes"
+    "Chunks of 4, photographs of two shapes"
     src = photographs(tmp_path/'in', 5)
     photographs(src/'wide', 4, (200, 60))
     calls,chroma = [],colorizer.chroma
@@ -166,14 +166,32 @@ def test_broken_files_do_not_stop_the_rest(tmp_path, colorizer, capsys):
     assert (again.skipped, again.failed)==(2, 4)
 
 def test_network_failure(tmp_path, colorizer, monkeypatch):
-    src,n = photographs(tmp_path/'in', 3),[]
+    "One photograph is too much for the network: the others of its group are coloured"
+    src,out = photographs(tmp_path/'in', 5),tmp_path/'out'
+    bad = read_scan(src/'01.jpg').thumbnail_L(working_shape((90, 120), multiple=colorizer.net.cfg.multiple))
     def condition(L, hints=None):
-        n.append(1)
-        if len(n)==2: raise RuntimeError('out of memory')
+        if torch.equal(L, bad): raise RuntimeError('out of memory')
         return Colorizer.condition(colorizer, L, hints)
-    monkeypatch.setattr(colorizer, 'condition', condition)
-    got = quick(src, tmp_path/'out', colorizer)
-    assert (got.done, got.failed)==(2, 1) and '01.jpg: the network failed (RuntimeError: out of memory)' in read_report(tmp_path/'out')['01.jpg']['error']
+    monkeypatch.setattr(colorizer, 'condition', condition); monkeypatch.setattr(colorizer, 'chunk', 4)
+    got = quick(src, out, colorizer)
+    assert (got.done, got.failed)==(4, 1) and '01.jpg: the network failed (RuntimeError: out of memory)' in read_report(out)['01.jpg']['error']
+
+@pytest.mark.skipif(not hasattr(os, 'sched_getaffinity'), reason='cores are counted otherwise')
+def test_the_network_leaves_cores_to_the_workers(tmp_path, colorizer, monkeypatch):
+    "where that leaves the bytes as they are; and gives the threads back"
+    if not colorizer.bf16: pytest.skip("in float32 threads change the last bits")
+    src,used = photographs(tmp_path/'in', 3),[]
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: {0, 1})
+    real = colorizer.chroma
+    def chroma(cond, seeds, steps, *args): used.append((steps, torch.get_num_threads())); return real(cond, seeds, steps, *args)
+    monkeypatch.setattr(colorizer, 'chroma', chroma)
+    torch.set_num_threads(2)
+    try:
+        for bf16,want in ((True, {1}), (False, {2})):
+            monkeypatch.setattr(colorizer, 'bf16', bf16); used.clear()
+            assert quick(src, tmp_path/f'out{bf16}', colorizer, workers=1, steps=3).done==3
+            assert {t for s,t in used if s==3}==want and torch.get_num_threads()==2
+    finally: torch.set_num_threads(1)
 
 def test_a_worker_that_dies_takes_one_photograph_with_it():
     w = Workers(1)
