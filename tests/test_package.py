@@ -12,7 +12,7 @@ cfg = ini['DEFAULT']
 lines = lambda k: [o.strip() for o in cfg.get(k, '').splitlines() if o.strip()]
 
 # The table of design: a module may import only from modules above it
-order = 'schedule denoiser reverse vlb samplers lab scan encoder unet data learner metrics colorizer batch cli app store iiif_image fleet iiif_manifest iiif'.split()
+order = 'schedule denoiser reverse vlb samplers lab scan encoder unet data learner metrics colorizer batch cli app store fleet iiif_image iiif_manifest iiif'.split()
 modules = sorted(o for o in (root/'colorized').glob('*.py') if o.name!='_modidx.py')
 notebooks = sorted((root/'nbs').glob('[0-9]*.ipynb'))
 heavy = {'fastai', 'torchvision', 'torchmetrics', 'timm', 'gradio'}
