@@ -261,6 +261,8 @@ def test_trouble_is_told_and_the_page_lives_on(visitor, tmp_path):
     v.until('document.querySelectorAll("#messages p").length==1')
     assert 'Only 4 photographs' in v.messages[0]
     v.rest(4); v.page.click('#remove'); v.rest(3)
+    v.stroke('Navy blue', 0.66, 0.06); v.rest(3); assert 'cannot take a colour' in v.page.inner_text('#how') # the sky is white
+    v.stroke('Navy blue', 0.2, 0.6); v.rest(3); assert 'cannot take a colour' not in v.page.inner_text('#how')
 
 def test_by_keyboard_alone(visitor, tmp_path):
     v = visitor; page = v.page
