@@ -61,16 +61,23 @@ def one(c, args, tmp):
     for k,v in parts.items(): yield row(f"  of it {k}", v[1:])
 
 def samples(c, args, tmp):
-    "Several colourings of one photograph"
-    src = photograph(tmp/'samples.jpg', 1)
+    "Several colourings of one photograph, in turn: company on the machine then troubles all alike"
+    src,times = photograph(tmp/'samples.jpg', 1),{}
+    scan = read_scan(src); cond = c.condition(scan.thumbnail_L(working_shape(scan.shape)))
     def written(n):
         out = c.colorize(src, n_samples=n)
         for i in range(n): out.save(tmp/f'samples.{i}.jpg', i, overwrite=True)
-    for n in args.samples:
-        aim = dict(aim=2., of="1 sample, file to chroma") if n==4 else {}
-        name,repeats = f"{n} sample{'s'*(n>1)}",1 if n>4 else args.repeats
-        yield row(f"{name}, file to chroma", seconds(lambda: c.colorize(src, n_samples=n), repeats), **aim)
-        yield row(f"{name}, file to {n} file{'s'*(n>1)}", seconds(lambda: written(n), repeats), of="1 sample, file to 1 file" if n>1 else None)
+    ways = {'network alone':lambda n: c.chroma(cond.repeat(n), list(range(n))), 'file to chroma':lambda n: c.colorize(src, n_samples=n), 'file to files':written}
+    for r in range(args.repeats+1):
+        for n in args.samples:
+            if n>4 and r>1: continue
+            for way,f in ways.items():
+                start = now(); f(n)
+                if r: times.setdefault((n, way), []).append(now()-start)
+    name = lambda n,way: f"{n} sample{'s'*(n>1)}, {way}"
+    for (n,way),t in times.items():
+        aim = dict(aim=2.) if n==4 and way!='file to files' else {}
+        yield row(name(n, way), t, of=name(1, way) if n>1 else None, **aim)
 
 CHILD = r"""import re, resource, sys
 from pathlib import Path
@@ -112,16 +119,21 @@ def sizes(c, args, tmp):
         yield row(f"{kind}, memory a pixel", [], value=float(slope)/(4*channels), of=f"its {4*channels} bytes in float32", aim=3.)
 
 def folder(c, args, tmp):
-    "A folder through `batch`, and one photograph after the other"
-    src = tmp/'scans'; src.mkdir()
-    for i in range(4): photograph(src/f'{i:03d}.jpg', 1, seed=i)
-    for i in range(4, args.photos): (src/f'{i:03d}.jpg').write_bytes((src/f'{i%4:03d}.jpg').read_bytes())
-    name,start = f"{args.photos} photographs of 1 MP",now()
-    for p in sorted(src.iterdir()): c.colorize(p).save(tmp/'single.jpg', overwrite=True)
-    yield row(f"{name}, one at a time", [now()-start])
-    start = now(); done = colorize_folder(src, tmp/'colour', c, workers=args.workers, progress=False)
-    if done.done!=args.photos: raise RuntimeError(f"the batch failed: {done}")
-    yield row(f"{name}, batch with {args.workers} workers", [now()-start], of=f"{name}, one at a time")
+    "A folder through `batch`, and one photograph after the other; in four parts by turns"
+    single,together,parts = [],[],4
+    for i in range(4): photograph(tmp/f'scan{i}.jpg', 1, seed=i)
+    for k in range(parts):
+        src = tmp/f'scans{k}'; src.mkdir(); n = args.photos//parts
+        for i in range(n): (src/f'{i:03d}.jpg').write_bytes((tmp/f'scan{i%4}.jpg').read_bytes())
+        start = now()
+        for p in sorted(src.iterdir()): c.colorize(p).save(tmp/'single.jpg', overwrite=True)
+        single.append(now()-start); start = now()
+        done = colorize_folder(src, tmp/f'colour{k}', c, workers=args.workers, progress=False)
+        together.append(now()-start)
+        if done.done!=n: raise RuntimeError(f"the batch failed: {done}")
+    name = f"{parts*n} photographs of 1 MP"
+    yield row(f"{name}, one at a time", [sum(single)])
+    yield row(f"{name}, batch with {args.workers} workers", [sum(together)], of=f"{name}, one at a time", aim=1.)
 
 # The table
 

@@ -107,7 +107,7 @@ def memory(tmp, args):
     out = tmp/'memory-out'
     pss = lambda pid: sum(int(o.split()[1]) for o in (Path('/proc')/str(pid)/'smaps_rollup').read_text().splitlines() if o.startswith('Pss:'))/1e3
     def watch():
-        while not done.wait(2):
+        while not done.wait(1):
             total = dict(driver=pss(os.getpid()), cluster=0.)
             for pid,title in loopback.processes(node.mark):
                 try: total['cluster'] += pss(pid)
@@ -117,12 +117,11 @@ def memory(tmp, args):
     try: got = colorize_dataset(src, out, actors=1, address=node.address, working_size=args.working_size, progress=False)
     finally: done.set(); watcher.join(); spent = time.process_time()-before; _leave(); node.kill()
     if got.failed or got.left: raise RuntimeError(str(got))
-    busy,rows = [o for o in seen if args.memory/10<o['done']<args.memory],[]
-    n = np.array([o['done'] for o in busy])
+    rows,n = [],np.array([o['done'] for o in seen])
     for k in ('driver', 'cluster'):
-        mb = np.array([o[k] for o in busy])
-        rows.append({'what':k, 'n':args.memory, 'seconds':got.seconds, 'samples':len(busy), 'MB, first quarter':float(mb[n<args.memory/4].mean()) if (n<args.memory/4).any() else None,
-                     'MB, last quarter':float(mb[n>args.memory*3/4].mean()) if (n>args.memory*3/4).any() else None, 'MB at most':float(mb.max()), 'MB more per 1,000':float(np.polyfit(n, mb, 1)[0]*1000)})
+        mb,late = np.array([o[k] for o in seen]),(n>=args.memory/2)&(n<args.memory)
+        rows.append({'what':k, 'n':args.memory, 'seconds':got.seconds, **{f'MB, quarter {q+1}':float(mb[(n>args.memory*q/4)&(n<=args.memory*(q+1)/4)&(n<args.memory)].mean()) for q in range(4)},
+                     'MB at most':float(mb.max()), 'MB more per 1,000, second half':float(np.polyfit(n[late], mb[late], 1)[0]*1000)})
     rows[0]['core ms each'] = 1000*spent/args.memory # what the leading process itself does, the watching included
     return rows
 

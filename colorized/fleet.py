@@ -185,7 +185,9 @@ def end(self:_Fleet, job):
     kind = 'failed' if error else 'skipped' if job['how']=='checked' else 'done'
     setattr(self.sum, kind, getattr(self.sum, kind)+1); self.sum.left -= 1
     self.record.add(dict(row, warnings='; '.join(row.get('warnings') or []) or None))
-    self.lease.renew(); self.bar.update()
+    self.bar.update()
+    try: self.lease.renew()
+    except OSError as e: self.sum.stopped = self.sum.stopped or str(e)
 
 @patch
 def go(self:_Fleet):

@@ -16,7 +16,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from .batch import Claims, Report, _FULL, _sha256, judge, read_report
 from .colorizer import STEPS, TEMPERATURE, Colorizer, working_shape
-from .iiif_image import Fetcher, IIIFError, parse_info, write_tiles, write_whole
+from .iiif_image import Fetcher, IIIFError, _shape, parse_info, write_tiles, write_whole
 from .iiif_manifest import Picture, _JSON, _id, colour_body, finish, languages, offer, pictures, read_manifest, rights_remark, validity_remark
 from .scan import Provenance, ScanError, read_scan
 
@@ -34,9 +34,10 @@ def original(self:Fetcher,
             if e.status in (None, 401): raise
             if 'width' in p.service: info = p.service
             else: notes.append(f"has no info.json (HTTP {e.status}); the file that the manifest names was taken")
-    if info is None: return self.get(_id(p.body), check=read_scan),False,notes
-    s = parse_info(info, url); s.id = p.key
-    return self.picture(s, size)
+    if info is not None: s = parse_info(info, url); s.id = p.key; return self.picture(s, size)
+    data = self.get(_id(p.body), check=read_scan)
+    if size and max(_shape(data))>size: notes.append("{}×{} pixels, as nothing there makes it smaller".format(*_shape(data)))
+    return data,False,notes
 
 # %% ../nbs/21_iiif.ipynb #ba48ea67
 @dataclass
@@ -165,7 +166,7 @@ def colorize_manifest(
     temperature:float=TEMPERATURE, # Scale of the initial noise
     saturation:float=1.,           # Multiplies the chroma
     working_size:int=256,          # Shorter side at which the network works
-    size:int=None,                 # Longest side of the pictures at most, pixels; None: all there is
+    size:int=None,                 # Longest side of the pictures at most, pixels, where there is an image service; None: all there is
     tiles:bool=False,              # Write a level-0 tree beside each colour version?
     format:str='jpeg',             # Of the colour versions: jpeg, png or webp
     quality:int=95,                # Of JPEG and WebP

@@ -463,7 +463,7 @@ def test_politeness_as_the_server_sees_it(museum, tmp_path, colorizer):
     assert max(Counter(museum.asked()).values())==2
 
 def test_settings_and_cache(museum, tmp_path, colorizer, capsys):
-    "New settings need `overwrite` and nothing of the server; another size and new tiles likewise; a spoilt file is made again"
+    "New settings need `overwrite` and nothing of the server; so do tiles; a spoilt file is made again"
     files_album(museum, 2, rights='http://creativecommons.org/licenses/by-nd/4.0/')
     run = partial(colorize_manifest, f'{museum.url}/album.json', tmp_path/'out', colorizer, rate=100)
     assert run().done==2 and 'by-nd' in capsys.readouterr().err
@@ -482,6 +482,35 @@ def test_settings_and_cache(museum, tmp_path, colorizer, capsys):
     metadata = {m['label']['en'][0]: list(m['value'].values())[0][0] for m in paint(result(tmp_path/'out'))[0]['items'][1]['metadata']}
     assert said['Seed']=='1' and said['ModelSHA256']==metadata['Model, SHA-256']==colorizer.sha256 and said['DigitalSourceType']==metadata['Digital source type']
     assert set(museum.asked())=={'/album.json'}
+
+def test_smaller_pictures(museum, tmp_path, colorizer, capsys):
+    "`size` asks the service for less, and colours again; a file without a service stays as it is, and that is said"
+    u = museum.url
+    write_tiles(small(tmp_path/'t.jpg', 300, 200), museum.folder/'t', f'{u}/t', tile=64); small(museum.folder/'f.jpg', 300, 200)
+    album(museum, [dict(id=f'{u}/t/full/max/0/default.jpg', service=[dict(id=f'{u}/t', type='ImageService3', profile='level0')]), dict(id=f'{u}/f.jpg')])
+    run = partial(colorize_manifest, f'{u}/album.json', tmp_path/'out', colorizer, rate=100, tiles=True)
+    shapes = lambda: [(o['width'], o['height']) for b in paint(result(tmp_path/'out')) for o in b['items'][1:]]
+    assert run().done==2 and shapes()==[(300, 200), (300, 200)]
+    capsys.readouterr(); museum.log.clear()
+    assert run(size=100).done==2 and shapes()==[(75, 50), (300, 200)] and museum.asked()==['/album.json', '/t/full/75,50/0/default.jpg']
+    said = capsys.readouterr().err
+    assert 'f.jpg: 300×200 pixels, as nothing there makes it smaller' in said and said.count('canvas')==1
+    tree = next((tmp_path/'out/tiles').glob('t-*'))
+    assert json.loads((tree/'info.json').read_text())['width']==75
+    assert run(size=100).skipped==2
+
+def test_a_full_disk_stops_the_run(museum, tmp_path, colorizer, capsys, monkeypatch):
+    files_album(museum, 4); n = itertools.count()
+    run = partial(colorize_manifest, f'{museum.url}/album.json', tmp_path/'out', colorizer, rate=100, tiles=True)
+    def full(*args, **kwargs):
+        if next(n)==1: raise OSError(28, os.strerror(28))
+        return write_tiles(*args, **kwargs)
+    monkeypatch.setattr('colorized.iiif.write_tiles', full)
+    done = run()
+    assert (done.done, done.failed, done.exit_code)==(1, 1, 1) and done.stopped==os.strerror(28) and not (tmp_path/'out/manifest.json').exists()
+    assert 'the same command goes on from here' in capsys.readouterr().err
+    again = run()
+    assert (again.done+again.skipped, again.failed, again.exit_code)==(4, 0, 0) and len(list((tmp_path/'out/tiles').iterdir()))==4 and valid(result(tmp_path/'out'))
 
 def test_one_process_at_a_time(museum, tmp_path, colorizer):
     from colorized.batch import Claims
