@@ -247,10 +247,9 @@ def _run(photos, errors, store, made, c, model, actors, gpus, every, resume, ove
                 bar.say(f"{out}; record: {store.url}/record")
                 if out.left: bar.say("the same command goes on from here")
     finally:
-        try:
-            store.put('record/report.md', report(store).encode(), replace=True)
-            lease.release()
-        except OSError as e: out.stopped = out.stopped or str(e)
+        for last in (lambda: store.put('record/report.md', report(store).encode(), replace=True), lease.release):
+            try: last()
+            except OSError as e: out.stopped = out.stopped or str(e)
         if mine: ray.shutdown()
     return out
 

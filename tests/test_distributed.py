@@ -1,6 +1,6 @@
 """Several processes: the same result as one, every photograph read once, killed and resumed in mid-epoch, two machines.
 All of it on CPUs over gloo, the second machine being a second agent on this one; NCCL and CUDA need hardware that is not here."""
-import os, re, signal, socket, subprocess, sys
+import os, re, signal, subprocess, sys
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
@@ -117,10 +117,10 @@ def test_a_killed_process_is_started_again(root, pair, tmp_path):
 
 def test_two_machines(root, tmp_path):
     "Two agents that find each other, one process each, through the command itself"
-    with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
+    meeting = torch.distributed.TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False) # hosted by neither, or the one that leaves last waits for five minutes at the door
     command = lambda out: ['train', '--data', root, '--valid', root, '--out', tmp_path/out, '--photos', 30, '--bs', BS, '--size', 64, '--small', 32, '--workers', 0, '--lr', 0.2,
                            '--threads', 1, '--device', 'cpu', '--set', 'widths=32,32', 'attention=0,1', 'groups=8', 'encoder=none', 'bf16=0']
-    agents = [torchrun('--nnodes=2', '--nproc-per-node=1', '--rdzv-backend=c10d', f'--rdzv-endpoint=127.0.0.1:{port}', '--rdzv-id=spring', '--local-addr=127.0.0.1',
+    agents = [torchrun('--nnodes=2', '--nproc-per-node=1', '--rdzv-backend=c10d', f'--rdzv-endpoint=127.0.0.1:{meeting.port}', '--rdzv-conf=is_host=0', '--rdzv-id=spring', '--local-addr=127.0.0.1',
                        '--no-python', 'colorized', *command('two')) for _ in range(2)]
     said = [finish(o) for o in agents]
     assert sorted('33 photographs seen' in o for o in said)==[False,True]

@@ -183,8 +183,8 @@ def test_command_line(tmp_path, capsys):
     def run(*args):
         capsys.readouterr(); code = main([*map(str, args)])
         return code,*capsys.readouterr()
-    train_ = [*map(str, ['train', '--data', data, '--out', tmp_path/'run', '--bs', 8, '--size', 64, '--workers', 0, '--threads', 1, '--device', 'cpu'])]
-    done = subprocess.run(['colorized', *train_, '--photos', '16', '--valid', data, '--fid', '1'], capture_output=True, text=True); assert done.returncode==0, done.stderr
+    train_ = [*map(str, ['train', '--data', data, '--valid', data, '--out', tmp_path/'run', '--bs', 8, '--size', 64, '--workers', 0, '--threads', 1, '--device', 'cpu'])]
+    done = subprocess.run(['colorized', *train_, '--photos', '16', '--fid', '1'], capture_output=True, text=True); assert done.returncode==0, done.stderr
     log = list(csv.DictReader((tmp_path/'run/log.csv').open())); assert float(log[-1]['fid_lite1'])>0 and 'kid_lite1' in log[-1]
     code,_,err = run(*train_, '--photos', 32); assert code==1 and 'already holds a run' in err
     code,out,_ = run(*train_, '--photos', 32, '--resume'); assert code==0 and '32 photographs' in out
