@@ -154,7 +154,7 @@ def readme(
     cfg = get_config(root)
     base, figures, parts = f'{cfg.doc_host}{cfg.doc_baseurl}', {}, []
     def figure(data, suffix='png'):
-        figures[name := f'index_files/figure-{len(figures)+1}.{suffix}'] = data
+        figures[name := f'nbs/images/readme/figure-{len(figures)+1}.{suffix}'] = data
         return name
     page = lambda m: f"]({base}/{re.sub(r'^[0-9]+[a-z]?_', '', m[1])}.html{m[2] or ''})"
     for c in json.loads((process(cfg.readme_nb)/cfg.readme_nb).read_text('utf-8'))['cells']:
@@ -176,7 +176,7 @@ def readme(
     text = '\n\n'.join(parts)+'\n'
     if write:
         (root/'README.md').write_text(text, 'utf-8')
-        for f in (root/'index_files').glob('figure-*'): f.unlink()
+        for f in (root/'nbs/images/readme').glob('figure-*'): f.unlink()
         for name,data in figures.items():
             (root/name).parent.mkdir(exist_ok=True)
             (root/name).write_bytes(data)
