@@ -12,7 +12,7 @@ root = Path(__file__).resolve().parent.parent
 images = root/'nbs/images'
 out = images/'gallery'
 SEEDS = 3              # Colourings of each photograph; the sliders show the first, seed 0
-LOOKED_AT = '171b792e' # The model, by its hash, of which the remarks below speak
+LOOKED_AT = 'd457c034' # The model, by its hash, of which the remarks below speak
 
 class Photo(NamedTuple):
     name: str      # nbs/images/NAME.jpg
@@ -23,19 +23,19 @@ class Photo(NamedTuple):
 
 PHOTOS = [
     Photo('riverfront-1931', 'New York riverfront, 1931', 'Skyscrapers behind a wide river, wooden piles in front', True,
-          'Sky, water and stone as one expects them; one tower is bluer than its neighbours for no reason.'),
+          'Sky, water and stone as one expects them; that some towers are blue and one is yellowish has no reason.'),
     Photo('taos-pueblo-1941', 'Church at Taos Pueblo, New Mexico, about 1941', 'An adobe gateway with a cross, a church door behind it', True,
-          'Adobe and sky: the model has seen many like them.'),
+          'Adobe and sky: the model has seen many like them. Whether the door is blue or bare wood is a guess.'),
     Photo('cyclists-1895', 'Three cyclists, 1895', 'Two women hold up a laughing third one on a bicycle', True,
-          'Skin is warm, the bicycle is blue: pleasant, and pure invention.'),
+          'Skin is warm; the bicycle is bright blue, and so is a leg: pleasant, and pure invention.'),
     Photo('spinning-1907', 'Spinning, Donegal, 1907', 'A girl at a spinning wheel before a thatched cottage, hens in front', True,
-          'The thatch is too red and the hens are as brown as the stones.'),
+          'Girl, apron and hill convince; the stones have stains of green and blue.'),
     Photo('street-doctor-1877', 'Street doctor, London, 1877', 'A man sells remedies from a folding table, two people listen', True,
-          'The brown of the print is removed first; what comes back is cautious.'),
+          'The brown of the print is removed first. Coat and table differ with the seed: nobody knows.'),
     Photo('wagons-1860s', 'Wagons in a wood, American Civil War', 'Covered wagons between tall pines, grass in front', True,
-          'Wood and grass are right; that the canvas is red is a guess.'),
+          'Wood and grass are right; that the canvas is orange is a guess.'),
     Photo('campus-1910', 'University of Idaho, postcard, 1910', 'A long brick building with a tower behind bare trees', False,
-          'Timid: brick, lawn and sky carry only a hint of colour.'),
+          'Sky and lawn come out; the brick stays a grayish purple.'),
     Photo('bon-marche-1875', 'Le Bon Marché, Paris, 1875', 'A department store with a curved staircase under a glass roof', False,
           'Interiors get little colour: brown where the model does not know.'),
     Photo('cliff-house-1890', 'Cliff House, San Francisco, 1890', 'People on a beach, a great house on the cliff above them', False,
@@ -43,9 +43,9 @@ PHOTOS = [
     Photo('buffalo-1908', 'Buffalo, New York, about 1908', 'A corner building with turrets at a wide street', False,
           'A blue stain on the facade where the model could not decide.'),
     Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936', 'A worried woman, two children hide their faces at her shoulders', False,
-          'The forearm is blue. Nobody would call that a likely colour.'),
+          'The face convinces, the forearm is gray-blue: one person, two skins.'),
     Photo('dust-storm-1930s', 'Dust storm over the Great Plains, 1930s', 'A wall of dust behind a small wooden building', False,
-          'The dust is painted as blue sky: confident, plausible and wrong.'),
+          'The upper edge of the dust is painted as blue sky: confident, plausible and wrong.'),
 ]
 
 def colour(size=(600, 520), small=(300, 260)):
