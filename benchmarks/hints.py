@@ -1,6 +1,6 @@
 """Are colour hints worth giving? True colours of photographs as hints, and how much of the rest they put right.
 
-    python benchmarks/hints.py FOLDER [--model FILE] [--n 100] [--csv benchmarks/hints.csv]
+    python benchmarks/hints.py FOLDER [--model FILE] [--n 100] [--csv nbs/experiments/hints.csv]
 
 Each photograph (shorter side 256, central square) is coloured from its lightness alone, then with 1, 4, 16, 64 hints: points at random places,
 each with the mean true colour of its 4×4 pixels, given as a user gives them (`hint_grid`, default radius). Seeds and places are those of the
@@ -55,7 +55,7 @@ def summary(rows):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('folder'); p.add_argument('--model'); p.add_argument('--n', type=int, default=100); p.add_argument('--threads', type=int, default=1)
-    p.add_argument('--csv', type=Path, default=Path(__file__).with_name('hints.csv'))
+    p.add_argument('--csv', type=Path, default=Path(__file__).resolve().parents[1]/'nbs/experiments/hints.csv')
     args = p.parse_args(); torch.set_num_threads(args.threads)
     c,files = Colorizer.from_pretrained(args.model, 'cpu'),list(list_photos(args.folder).values())
     files = files[::max(1, len(files)//args.n)][:args.n]

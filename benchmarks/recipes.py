@@ -41,7 +41,7 @@ def judge(name, out, true, L, judge):
     conds = [c.condition(F.interpolate(o, (size,size), mode='area')) for o in L.split(bs)]
     for sampler,steps in SAMPLERS:
         if steps>len(c.schedule): continue
-        fn = dict(ddim=ddim, ddpm=lambda *args: ddpm(*args, generator=torch.Generator().manual_seed(0)))[sampler]
+        fn = dict(ddim=ddim, ddpm=lambda *args, **kwargs: ddpm(*args, generator=torch.Generator().manual_seed(0), **kwargs))[sampler]
         ab = torch.cat([c.chroma(o, list(range(bs*i, bs*i+len(o))), steps, 1., fn) for i,o in enumerate(conds)])
         rgb = torch.cat([to_uint8(join(l, up_chroma(a, L.shape[-2:]))) for l,a in zip(L.split(bs), ab.split(bs))])
         figures = judge.column(rgb)

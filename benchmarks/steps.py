@@ -14,7 +14,7 @@ def samplers():
     "Name -> a function under the samplers' contract; the ancestral one goes on with one generator"
     from colorized.samplers import ddim, ddpm, dpmpp_2m
     gen = torch.Generator().manual_seed(1)
-    return dict(ddim=ddim, dpmpp_2m=dpmpp_2m, ddpm=lambda *args: ddpm(*args, generator=gen))
+    return dict(ddim=ddim, dpmpp_2m=dpmpp_2m, ddpm=lambda *args, **kwargs: ddpm(*args, generator=gen, **kwargs))
 
 def sample(c, conds, spec):
     "Chroma of all photographs, seconds a photograph without the encoder"
