@@ -115,7 +115,7 @@ def main():
     model = done[0][2]
     looked = model==LOOKED_AT
     for p,pics,_ in done:
-        for o,suffix in zip(pics, ['', *(f'-{i}' for i in range(SEEDS))]): o.save(new/f'{p.name}{suffix}.webp', quality=72, method=6)
+        for o,suffix in zip(pics, ['', *(f'-{i}' for i in range(SEEDS))]): o.save(new/f'{p.name}{suffix}.webp', quality=68, method=6)
     home = [(p, pics) for p,pics,_ in done if p.home]
     rest = [(p, pics) for p,pics,_ in done if not p.home]
     (new/'home.html').write_text('\n'.join(['<div class="compare-grid">', *(slider(p, pics[0].size) for p,pics in home), '</div>']) + '\n<p class="compare-help">Drag a '
