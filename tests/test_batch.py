@@ -7,22 +7,10 @@ from skimage import data as samples
 from colorized.batch import Claims, Report, Workers, colorize_folder, judge, mirror, read_provenance, read_report, whole
 from colorized.colorizer import Colorizer, working_shape
 from colorized.scan import read_scan
-from colorized.unet import ColorNet, ModelConfig, UNetConfig, save_model
 
 root = Path(__file__).resolve().parent.parent
 env = {**os.environ, 'OMP_NUM_THREADS':'1', 'PYTHONPATH':str(root)}
 posix = pytest.mark.skipif(os.name!='posix', reason='signals and mounts of POSIX')
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    torch.set_num_threads(1); torch.manual_seed(0)
-    cfg = UNetConfig(widths=(32,), attention=(False,), encoder=None)
-    net = ColorNet(cfg)
-    for p in net.parameters(): # a network that was never trained answers 0
-        if not p.any(): torch.nn.init.normal_(p, std=0.05)
-    path = tmp_path_factory.mktemp('model')/'tiny.safetensors'
-    save_model(path, net, ModelConfig(cfg))
-    return path
 
 @pytest.fixture(scope='module')
 def colorizer(model): return Colorizer.from_pretrained(model, 'cpu')

@@ -1,7 +1,7 @@
 "A cluster of two Ray nodes on loopback and an S3 server: same bytes, workers and nodes and drivers killed, a store in a bad mood, a full disk"
 import hashlib, io, os, shutil, signal, subprocess, sys, threading, time
 from pathlib import Path
-import numpy as np, pytest, torch
+import numpy as np, pytest
 from PIL import Image
 from skimage import data as samples
 root = Path(__file__).resolve().parent.parent
@@ -16,20 +16,9 @@ from colorized.cli import main
 from colorized.fleet import Network, _Fleet, colorize_dataset
 from colorized.scan import ScanError
 from colorized.store import audit, read_record
-from colorized.unet import ColorNet, ModelConfig, UNetConfig, save_model
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith('linux'), reason='finds the processes of a node in /proc')
 SMALL = dict(steps=2, working_size=64, progress=False)
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    torch.set_num_threads(1); torch.manual_seed(0)
-    net = ColorNet(cfg := UNetConfig(widths=(32,), attention=(False,), encoder=None))
-    for p in net.parameters(): # a network that was never trained answers 0
-        if not p.any(): torch.nn.init.normal_(p, std=0.05)
-    path = tmp_path_factory.mktemp('model')/'tiny.safetensors'
-    save_model(path, net, ModelConfig(cfg))
-    return path
 
 @pytest.fixture(scope='module')
 def nodes():

@@ -1,0 +1,14 @@
+import pytest, torch
+from colorized.unet import ColorNet, ModelConfig, UNetConfig, save_model
+
+@pytest.fixture(scope='session')
+def model(tmp_path_factory):
+    "Checkpoint of a tiny network, for tests that care about files and not about colours"
+    torch.set_num_threads(1); torch.manual_seed(0)
+    cfg = UNetConfig(widths=(32,), attention=(False,), encoder=None)
+    net = ColorNet(cfg)
+    for p in net.parameters(): # a network that was never trained answers 0
+        if not p.any(): torch.nn.init.normal_(p, std=0.05)
+    path = tmp_path_factory.mktemp('model')/'tiny.safetensors'
+    save_model(path, net, ModelConfig(cfg))
+    return path
