@@ -11,7 +11,7 @@ __all__ = ['VALID', 'generator', 'draw_steps', 'bare', 'DiffusionCallback', 'wei
            'diffusion_learner', 'settings_known', 'configure', 'chroma_std', 'train']
 
 # %% ../nbs/11_learner.ipynb #a6a0dabf
-import csv, math, os, time, warnings, zlib
+import csv, gc, math, os, time, warnings, zlib
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from datetime import timedelta
@@ -122,7 +122,7 @@ class EMACallback(Callback):
         if not self.skipped: self.average.update_parameters(bare(self.model))
         self.skipped = False
     def before_validate(self): self.live,self.learn.model = self.model,self.net.eval()
-    def after_validate(self): self.learn.model = self.live
+    def after_validate(self): self.learn.model,self.live = self.live,None
 
 # %% ../nbs/11_learner.ipynb #ec0c7364
 class BFloat16Callback(Callback):
@@ -279,9 +279,10 @@ def processes(
     if int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0)) and os.environ.get('TORCHELASTIC_USE_AGENT_STORE')=='True' and not rank_distrib():
         warnings.warn("torchrun can end this run after a failure, but not start it again: set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 (pytorch issue 135712)")
     if device.type=='cuda': torch.cuda.set_device(device)
+    import torch.distributed.nn # its functions bind the group of that moment: imported later, by `DistributedDataParallel`, they would keep this one
     dist.init_process_group('nccl' if device.type=='cuda' else 'gloo', timeout=timedelta(hours=1))
     try: yield
-    finally: dist.destroy_process_group()
+    finally: dist.destroy_process_group(); gc.collect() # a thread of gloo that outlives the interpreter aborts the process
 
 def from_rank0(f):
     "What `f()` gives on the first process, on all of them"
