@@ -51,7 +51,7 @@ class UNetConfig:
 class Condition:
     "What is known of N photographs: computed once, used at every step and for every sample"
     L:Tensor                     # (N,1,H,W) lightness, in [-1,1]
-    features:dict[int,Tensor]    # Encoder features: stride -> (N,C,H/stride,W/stride); empty without an encoder
+    features:dict[int,Tensor]    # What each level of the U-Net adds: stride -> (N,width,H/stride,W/stride); empty without an encoder
     hints:Tensor|None=None       # (N,channels+1,h,w) known x (0 where unknown) and its mask in [0,1]; None: no hints
     def map(self, f):
         "The condition with `f` applied to each tensor"
@@ -80,18 +80,26 @@ def time_embedding(
 # %% ../nbs/09_unet.ipynb #1a9e2b49
 class Norm(nn.GroupNorm):
     "Group norm (Wu & He 2018, arXiv 1803.08494); without gradients, on a CPU, its bits depend neither on the batch nor on the threads"
-    def forward(self, x):
-        n,c,h,w = x.shape
-        if x.device.type!='cpu' or torch.is_grad_enabled() or h*w<1024: return super().forward(x) # PyTorch divides grids from 32×32 on
-        rows = x.permute(0,2,3,1).reshape(n, h*w, c)
-        return torch.stack([self._one(o.float()).to(x.dtype) for o in rows]).view(n, h, w, c).permute(0,3,1,2)
-    def _one(self, x): # (cells, channels) of one photograph
-        per_group = lambda o: o.sum(0).view(self.num_groups, -1).sum(1, keepdim=True)*(self.num_groups/x.numel())
-        mean = per_group(x)
-        scale = ((per_group(x*x)-mean**2).clamp(min=0)+self.eps).rsqrt().expand(-1, x.shape[1]//self.num_groups)
-        if self.affine: scale = scale*self.weight.view(self.num_groups, -1)
-        shift = -mean*scale if not self.affine else self.bias.view(self.num_groups, -1)-mean*scale
-        return torch.addcmul(shift.flatten(), x, scale.flatten())
+    def forward(self,
+        x,                # (N,C,H,W)
+        scale=0, shift=0, # (N,C,1,1) or numbers: the result is multiplied by 1+scale, then shifted
+    ):
+        if x.device.type=='cpu' and not torch.is_grad_enabled(): return self._pooled(x, scale, shift)
+        y = super().forward(x)
+        return y*(1+scale) + shift if torch.is_tensor(scale) else y
+    def _pooled(self, x, scale, shift):
+        n,c,_,_ = x.shape
+        y = x.float()
+        mean = self._group_means(y)
+        a = ((self._group_means(y*y)-mean*mean).clamp(min=0)+self.eps).rsqrt().repeat_interleave(c//self.num_groups, 1)
+        if self.affine: a = a*self.weight[:,None,None]
+        b = -mean.repeat_interleave(c//self.num_groups, 1)*a
+        if self.affine: b = b+self.bias[:,None,None]
+        return torch.addcmul(b*(1+scale)+shift, y, a*(1+scale)).to(x.dtype)
+    def _group_means(self, y): # (N,groups,1,1)
+        n,c,h,w = y.shape
+        y = F.avg_pool2d(F.avg_pool2d(y, (1,w)), (h,1))
+        return F.avg_pool1d(y.view(n, 1, c), c//self.num_groups).view(n, -1, 1, 1)
 
 # %% ../nbs/09_unet.ipynb #437f53a5
 class ResBlock(nn.Module):
@@ -105,7 +113,7 @@ class ResBlock(nn.Module):
     def forward(self, x, emb):
         h = self.conv1(F.silu(self.norm1(x)))
         scale,shift = self.emb(F.silu(emb))[...,None,None].chunk(2, 1)
-        h = self.conv2(F.silu(self.norm2(h)*(1+scale) + shift))
+        h = self.conv2(F.silu(self.norm2(h, scale, shift)))
         return self.skip(x) + h
 
 class Attention(nn.Module):
@@ -151,6 +159,13 @@ class UNet(nn.Module):
         self.up = nn.ModuleList([Level([n+w]+[w]*(cfg.blocks-1), w, n_emb, a, cfg) for n,w,a in zip(ups, widths, cfg.attention)])
         self.out = nn.Sequential(Norm(cfg.groups, widths[0]), nn.SiLU(), zero_(nn.Conv2d(widths[0], n_x, 3, padding=1)))
 
+    def look(self,
+        features:dict[int,Tensor], # Of the encoder: stride -> (N,C,H/stride,W/stride)
+    ) -> dict[int,Tensor]:         # stride -> (N,width,H/stride,W/stride)
+        "What each level will add at every step"
+        strides = [self.cfg.cell*2**i for i in range(len(self.down))]
+        return {s: level.feat(features[s]) for s,level in zip(strides, self.down) if level.feat is not None}
+
     def forward(self,
         x_t:Tensor,      # (N,channels,h,w) noisy x
         t:Tensor,        # (N,) int64 original step indices
@@ -165,7 +180,7 @@ class UNet(nn.Module):
         emb = self.emb(time_embedding(t, cfg.widths[0]))
         h,skips = self.inp(torch.cat(xs, 1)),[]
         for i,level in enumerate(self.down):
-            if level.feat is not None: h = h + level.feat(cond.features[cfg.cell*2**i])
+            if level.feat is not None: h = h + cond.features[cfg.cell*2**i]
             for res,attn in zip(level.res, level.attn): h = attn(res(h, emb))
             skips.append(h)
             if i<len(self.shrink): h = self.shrink[i](h)
@@ -193,7 +208,7 @@ class ColorNet(nn.Module):
             raise ValueError(f"L must be (N,1,H,W) with H and W divisible by {m}, got {tuple(L.shape)}")
         want = (len(L), self.cfg.channels+1, L.shape[2]//f, L.shape[3]//f)
         if hints is not None and tuple(hints.shape)!=want: raise ValueError(f"hints must have shape {want}, got {tuple(hints.shape)}")
-        return Condition(L/50-1, self.encoder(L) if self.encoder else {}, hints)
+        return Condition(L/50-1, self.unet.look(self.encoder(L)) if self.encoder else {}, hints)
 
 # %% ../nbs/09_unet.ipynb #7ac93f2b
 @dataclass(frozen=True)
