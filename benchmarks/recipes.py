@@ -45,7 +45,9 @@ def judge(name, out, true, L, judge):
         ab = torch.cat([c.chroma(o, list(range(bs*i, bs*i+len(o))), steps, 1., fn) for i,o in enumerate(conds)])
         rgb = torch.cat([to_uint8(join(l, up_chroma(a, L.shape[-2:]))) for l,a in zip(L.split(bs), ab.split(bs))])
         figures = judge.column(rgb)
-        yield dict(recipe=name, sampler=sampler, steps=steps, n=len(true), **{m: f'{figures[m].value:.4g}' for m in MEASURES})
+        row = dict(recipe=name, sampler=sampler, steps=steps, n=len(true), **{m: f'{figures[m].value:.4g}' for m in MEASURES})
+        for m in ('kid','two_sample'): row |= {f'{m}_low': f'{figures[m].low:.4g}', f'{m}_high': f'{figures[m].high:.4g}'}
+        yield row
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
