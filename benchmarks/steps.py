@@ -1,6 +1,6 @@
 """Quality against cost: samplers, numbers of steps and initial noise of one model, judged on the same photographs.
 
-`python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:SATURATION]] …]` appends a line for each; what is in the file already
+`python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:SATURATION[:MEAN_OF]]] …]` appends a line for each; what is in the file already
 is not measured again. Chapter 13 draws the file."""
 import argparse, csv, time
 from pathlib import Path
@@ -17,16 +17,17 @@ def samplers():
     return dict(ddim=ddim, dpmpp_2m=dpmpp_2m, ddpm=lambda *args, **kwargs: ddpm(*args, generator=gen, **kwargs))
 
 def sample(c, conds, spec):
-    "Chroma of all photographs, seconds a photograph without the encoder"
-    name,steps,noise,saturation = (spec.split(':')+['1','1'])[:4]
+    "Chroma of all photographs without the model's gain, seconds a photograph without the encoder"
+    name,steps,noise,saturation,mean_of = (spec.split(':')+['1']*3)[:5]
     fn,start = samplers()[name],time.perf_counter()
     seeds = torch.arange(sum(map(len, conds))).split(GROUP)
-    ab = torch.cat([c.chroma(o, k.tolist(), int(steps), float(noise), fn) for k,o in zip(seeds, conds)])*float(saturation)
+    draw = lambda o,k: torch.stack([c.chroma(o, (k+1_000_000*i).tolist(), int(steps), float(noise), fn) for i in range(int(mean_of))]).mean(0)
+    ab = torch.cat([draw(o, k) for k,o in zip(seeds, conds)])*(float(saturation)/c.config.gain)
     return ab,(time.perf_counter()-start)/len(ab)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('specs', nargs='*', default=DEFAULT, help='SAMPLER:STEPS[:NOISE[:SATURATION]] (default: three samplers, 1 to 64 steps)')
+    p.add_argument('specs', nargs='*', default=DEFAULT, help='SAMPLER:STEPS[:NOISE[:SATURATION[:MEAN_OF]]] (default: three samplers, 1 to 64 steps)')
     p.add_argument('--valid', required=True); p.add_argument('--out', type=Path, required=True); p.add_argument('--model')
     p.add_argument('--n', type=int, default=250, help='photographs'); p.add_argument('--threads', type=int, default=1)
     p.add_argument('--extractor', default='lite1')

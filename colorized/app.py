@@ -115,7 +115,7 @@ def chroma(self:Sitting,
         cond,c = self.cond,self.colorizer
         if strokes:
             hints = hint_grid(draw_strokes(strokes, self.small.shape), self.small.shape, self.grid, self.L)
-            cond = cond.with_hints(torch.cat([hints[:,:-1]/c.config.chroma_scale, hints[:,-1:]], 1).to(c.device))
+            cond = cond.with_hints(c.config.hints(hints).to(c.device))
         while len(self._ab)>=200: del self._ab[next(iter(self._ab))]
         self._ab[key] = c.chroma(cond.repeat(1), [seed]) # as `colorize` does it, or the last bits may differ
     return self._ab[key]

@@ -234,7 +234,7 @@ def condition(self:Colorizer,
     hints:Tensor=None, # (N,3,H/4,W/4) chroma in CIELAB units and mask
 ) -> Condition:
     "Look at photographs once"
-    if hints is not None: hints = torch.cat([hints[:,:-1]/self.config.chroma_scale, hints[:,-1:]], 1).to(self.device)
+    if hints is not None: hints = self.config.hints(hints).to(self.device)
     with self._autocast(): return self.net.condition(L.to(self.device, memory_format=torch.channels_last), hints)
 
 # %% ../nbs/13_colorizer.ipynb #2a7ef2d6

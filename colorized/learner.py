@@ -399,7 +399,7 @@ def settings_known() -> dict: # Where it belongs → {name: default}
     of = lambda cls: {f.name: f.default for f in fields(cls)}
     net = {k: v for k,v in of(UNetConfig).items() if k!='channels'}
     learner = {k: signature(diffusion_learner).parameters[k].default for k in ('weight','lr','wd','clip','decay','bf16','tune')}
-    return dict(model=dict(param='x0', chroma_scale=20.), net=net, schedule=ModelConfig().schedule, recipe=of(Recipe), learner=learner)
+    return dict(model=dict(param='x0', chroma_scale=20., gain=1.), net=net, schedule=ModelConfig().schedule, recipe=of(Recipe), learner=learner)
 
 def _parse(key, value, default):
     "`value`, usually text, as something of `default`'s kind"
