@@ -140,6 +140,7 @@ class Level(nn.Module):
         self.res = nn.ModuleList([ResBlock(n, n_out, n_emb, cfg.groups) for n in n_ins])
         self.attn = nn.ModuleList([Attention(n_out, cfg.heads, cfg.groups) if attention else nn.Identity() for _ in n_ins])
 
+# %% ../nbs/09_unet.ipynb #86e3075a
 class UNet(nn.Module):
     "Denoising U-Net over patches, conditioned on lightness, features and hints (Ronneberger et al. 2015; Ho et al. 2020, appendix B)"
     def __init__(self, cfg:UNetConfig):
@@ -233,6 +234,7 @@ class ModelConfig:
     def make_schedule(self) -> NoiseSchedule: return make_schedule(**self.schedule)
     def denoiser(self, net) -> Denoiser: return Denoiser(net, self.make_schedule(), self.param)
 
+# %% ../nbs/09_unet.ipynb #4e4a5860
 FORMAT = 1 # Version of the checkpoint format
 
 def save_model(

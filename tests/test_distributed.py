@@ -73,7 +73,7 @@ def finish(*agents):
     return [out for out,_ in said]
 def _wait(agent):
     try: return agent.communicate(timeout=120)
-    except subprocess.TimeoutExpired: agent.kill(); return agent.communicate()
+    except subprocess.TimeoutExpired: agent.terminate(); return agent.communicate(timeout=60) # killed, it would leave its process with our pipes
 def same(a, b): return all(torch.equal(a[k], b[k]) for k in b)
 
 @pytest.fixture(scope='module')
