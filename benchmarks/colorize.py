@@ -67,7 +67,7 @@ def samples(c, args, tmp):
     def written(n):
         out = c.colorize(src, n_samples=n)
         for i in range(n): out.save(tmp/f'samples.{i}.jpg', i, overwrite=True)
-    ways = {'network alone':lambda n: c.chroma(cond.repeat(n), list(range(n))), 'file to chroma':lambda n: c.colorize(src, n_samples=n), 'file to files':written}
+    ways = {'network alone':lambda n: c.chroma(cond, list(range(n))), 'file to chroma':lambda n: c.colorize(src, n_samples=n), 'file to files':written}
     for r in range(args.repeats+1):
         for n in args.samples:
             if n>4 and r>1: continue

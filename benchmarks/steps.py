@@ -1,12 +1,13 @@
 """Quality against cost: samplers, numbers of steps and initial noise of one model, judged on the same photographs.
 
 `python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:SATURATION[:MEAN_OF]]] …]` appends a line for each; what is in the file already
-is not measured again. Chapter 13 draws the file."""
+is not measured again. KID and the two-sample figure are also given as differences to those of a reference on the same photographs, with the
+interval of the difference: what is not measurably worse has an interval that reaches zero. Chapter 13 draws the file."""
 import argparse, csv, time
 from pathlib import Path
 import torch
 
-DEFAULT = [f'{s}:{n}' for s in ('ddim','dpmpp_2m','ddpm') for n in (1,2,4,8,16,32,64)]
+DEFAULT = [f'{s}:{n}' for s in ('ddim','dpmpp_2m','ddpm') for n in (1,2,4,6,8,16,32,64)]
 GROUP = 4 # photographs that go through the network together
 MEASURES = ['kid', 'fid', 'two_sample', 'top1_agreement', 'colorfulness', 'delta_e2000', 'psnr']
 
@@ -25,31 +26,42 @@ def sample(c, conds, spec):
     ab = torch.cat([draw(o, k) for k,o in zip(seeds, conds)])*(float(saturation)/c.config.gain)
     return ab,(time.perf_counter()-start)/len(ab)
 
+def differences(judge, feats, told, rgb):
+    "Columns `kid_over…`, `two_sample_over…`: how much worse than the reference, whose features and two-sample hits are given, and the intervals"
+    from colorized.metrics import bootstrap, extract_features, kid, kid_interval, two_sample
+    f = extract_features(rgb, judge.net); t = two_sample(judge.feats, f)-told
+    kids = [kid(judge.feats, f, paired=True)-kid(judge.feats, feats, paired=True), *kid_interval(judge.feats, f, feats)]
+    return {f'{m}_over{end}': f'{o:.4g}' for m,values in dict(kid=[1000*o for o in kids], two_sample=[t.mean().item(), *bootstrap(t)]).items()
+            for end,o in zip(('', '_low', '_high'), values)}
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('specs', nargs='*', default=DEFAULT, help='SAMPLER:STEPS[:NOISE[:SATURATION[:MEAN_OF]]] (default: three samplers, 1 to 64 steps)')
     p.add_argument('--valid', required=True); p.add_argument('--out', type=Path, required=True); p.add_argument('--model')
     p.add_argument('--n', type=int, default=250, help='photographs'); p.add_argument('--threads', type=int, default=1)
-    p.add_argument('--extractor', default='lite1')
+    p.add_argument('--extractor', default='lite1'); p.add_argument('--reference', default='ddim:16', help='what the others are compared with')
     args = p.parse_args()
     from colorized.colorizer import Colorizer
     from colorized.lab import join, rgb_to_L, up_chroma
-    from colorized.metrics import Judge, list_photos, load_crop, to_uint8
+    from colorized.metrics import Judge, extract_features, list_photos, load_crop, to_uint8, two_sample
     torch.set_num_threads(args.threads)
     files = list(list_photos(args.valid).values()); files = files[::max(1, len(files)//args.n)][:args.n]
     true = torch.stack([load_crop(f, 256)[0] for f in files]); L = rgb_to_L(true)
     judge,c = Judge(true, args.extractor),Colorizer.from_pretrained(args.model, 'cpu')
     conds = [c.condition(o) for o in L.split(GROUP)]
     done = {(r['model'],r['spec'],r['extractor'],r['n']) for r in csv.DictReader(args.out.open())} if args.out.exists() else set()
-    for spec in args.specs:
-        if (c.sha256[:12], spec, args.extractor, str(len(true))) in done: continue
+    def paint(spec):
         ab,seconds = sample(c, conds, spec)
-        rgb = torch.cat([to_uint8(join(l[None], up_chroma(a[None], l.shape[-2:], l[None]))) for l,a in zip(L, ab)])
-        figures = judge.column(rgb)
+        return torch.cat([to_uint8(join(l[None], up_chroma(a[None], l.shape[-2:], l[None]))) for l,a in zip(L, ab)]),seconds
+    todo = [o for o in args.specs if (c.sha256[:12], o, args.extractor, str(len(true))) not in done]
+    if todo: feats = extract_features(paint(args.reference)[0], judge.net); told = two_sample(judge.feats, feats)
+    for spec in todo:
+        rgb,seconds = paint(spec); figures = judge.column(rgb)
         row = dict(model=c.sha256[:12], spec=spec, extractor=args.extractor, n=len(true), seconds=f'{seconds:.4f}')
         for m in MEASURES:
             f = figures[m]; row[m] = f'{f.value:.4g}'
             if m in ('kid','two_sample'): row |= {f'{m}_low': f'{f.low:.4g}' if f.low is not None else '', f'{m}_high': f'{f.high:.4g}' if f.high is not None else ''}
+        row |= differences(judge, feats, told, rgb)
         new = not args.out.exists()
         with args.out.open('a', newline='') as f:
             w = csv.DictWriter(f, list(row))

@@ -117,7 +117,7 @@ def chroma(self:Sitting,
             hints = hint_grid(draw_strokes(strokes, self.small.shape), self.small.shape, self.grid, self.L)
             cond = cond.with_hints(c.config.hints(hints).to(c.device))
         while len(self._ab)>=200: del self._ab[next(iter(self._ab))]
-        self._ab[key] = c.chroma(cond.repeat(1), [seed]) # as `colorize` does it, or the last bits may differ
+        self._ab[key] = c.chroma(cond, [seed])
     return self._ab[key]
 
 # %% ../nbs/16_app.ipynb #65ca85f3

@@ -445,7 +445,7 @@ def think(self:_Run, jobs):
     start,d,n = time.time(),self.draw,self.draw['n_samples']
     try:
         if not self.settled: self.settle(torch.from_numpy(jobs[0].L))
-        cond = _join([self.colorizer.condition(torch.from_numpy(o.L)) for o in jobs]).repeat(n)
+        cond = _join([self.colorizer.condition(torch.from_numpy(o.L)) for o in jobs])
         seeds = [d['seed']+i for i in range(n)]
         ab = self.colorizer.chroma(cond, seeds*len(jobs), d['steps'], d['temperature'])*d['saturation']
     except Exception as e:

@@ -154,7 +154,7 @@ def train(
     from colorized.colorizer import best_device
     from colorized.data import Recipe
     from colorized.learner import train as run
-    _check_threads(threads)
+    _check_threads(threads); _keep_memory()
     if threads: torch.set_num_threads(threads)
     distributed,device = int(os.environ.get('WORLD_SIZE', 1))>1,torch.device(device or best_device())
     if distributed and device.type=='cuda': device = torch.device('cuda', int(os.environ['LOCAL_RANK']))
@@ -175,6 +175,14 @@ def _pair(option, text):
     return key,value
 
 # %% ../nbs/15_cli.ipynb #a306ff93
+def _keep_memory():
+    "Have the GNU C library keep freed memory for the next allocation; other systems are left as they are"
+    import ctypes
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None) if sys.platform=='linux' else None
+    if mallopt is None: return
+    M_TRIM_THRESHOLD,M_TOP_PAD,M_MMAP_MAX = -1,-2,-4 # malloc.h
+    mallopt(M_MMAP_MAX, 0); mallopt(M_TRIM_THRESHOLD, 2**31-1); mallopt(M_TOP_PAD, 2**26)
+
 def _fid(valid, every, size):
     "Callback that measures FID on the watched folder"
     if not valid: raise UsageError("--fid needs --valid, a folder of held-out photographs")
@@ -198,6 +206,7 @@ def evaluate(
 ):
     "Measure colours against the truth: FID, KID, colourfulness, ΔE2000, PSNR, recognition …, beside grey, mean chroma and the truth itself"
     if (colorized is None)==(model is None): raise UsageError("give either --colorized, a folder, or --model, a checkpoint")
+    _keep_memory()
     from colorized.metrics import evaluate_folders, evaluate_model
     say = lambda line: print(line, file=sys.stderr)
     if colorized: report = evaluate_folders(true, colorized, extractor, progress=say)

@@ -162,7 +162,7 @@ def _repr_html_(self:Colorized):
     return f'<img alt="Colour invented by a model: {what}" src="data:image/webp;base64,{base64.b64encode(buf.getvalue()).decode()}"><br><small>{what}; the colour is invented</small>'
 
 # %% ../nbs/13_colorizer.ipynb #fc583a15
-STEPS,TEMPERATURE = 4,1. # What measured best, see the table below
+STEPS,TEMPERATURE = 8,1. # What measured best, see the table below
 WEIGHTS = Path(colorized.__file__).parent/'weights'
 
 def as_scan(
@@ -201,6 +201,7 @@ class Colorizer:
         self.net = net.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.config,self.name,self.sha256 = config,name,sha256
         self.bf16 = _fast_bf16(self.device)
+        self.net.unet.requires_grad_(self.bf16) # autocast keeps its bfloat16 copy of a weight from step to step only if the weight may have a gradient
         self.chunk,self.padded,self.exact = 8 if self.device.type!='cpu' else 4 if self.bf16 else 1,self.device.type!='cpu',{}
         self.denoise,self.schedule = config.denoiser(self.net),config.make_schedule()
     def __repr__(self): return f"Colorizer({self.name}, {(self.sha256 or '')[:12]}, {self.device})"
@@ -242,22 +243,52 @@ def condition(self:Colorizer,
 @torch.no_grad()
 def chroma(self:Colorizer,
     cond:Condition,            # Of N photographs of one shape
-    seeds:list[int],           # N seeds
+    seeds:list[int],           # N·n seeds: the n of the first photograph, then those of the next
     steps:int=STEPS,           # Denoising steps
     temperature:float=TEMPERATURE, # Scale of the initial noise: 1 draws from the model, less is calmer
     sampler=ddim,              # `ddim` or `dpmpp_2m`
-) -> Tensor:                   # (N,2,H/4,W/4) chroma in CIELAB units, on the CPU
-    "Invent chroma, one seed a photograph; each comes out as if it were alone"
-    if len(seeds)!=len(cond): raise ValueError(f"{len(cond)} photographs need as many seeds, got {len(seeds)}")
-    cond,out = cond.map(lambda o: o.contiguous(memory_format=torch.channels_last)),[]
-    while len(out)<len(seeds):
-        i = len(out)
-        idx = list(range(i, i+self._rows(cond, len(seeds)-i)))
-        part = cond[[min(o, len(seeds)-1) for o in idx]] if idx[-1]>=len(seeds) else cond[i:idx[-1]+1]
-        denoise = self.denoise if part.hints is None else pinned(self.denoise, part.hints)
-        with self._autocast(): ab = sample_ab(self.net, self.config, part, [seeds[min(o, len(seeds)-1)] for o in idx], steps, temperature, sampler, denoise=denoise)
-        out += ab[:len(seeds)-i].float().cpu()
+) -> Tensor:                   # (N·n,2,H/4,W/4) chroma in CIELAB units, on the CPU
+    "Invent chroma, once for each seed; each comes out as if it were alone. Raises `ValueError` unless all photographs get as many seeds"
+    n,rest = divmod(len(seeds), len(cond))
+    if rest or not n: raise ValueError(f"{len(cond)} photographs need as many seeds or a multiple of it, got {len(seeds)}")
+    cond = cond.map(lambda o: o.contiguous(memory_format=torch.channels_last))
+    first,out = self._first_guess(cond, temperature),[]
+    for part,rows in self._portions(cond, n):
+        rows = [*rows, *[rows[-1]]*(len(part)-len(rows))]
+        denoise = self._denoiser(part, None if first is None else first[[o//n for o in rows]])
+        with self._autocast(): ab = sample_ab(self.net, self.config, part, [seeds[o] for o in rows], steps, temperature, sampler, denoise=denoise)
+        out += ab[:len(seeds)-len(out)].float().cpu()
     return torch.stack(out)
+
+@patch
+def _denoiser(self:Colorizer, cond, first=None):
+    "The network that keeps to the hints and, given its `first` guess, is not asked for it again"
+    denoise = self.denoise if cond.hints is None else pinned(self.denoise, cond.hints)
+    if first is None: return denoise
+    start = self.schedule.timesteps[-1].item()
+    return lambda x_t, t, cond: first if t[0]==start else denoise(x_t, t, cond)
+
+@patch
+def _first_guess(self:Colorizer, cond, temperature):
+    "What the network makes of pure noise, for each photograph; None where the schedule does not begin with pure noise"
+    if self.schedule.sqrt_alphas_cumprod[-1]!=0: return None
+    f,out = self.net.cfg.factor,[]
+    noise = temperature*randn((1, self.net.cfg.channels, *[o//f for o in cond.L.shape[2:]]), torch.Generator().manual_seed(0)).to(self.device)
+    for part,rows in self._portions(cond, 1):
+        t = torch.full((len(part),), self.schedule.timesteps[-1], device=self.device)
+        with self._autocast(): out.append(self._denoiser(part)(noise.expand(len(part), -1, -1, -1), t, part)[:len(rows)])
+    return torch.cat(out)
+
+@patch
+def _portions(self:Colorizer, cond, n):
+    "Each photograph `n` times, as many rows at once as go through the network together: their condition and their numbers"
+    i,end = 0,n*len(cond)
+    while i<end:
+        rows = range(i, min(end, i+self._rows(cond, end-i)))
+        photos = [o//n for o in rows]
+        if self.padded: photos += photos[-1:]*(self.chunk-len(rows))
+        yield cond[photos],rows
+        i = rows.stop
 
 @patch
 def _rows(self:Colorizer, cond, n):
@@ -302,6 +333,6 @@ def colorize(self:Colorizer,
     grid = hint_grid(hints, scan.shape, (h//f, w//f), F.avg_pool2d(L, f)) if hints else None
     cond = self.condition(L, grid)
     seeds = [seed+i for i in range(n_samples)]
-    ab = self.chroma(cond.repeat(n_samples), seeds, steps, temperature)*saturation
+    ab = self.chroma(cond, seeds, steps, temperature)*saturation
     settings = dict(temperature=temperature, saturation=saturation, working_size=working_size, hints=hints is not None)
     return Colorized(scan, ab, seeds, Provenance(self.name, self.sha256, seed, steps, settings))

@@ -98,7 +98,7 @@ class Network:
         start,c = time.time(),self.c
         try:
             L = [torch.frombuffer(bytearray(blobs[i]), dtype=torch.float32).view(shape) for i in some]
-            cond = _join([self.colorizer.condition(o) for o in L]).repeat(c['n'])
+            cond = _join([self.colorizer.condition(o) for o in L])
             ab = self.colorizer.chroma(cond, [c['seed']+i for i in range(c['n'])]*len(some), c['steps'], c['temperature'])*c['saturation']
             for i,x in zip(some, ab.split(c['n'])): blobs[i] = x.numpy().tobytes(); jobs[i]['shape'] = x.shape
         except Exception as e:

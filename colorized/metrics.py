@@ -243,11 +243,13 @@ def kid(
 def kid_interval(
     real:Tensor,     # (N,D) features of real photographs
     fake:Tensor,     # (N,D) of the same photographs, colourized
+    other:Tensor|None=None, # (N,D) of the same photographs, colourized otherwise: the interval is that of the difference `fake` - `other`
     n_boot:int=1000, # Resamples
     seed:int=0,      # Same seed, same interval
 ) -> tuple[float,float]: # Lower and upper end of the 95 % interval
     "Bootstrap interval of the paired KID, without the pairs of a photograph with itself"
     h = _h(*_pair(real, fake)).numpy()
+    if other is not None: h = h - _h(*_pair(real, other)).numpy()
     w = np.random.default_rng(seed).multinomial(len(h), np.full(len(h), 1/len(h)), n_boot).astype(np.float64)
     pairs = w.sum(1)**2-(w**2).sum(1)
     boots = ((w@h)*w).sum(1)[pairs>0]/pairs[pairs>0] # of three photographs, one may be drawn three times

@@ -1,5 +1,5 @@
 "The installed command on real scans: what a user sees, and what lies on the disk afterwards; metadata judged by ExifTool, lightness by scikit-image"
-import json, os, resource, shutil, signal, struct, subprocess, sys, time
+import json, os, platform, resource, shutil, signal, struct, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pytest, tifffile
 from PIL import Image, ImageOps
@@ -353,3 +353,18 @@ def test_help_answers_at_once():
         took,text = seconds(COMMAND, '--help'); ours.append(took)
     assert min(ours)-min(python)<=0.5, (ours, python)
     for word in 'photo.jpg','--out','--samples','--seed','--steps','--hint','--saturation','--uncertainty','--format','--bits','colorized train','colorized info': assert word in text
+
+@pytest.mark.skipif(not sys.platform.startswith('linux') or platform.libc_ver()[0]!='glibc', reason='the GNU C library only')
+def test_training_and_judging_keep_their_memory():
+    "Blocks of 64 MB, freed and allocated again, are not fetched from the system anew"
+    code = """if 1:
+        import resource, sys, torch
+        from colorized.cli import _keep_memory
+        if sys.argv[1]=='keep': _keep_memory()
+        def faults(n):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(n): torch.ones(2**24)
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt-before
+        faults(1); print(faults(8))"""
+    keep,not_kept = [int(subprocess.run([sys.executable, '-c', code, o], check=True, capture_output=True, text=True).stdout) for o in ('keep', 'not')]
+    assert keep < 0.1*not_kept

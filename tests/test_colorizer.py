@@ -1,5 +1,6 @@
 "The colorizer: the same bytes in any company, hints, every shape and mode, and weights that must be the right ones. Nothing here depends on what the weights have learnt"
 import hashlib, shutil, subprocess, sys
+from dataclasses import replace
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
@@ -8,6 +9,7 @@ from skimage import color
 from colorized import colorizer as C
 from colorized.colorizer import Colorizer, as_scan, hint_grid, working_shape
 from colorized.scan import Scan, ScanError
+from colorized.unet import ColorNet, ModelConfig, UNetConfig
 
 torch.set_num_threads(1)
 PHOTO = Path(__file__).parent.parent/'nbs/images/campus-1910.jpg'
@@ -52,12 +54,12 @@ def test_global_randomness_is_left_alone(colorizer, gray):
 @pytest.mark.parametrize('n', [1, 4, 5])
 def test_chunks_of_several_photographs(colorizer, gray, n, monkeypatch):
     "As on a graphics card: padding fills the last chunk and is thrown away; bfloat16 may sum in another order there, hence the tolerance"
-    want = colorizer.colorize(gray, n_samples=n, steps=1)
+    want = colorizer.colorize(gray, n_samples=n, steps=2)
     monkeypatch.setattr(colorizer, 'chunk', 4); monkeypatch.setattr(colorizer, 'padded', True)
     calls,real = [],colorizer.denoise
     monkeypatch.setattr(colorizer, 'denoise', lambda x_t, t, cond: calls.append((len(x_t), len(cond))) or real(x_t, t, cond))
-    got = colorizer.colorize(gray, n_samples=n, steps=1)
-    assert got.ab.shape==want.ab.shape and len(got)==n and calls==[(4,4)]*-(-n//4)
+    got = colorizer.colorize(gray, n_samples=n, steps=2)
+    assert got.ab.shape==want.ab.shape and len(got)==n and calls==[(4,4)]*(1 + -(-n//4)), "the first step is common to all"
     scale = max(1., want.ab.abs().max().item())
     assert (got.ab-want.ab).abs().max()<0.06*scale and (got.ab-want.ab).abs().mean()<0.01*scale
 
@@ -67,11 +69,11 @@ def test_the_same_bytes_in_any_batch_with_any_number_of_threads(gray, shape, hin
     c = Colorizer.from_pretrained(device='cpu')
     x = np.asarray(Image.fromarray(gray).resize(shape[::-1]))
     try:
-        one = {i: c.colorize(x, seed=i, steps=1, hints=hints).ab[0] for i in (0, 3, 4)}
+        one = {i: c.colorize(x, seed=i, steps=2, hints=hints).ab[0] for i in (0, 3, 4)}
         assert not c.exact # nothing to be tried for a single one
         for threads in (1, 2) if c.bf16 else (1,):
             torch.set_num_threads(threads)
-            five = c.colorize(x, n_samples=5, steps=1, hints=hints).ab
+            five = c.colorize(x, n_samples=5, steps=2, hints=hints).ab
             assert all(torch.equal(five[i], o) for i,o in one.items()), threads
         assert c.chunk==(4 if c.bf16 else 1)
     finally: torch.set_num_threads(1)
@@ -79,13 +81,13 @@ def test_the_same_bytes_in_any_batch_with_any_number_of_threads(gray, shape, hin
 def test_a_machine_that_rounds_otherwise_in_a_batch(gray, monkeypatch):
     "is found out, and colours one by one"
     c = Colorizer.from_pretrained(device='cpu')
-    want = torch.cat([c.colorize(gray, seed=i, steps=1).ab for i in range(4)])
+    want = torch.cat([c.colorize(gray, seed=i, steps=2).ab for i in range(4)])
     monkeypatch.setattr(c, 'chunk', 4)
     calls,real = [],c.denoise
     monkeypatch.setattr(c, 'denoise', lambda x_t, t, cond: calls.append(len(x_t)) or real(x_t, t, cond)*(1+1e-2*(len(x_t)>1)))
-    assert torch.equal(c.colorize(gray, n_samples=4, steps=1).ab, want) and not any(c.exact.values()) and calls==[4, 1]+[1]*4
-    calls.clear(); c.colorize(gray, n_samples=4, steps=1)
-    assert calls==[1]*4 # tried once
+    assert torch.equal(c.colorize(gray, n_samples=4, steps=2).ab, want) and not any(c.exact.values()) and calls==[1]+[4, 1]+[1]*4
+    calls.clear(); c.colorize(gray, n_samples=4, steps=2)
+    assert calls==[1]*5 # tried once
 
 def test_different_photographs_in_one_call(colorizer, gray):
     "As `batch` does it: each photograph comes out as if alone"
@@ -94,7 +96,27 @@ def test_different_photographs_in_one_call(colorizer, gray):
     for i,o in enumerate(L):
         alone = colorizer.chroma(colorizer.condition(o), [7+i], 2)
         assert (alone[0]-together[i]).abs().max()<0.06*max(1., alone.abs().max().item())
-    with pytest.raises(ValueError, match='3 photographs.*got 2'): colorizer.chroma(colorizer.condition(torch.cat(L)), [1, 2], 1)
+    for seeds in ([1, 2], [1, 2, 3, 4], []):
+        with pytest.raises(ValueError, match=f'3 photographs.*got {len(seeds)}'): colorizer.chroma(colorizer.condition(torch.cat(L)), seeds, 1)
+
+def test_several_seeds_for_each_of_several_photographs(colorizer, gray):
+    "The seeds of a photograph lie side by side"
+    L = torch.cat([as_scan(g).thumbnail_L((256, 384)) for g in (gray, 255-gray)])
+    cond = colorizer.condition(L)
+    both = colorizer.chroma(cond, [7, 8, 7, 9], 2)
+    for i,(k,seed) in enumerate([(0,7), (0,8), (1,7), (1,9)]):
+        alone = colorizer.chroma(cond[k:k+1], [seed], 2)[0]
+        assert (alone-both[i]).abs().max()<0.06*max(1., alone.abs().max().item())
+    assert (both[0]-both[1]).abs().max()>1 and (both[0]-both[2]).abs().max()>1
+
+def test_a_schedule_that_ends_before_pure_noise_shares_no_step():
+    "A first guess is common to all samples only where the first state holds nothing but noise"
+    for zero,steps in ((True, 2), (False, 3)):
+        config = replace(ModelConfig(UNetConfig(widths=(32,64,64))), param='v', schedule=dict(kind='cosine', n_steps=20, zero_terminal=zero))
+        torch.manual_seed(0); c = Colorizer(ColorNet(config.net), config, device='cpu')
+        calls,real = [],c.denoise; c.denoise = lambda x_t, t, cond: calls.append(t[0].item()) or real(x_t, t, cond)
+        c.chunk = 1; c.chroma(c.condition(torch.rand(1, 1, 64, 64)*100), [1, 2], steps)
+        assert calls.count(19)==(1 if zero else 2)
 
 # Hints
 
