@@ -260,7 +260,7 @@ def test_interrupted_before_anything_is_written(scans, network, tmp_path):
     assert p.returncode==130 and 'Traceback' not in err and not files(tmp_path), err
 
 def test_samples_and_contact_sheet(scans, run, tmp_path):
-    r = run(scans/'phone.jpg', '--out', tmp_path/'a.png', '--samples', 3, '--seed', 7, '--steps', 1, '--uncertainty')
+    r = run(scans/'phone.jpg', '--out', tmp_path/'a.png', '--samples', 3, '--seed', 7, '--steps', 2, '--uncertainty')
     names = [*[f'a-seed{i}.png' for i in (7,8,9)], 'a-samples.png', 'a-uncertainty.png']
     assert r.stdout.split()==[str(tmp_path/o) for o in names] and files(tmp_path)==sorted(names)
     t = {o: tags(tmp_path/o) for o in names}
