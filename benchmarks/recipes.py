@@ -1,10 +1,12 @@
 """One change at a time: train small models with `colorized train` and judge them all on the same photographs.
 
 `python benchmarks/recipes.py --data DIR --valid DIR --out DIR [NAME …]` goes on where it was stopped. Each run leaves `NAME.csv`, the log of its
-training, and a line for each sampler in `figures.csv`; the notebook in `nbs/experiments` draws them."""
+training, and a line for each sampler in `figures.csv`; the notebook in `nbs/experiments` draws them. `…_over` are differences to the first recipe on the
+same photographs; with input `worn` the network saw the gray of old film, while the colours were judged on the clean lightness."""
 import argparse, csv, shutil, subprocess, sys
 from pathlib import Path
-import torch, torch.nn.functional as F
+import numpy as np, torch, torch.nn.functional as F
+from steps import differences
 
 BUDGET = 32_000                                # Photographs seen by each run
 COMMON = ['--size', '128', '--decay', '0.998'] # A quarter of the cells of 256 px: four runs for the price of one
@@ -18,7 +20,7 @@ RECIPES = {                                    # Name -> what differs from the d
     'no-hints': '--set no_hints=1', 'many-hints': '--set no_hints=0.2', 'clean': '--set archival=0',
     'lr-3e-4': '--lr 3e-4', 'lr-12e-4': '--lr 12e-4',
     'regression': '--set n_steps=1'}
-SAMPLERS = [('ddim', 1), ('ddim', 4), ('ddim', 8), ('ddpm', 8)]
+WAYS = [('clean', 'ddim', 1), ('clean', 'ddim', 4), ('clean', 'ddim', 8), ('clean', 'ddpm', 8), ('worn', 'ddim', 4)]
 MEASURES = ['fid', 'kid', 'two_sample', 'top1_agreement', 'colorfulness', 'delta_e2000', 'psnr']
 
 def train(name, out, data, valid, threads):
@@ -30,24 +32,34 @@ def train(name, out, data, valid, threads):
     subprocess.run(list(map(str, cmd)), check=True)
     shutil.copy(run/'log.csv', out/f'{name}.csv')
 
-def judge(name, out, true, L, judge):
-    "Rows of `figures.csv` for one recipe: the network sees `size` px, its chroma is joined with the lightness at 256 px"
+def worn(true):
+    "Lightness of the photographs as old film would have it, (N,1,H,W)"
+    from colorized.data import film_weights, lightness, wear
+    def one(i, rgb): rng = np.random.default_rng(i); return wear(lightness(rgb, film_weights(rng)), rng)
+    return torch.stack([torch.from_numpy(one(i, rgb.permute(1,2,0).numpy()))[None] for i,rgb in enumerate(true)])
+
+def paint(model, inputs, L):
+    "Yields the way and (N,3,H,W) uint8 colours: the network sees `size` px, its chroma is joined with the lightness `L`"
     from colorized.colorizer import Colorizer
     from colorized.lab import join, up_chroma
     from colorized.metrics import to_uint8
     from colorized.samplers import ddim, ddpm
-    c = Colorizer.from_pretrained(out/name/'model.safetensors', 'cpu')
+    c = Colorizer.from_pretrained(model, 'cpu')
     size,bs = int(COMMON[COMMON.index('--size')+1]),8
-    conds = [c.condition(F.interpolate(o, (size,size), mode='area')) for o in L.split(bs)]
-    for sampler,steps in SAMPLERS:
+    conds = {k: [c.condition(F.interpolate(o, (size,size), mode='area')) for o in x.split(bs)] for k,x in inputs.items()}
+    for way in WAYS:
+        seen,sampler,steps = way
         if steps>len(c.schedule): continue
         fn = dict(ddim=ddim, ddpm=lambda *args, **kwargs: ddpm(*args, generator=torch.Generator().manual_seed(0), **kwargs))[sampler]
-        ab = torch.cat([c.chroma(o, list(range(bs*i, bs*i+len(o))), steps, 1., fn) for i,o in enumerate(conds)])
-        rgb = torch.cat([to_uint8(join(l, up_chroma(a, L.shape[-2:]))) for l,a in zip(L.split(bs), ab.split(bs))])
-        figures = judge.column(rgb)
-        row = dict(recipe=name, sampler=sampler, steps=steps, n=len(true), **{m: f'{figures[m].value:.4g}' for m in MEASURES})
-        for m in ('kid','two_sample'): row |= {f'{m}_low': f'{figures[m].low:.4g}', f'{m}_high': f'{figures[m].high:.4g}'}
-        yield row
+        ab = torch.cat([c.chroma(o, list(range(bs*i, bs*i+len(o))), steps, 1., fn) for i,o in enumerate(conds[seen])])
+        yield way,torch.cat([to_uint8(join(l, up_chroma(a, L.shape[-2:]))) for l,a in zip(L.split(bs), ab.split(bs))])
+
+def row(name, way, rgb, judge, reference):
+    "A line of `figures.csv`"
+    figures = judge.column(rgb)
+    out = dict(recipe=name, **dict(zip(('input','sampler','steps'), way)), n=len(rgb), **{m: f'{figures[m].value:.4g}' for m in MEASURES})
+    for m in ('kid','two_sample'): out |= {f'{m}_low': f'{figures[m].low:.4g}', f'{m}_high': f'{figures[m].high:.4g}'}
+    return out | differences(judge, *reference, rgb)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -56,15 +68,20 @@ def main():
     p.add_argument('--n', type=int, default=250, help='photographs to judge on'); p.add_argument('--threads', type=int, default=1)
     args = p.parse_args()
     from colorized.lab import rgb_to_L
-    from colorized.metrics import Judge, list_photos, load_crop
+    from colorized.metrics import Judge, extract_features, list_photos, load_crop, to_uint8, two_sample
     torch.set_num_threads(args.threads); args.out.mkdir(parents=True, exist_ok=True)
     files = list(list_photos(args.valid).values()); files = files[::max(1, len(files)//args.n)][:args.n]
-    table,true = args.out/'figures.csv',None
-    for name in args.names or RECIPES:
+    table,first,references = args.out/'figures.csv',next(iter(RECIPES)),{}
+    for name in [first, *(o for o in args.names or RECIPES if o!=first)]:
         train(name, args.out, args.data, args.valid, args.threads)
         if table.exists() and name in {r['recipe'] for r in csv.DictReader(table.open())}: continue
-        if true is None: true = torch.stack([load_crop(f, 256)[0] for f in files]); L,j = rgb_to_L(true),Judge(true)
-        rows = list(judge(name, args.out, true, L, j)); new = not table.exists()
+        if not references:
+            true = to_uint8(torch.stack([load_crop(f, 256)[0] for f in files])); L,j = rgb_to_L(true),Judge(true)
+            inputs = dict(clean=L, worn=worn(true))
+            for way,rgb in paint(args.out/first/'model.safetensors', inputs, L):
+                feats = extract_features(rgb, j.net); references[way] = feats,two_sample(j.feats, feats)
+        rows = [row(name, way, rgb, j, references[way]) for way,rgb in paint(args.out/name/'model.safetensors', inputs, L)]
+        new = not table.exists()
         with table.open('a', newline='') as f:
             w = csv.DictWriter(f, list(rows[0]))
             if new: w.writeheader()
