@@ -187,14 +187,18 @@ def make_schedule(
 @patch
 def respace(self:NoiseSchedule,
     steps:int|list, # How many evenly spaced steps, the last always among them; or which: increasing indices in 0..T-1
+    last:float=None,# Share of the chain, in (0,1], that is left for the last step to the clean image; None: 1/steps, and never more than that
 ) -> NoiseSchedule: # Betas recomputed; its `timesteps` say which original steps it visits
     """The same chain, visited at fewer steps (guided-diffusion's `respace`).
     Raises `ValueError` if there are not so many."""
     T = len(self)
+    if last is not None and not 0<last<=1: raise ValueError(f"last: expected a share in (0,1], got {last}")
     if isinstance(steps, Integral):
         _positive_int('steps', steps)
         if steps>T: raise ValueError(f"steps: expected at most {T}, the length of the chain, got {steps}")
-        idx = (torch.arange(1, steps+1, dtype=torch.float64)*T/steps).round().long() - 1
+        left = torch.arange(1, steps+1, dtype=torch.float64)*T/steps
+        if last is not None and last<1/steps and steps>1: left = torch.linspace(max(1, last*T), T, steps, dtype=torch.float64)
+        idx = left.round().long() - 1
     else:
         idx = torch.as_tensor(steps).cpu()
         if idx.is_floating_point() or idx.dtype==torch.bool:

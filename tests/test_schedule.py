@@ -32,6 +32,16 @@ def test_respaced_chain_passes_through_the_same_points(n):
     assert len(r)==n and r.timesteps[-1]==999 and (r.timesteps.diff()>0).all()
     torch.testing.assert_close(r.alphas_cumprod, s.alphas_cumprod[r.timesteps], rtol=1e-9, atol=1e-15)
 
+@pytest.mark.parametrize('last', [1e-4, 0.001, 0.08, 0.5, 1.])
+@pytest.mark.parametrize('n', [1, 2, 6, 16, 999, 1000])
+def test_last_step_may_be_shorter_than_the_others(n, last):
+    "Never longer, whatever is asked for"
+    got,plain = [make_schedule(zero_terminal=True).respace(n, o).timesteps.tolist() for o in (last, None)]
+    assert len(set(got))==n and got==sorted(got) and got[-1]==999 and got[0]==(min(plain[0], max(0, round(1000*last)-1)) if n>1 else 999)
+    assert max(np.diff(got), default=0)-min(np.diff(got), default=0)<=1
+    for bad in (0, -0.1, 1.1, float('nan')):
+        with pytest.raises(ValueError, match='last'): make_schedule().respace(n, bad)
+
 def test_respace_takes_any_integers():
     s = make_schedule()
     want = s.respace([1, 500, 999])
