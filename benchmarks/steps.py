@@ -1,7 +1,7 @@
 """Quality against cost: samplers, numbers of steps and initial noise of one model, judged on the same photographs.
 
 `python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:SATURATION[:MEAN_OF]]] …]` appends a line for each; what is in the file already
-is not measured again. KID and the two-sample figure are also given as differences to those of a reference on the same photographs, with the
+is not measured again. STEPS is their number, or the timesteps themselves: 249-499-749-999. KID and the two-sample figure are also given as differences to those of a reference on the same photographs, with the
 interval of the difference: what is not measurably worse has an interval that reaches zero. Chapter 13 draws the file."""
 import argparse, csv, time
 from pathlib import Path
@@ -20,9 +20,9 @@ def samplers():
 def sample(c, conds, spec):
     "Chroma of all photographs without the model's gain, seconds a photograph without the encoder"
     name,steps,noise,saturation,mean_of = (spec.split(':')+['1']*3)[:5]
-    fn,start = samplers()[name],time.perf_counter()
+    fn,start,steps = samplers()[name],time.perf_counter(),[*map(int, steps.split('-'))] if '-' in steps else int(steps)
     seeds = torch.arange(sum(map(len, conds))).split(GROUP)
-    draw = lambda o,k: torch.stack([c.chroma(o, (k+1_000_000*i).tolist(), int(steps), float(noise), fn) for i in range(int(mean_of))]).mean(0)
+    draw = lambda o,k: torch.stack([c.chroma(o, (k+1_000_000*i).tolist(), steps, float(noise), fn) for i in range(int(mean_of))]).mean(0)
     ab = torch.cat([draw(o, k) for k,o in zip(seeds, conds)])*(float(saturation)/c.config.gain)
     return ab,(time.perf_counter()-start)/len(ab)
 
