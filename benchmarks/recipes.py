@@ -44,6 +44,7 @@ def paint(model, inputs, L):
     from colorized.lab import join, up_chroma
     from colorized.metrics import to_uint8
     from colorized.samplers import ddim, ddpm
+    from colorized.unet import sample_ab
     c = Colorizer.from_pretrained(model, 'cpu')
     size,bs = int(COMMON[COMMON.index('--size')+1]),8
     conds = {k: [c.condition(F.interpolate(o, (size,size), mode='area')) for o in x.split(bs)] for k,x in inputs.items()}
@@ -51,7 +52,7 @@ def paint(model, inputs, L):
         seen,sampler,steps = way
         if steps>len(c.schedule): continue
         fn = dict(ddim=ddim, ddpm=lambda *args, **kwargs: ddpm(*args, generator=torch.Generator().manual_seed(0), **kwargs))[sampler]
-        ab = torch.cat([c.chroma(o, list(range(bs*i, bs*i+len(o))), steps, 1., fn) for i,o in enumerate(conds[seen])])
+        with torch.no_grad(), c._autocast(): ab = torch.cat([sample_ab(c.net, c.config, o, list(range(bs*i, bs*i+len(o))), steps, 1., fn).float() for i,o in enumerate(conds[seen])])
         yield way,torch.cat([to_uint8(join(l, up_chroma(a, L.shape[-2:]))) for l,a in zip(L.split(bs), ab.split(bs))])
 
 def row(name, way, rgb, judge, reference):

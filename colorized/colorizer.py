@@ -252,7 +252,7 @@ def chroma(self:Colorizer,
     n,rest = divmod(len(seeds), len(cond))
     if rest or not n: raise ValueError(f"{len(cond)} photographs need as many seeds or a multiple of it, got {len(seeds)}")
     cond = cond.map(lambda o: o.contiguous(memory_format=torch.channels_last))
-    first,out = self._first_guess(cond, temperature),[]
+    first,out = self._first_guess(cond),[]
     for part,rows in self._portions(cond, n):
         rows = [*rows, *[rows[-1]]*(len(part)-len(rows))]
         denoise = self._denoiser(part, None if first is None else first[[o//n for o in rows]])
@@ -269,14 +269,14 @@ def _denoiser(self:Colorizer, cond, first=None):
     return lambda x_t, t, cond: first if t[0]==start else denoise(x_t, t, cond)
 
 @patch
-def _first_guess(self:Colorizer, cond, temperature):
-    "What the network makes of pure noise, for each photograph; None where the schedule does not begin with pure noise"
+def _first_guess(self:Colorizer, cond):
+    "What the network makes of nothing but noise, for each photograph; None where the schedule does not begin with nothing but noise"
     if self.schedule.sqrt_alphas_cumprod[-1]!=0: return None
     f,out = self.net.cfg.factor,[]
-    noise = temperature*randn((1, self.net.cfg.channels, *[o//f for o in cond.L.shape[2:]]), torch.Generator().manual_seed(0)).to(self.device)
     for part,rows in self._portions(cond, 1):
         t = torch.full((len(part),), self.schedule.timesteps[-1], device=self.device)
-        with self._autocast(): out.append(self._denoiser(part)(noise.expand(len(part), -1, -1, -1), t, part)[:len(rows)])
+        x_T = torch.zeros(len(part), self.net.cfg.channels, *[o//f for o in part.L.shape[2:]], device=self.device)
+        with self._autocast(): out.append(self._denoiser(part)(x_T, t, part)[:len(rows)])
     return torch.cat(out)
 
 @patch
