@@ -391,6 +391,7 @@ class _Run:
         if kind=='skipped' and not self.bar.disable: self.bar.initial += 1 # so that the time left is that of colouring
         self.bar.update()
     def fail(self, job, message, number=None):
+        if number and self.sum.stopped: return self.claims.release(job.outputs[0]) # they were on their way when the disk was full: left, like those that had not begun
         job.row['error'] = message; self.bar.say(message); self.end(job, 'failed')
         if number: self.stop(f"{self.sum.folder}: {os.strerror(number)}")
         elif self.hands.deaths>=5: self.stop("5 processes died one after the other")

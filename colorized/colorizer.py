@@ -74,7 +74,7 @@ def pinned(
     return lambda x_t, t, cond: torch.where(mask>0, known, denoise(x_t, t, cond).to(known))
 
 # %% ../nbs/13_colorizer.ipynb #ddd0dae6
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Colorized:
     "A photograph with one or several colourings"
     scan:Scan               # The photograph
@@ -82,6 +82,7 @@ class Colorized:
     seeds:list              # Seed of each sample
     provenance:Provenance   # How the colour came about, but for the seed
     def __len__(self): return len(self.ab)
+    def __repr__(self): return f"Colorized({self.scan!r}, {len(self)} sample{'s'*(len(self)>1)}, seed {self.seed})"
     @property
     def seed(self): return self.seeds[0]
     def _ab(self, i):
