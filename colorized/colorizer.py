@@ -261,6 +261,7 @@ def chroma(self:Colorizer,
         out += ab[:len(seeds)-len(out)].float().cpu()
     return torch.stack(out)
 
+# %% ../nbs/13_colorizer.ipynb #chroma1c
 @patch
 def _denoiser(self:Colorizer, cond, first=None):
     "The network that keeps to the hints and, given its `first` guess, is not asked for it again"
@@ -280,6 +281,7 @@ def _first_guess(self:Colorizer, cond):
         with self._autocast(): out.append(self._denoiser(part)(x_T, t, part)[:len(rows)])
     return torch.cat(out)
 
+# %% ../nbs/13_colorizer.ipynb #chroma2c
 @patch
 def _portions(self:Colorizer, cond, n):
     "Each photograph `n` times, as many rows at once as go through the network together: their condition and their numbers"
