@@ -11,7 +11,7 @@ from steps import differences
 BUDGET = 32_000                                # Photographs seen by each run
 COMMON = ['--size', '128', '--decay', '0.998'] # A quarter of the cells of 256 px: four runs for the price of one
 RECIPES = {                                    # Name -> what differs from the default
-    'default': '', 'v': '--set param=v', 'eps': '--set param=eps zero_terminal=0',
+    'default': '', 'v': '--set param=v', 'eps': '--set param=eps zero_terminal=0 weight=min_snr',
     'uniform': '--set weight=uniform', 'min-snr': '--set weight=min_snr',
     'shift-1': '--set shift=1', 'shift-4': '--set shift=4',
     'coarse': '--set factor=8 patch=1',
