@@ -211,7 +211,8 @@ class Record:
         most:int=5000,      # Rows in a shard
     ):
         self.store,self.every,self.most,self.rows,self.n,self.error,self.last = store,every,most,[],0,None,time.time()
-        self.run = time.strftime('%Y%m%dT%H%M%S', time.gmtime())+'-'+secrets.token_hex(2)
+        now = time.time_ns() # to the microsecond: runs are read in the order of their names
+        self.run = time.strftime('%Y%m%dT%H%M%S', time.gmtime(now//10**9))+f'{now//1000%10**6:06}-'+secrets.token_hex(2)
     def add(self, row:dict):
         self.rows.append({**row, 'run':self.run, 'finished':_now()})
         if len(self.rows)>=self.most or time.time()-self.last>self.every: self.flush()

@@ -43,17 +43,22 @@ class Desk(SimpleHTTPRequestHandler):
     def do_GET(self):
         s = self.server
         with self.lock: s.log.append((time.monotonic(), self.path, dict(self.headers))); s.now += 1; s.most = max(s.most, s.now)
+        self.busy = True
         try:
             fault = s.faults.get(self.path)
             if isinstance(fault, list): fault = fault.pop(0) if fault else None # so many times only
             return fault(self) if fault else super().do_GET()
-        finally:
-            with self.lock: s.now -= 1
+        finally: self.done()
+    def done(self):
+        "Before the last byte: whoever has that may ask again before this thread goes on"
+        with self.lock: self.server.now -= self.busy; self.busy = False
+    def copyfile(self, source, out):
+        data = source.read(); self.done(); out.write(data)
     def log_message(self, *args): pass
     def answer(self, status, body=b'', **headers):
         self.send_response(status)
         for k,v in {'Content-Length': len(body), **headers}.items(): self.send_header(k.replace('_', '-'), str(v))
-        self.end_headers(); self.wfile.write(body)
+        self.done(); self.end_headers(); self.wfile.write(body)
     def file(self): return Path(self.translate_path(self.path)).read_bytes()
 
 def status(code, **headers): return lambda h: h.answer(code, **headers)
