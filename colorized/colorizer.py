@@ -255,7 +255,6 @@ def chroma(self:Colorizer,
     cond = cond.map(lambda o: o.contiguous(memory_format=torch.channels_last))
     first,out = self._first_guess(cond),[]
     for part,rows in self._portions(cond, n):
-        rows = [*rows, *[rows[-1]]*(len(part)-len(rows))]
         denoise = self._denoiser(part, None if first is None else first[[o//n for o in rows]])
         with self._autocast(): ab = sample_ab(self.net, self.config, part, [seeds[o] for o in rows], steps, temperature, sampler, denoise=denoise)
         out += ab[:len(seeds)-len(out)].float().cpu()
@@ -275,23 +274,22 @@ def _first_guess(self:Colorizer, cond):
     "What the network makes of nothing but noise, for each photograph; None where the schedule does not begin with nothing but noise"
     if self.schedule.sqrt_alphas_cumprod[-1]!=0: return None
     f,out = self.net.cfg.factor,[]
-    for part,rows in self._portions(cond, 1):
+    for part,_ in self._portions(cond, 1):
         t = torch.full((len(part),), self.schedule.timesteps[-1], device=self.device)
         x_T = torch.zeros(len(part), self.net.cfg.channels, *[o//f for o in part.L.shape[2:]], device=self.device)
-        with self._autocast(): out.append(self._denoiser(part)(x_T, t, part)[:len(rows)])
-    return torch.cat(out)
+        with self._autocast(): out += self._denoiser(part)(x_T, t, part)[:len(cond)-len(out)]
+    return torch.stack(out)
 
 # %% ../nbs/13_colorizer.ipynb #chroma2c
 @patch
 def _portions(self:Colorizer, cond, n):
-    "Each photograph `n` times, as many rows at once as go through the network together: their condition and their numbers"
+    "Each photograph `n` times, as many rows at once as go through the network together: their condition and their numbers, the last one repeated to fill up"
     i,end = 0,n*len(cond)
     while i<end:
-        rows = range(i, min(end, i+self._rows(cond, end-i)))
-        photos = [o//n for o in rows]
-        if self.padded: photos += photos[-1:]*(self.chunk-len(rows))
-        yield cond[photos],rows
-        i = rows.stop
+        k = self._rows(cond, end-i)
+        rows = [min(o, end-1) for o in range(i, i+k)]
+        yield cond[[o//n for o in rows]],rows
+        i += k
 
 @patch
 def _rows(self:Colorizer, cond, n):
