@@ -1,11 +1,13 @@
 """Quality against cost: samplers, numbers of steps and initial noise of one model, judged on the same photographs.
 
-`python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:SATURATION[:MEAN_OF]]] …]` appends a line for each; what is in the file already
-is not measured again. STEPS is their number, or the timesteps themselves: 249-499-749-999. KID and the two-sample figure are also given as differences to those of a reference on the same photographs, with the
+`python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:GAIN[:MEAN_OF[:GUIDANCE]]]] …]` appends a line for each; what is in the file already
+is not measured again. STEPS is their number, or the timesteps themselves: 249-499-749-999. GAIN is 1 where none is given, whatever the model's own; with a GUIDANCE other than 1 the model is led away from that of `--weak` (chapter 11). KID and the two-sample figure are also given as differences to those of a reference on the same photographs, with the
 interval of the difference: what is not measurably worse has an interval that reaches zero. Chapter 13 draws the file."""
 import argparse, csv, time
+from dataclasses import replace
 from pathlib import Path
 import torch
+from shared import worn
 
 DEFAULT = [f'{s}:{n}' for s in ('ddim','dpmpp_2m','ddpm') for n in (1,2,4,6,8,16,32,64)]
 GROUP = 4 # photographs that go through the network together
@@ -17,13 +19,16 @@ def samplers():
     gen = torch.Generator().manual_seed(1)
     return dict(ddim=ddim, dpmpp_2m=dpmpp_2m, ddpm=lambda *args, **kwargs: ddpm(*args, generator=gen, **kwargs))
 
-def sample(c, conds, spec):
-    "Chroma of all photographs without the model's gain, seconds a photograph without the encoder"
-    name,steps,noise,saturation,mean_of = (spec.split(':')+['1']*3)[:5]
+def sample(c, weak, conds, spec):
+    "Chroma of all photographs, seconds a photograph without the encoder"
+    from colorized.learner import led_away
+    name,steps,noise,gain,mean_of,guidance = (spec.split(':')+['1']*4)[:6]
+    c.config = replace(c.config, gain=float(gain))
+    c.denoise = c.config.denoiser(c.net if guidance=='1' else led_away(c.net, weak, float(guidance)))
     fn,start,steps = samplers()[name],time.perf_counter(),[*map(int, steps.split('-'))] if '-' in steps else int(steps)
     seeds = torch.arange(sum(map(len, conds))).split(GROUP)
     draw = lambda o,k: torch.stack([c.chroma(o, (k+1_000_000*i).tolist(), steps, float(noise), fn) for i in range(int(mean_of))]).mean(0)
-    ab = torch.cat([draw(o, k) for k,o in zip(seeds, conds)])*(float(saturation)/c.config.gain)
+    ab = torch.cat([draw(o, k) for k,o in zip(seeds, conds)])
     return ab,(time.perf_counter()-start)/len(ab)
 
 def differences(judge, feats, told, rgb):
@@ -36,22 +41,24 @@ def differences(judge, feats, told, rgb):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('specs', nargs='*', default=DEFAULT, help='SAMPLER:STEPS[:NOISE[:SATURATION[:MEAN_OF]]] (default: three samplers, 1 to 64 steps)')
-    p.add_argument('--valid', required=True); p.add_argument('--out', type=Path, required=True); p.add_argument('--model')
+    p.add_argument('specs', nargs='*', default=DEFAULT, help='SAMPLER:STEPS[:NOISE[:GAIN[:MEAN_OF[:GUIDANCE]]]] (default: three samplers, 1 to 64 steps)')
+    p.add_argument('--valid', required=True); p.add_argument('--out', type=Path, required=True); p.add_argument('--model'); p.add_argument('--weak', help='a worse checkpoint')
+    p.add_argument('--worn', action='store_true', help='show the network the gray of old film, and judge its colours on the clean lightness')
     p.add_argument('--n', type=int, default=250, help='photographs'); p.add_argument('--threads', type=int, default=1)
     p.add_argument('--extractor', default='lite1'); p.add_argument('--reference', default='ddim:16', help='what the others are compared with')
     args = p.parse_args()
     from colorized.colorizer import Colorizer
     from colorized.lab import join, rgb_to_L, up_chroma
     from colorized.metrics import Judge, extract_features, list_photos, load_crop, to_uint8, two_sample
+    from colorized.unet import load_model
     torch.set_num_threads(args.threads)
     files = list(list_photos(args.valid).values()); files = files[::max(1, len(files)//args.n)][:args.n]
     true = torch.stack([load_crop(f, 256)[0] for f in files]); L = rgb_to_L(true)
     judge,c = Judge(true, args.extractor),Colorizer.from_pretrained(args.model, 'cpu')
-    conds = [c.condition(o) for o in L.split(GROUP)]
+    conds,weak = [c.condition(o) for o in (worn(to_uint8(true)) if args.worn else L).split(GROUP)],load_model(args.weak)[0] if args.weak else None
     done = {(r['model'],r['spec'],r['extractor'],r['n']) for r in csv.DictReader(args.out.open())} if args.out.exists() else set()
     def paint(spec):
-        ab,seconds = sample(c, conds, spec)
+        ab,seconds = sample(c, weak, conds, spec)
         return torch.cat([to_uint8(join(l[None], up_chroma(a[None], l.shape[-2:], l[None]))) for l,a in zip(L, ab)]),seconds
     todo = [o for o in args.specs if (c.sha256[:12], o, args.extractor, str(len(true))) not in done]
     if todo: feats = extract_features(paint(args.reference)[0], judge.net); told = two_sample(judge.feats, feats)

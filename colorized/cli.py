@@ -143,6 +143,8 @@ def train(
     lr:float=6e-4,        # Learning rate
     decay:float=0.9995,   # Of the averaged weights, a step
     start:str=None,       # Begin with the weights of this checkpoint
+    weak:str=None,        # Learn what --start says, led away from what this worse checkpoint says (autoguidance), instead of the truth
+    guidance:float=1.5,   # How far away: 1 is what --start says itself
     fid:int=0,            # Measure FID and KID (lite1) on the watched photographs every so many epochs; 0: never
     workers:int=2,        # Helpers that prepare lessons (under torchrun: of each process)
     threads:int=None,     # Threads of the network (default: all cores)
@@ -162,7 +164,7 @@ def train(
     if start:
         from colorized.unet import load_model
         net,config,_ = load_model(start); net.unet.requires_grad_(True); kwargs = dict(net=net, config=config)
-    if fid: kwargs['cbs'] = [_fid(valid, fid, size)]
+    kwargs['cbs'] = [*([_teacher(start, weak, guidance)] if weak else []), *([_fid(valid, fid, size)] if fid else [])]
     settings = dict(_pair('--set', o) for o in set or [])
     learn = run(data, out, valid, hours, epochs, photos, resume, recipe=Recipe(size=size, small=small), bs=bs, lr=lr, decay=decay, num_workers=workers,
                 device=device, distributed=distributed, seed=seed, settings=settings, bar=sys.stdout.isatty(), **kwargs)
@@ -182,6 +184,17 @@ def _keep_memory():
     if mallopt is None: return
     M_TRIM_THRESHOLD,M_TOP_PAD,M_MMAP_MAX = -1,-2,-4 # malloc.h
     mallopt(M_MMAP_MAX, 0); mallopt(M_TRIM_THRESHOLD, 2**31-1); mallopt(M_TOP_PAD, 2**26)
+
+def _teacher(start, weak, guidance):
+    "Callback that teaches what one checkpoint says, led away from what another one says"
+    if not start: raise UsageError("--weak needs --start, the checkpoint to be led away from it")
+    from colorized.learner import TeacherCallback
+    from colorized.unet import load_model
+    (strong,config,_),(worse,other,_) = map(load_model, (start, weak))
+    for k in ('param', 'schedule', 'chroma_scale'): # the last is measured on the photographs of each run
+        a,b = getattr(config, k),getattr(other, k)
+        if not (0.98<b/a<1.02 if k=='chroma_scale' else a==b): raise UsageError(f"--weak {weak} does not go with --start {start}: its {k} is {b}, expected {a}")
+    return TeacherCallback(strong, worse, guidance)
 
 def _fid(valid, every, size):
     "Callback that measures FID on the watched folder"

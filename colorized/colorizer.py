@@ -270,14 +270,22 @@ def _denoiser(self:Colorizer, cond, first=None):
     return lambda x_t, t, cond: first if t[0]==start else denoise(x_t, t, cond)
 
 @patch
+def _gained(self:Colorizer, cond):
+    "The network that multiplies its guess by the gain, yet keeps to the hints"
+    gain = self.config.gain
+    if cond.hints is None: return lambda x_t, t, cond: gain*self.denoise(x_t, t, cond)
+    pale = torch.cat([cond.hints[:,:-1]/gain, cond.hints[:,-1:]], 1) # since what spreads from them is multiplied, too
+    return pinned(lambda x_t, t, cond: gain*self.denoise(x_t, t, cond.with_hints(pale)), cond.hints)
+
+@patch
 def _first_guess(self:Colorizer, cond):
-    "What the network makes of nothing but noise, for each photograph; None where the schedule does not begin with nothing but noise"
+    "What the network makes of nothing but noise, times the model's gain, for each photograph; None where the schedule does not begin with nothing but noise"
     if self.schedule.sqrt_alphas_cumprod[-1]!=0: return None
     f,out = self.net.cfg.factor,[]
     for part,_ in self._portions(cond, 1):
         t = torch.full((len(part),), self.schedule.timesteps[-1], device=self.device)
         x_T = torch.zeros(len(part), self.net.cfg.channels, *[o//f for o in part.L.shape[2:]], device=self.device)
-        with self._autocast(): out += self._denoiser(part)(x_T, t, part)[:len(cond)-len(out)]
+        with self._autocast(): out += self._gained(part)(x_T, t, part)[:len(cond)-len(out)]
     return torch.stack(out)
 
 # %% ../nbs/13_colorizer.ipynb #chroma2c

@@ -6,9 +6,9 @@ Docs: https://example.github.io/colorized/learner.html.md"""
 
 # %% auto #0
 __all__ = ['VALID', 'generator', 'draw_steps', 'bare', 'DiffusionCallback', 'weighted_mse', 'WatchedLoss', 'ema', 'EMACallback',
-           'BFloat16Callback', 'wsd', 'small_part', 'RunCallback', 'read_state', 'processes', 'from_rank0',
-           'rank0_first', 'ProcessesCallback', 'agree', 'restarted', 'colour_photographs', 'PreviewCallback',
-           'diffusion_learner', 'settings_known', 'configure', 'chroma_std', 'train']
+           'BFloat16Callback', 'led_away', 'TeacherCallback', 'wsd', 'small_part', 'RunCallback', 'read_state',
+           'processes', 'from_rank0', 'rank0_first', 'ProcessesCallback', 'agree', 'restarted', 'colour_photographs',
+           'PreviewCallback', 'diffusion_learner', 'settings_known', 'configure', 'chroma_std', 'train']
 
 # %% ../nbs/11_learner.ipynb #a6a0dabf
 import csv, gc, math, os, time, warnings, zlib
@@ -33,6 +33,7 @@ from .data import Recipe, photo_dataloaders
 from .denoiser import target
 from .encoder import load_pretrained
 from .lab import join, up_chroma
+from .samplers import guided
 from .unet import ColorNet, ModelConfig, UNetConfig, sample_ab, save_model
 from .vlb import loss_weight
 
@@ -134,6 +135,28 @@ class BFloat16Callback(Callback):
     def after_pred(self):
         self.ctx.__exit__(None, None, None)
         self.learn.pred = self.pred.float()
+
+# %% ../nbs/11_learner.ipynb #teach02
+def led_away(
+    strong:ColorNet, # Knows
+    weak:ColorNet,   # Knows less: the same task, learnt for a shorter time or by a smaller network
+    scale:float,     # w, see `guided`
+):                   # Called like either of them
+    "What `strong` predicts, led away from what `weak` predicts. Both must predict the same thing, in the same units and on the same schedule"
+    def predict(x_t, t, cond):
+        L = 50*(cond.L+1) # each looks at the photograph with its own eyes
+        return guided(lambda x_t, t, net: net(x_t, t, net.condition(L, cond.hints)), scale, lambda _: weak)(x_t, t, strong)
+    return predict
+
+class TeacherCallback(Callback):
+    "Answers the questions of training with what `strong` says, `led_away` from `weak`, instead of with the truth"
+    order = DiffusionCallback.order+1 # the question has been asked
+    def __init__(self, strong:ColorNet, weak:ColorNet, scale:float=1.5): self.nets,self.say = (strong, weak),led_away(strong, weak, scale)
+    def before_fit(self):
+        for o in self.nets: o.to(self.dls.device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    @torch.no_grad()
+    def before_batch(self):
+        if self.training: self.learn.yb = (self.say(*self.xb).float(), self.yb[1])
 
 # %% ../nbs/11_learner.ipynb #444d0a1a
 def wsd(

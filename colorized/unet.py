@@ -219,18 +219,17 @@ class ModelConfig:
     schedule:dict=None             # Keyword arguments of `make_schedule`
     param:str='x0'                 # What the network predicts: 'x0', 'eps' or 'v'
     chroma_scale:float=20.         # CIELAB units per unit of x
-    gain:float=1.                  # Sampled chroma is multiplied by this, as few steps come out pale (chapter 13)
+    gain:float=1.                  # The first guess, made of nothing but noise, is pale and multiplied by this (chapter 13)
     training:dict=None             # How it was trained: photographs seen, data, date, figures
     def __post_init__(self):
         if isinstance(self.net, dict): object.__setattr__(self, 'net', UNetConfig(**self.net))
         if self.schedule is None: object.__setattr__(self, 'schedule', dict(kind='cosine', n_steps=1000, shift=2.5, zero_terminal=True))
         if self.param not in ('x0','eps','v'): raise ValueError(f"param must be 'x0', 'eps' or 'v', got {self.param!r}")
         if not self.gain>0: raise ValueError(f"gain must be positive, got {self.gain}")
-    @property
-    def unit(self): return self.chroma_scale*self.gain # CIELAB units per unit of sampled x
+        if self.gain!=1 and not self.schedule.get('zero_terminal'): raise ValueError(f"gain={self.gain} needs a schedule that begins with nothing but noise: zero_terminal=True")
     def hints(self, ab_mask): # (N,channels+1,h,w) chroma in CIELAB units and mask
-        "The same in units of sampled x, so that a hint comes out as it went in"
-        return torch.cat([ab_mask[:,:-1]/self.unit, ab_mask[:,-1:]], 1)
+        "The same in units of x"
+        return torch.cat([ab_mask[:,:-1]/self.chroma_scale, ab_mask[:,-1:]], 1)
     def make_schedule(self) -> NoiseSchedule: return make_schedule(**self.schedule)
     def denoiser(self, net) -> Denoiser: return Denoiser(net, self.make_schedule(), self.param)
 
@@ -292,4 +291,4 @@ def sample_ab(
     n,_,H,W = cond.L.shape; f = net.cfg.factor
     noise = randn((n, net.cfg.channels, H//f, W//f), [torch.Generator().manual_seed(s) for s in seeds])
     x_T = (noise*temperature).to(cond.L.device)
-    return sampler(denoise or config.denoiser(net), x_T, cond, config.make_schedule().respace(steps, LAST), callback=callback)*config.unit
+    return sampler(denoise or config.denoiser(net), x_T, cond, config.make_schedule().respace(steps, LAST), callback=callback)*config.chroma_scale

@@ -13,7 +13,7 @@ from colorized.encoder import load_pretrained
 from colorized.lab import colorfulness
 from colorized.learner import bare, ema, train
 from colorized.samplers import randn
-from colorized.unet import ModelConfig, UNetConfig, load_model, sample_ab
+from colorized.unet import ModelConfig, UNetConfig, load_model, sample_ab, save_model
 
 torch.set_num_threads(1)
 TINY = ModelConfig(net=UNetConfig(widths=(32,64,64)), chroma_scale=20.)
@@ -196,3 +196,11 @@ def test_command_line(tmp_path, capsys):
     figures = json.loads(run('evaluate', '--true', data, '--colorized', tmp_path/'wrong', '--json')[1])
     assert figures['columns']['colorized']['colorfulness']['value'] < 1 < figures['columns']['truth']['colorfulness']['value']
     assert run('evaluate', '--true', data)[0]==2
+    model,other = tmp_path/'run/model.safetensors',tmp_path/'other.safetensors'
+    teach = [*map(str, ['train', '--data', data, '--valid', data, '--out', tmp_path/'taught', '--photos', 16, '--bs', 8, '--size', 64, '--workers', 0, '--threads', 1, '--device', 'cpu'])]
+    code,out,_ = run(*teach, '--start', model, '--weak', model); assert code==0 and '16 photographs' in out
+    net,config,_ = load_model(model); save_model(other, net, replace(config, schedule={**config.schedule, 'shift': 1.}))
+    teach[teach.index(str(tmp_path/'taught'))] = str(tmp_path/'untaught')
+    code,_,err = run(*teach, '--start', model, '--weak', other); assert code==2 and 'its schedule is' in err
+    code,_,err = run(*teach, '--weak', model); assert code==2 and '--weak needs --start' in err
+    assert not (tmp_path/'untaught').exists()
