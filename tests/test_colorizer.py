@@ -120,6 +120,20 @@ def test_a_schedule_that_ends_before_pure_noise_shares_no_step():
 
 # Hints
 
+def test_the_gain_multiplies_the_first_guess_and_spares_hints(colorizer, gray):
+    "One step is the first guess. What it makes of hints is multiplied, too, so it gets to see them divided by the gain; where they lie, they come out as they went in"
+    own = Colorizer.from_pretrained(device='cpu')
+    def one(gain, ab=None):
+        own.config = replace(own.config, gain=gain); hints = None
+        if ab is not None: hints = torch.zeros(1, 3, 40, 64); hints[:,2,10:14,20:24] = 1.; hints[:,:2,10:14,20:24] = torch.tensor(ab).view(1, 2, 1, 1)
+        L = torch.from_numpy(gray[:160,:256].astype(np.float32))[None,None]*(100/255)
+        return own.chroma(own.condition(L, hints), [0], 1)
+    assert torch.equal(one(2.), 2*one(1.)) and not torch.equal(one(2.), one(1.))
+    gained,plain = one(2., [40.,-30.]),one(1., [20.,-15.])
+    there = torch.zeros_like(gained, dtype=torch.bool); there[...,10:14,20:24] = True
+    assert torch.equal(gained[~there], 2*plain[~there])
+    assert torch.allclose(gained[there].view(2, -1), torch.tensor([[40.],[-30.]]), atol=1e-3)
+
 def chroma_at(result, i=0): return color.rgb2lab(result.array(i)/255)[...,1:]
 
 @pytest.mark.parametrize('hue', [(200, 40, 40), (40, 60, 190)])

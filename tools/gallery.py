@@ -12,7 +12,7 @@ root = Path(__file__).resolve().parent.parent
 images = root/'nbs/images'
 out = images/'gallery'
 SEEDS = 3              # Colourings of each photograph; the sliders show the first, seed 0
-LOOKED_AT = '171ae6f7' # The model, by its hash, of which the remarks below speak
+LOOKED_AT = '306befa1' # The model, by its hash, of which the remarks below speak
 
 class Photo(NamedTuple):
     name: str      # nbs/images/NAME.jpg
@@ -23,29 +23,29 @@ class Photo(NamedTuple):
 
 PHOTOS = [
     Photo('riverfront-1931', 'New York riverfront, 1931', 'Skyscrapers behind a wide river, wooden piles in front', True,
-          'Sky, water and stone as one expects them; that one tower is bluish and another cream has no reason.'),
+          'Sky, water and stone as one expects them; that one tower is bluish, and the low houses on the left quite blue, has no reason.'),
     Photo('taos-pueblo-1941', 'Church at Taos Pueblo, New Mexico, about 1941', 'An adobe gateway with a cross, a church door behind it', True,
           'Adobe and sky: the model has seen many like them. Whether the door is blue or bare wood is a guess.'),
     Photo('cyclists-1895', 'Three cyclists, 1895', 'Two women hold up a laughing third one on a bicycle', True,
-          'Skin is warm, one face too red; the bicycle is bright blue, and so is a leg: pleasant, and pure invention.'),
+          'Faces are warm, the one on the right too red; the bicycle is bright blue, and so are legs and shoes: pleasant, and pure invention.'),
     Photo('spinning-1907', 'Spinning, Donegal, 1907', 'A girl at a spinning wheel before a thatched cottage, hens in front', True,
-          'Girl, apron and hill convince; the tub is red for no reason, wall and stones have stains of green and blue.'),
+          'Girl, apron and hill convince; the tub is red for no reason, wall and stones have stains of green, and of red under the roof.'),
     Photo('street-doctor-1877', 'Street doctor, London, 1877', 'A man sells remedies from a folding table, two people listen', True,
-          'The brown of the print is removed first. The blue of table and window is this seed’s, and runs into the wall behind the woman.'),
+          'The brown of the print is removed first. The blue of table and window is this seed’s, and so is the bright strip of it beside the man’s arm.'),
     Photo('wagons-1860s', 'Wagons in a wood, American Civil War', 'Covered wagons between tall pines, grass in front', True,
-          'Wood and moss are right, if a little loud; that the canvas is orange is a guess.'),
+          'Moss is right, if loud; trunks are as green as leaves, and that the canvas is orange and pink is a guess.'),
     Photo('campus-1910', 'University of Idaho, postcard, 1910', 'A long brick building with a tower behind bare trees', False,
-          'Sky and lawn come out; the brick is dark and greenish, the tower purple.'),
+          'Sky and lawn come out; the brick is dark and greenish, the tower purple on one side.'),
     Photo('bon-marche-1875', 'Le Bon Marché, Paris, 1875', 'A department store with a curved staircase under a glass roof', False,
           'Interiors get little colour: brown where the model does not know.'),
     Photo('cliff-house-1890', 'Cliff House, San Francisco, 1890', 'People on a beach, a great house on the cliff above them', False,
-          'The roof is red in one half only; the sand turns pale blue.'),
+          'The roof is red in one half only; the sand has hardly any colour, and what it has is blue.'),
     Photo('buffalo-1908', 'Buffalo, New York, about 1908', 'A corner building with turrets at a wide street', False,
           'A blue stain on the facade where the model could not decide.'),
     Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936', 'A worried woman, two children hide their faces at her shoulders', False,
           'The face convinces, the forearm is gray: one person, two skins.'),
     Photo('dust-storm-1930s', 'Dust storm over the Great Plains, 1930s', 'A wall of dust behind a small wooden building', False,
-          'The dust is painted as a blue storm cloud: confident, plausible and wrong.'),
+          'The dust is painted as a green hill in fog: plausible, and wrong.'),
 ]
 
 def colour(size=(600, 520), small=(300, 260)):
