@@ -139,21 +139,26 @@ class BFloat16Callback(Callback):
 # %% ../nbs/11_learner.ipynb #teach02
 def led_away(
     strong:ColorNet, # Knows
-    weak:ColorNet,   # Knows less: the same task, learnt for a shorter time or by a smaller network
+    weak:ColorNet,   # Knows less: learnt for a shorter time, or is smaller
     scale:float,     # w, see `guided`
 ):                   # Called like either of them
-    "What `strong` predicts, led away from what `weak` predicts. Both must predict the same thing, in the same units and on the same schedule"
+    """What `strong` predicts, led away from what `weak` predicts
+
+    Both must predict the same thing, in the same units and on the same schedule."""
     def predict(x_t, t, cond):
         L = 50*(cond.L+1) # each looks at the photograph with its own eyes
-        return guided(lambda x_t, t, net: net(x_t, t, net.condition(L, cond.hints)), scale, lambda _: weak)(x_t, t, strong)
+        ask = lambda x_t, t, net: net(x_t, t, net.condition(L, cond.hints))
+        return guided(ask, scale, lambda _: weak)(x_t, t, strong)
     return predict
 
 class TeacherCallback(Callback):
-    "Answers the questions of training with what `strong` says, `led_away` from `weak`, instead of with the truth"
+    "Answers the questions of training not with the truth, but with `strong`, `led_away` from `weak`"
     order = DiffusionCallback.order+1 # the question has been asked
-    def __init__(self, strong:ColorNet, weak:ColorNet, scale:float=1.5): self.nets,self.say = (strong, weak),led_away(strong, weak, scale)
+    def __init__(self, strong:ColorNet, weak:ColorNet, scale:float=1.5):
+        self.nets,self.say = (strong, weak),led_away(strong, weak, scale)
     def before_fit(self):
-        for o in self.nets: o.to(self.dls.device, memory_format=torch.channels_last).requires_grad_(False).eval()
+        to = dict(device=self.dls.device, memory_format=torch.channels_last)
+        for o in self.nets: o.to(**to).requires_grad_(False).eval()
     @torch.no_grad()
     def before_batch(self):
         if self.training: self.learn.yb = (self.say(*self.xb).float(), self.yb[1])
