@@ -21,10 +21,12 @@ def samplers():
 
 def sample(c, weak, conds, spec):
     "Chroma of all photographs, seconds a photograph without the encoder"
-    from colorized.learner import led_away
     name,steps,noise,gain,mean_of,guidance = (spec.split(':')+['1']*4)[:6]
     c.config = replace(c.config, gain=float(gain))
-    c.denoise = c.config.denoiser(c.net if guidance=='1' else led_away(c.net, weak, float(guidance)))
+    c.denoise = c.config.denoiser(c.net)
+    if guidance!='1':
+        from colorized.learner import led_away
+        c.denoise = c.config.denoiser(led_away(c.net, weak, float(guidance)))
     fn,start,steps = samplers()[name],time.perf_counter(),[*map(int, steps.split('-'))] if '-' in steps else int(steps)
     seeds = torch.arange(sum(map(len, conds))).split(GROUP)
     draw = lambda o,k: torch.stack([c.chroma(o, (k+1_000_000*i).tolist(), steps, float(noise), fn) for i in range(int(mean_of))]).mean(0)
@@ -43,7 +45,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('specs', nargs='*', default=DEFAULT, help='SAMPLER:STEPS[:NOISE[:GAIN[:MEAN_OF[:GUIDANCE]]]] (default: three samplers, 1 to 64 steps)')
     p.add_argument('--valid', required=True); p.add_argument('--out', type=Path, required=True); p.add_argument('--model'); p.add_argument('--weak', help='a worse checkpoint')
-    p.add_argument('--worn', action='store_true', help='show the network the gray of old film, and judge its colours on the clean lightness')
+    p.add_argument('--worn', action='store_true', help='show the network the gray of old film, and judge its colours on the clean lightness (give it a file of its own)')
     p.add_argument('--n', type=int, default=250, help='photographs'); p.add_argument('--threads', type=int, default=1)
     p.add_argument('--extractor', default='lite1'); p.add_argument('--reference', default='ddim:16', help='what the others are compared with')
     args = p.parse_args()

@@ -160,11 +160,8 @@ def train(
     if threads: torch.set_num_threads(threads)
     distributed,device = int(os.environ.get('WORLD_SIZE', 1))>1,torch.device(device or best_device())
     if distributed and device.type=='cuda': device = torch.device('cuda', int(os.environ['LOCAL_RANK']))
-    kwargs = {}
-    if start:
-        from colorized.unet import load_model
-        net,config,_ = load_model(start); net.unet.requires_grad_(True); kwargs = dict(net=net, config=config)
-    kwargs['cbs'] = [*([_teacher(start, weak, guidance)] if weak else []), *([_fid(valid, fid, size)] if fid else [])]
+    kwargs = dict(cbs=[_fid(valid, fid, size)] if fid else [])
+    if start or weak: _begin_with(kwargs, start, weak, guidance)
     settings = dict(_pair('--set', o) for o in set or [])
     learn = run(data, out, valid, hours, epochs, photos, resume, recipe=Recipe(size=size, small=small), bs=bs, lr=lr, decay=decay, num_workers=workers,
                 device=device, distributed=distributed, seed=seed, settings=settings, bar=sys.stdout.isatty(), **kwargs)
@@ -185,16 +182,20 @@ def _keep_memory():
     M_TRIM_THRESHOLD,M_TOP_PAD,M_MMAP_MAX = -1,-2,-4 # malloc.h
     mallopt(M_MMAP_MAX, 0); mallopt(M_TRIM_THRESHOLD, 2**31-1); mallopt(M_TOP_PAD, 2**26)
 
-def _teacher(start, weak, guidance):
-    "Callback that teaches what one checkpoint says, led away from what another one says"
+def _begin_with(kwargs, start, weak, guidance):
+    "Have training begin with one checkpoint and, if there is a weaker one, learn what the first says when it is led away from that"
     if not start: raise UsageError("--weak needs --start, the checkpoint to be led away from it")
+    from copy import deepcopy
     from colorized.learner import TeacherCallback
     from colorized.unet import load_model
-    (strong,config,_),(worse,other,_) = map(load_model, (start, weak))
+    net,config,_ = load_model(start)
+    net.unet.requires_grad_(True); kwargs |= dict(net=net, config=config)
+    if not weak: return
+    worse,other,_ = load_model(weak)
     for k in ('param', 'schedule', 'chroma_scale'): # the last is measured on the photographs of each run
         a,b = getattr(config, k),getattr(other, k)
         if not (0.98<b/a<1.02 if k=='chroma_scale' else a==b): raise UsageError(f"--weak {weak} does not go with --start {start}: its {k} is {b}, expected {a}")
-    return TeacherCallback(strong, worse, guidance)
+    kwargs['cbs'].append(TeacherCallback(deepcopy(net), worse, guidance))
 
 def _fid(valid, every, size):
     "Callback that measures FID on the watched folder"
