@@ -188,14 +188,14 @@ def _begin_with(kwargs, start, weak, guidance):
     from copy import deepcopy
     from colorized.learner import TeacherCallback
     from colorized.unet import load_model
-    net,config,_ = load_model(start)
+    net,config,sha = load_model(start)
     net.unet.requires_grad_(True); kwargs |= dict(net=net, config=config)
     if not weak: return
-    worse,other,_ = load_model(weak)
+    worse,other,worse_sha = load_model(weak)
     for k in ('param', 'schedule', 'chroma_scale'): # the last is measured on the photographs of each run
         a,b = getattr(config, k),getattr(other, k)
         if not (0.98<b/a<1.02 if k=='chroma_scale' else a==b): raise UsageError(f"--weak {weak} does not go with --start {start}: its {k} is {b}, expected {a}")
-    kwargs['cbs'].append(TeacherCallback(deepcopy(net), worse, guidance))
+    kwargs['cbs'].append(TeacherCallback(deepcopy(net), worse, guidance, dict(strong=sha[:12], weak=worse_sha[:12], scale=guidance)))
 
 def _fid(valid, every, size):
     "Callback that measures FID on the watched folder"

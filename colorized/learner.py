@@ -154,8 +154,13 @@ def led_away(
 class TeacherCallback(Callback):
     "Answers the questions of training not with the truth, but with `strong`, `led_away` from `weak`"
     order = DiffusionCallback.order+1 # the question has been asked
-    def __init__(self, strong:ColorNet, weak:ColorNet, scale:float=1.5):
-        self.nets,self.say = (strong, weak),led_away(strong, weak, scale)
+    def __init__(self,
+        strong:ColorNet,   # What it would be without the teacher
+        weak:ColorNet,     # The same, worse
+        scale:float=1.5,   # As for `led_away`
+        about:dict=None,   # What the checkpoint says of the teacher
+    ):
+        self.nets,self.say,self.about = (strong, weak),led_away(strong, weak, scale),about or dict(scale=scale)
     def before_fit(self):
         to = dict(device=self.dls.device, memory_format=torch.channels_last)
         for o in self.nets: o.to(**to).requires_grad_(False).eval()
@@ -277,7 +282,7 @@ def save(self:RunCallback, epoch, batch):
     self.saved = time.time()
     if rank_distrib(): return
     state = dict(model=bare(self.model).state_dict(), average=self.learn.ema.average.state_dict(), opt=self.opt.state_dict(),
-                 config=asdict(self.learn.diffusion.config), settings=self.describe.get('settings', {}), run_id=os.environ.get('TORCHELASTIC_RUN_ID', 'none'),
+                 config=asdict(self.learn.diffusion.config), settings=self.describe.get('settings', {}), teacher=self.describe.get('teacher'), run_id=os.environ.get('TORCHELASTIC_RUN_ID', 'none'),
                  epoch0=epoch, batch0=batch, steps=self.steps, photos=self.photos, seconds=self.seconds)
     tmp = self.out/f'.state.{os.getpid()}.tmp'
     torch.save(state, tmp); os.replace(tmp, self.out/'state.pt')
@@ -511,7 +516,9 @@ def train(
     run_args:dict=None,       # For `RunCallback`
     **kwargs,                 # For `diffusion_learner`
 ) -> Learner:
-    "Train a colourizer. Raises `ValueError` unless exactly one budget is given, or when processes disagree, `FileExistsError` when `out` already holds a run"
+    """Train a colourizer
+
+    Raises `ValueError` unless exactly one budget is given, when processes disagree, or when a run that had a teacher is resumed without it, `FileExistsError` when `out` already holds a run"""
     out,device = Path(out),torch.device(device)
     if (hours is not None)+(epochs is not None)+(photos is not None)!=1: raise ValueError(f"give one budget, got hours={hours}, epochs={epochs}, photos={photos}")
     measure = not (config or 'chroma_scale' in (settings or {}))
@@ -522,10 +529,16 @@ def train(
         agree(photographs=_names(dls.train_ds.source), watched_photographs=_names(dls.valid_ds.source), state_of_the_run=f"{state.get('photos', 0)} seen")
         if epochs: photos = math.ceil(epochs*len(dls.train_ds))
         if measure and not state: config = replace(config, chroma_scale=from_rank0(lambda: round(chroma_std(dls.train_ds), 2)))
-        about = dict(data=Path(getattr(data, 'root', data)).name, pictures=len(dls.train_ds), seed=seed, settings=settings)
+        about = dict(data=Path(getattr(data, 'root', data)).name, pictures=len(dls.train_ds), seed=seed, settings=settings) | _teacher(out, cbs, state)
         run = RunCallback(out, {**kwargs, **given}.get('lr', 6e-4), photos=photos, hours=hours, describe=about, verbose=not bar, loaded=state, **(run_args or {}))
         own = [run, PreviewCallback(), *([ProcessesCallback()] if distributed else [])]
         learn = diffusion_learner(dls, config, seed=seed, cbs=[*own, *cbs], path=out, **{**kwargs, **given})
         if not bar or rank: learn.remove_cbs(ProgressCallback); learn.logger = lambda row: None
         learn.fit(10_000) # the budget ends it
     return learn
+
+def _teacher(out, cbs, state):
+    "What the checkpoint says of the run's teacher"
+    now = next((o.about for o in cbs if isinstance(o, TeacherCallback)), None)
+    if (was := state.get('teacher')) and now!=was: raise ValueError(f"{out} was taught by {was}; to go on it needs the same teacher (--start, --weak, --guidance), got {now}")
+    return dict(teacher=now) if now else {}

@@ -199,6 +199,9 @@ def test_command_line(tmp_path, capsys):
     model,other = tmp_path/'run/model.safetensors',tmp_path/'other.safetensors'
     teach = [*map(str, ['train', '--data', data, '--valid', data, '--out', tmp_path/'taught', '--photos', 16, '--bs', 8, '--size', 64, '--workers', 0, '--threads', 1, '--device', 'cpu'])]
     code,out,_ = run(*teach, '--start', model, '--weak', model); assert code==0 and '16 photographs' in out
+    code,_,err = run(*teach, '--start', model, '--resume', '--photos', 24); assert code==1 and 'needs the same teacher' in err
+    code,out,_ = run(*teach, '--start', model, '--weak', model, '--resume', '--photos', 24); assert code==0 and '24 photographs' in out
+    assert load_model(tmp_path/'taught/model.safetensors')[1].training['teacher']['scale']==1.5
     net,config,_ = load_model(model); save_model(other, net, replace(config, schedule={**config.schedule, 'shift': 1.}))
     teach[teach.index(str(tmp_path/'taught'))] = str(tmp_path/'untaught')
     code,_,err = run(*teach, '--start', model, '--weak', other); assert code==2 and 'its schedule is' in err
