@@ -1,12 +1,13 @@
 """Quality against cost: samplers, numbers of steps and initial noise of one model, judged on the same photographs.
 
-`python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:GAIN[:MEAN_OF[:GUIDANCE]]]] …]` appends a line for each; what is in the file already
-is not measured again. SAMPLER+agree lets parts that look alike agree. STEPS is their number, or the timesteps themselves: 249-499-749-999. GAIN is 1 where none is given, whatever the model's own; with a GUIDANCE other than 1 the model is led away from that of `--weak` (chapter 11). KID and the two-sample figure are also given as differences to those of a reference on the same photographs, with the
+`python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:GAIN[:MEAN_OF[:GUIDANCE]]]][@SIZE] …]` appends a line for each; what is in the file already
+is not measured again. SPEC@SIZE: the network works at that size, 256 where none is given, and its chroma is judged on the lightness at 256. SAMPLER+agree lets parts that look alike agree. STEPS is their number, or the timesteps themselves: 249-499-749-999. GAIN is 1 where none is given, whatever the model's own; with a GUIDANCE other than 1 the model is led away from that of `--weak` (chapter 11). KID and the two-sample figure are also given as differences to those of a reference on the same photographs, with the
 interval of the difference: what is not measurably worse has an interval that reaches zero. Chapter 13 draws the file."""
 import argparse, csv, time
 from dataclasses import replace
 from pathlib import Path
 import torch
+from PIL import Image
 from shared import worn
 
 DEFAULT = [f'{s}:{n}' for s in ('ddim','dpmpp_2m','ddpm') for n in (1,2,4,6,8,16,32,64)]
@@ -43,9 +44,10 @@ def differences(judge, feats, told, rgb):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('specs', nargs='*', default=DEFAULT, help='SAMPLER:STEPS[:NOISE[:GAIN[:MEAN_OF[:GUIDANCE]]]] (default: three samplers, 1 to 64 steps)')
+    p.add_argument('specs', nargs='*', default=DEFAULT, help='SAMPLER:STEPS[:NOISE[:GAIN[:MEAN_OF[:GUIDANCE]]]][@SIZE] (default: three samplers, 1 to 64 steps)')
     p.add_argument('--valid', required=True); p.add_argument('--out', type=Path, required=True); p.add_argument('--model'); p.add_argument('--weak', help='a worse checkpoint')
     p.add_argument('--worn', action='store_true', help='show the network the gray of old film, and judge its colours on the clean lightness (give it a file of its own)')
+    p.add_argument('--least', type=int, default=1, help='take only photographs whose shorter side has so many pixels')
     p.add_argument('--n', type=int, default=250, help='photographs'); p.add_argument('--threads', type=int, default=1)
     p.add_argument('--extractor', default='lite1'); p.add_argument('--reference', default='ddim:16', help='what the others are compared with')
     args = p.parse_args()
@@ -54,13 +56,17 @@ def main():
     from colorized.metrics import Judge, extract_features, list_photos, load_crop, to_uint8, two_sample
     from colorized.unet import load_model
     torch.set_num_threads(args.threads)
-    files = list(list_photos(args.valid).values()); files = files[::max(1, len(files)//args.n)][:args.n]
-    true = torch.stack([load_crop(f, 256)[0] for f in files]); L = rgb_to_L(true)
+    files = [f for f in list_photos(args.valid).values() if min(Image.open(f).size)>=args.least]; files = files[::max(1, len(files)//args.n)][:args.n]
+    crops = lambda size: torch.stack([load_crop(f, size)[0] for f in files])
+    true = crops(256); L = rgb_to_L(true)
     judge,c = Judge(true, args.extractor),Colorizer.from_pretrained(args.model, 'cpu')
-    conds,weak = [c.condition(o) for o in (worn(to_uint8(true)) if args.worn else L).split(GROUP)],load_model(args.weak)[0] if args.weak else None
+    look = lambda size: worn(crops(size)) if args.worn else rgb_to_L(crops(size))
+    conds,weak = {},load_model(args.weak)[0] if args.weak else None
     done = {(r['model'],r['spec'],r['extractor'],r['n']) for r in csv.DictReader(args.out.open())} if args.out.exists() else set()
     def paint(spec):
-        ab,seconds = sample(c, weak, conds, spec)
+        spec,_,size = spec.partition('@'); size = int(size or 256)
+        if size not in conds: conds.clear(); conds[size] = [c.condition(o) for o in look(size).split(GROUP)]
+        ab,seconds = sample(c, weak, conds[size], spec)
         return torch.cat([to_uint8(join(l[None], up_chroma(a[None], l.shape[-2:], l[None]))) for l,a in zip(L, ab)]),seconds
     todo = [o for o in args.specs if (c.sha256[:12], o, args.extractor, str(len(true))) not in done]
     if todo: feats = extract_features(paint(args.reference)[0], judge.net); told = two_sample(judge.feats, feats)

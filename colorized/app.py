@@ -19,7 +19,7 @@ import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageDraw
 from fastcore.basics import patch
 from .batch import output_name
-from .colorizer import STEPS, TEMPERATURE, Colorized, Colorizer, hint_grid, working_shape
+from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorized, Colorizer, hint_grid, working_shape
 from .lab import join
 from .scan import Provenance, Scan, ScanError, output_format, paint, read_scan, write_scan
 
@@ -91,7 +91,7 @@ class Sitting:
         path:str|Path,          # File; it must stay there until the last `write`
         name:str=None,          # What its owner calls it
         max_pixels:float=2.5e8, # Larger ones are refused
-        working_size:int=256,   # See `Colorizer.colorize`
+        working_size:int=WORKING_SIZE, # See `Colorizer.colorize`
     ):
         self.colorizer,self.path,self.name,self.max_pixels,self.working_size = colorizer,Path(path),name or Path(path).name,max_pixels,working_size
         scan = read_scan(path, max_pixels)

@@ -21,7 +21,7 @@ import numpy as np, torch
 from PIL import Image
 from fastcore.basics import patch
 from tqdm import tqdm
-from .colorizer import STEPS, TEMPERATURE, Colorized, Colorizer, working_shape
+from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorized, Colorizer, working_shape
 from .scan import NAMESPACE, READABLE, WRITABLE, Provenance, Scan, ScanError, _parse_xmp, output_format, read_scan, write_scan
 from .unet import Condition
 try: import fcntl
@@ -541,7 +541,7 @@ def colorize_folder(
     steps:int=STEPS,               # Denoising steps
     temperature:float=TEMPERATURE, # Scale of the initial noise
     saturation:float=1.,           # Multiplies the chroma
-    working_size:int=256,          # Shorter side at which the network works
+    working_size:int=WORKING_SIZE, # Shorter side at which the network works, at most
     uncertainty:bool=False,        # Take `SAMPLES` samples: mean spread in the report, and a map beside each output
     format:str=None,               # TIFF, PNG, JPEG or WEBP; None: as the photograph where that can be written, else PNG
     bits:int=None,                 # 8 or 16; None: as the photograph, where the format can

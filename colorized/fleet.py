@@ -14,7 +14,7 @@ import numpy as np, torch
 from fastcore.basics import patch
 from . import __version__
 from .batch import SAMPLES, Summary, _Bar, _FULL, _join, _look, _paint, _sha256, _wanted
-from .colorizer import STEPS, TEMPERATURE, Colorizer, working_shape
+from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer, working_shape
 from .scan import Provenance, ScanError, output_format
 from .store import Lease, Record, Store, _FINAL, _where, patiently, photographs, plan, report
 
@@ -263,7 +263,7 @@ def colorize_dataset(
     steps:int=STEPS,               # Denoising steps
     temperature:float=TEMPERATURE, # Scale of the initial noise
     saturation:float=1.,           # Multiplies the chroma
-    working_size:int=256,          # Shorter side at which the network works
+    working_size:int=WORKING_SIZE, # Shorter side at which the network works, at most
     uncertainty:bool=False,        # Take `SAMPLES` samples: mean spread in the record, and a map beside each output
     format:str=None,               # TIFF, PNG, JPEG or WEBP; None: as the photograph where that can be written, else PNG
     bits:int=None,                 # 8 or 16; None: as the photograph, where the format can

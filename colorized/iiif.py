@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
 from .batch import Claims, Report, _FULL, _sha256, judge, read_report
-from .colorizer import STEPS, TEMPERATURE, Colorizer, working_shape
+from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer, working_shape
 from .iiif_image import Fetcher, IIIFError, _shape, parse_info, write_tiles, write_whole
 from .iiif_manifest import Picture, _JSON, _id, colour_body, finish, languages, offer, pictures, read_manifest, rights_remark, validity_remark
 from .scan import Provenance, ScanError, read_scan
@@ -165,7 +165,7 @@ def colorize_manifest(
     steps:int=STEPS,               # Denoising steps
     temperature:float=TEMPERATURE, # Scale of the initial noise
     saturation:float=1.,           # Multiplies the chroma
-    working_size:int=256,          # Shorter side at which the network works
+    working_size:int=WORKING_SIZE, # Shorter side at which the network works, at most
     size:int=None,                 # Longest side of the pictures at most, pixels, where there is an image service; None: all there is
     tiles:bool=False,              # Write a level-0 tree beside each colour version?
     format:str='jpeg',             # Of the colour versions: jpeg, png or webp

@@ -206,9 +206,13 @@ def test_extreme_aspect_at_the_default_size(colorizer):
     assert r.array().shape==(1,2000,3) and r.ab.shape==(1,2,64,1024)
 
 def test_working_size(colorizer, gray):
-    r = colorizer.colorize(gray, steps=1, working_size=512)
-    assert r.ab.shape[-2:]==tuple(n//4 for n in working_shape(gray.shape, 512)) and min(r.ab.shape[-2:])==128
-    assert r.array().shape==(*gray.shape, 3) and r.provenance.settings['working_size']==512
+    "At most so large, and no larger than the photograph, unless that is smaller than a lesson"
+    large = gray.repeat(3, 0).repeat(3, 1) # 615×960
+    for photo,size,side in ((large, 512, 512), (large, 384, 384), (large, 1024, 608), (gray, 512, 256), (gray, 64, 64)):
+        r = colorizer.colorize(photo, steps=1, working_size=size)
+        assert r.ab.shape[-2:]==tuple(n//4 for n in working_shape(photo.shape, size)) and min(r.ab.shape[-2:])==side//4
+        assert r.array().shape==(*photo.shape, 3) and r.provenance.settings['working_size']==size
+    assert min(colorizer.colorize(large, steps=1).ab.shape[-2:])==96
     for bad in 0,100,-256:
         with pytest.raises(ValueError, match=f'working_size.*{bad}'): colorizer.colorize(gray, working_size=bad)
 
