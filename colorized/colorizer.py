@@ -114,8 +114,8 @@ def agreeing(
         with torch.autocast(x_t.device.type, enabled=False):
             own = F.adaptive_avg_pool2d((x0_hat-first).float(), _cells(cond.L.shape[2:]))
             mean = torch.stack([(o.flatten(1)@a.mT).view_as(o) for o,a in zip(own, alike)]) # one by one: the same bits in company as alone
-            lost = own.std((2,3), keepdim=True, correction=0)/mean.std((2,3), keepdim=True, correction=0).clamp(min=1e-6)
-            return x0_hat + F.interpolate(mean*lost**restored-own, x0_hat.shape[2:], mode='bilinear', align_corners=False)
+            strength = lambda o: o.std((2,3), keepdim=True, correction=0).clamp(min=1e-6)
+            return x0_hat + F.interpolate(mean*(strength(own)/strength(mean))**restored-own, x0_hat.shape[2:], mode='bilinear', align_corners=False)
     return agreed
 
 # %% ../nbs/13_colorizer.ipynb #ddd0dae6
