@@ -28,7 +28,7 @@ def scans(folder, n, megapixels):
 
 def stages(tmp, args):
     "Core seconds of each stage of one photograph, in this process, medians; unlike seconds of the clock they hardly mind company"
-    from colorized.colorizer import Colorizer
+    from colorized.colorizer import STEPS, WORKING_SIZE, Colorizer
     from colorized.fleet import Network, _paint_one, _table, _unpack, look
     from colorized.store import photographs
     torch.set_num_threads(1)
@@ -37,7 +37,7 @@ def stages(tmp, args):
     for mp in args.megapixels:
         src,out = scans(tmp/f'stage{mp}', 1, mp),tmp/f'out{mp}'
         c = dict(version=__version__, storage=None, dest=str(out), source=None, model=own.name, model_sha256=own.sha256, multiple=own.net.cfg.multiple, device='cpu', threads=1, batch=8, n=1, seed=0,
-                 steps=4, temperature=1., saturation=1., working_size=256, settings={}, source_type='x', file=dict(format=None, bits=None, quality=95))
+                 steps=STEPS, temperature=1., saturation=1., working_size=WORKING_SIZE, settings={}, source_type='x', file=dict(format=None, bits=None, quality=95))
         network,took = Network(c),dict(look=[], network=[], colour=[])
         for i in range(args.repeats+1):
             shutil.rmtree(out, ignore_errors=True)
