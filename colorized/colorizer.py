@@ -300,10 +300,10 @@ def chroma(self:Colorizer,
     n,rest = divmod(len(seeds), len(cond))
     if rest or not n: raise ValueError(f"{len(cond)} photographs need as many seeds or a multiple of it, got {len(seeds)}")
     cond = cond.map(lambda o: o.contiguous(memory_format=torch.channels_last))
-    first,out = self._first_guess(cond),[]
+    first,out,alike = self._first_guess(cond),[],{}
     for part,rows in self._portions(cond, n):
         photos = [o//n for o in rows]
-        alike = {k: likeness(cond[k:k+1])[0] for k in set(photos)} if agree and first is not None else {}
+        if agree and first is not None: alike = {k: alike[k] if k in alike else likeness(cond[k:k+1])[0] for k in set(photos)}
         denoise = self._denoiser(part, None if first is None else first[photos], [alike[k] for k in photos if alike])
         with self._autocast(): ab = sample_ab(self.net, self.config, part, [seeds[o] for o in rows], steps, temperature, sampler, denoise=denoise)
         out += ab[:len(seeds)-len(out)].float().cpu()

@@ -537,6 +537,7 @@ def train(
         learn.fit(10_000) # the budget ends it
     return learn
 
+# %% ../nbs/11_learner.ipynb #teach5c
 def _teacher(out, cbs, state):
     "What the checkpoint says of the run's teacher"
     now = next((o.about for o in cbs if isinstance(o, TeacherCallback)), None)
