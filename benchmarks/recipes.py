@@ -53,10 +53,11 @@ def paint(model, inputs, L):
 
 def row(name, way, rgb, judge, reference):
     "A line of `figures.csv`"
-    figures = judge.column(rgb)
+    from colorized.metrics import extract_features
+    feats = extract_features(rgb, judge.net); figures = judge.column(rgb, feats=feats)
     out = dict(recipe=name, **dict(zip(('input','sampler','steps'), way)), n=len(rgb), **{m: f'{figures[m].value:.4g}' for m in MEASURES})
     for m in ('kid','two_sample'): out |= {f'{m}_low': f'{figures[m].low:.4g}', f'{m}_high': f'{figures[m].high:.4g}'}
-    return out | differences(judge, *reference, rgb)
+    return out | differences(judge, *reference, feats)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])

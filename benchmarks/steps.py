@@ -34,10 +34,10 @@ def sample(c, weak, conds, spec):
     ab = torch.cat([draw(o, k) for k,o in zip(seeds, conds)])
     return ab,(time.perf_counter()-start)/len(ab)
 
-def differences(judge, feats, told, rgb):
-    "Columns `kid_over…`, `two_sample_over…`: how much worse than the reference, whose features and two-sample hits are given, and the intervals"
-    from colorized.metrics import bootstrap, extract_features, kid, kid_interval, two_sample
-    f = extract_features(rgb, judge.net); t = two_sample(judge.feats, f)-told
+def differences(judge, feats, told, f):
+    "Columns `kid_over…`, `two_sample_over…`: how much worse the features `f` are than the reference's, whose two-sample hits are given as well, and the intervals"
+    from colorized.metrics import bootstrap, kid, kid_interval, two_sample
+    t = two_sample(judge.feats, f)-told
     kids = [kid(judge.feats, f, paired=True)-kid(judge.feats, feats, paired=True), *kid_interval(judge.feats, f, feats)]
     return {f'{m}_over{end}': f'{o:.4g}' for m,values in dict(kid=[1000*o for o in kids], two_sample=[t.mean().item(), *bootstrap(t)]).items()
             for end,o in zip(('', '_low', '_high'), values)}
@@ -71,12 +71,12 @@ def main():
     todo = [o for o in args.specs if (c.sha256[:12], o, args.extractor, str(len(true))) not in done]
     if todo: feats = extract_features(paint(args.reference)[0], judge.net); told = two_sample(judge.feats, feats)
     for spec in todo:
-        rgb,seconds = paint(spec); figures = judge.column(rgb)
+        rgb,seconds = paint(spec); f = extract_features(rgb, judge.net); figures = judge.column(rgb, feats=f)
         row = dict(model=c.sha256[:12], spec=spec, extractor=args.extractor, n=len(true), seconds=f'{seconds:.4f}')
         for m in MEASURES:
-            f = figures[m]; row[m] = f'{f.value:.4g}'
-            if m in ('kid','two_sample'): row |= {f'{m}_low': f'{f.low:.4g}' if f.low is not None else '', f'{m}_high': f'{f.high:.4g}' if f.high is not None else ''}
-        row |= differences(judge, feats, told, rgb)
+            o = figures[m]; row[m] = f'{o.value:.4g}'
+            if m in ('kid','two_sample'): row |= {f'{m}_low': f'{o.low:.4g}' if o.low is not None else '', f'{m}_high': f'{o.high:.4g}' if o.high is not None else ''}
+        row |= differences(judge, feats, told, f)
         new = not args.out.exists()
         with args.out.open('a', newline='') as f:
             w = csv.DictWriter(f, list(row))

@@ -6,9 +6,10 @@ Docs: https://example.github.io/colorized/learner.html.md"""
 
 # %% auto #0
 __all__ = ['VALID', 'generator', 'draw_steps', 'bare', 'DiffusionCallback', 'weighted_mse', 'WatchedLoss', 'ema', 'EMACallback',
-           'BFloat16Callback', 'led_away', 'TeacherCallback', 'wsd', 'small_part', 'RunCallback', 'read_state',
-           'processes', 'from_rank0', 'rank0_first', 'ProcessesCallback', 'agree', 'restarted', 'colour_photographs',
-           'PreviewCallback', 'diffusion_learner', 'settings_known', 'configure', 'chroma_std', 'train']
+           'BFloat16Callback', 'led_away', 'TeacherCallback', 'perceptual', 'PerceptualCallback', 'wsd', 'small_part',
+           'RunCallback', 'read_state', 'processes', 'from_rank0', 'rank0_first', 'ProcessesCallback', 'agree',
+           'restarted', 'colour_photographs', 'PreviewCallback', 'diffusion_learner', 'settings_known', 'configure',
+           'chroma_std', 'train']
 
 # %% ../nbs/11_learner.ipynb #a6a0dabf
 import csv, gc, math, os, time, warnings, zlib
@@ -18,7 +19,7 @@ from datetime import timedelta
 from functools import partial
 from inspect import signature
 from pathlib import Path
-import numpy as np, torch, torch.distributed as dist
+import numpy as np, torch, torch.distributed as dist, torch.nn.functional as F
 from torch import nn, Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
@@ -30,9 +31,9 @@ from fastai.optimizer import OptimWrapper
 from fastai.torch_core import num_distrib, rank_distrib, trainable_params
 from fastcore.basics import patch
 from .data import Recipe, photo_dataloaders
-from .denoiser import target
-from .encoder import load_pretrained
-from .lab import join, up_chroma
+from .denoiser import target, to_x0
+from .encoder import Encoder, encoder_input, load_pretrained
+from .lab import join, lab_to_rgb, up_chroma
 from .samplers import guided
 from .unet import ColorNet, ModelConfig, UNetConfig, sample_ab, save_model
 from .vlb import loss_weight
@@ -167,6 +168,37 @@ class TeacherCallback(Callback):
     @torch.no_grad()
     def before_batch(self):
         if self.training: self.learn.yb = (self.say(*self.xb).float(), self.yb[1])
+
+# %% ../nbs/11_learner.ipynb #perc02
+def perceptual(
+    encoder:Encoder, # Frozen
+    rgb:Tensor,      # (N,3,H,W) sRGB in [0,1]
+    true:Tensor,     # (N,3,H,W) the true colours
+) -> Tensor:         # (N,) from 0, for equal photographs, to 12
+    "How differently the encoder sees two photographs, above"
+    with torch.no_grad(): real = encoder.look(encoder_input(true))
+    unit = lambda f: F.normalize(f.float(), dim=1)
+    return sum((unit(f)-unit(real[s])).square().sum(1).mean((1,2)) for s,f in encoder.look(encoder_input(rgb)).items())
+
+class PerceptualCallback(Callback):
+    "Adds `weight` times the perceptual distance, at `size` px, to the loss of training"
+    order = DiffusionCallback.order-1 # sees the lessons before they become questions
+    def __init__(self,
+        weight:float, # λ
+        size:int=128, # Larger lessons are made smaller for it
+    ): self.weight,self.size = weight,size
+    def before_fit(self): self.encoder = load_pretrained().to(self.dls.device, memory_format=torch.channels_last)
+    def before_batch(self): (self.L,_),(self.ab,) = self.xb,self.yb
+    def after_loss(self):
+        if not self.training: return
+        config,schedule = self.learn.diffusion.config,self.learn.diffusion.schedule
+        x0_hat = to_x0(config.param, self.pred, *self.xb[:2], schedule)
+        L = F.avg_pool2d(self.L, max(1, self.L.shape[-1]//self.size))
+        show = lambda ab: lab_to_rgb(torch.cat([L, up_chroma(ab, L.shape[-2:])], 1)) # `join` has no gradient
+        rgb,true = show(x0_hat*config.chroma_scale),show(self.ab)
+        with torch.autocast(L.device.type, torch.bfloat16, enabled=hasattr(self.learn, 'bf16')): far = perceptual(self.encoder, rgb, true)
+        self.learn.loss_grad = self.loss_grad + self.weight*far.mean()
+
 
 # %% ../nbs/11_learner.ipynb #444d0a1a
 def wsd(
@@ -402,19 +434,21 @@ def diffusion_learner(
     decay:float=0.9995,                 # Of the averaged weights
     bf16:bool=True,                     # Compute in bfloat16?
     tune:float=0.,                      # Learning rate of the encoder's last stages, as a share of `lr`; 0: the encoder is frozen
+    perceptual:float=0.,                # Weight of the perceptual distance, see `PerceptualCallback`; 0: none
     seed:int=0,                         # Of initialisation and draws
     cbs=(),                             # Further callbacks
     **kwargs,                           # For `Learner`
 ) -> Learner:
-    "A fastai `Learner` that trains a colourizer. Raises `ValueError` when there is no encoder to tune"
+    "A fastai `Learner` that trains a colourizer. Raises `ValueError` when there is no encoder to tune, and for a negative `perceptual`"
     if not 0<=tune<=1: raise ValueError(f"tune must lie in [0,1], got {tune}")
+    if perceptual<0: raise ValueError(f"perceptual must not be negative, got {perceptual}")
     if net is None:
         with torch.random.fork_rng(): torch.manual_seed(seed); net = ColorNet(config.net)
         if net.encoder is not None: load_pretrained(net.encoder)
     if tune and net.encoder is None: raise ValueError(f"tune={tune}: this network has no encoder")
     if tune: net.encoder.stages[3:].requires_grad_(True) # strides 16 and 32
     net = net.to(dls.device, memory_format=torch.channels_last)
-    own = [DiffusionCallback(config, weight, seed), EMACallback(decay), GradientClip(clip), *([BFloat16Callback()] if bf16 else [])]
+    own = [DiffusionCallback(config, weight, seed), EMACallback(decay), GradientClip(clip), *([BFloat16Callback()] if bf16 else []), *([PerceptualCallback(perceptual)] if perceptual else [])]
     adam = partial(OptimWrapper, opt=torch.optim.AdamW, betas=(0.9,0.99), fused=True)
     learn = Learner(dls, net, loss_func=weighted_mse, opt_func=adam, lr=lr, wd=wd, wd_bn_bias=True, train_bn=False, cbs=[*own, *cbs],
                     splitter=_tuned if tune else trainable_params, **kwargs)
@@ -431,7 +465,7 @@ def settings_known() -> dict: # Where it belongs → {name: default}
     "Everything that `configure` understands"
     of = lambda cls: {f.name: f.default for f in fields(cls)}
     net = {k: v for k,v in of(UNetConfig).items() if k!='channels'}
-    learner = {k: signature(diffusion_learner).parameters[k].default for k in ('weight','lr','wd','clip','decay','bf16','tune')}
+    learner = {k: signature(diffusion_learner).parameters[k].default for k in ('weight','lr','wd','clip','decay','bf16','tune','perceptual')}
     return dict(model=dict(param='x0', chroma_scale=20., gain=1.), net=net, schedule=ModelConfig().schedule, recipe=of(Recipe), learner=learner)
 
 def _parse(key, value, default):

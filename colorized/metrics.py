@@ -372,10 +372,11 @@ class Judge:
 def column(self:Judge,
     rgb:Tensor,               # (N,3,H,W) colourings of the true photographs, float in [0,1] or uint8
     samples:Tensor|None=None, # (S,N,3,H,W) from S seeds, for the diversity
+    feats:Tensor|None=None,   # (N,D) their features, where they are known already
 ) -> dict[str,Figure]:        # Measure -> figure
     "All figures of one system's outputs"
     (rgb,_),ext = _same(rgb, self.true),self.net.name
-    feats,dC = extract_features(rgb, self.net),colorfulness(rgb)-self.C
+    feats,dC = extract_features(rgb, self.net) if feats is None else feats,colorfulness(rgb)-self.C
     interval = [1000*o for o in kid_interval(self.feats, feats, seed=self.seed)]
     figs = [self._figure('fid', fid(self.feats, feats), ext), self._figure('kid', 1000*kid(self.feats, feats, paired=True), ext, None, interval),
             self._figure('kid_all_pairs', 1000*kid(self.feats, feats), ext), *self._alone(rgb, feats),
