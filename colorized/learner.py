@@ -187,7 +187,7 @@ class PerceptualCallback(Callback):
         weight:float, # λ
         size:int=128, # Larger lessons are made smaller for it
     ): self.weight,self.size = weight,size
-    def before_fit(self): self.encoder = load_pretrained().to(self.dls.device, memory_format=torch.channels_last)
+    def before_fit(self): self.looker = load_pretrained().to(self.dls.device, memory_format=torch.channels_last)
     def before_batch(self): (self.L,_),(self.ab,) = self.xb,self.yb
     def after_loss(self):
         if not self.training: return
@@ -196,7 +196,7 @@ class PerceptualCallback(Callback):
         L = F.avg_pool2d(self.L, max(1, self.L.shape[-1]//self.size))
         show = lambda ab: lab_to_rgb(torch.cat([L, up_chroma(ab, L.shape[-2:])], 1)) # `join` has no gradient
         rgb,true = show(x0_hat*config.chroma_scale),show(self.ab)
-        with torch.autocast(L.device.type, torch.bfloat16, enabled=hasattr(self.learn, 'bf16')): far = perceptual(self.encoder, rgb, true)
+        with torch.autocast(L.device.type, torch.bfloat16, enabled=hasattr(self.learn, 'bf16')): far = perceptual(self.looker, rgb, true)
         self.learn.loss_grad = self.loss_grad + self.weight*far.mean()
 
 
