@@ -90,6 +90,7 @@ def psnr(
     mse = (rgb.double()-true.double()).square().mean((1,2,3))
     return 10*torch.log10(255**2/mse.clamp(min=1/12))
 
+# %% ../nbs/12_metrics.ipynb #split1c
 def ssim(
     rgb:Tensor,  # (N,3,H,W) sRGB, float in [0,1] or uint8
     true:Tensor, # (N,3,H,W) the true colours
@@ -386,6 +387,7 @@ def column(self:Judge,
     if samples is not None: figs.append(self._mean('diversity', diversity(samples)))
     return {f.name: f for f in figs}
 
+# %% ../nbs/12_metrics.ipynb #split2c
 @patch
 def truth(self:Judge) -> dict[str,Figure]: # Measure -> figure; FID and KID have half the n
     "The true photographs themselves and, for FID and KID, one half of them against the other"
@@ -399,6 +401,7 @@ def truth(self:Judge) -> dict[str,Figure]: # Measure -> figure; FID and KID have
             figs += [self._figure(k, v, ext, n, how=', one half against the other') for k,v in (('fid', fid(a, b)), ('kid', 1000*kid(a, b)))]
     return {f.name: f for f in figs}
 
+# %% ../nbs/12_metrics.ipynb #split3c
 @patch
 def report(self:Judge,
     outputs:dict[str,Tensor],  # System -> (N,3,H,W)
@@ -480,6 +483,7 @@ def evaluate_folders(
     return judge.report({'colorized': outs[0]}, torch.stack(outs) if more else None, progress,
                         only_true=sorted(set(true)-set(names)), only_colorized=sorted(set(dirs[0])-set(true)))
 
+# %% ../nbs/12_metrics.ipynb #split4c
 def evaluate_model(
     colorize_fn,                     # L (N,1,size,size) in [0,100] -> sRGB (N,3,size,size) in [0,1]
     true_dir:str|Path,               # True photographs, in colour
