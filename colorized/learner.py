@@ -79,11 +79,11 @@ class DiffusionCallback(Callback):
         net,scale,param,schedule = bare(self.model),self.config.chroma_scale,self.config.param,self.schedule
         (L,hints),(ab,) = self.xb,self.yb
         x0,hints = ab/scale,torch.cat([hints[:,:-1]/scale, hints[:,-1:]], 1)
-        t,eps,share = self.draw(x0.shape)
+        t,eps,self.share = self.draw(x0.shape)
         t,eps = t.to(x0.device),eps.to(x0)
         cond = net.condition(L, hints if net.cfg.hints else None)
         self.learn.xb = (schedule.q_sample(x0, t, eps), t, cond)
-        self.learn.yb = (target(param, x0, eps, t, schedule), share*loss_weight(self.weight, param, schedule, t))
+        self.learn.yb = (target(param, x0, eps, t, schedule), self.share*loss_weight(self.weight, param, schedule, t))
 
 # %% ../nbs/11_learner.ipynb #a3e4a066
 def weighted_mse(
@@ -177,7 +177,7 @@ def perceptual(
 ) -> Tensor:         # (N,) from 0, for equal photographs, to 12
     "How differently the encoder sees two photographs, above"
     with torch.no_grad(): real = encoder.look(encoder_input(true))
-    unit = lambda f: F.normalize(f.float(), dim=1)
+    unit = lambda f: F.normalize(f.to(rgb), dim=1) # bfloat16 would add up badly
     return sum((unit(f)-unit(real[s])).square().sum(1).mean((1,2)) for s,f in encoder.look(encoder_input(rgb)).items())
 
 class PerceptualCallback(Callback):
@@ -197,7 +197,7 @@ class PerceptualCallback(Callback):
         show = lambda ab: lab_to_rgb(torch.cat([L, up_chroma(ab, L.shape[-2:])], 1)) # `join` has no gradient
         rgb,true = show(x0_hat*config.chroma_scale),show(self.ab)
         with torch.autocast(L.device.type, torch.bfloat16, enabled=hasattr(self.learn, 'bf16')): far = perceptual(self.looker, rgb, true)
-        self.learn.loss_grad = self.loss_grad + self.weight*far.mean()
+        self.learn.loss_grad = self.loss_grad + self.weight*self.learn.diffusion.share*far.mean()
 
 
 # %% ../nbs/11_learner.ipynb #444d0a1a

@@ -15,11 +15,11 @@ torch.set_num_threads(1)
 N,BS = 17,8 # Batches of 8, 8 and 1: for the last, one of two processes has no photograph
 NET = UNetConfig(widths=(32,32), attention=(False,True), groups=8, encoder=None)
 PLAN = dict(config=ModelConfig(net=NET, chroma_scale=20.), recipe=Recipe(size=64, small=32, small_share=0.5), bs=BS, photos=70, num_workers=0, bar=False, bf16=False,
-            lr=2e-3, decay=0.9, run_args=dict(warmup=2, minutes=0))
+            lr=2e-3, decay=0.9, perceptual=0.2, run_args=dict(warmup=2, minutes=0))
 
 class Double(Callback):
     "Computes in float64: two ways of adding up then differ by nothing that Adam could make large"
-    order,run_valid = 10,True
+    order,run_valid = 9,True # before others look at the lessons
     def before_fit(self): self.learn.preview.every = 1000 # previews are bfloat16
     def before_batch(self): self.learn.xb,self.learn.yb = ([o.double() for o in b] for b in (self.xb,self.yb))
     def after_loss(self): self.learn.loss = self.loss.float() # what fastai writes down
