@@ -199,7 +199,6 @@ class PerceptualCallback(Callback):
         with torch.autocast(L.device.type, torch.bfloat16, enabled=hasattr(self.learn, 'bf16')): far = perceptual(self.looker, rgb, true)
         self.learn.loss_grad = self.loss_grad + self.weight*self.learn.diffusion.share*far.mean()
 
-
 # %% ../nbs/11_learner.ipynb #444d0a1a
 def wsd(
     progress:float,    # Share of the budget that is spent, in [0,1]
