@@ -53,11 +53,10 @@ def paint(model, inputs, L):
 
 def row(name, way, rgb, judge, reference):
     "A line of `figures.csv`"
-    from colorized.metrics import extract_features
-    feats = extract_features(rgb, judge.net); figures = judge.column(rgb, feats=feats)
+    seen = judge.look(rgb); figures = judge.column(rgb, seen=seen)
     out = dict(recipe=name, **dict(zip(('input','sampler','steps'), way)), n=len(rgb), **{m: f'{figures[m].value:.4g}' for m in MEASURES})
     for m in ('kid','two_sample'): out |= {f'{m}_low': f'{figures[m].low:.4g}', f'{m}_high': f'{figures[m].high:.4g}'}
-    return out | differences(judge, *reference, feats)
+    return out | differences(judge, seen, reference)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -66,7 +65,7 @@ def main():
     p.add_argument('--n', type=int, default=250, help='photographs to judge on'); p.add_argument('--threads', type=int, default=1)
     args = p.parse_args()
     from colorized.lab import rgb_to_L
-    from colorized.metrics import Judge, extract_features, list_photos, load_crop, to_uint8, two_sample
+    from colorized.metrics import Judge, list_photos, load_crop, to_uint8
     torch.set_num_threads(args.threads); args.out.mkdir(parents=True, exist_ok=True)
     files = list(list_photos(args.valid).values()); files = files[::max(1, len(files)//args.n)][:args.n]
     table,first,references = args.out/'figures.csv',next(iter(RECIPES)),{}
@@ -76,8 +75,7 @@ def main():
         if not references:
             true = to_uint8(torch.stack([load_crop(f, 256)[0] for f in files])); L,j = rgb_to_L(true),Judge(true)
             inputs = dict(clean=L, worn=worn(true))
-            for way,rgb in paint(args.out/first/'model.safetensors', inputs, L):
-                feats = extract_features(rgb, j.net); references[way] = feats,two_sample(j.feats, feats)
+            references = {way: j.look(rgb) for way,rgb in paint(args.out/first/'model.safetensors', inputs, L)}
         rows = [row(name, way, rgb, j, references[way]) for way,rgb in paint(args.out/name/'model.safetensors', inputs, L)]
         new = not table.exists()
         with table.open('a', newline='') as f:

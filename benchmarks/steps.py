@@ -34,13 +34,10 @@ def sample(c, weak, conds, spec):
     ab = torch.cat([draw(o, k) for k,o in zip(seeds, conds)])
     return ab,(time.perf_counter()-start)/len(ab)
 
-def differences(judge, feats, told, f):
-    "Columns `kid_over…`, `two_sample_over…`: how much worse the features `f` are than the reference's, whose two-sample hits are given as well, and the intervals"
-    from colorized.metrics import bootstrap, kid, kid_interval, two_sample
-    t = two_sample(judge.feats, f)-told
-    kids = [kid(judge.feats, f, paired=True)-kid(judge.feats, feats, paired=True), *kid_interval(judge.feats, f, feats)]
-    return {f'{m}_over{end}': f'{o:.4g}' for m,values in dict(kid=[1000*o for o in kids], two_sample=[t.mean().item(), *bootstrap(t)]).items()
-            for end,o in zip(('', '_low', '_high'), values)}
+def differences(judge, seen, reference):
+    "Columns `kid_over…`, `two_sample_over…`: how much worse than the reference, and the intervals"
+    apart = judge.difference(seen, reference)
+    return {f'{m}_over{end}': f'{o:.4g}' for m in ('kid', 'two_sample') for end,o in zip(('', '_low', '_high'), (apart[m].value, apart[m].low, apart[m].high))}
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -53,7 +50,7 @@ def main():
     args = p.parse_args()
     from colorized.colorizer import Colorizer
     from colorized.lab import join, rgb_to_L, up_chroma
-    from colorized.metrics import Judge, extract_features, list_photos, load_crop, to_uint8, two_sample
+    from colorized.metrics import Judge, list_photos, load_crop, to_uint8
     from colorized.unet import load_model
     torch.set_num_threads(args.threads)
     files = [f for f in list_photos(args.valid).values() if min(Image.open(f).size)>=args.least]; files = files[::max(1, len(files)//args.n)][:args.n]
@@ -69,14 +66,14 @@ def main():
         ab,seconds = sample(c, weak, conds[size], spec)
         return torch.cat([to_uint8(join(l[None], up_chroma(a[None], l.shape[-2:], l[None]))) for l,a in zip(L, ab)]),seconds
     todo = [o for o in args.specs if (c.sha256[:12], o, args.extractor, str(len(true))) not in done]
-    if todo: feats = extract_features(paint(args.reference)[0], judge.net); told = two_sample(judge.feats, feats)
+    if todo: reference = judge.look(paint(args.reference)[0])
     for spec in todo:
-        rgb,seconds = paint(spec); f = extract_features(rgb, judge.net); figures = judge.column(rgb, feats=f)
+        rgb,seconds = paint(spec); seen = judge.look(rgb); figures = judge.column(rgb, seen=seen)
         row = dict(model=c.sha256[:12], spec=spec, extractor=args.extractor, n=len(true), seconds=f'{seconds:.4f}')
         for m in MEASURES:
             o = figures[m]; row[m] = f'{o.value:.4g}'
             if m in ('kid','two_sample'): row |= {f'{m}_low': f'{o.low:.4g}' if o.low is not None else '', f'{m}_high': f'{o.high:.4g}' if o.high is not None else ''}
-        row |= differences(judge, feats, told, f)
+        row |= differences(judge, seen, reference)
         new = not args.out.exists()
         with args.out.open('a', newline='') as f:
             w = csv.DictWriter(f, list(row))

@@ -211,6 +211,7 @@ def evaluate(
     true:Annotated[str, "Folder of true colour photographs", {'opt':True, 'required':True}],
     colorized:str=None,    # Folder of any system's outputs, with the same names
     model:str=None,        # Or: a checkpoint of ours ('default' for the packaged one)
+    other:str=None,        # With --colorized: folder of another system's, to say how far they are apart
     extractor:Annotated[str, "Features for FID, KID and the two-sample test", {'choices':['lite1','lite2','inception']}]='lite1',
     samples:int=1,         # With --model: samples of each photograph, for the diversity
     steps:int=None,        # With --model: denoising steps
@@ -220,10 +221,11 @@ def evaluate(
 ):
     "Measure colours against the truth: FID, KID, colourfulness, ΔE2000, PSNR, recognition …, beside grey, mean chroma and the truth itself"
     if (colorized is None)==(model is None): raise UsageError("give either --colorized, a folder, or --model, a checkpoint")
+    if other and not colorized: raise UsageError("--other needs --colorized, the folder to be compared with it")
     _keep_memory()
     from colorized.metrics import evaluate_folders, evaluate_model
     say = lambda line: print(line, file=sys.stderr)
-    if colorized: report = evaluate_folders(true, colorized, extractor, progress=say)
+    if colorized: report = evaluate_folders(true, colorized, extractor, other_dir=other, progress=say)
     else: report = evaluate_model(_painter(model, steps, temperature, seed), true, extractor, n_samples=samples, bs=8, progress=say)
     print(report.to_json() if json else report.markdown())
 

@@ -356,35 +356,53 @@ class Judge:
     def _figure(self, name, value, extractor='', n=None, interval=(None,None), how=''):
         return Figure(float(value), name, extractor, n or len(self.true), self.protocol+how, *interval)
 
-    def _mean(self, name, values, extractor='', func=float):
+    def _mean(self, name, values, func=float, how=''):
         interval = bootstrap(values, seed=self.seed, func=None if func is float else func)
-        return self._figure(name, func(values.mean().item()), extractor, len(values), interval)
+        eye = self.net.name if name=='two_sample' else self.cls.name if name.startswith('top1') else ''
+        return self._figure(name, func(values.mean().item()), eye, len(values), interval, how)
 
     def _alone(self, rgb, feats):
-        "What can be said of `rgb` without looking at each photograph's true colours"
-        yield self._mean('colorfulness', colorfulness(rgb))
-        yield self._mean('colorfulness_abs', colorfulness(rgb, absolute=True))
-        if len(rgb)>=10: yield self._mean('two_sample', two_sample(self.feats, feats, seed=self.seed), self.net.name)
-        if self.cls is not None:
-            yield self._mean('top1_agreement' if self.labels is None else 'top1_accuracy', recognised(self._classes(rgb, feats), self.target), self.cls.name)
+        "Measure -> what it says of each photograph, where that needs no look at the true colours"
+        each = dict(colorfulness=colorfulness(rgb), colorfulness_abs=colorfulness(rgb, absolute=True))
+        if len(rgb)>=10: each['two_sample'] = two_sample(self.feats, feats, seed=self.seed)
+        if self.cls is not None: each['top1_agreement' if self.labels is None else 'top1_accuracy'] = recognised(self._classes(rgb, feats), self.target)
+        return each
 
 # %% ../nbs/12_metrics.ipynb #c0ba8c01
+@patch
+def look(self:Judge,
+    rgb:Tensor, # (N,3,H,W) colourings of the true photographs, float in [0,1] or uint8
+) -> tuple[Tensor,dict[str,Tensor]]: # (N,D) features; measure -> (N,) what it says of each photograph
+    "What there is to see in one system's outputs"
+    rgb,_ = _same(rgb, self.true)
+    feats = extract_features(rgb, self.net); each = self._alone(rgb, feats)
+    return feats,{**each, 'colorfulness_error': (each['colorfulness']-self.C).abs(), 'delta_e2000': delta_e(rgb, self.true), 'psnr': psnr(rgb, self.true), 'ssim': ssim(rgb, self.true),
+                  'delta_L': luminance_error(rgb, self.true), 'delta_L_p999': luminance_error(rgb, self.true, 0.999)}
+
 @patch
 def column(self:Judge,
     rgb:Tensor,               # (N,3,H,W) colourings of the true photographs, float in [0,1] or uint8
     samples:Tensor|None=None, # (S,N,3,H,W) from S seeds, for the diversity
-    feats:Tensor|None=None,   # (N,D) their features, where they are known already
+    seen:tuple|None=None,     # What `look(rgb)` gave, where it is known already
 ) -> dict[str,Figure]:        # Measure -> figure
     "All figures of one system's outputs"
-    (rgb,_),ext = _same(rgb, self.true),self.net.name
-    feats,dC = extract_features(rgb, self.net) if feats is None else feats,colorfulness(rgb)-self.C
+    (feats,each),ext = seen or self.look(rgb),self.net.name
     interval = [1000*o for o in kid_interval(self.feats, feats, seed=self.seed)]
     figs = [self._figure('fid', fid(self.feats, feats), ext), self._figure('kid', 1000*kid(self.feats, feats, paired=True), ext, None, interval),
-            self._figure('kid_all_pairs', 1000*kid(self.feats, feats), ext), *self._alone(rgb, feats),
-            self._mean('delta_colorfulness', dC, func=abs), self._mean('colorfulness_error', dC.abs()),
-            self._mean('delta_e2000', delta_e(rgb, self.true)), self._mean('psnr', psnr(rgb, self.true)), self._mean('ssim', ssim(rgb, self.true)),
-            self._mean('delta_L', luminance_error(rgb, self.true)), self._mean('delta_L_p999', luminance_error(rgb, self.true, 0.999))]
+            self._figure('kid_all_pairs', 1000*kid(self.feats, feats), ext), *(self._mean(k, v) for k,v in each.items()),
+            self._mean('delta_colorfulness', each['colorfulness']-self.C, abs)]
     if samples is not None: figs.append(self._mean('diversity', diversity(samples)))
+    return {f.name: f for f in figs}
+
+@patch
+def difference(self:Judge,
+    seen:tuple,  # What `look` gave for one system
+    other:tuple, # And for another
+) -> dict[str,Figure]: # Measure -> the first one's figure less the other's
+    "How far two systems are apart. The photographs are the same, so the interval is often narrower than either system's own; what reaches zero is not known to differ"
+    (feats,each),(feats2,each2),how = seen,other,', one system less another'
+    value,interval = kid(self.feats, feats, paired=True)-kid(self.feats, feats2, paired=True),kid_interval(self.feats, feats, feats2, seed=self.seed)
+    figs = [self._figure('kid', 1000*value, self.net.name, None, [1000*o for o in interval], how), *(self._mean(k, each[k]-each2[k], how=how) for k in each)]
     return {f.name: f for f in figs}
 
 # %% ../nbs/12_metrics.ipynb #split2c
@@ -393,7 +411,7 @@ def truth(self:Judge) -> dict[str,Figure]: # Measure -> figure; FID and KID have
     "The true photographs themselves and, for FID and KID, one half of them against the other"
     n,ext = len(self.true)//2,self.net.name
     perm = np.random.default_rng(self.seed).permutation(len(self.true))
-    figs = list(self._alone(self.true, self.feats))
+    figs = [self._mean(k, v) for k,v in self._alone(self.true, self.feats).items()]
     if n>=2:
         a,b = self.feats[perm[:n]],self.feats[perm[n:2*n]]
         with warnings.catch_warnings():
@@ -408,17 +426,18 @@ def report(self:Judge,
     samples:Tensor|None=None,  # (S,N,3,H,W) of the first system, from S seeds
     progress=None,             # Called with a line of text at every stage, for instance `print`
     **kwargs,                  # Further fields of `Report`
-) -> Report:                   # The systems, then grey, mean chroma and truth
+) -> Report:                   # The systems, then grey, mean chroma and truth, then the first system less each of the others
     "Measure systems and their neighbours"
     L,ab = rgb_to_lab(self.true).split((1,2), dim=1)
     mean = ab.double().mean((0,2,3), keepdim=True).float()
     paint = lambda ab: to_uint8(torch.cat([join(l, ab.expand(len(l), 2, *l.shape[2:])) for l in L.split(16)]))
-    columns = {}
-    gray = paint(0*mean)[:,1:2].expand(-1,3,-1,-1) # ab = 0 up to rounding: now R = G = B
+    gray,first = paint(0*mean)[:,1:2].expand(-1,3,-1,-1),next(iter(outputs), None) # ab = 0 up to rounding: now R = G = B
+    columns,seen = {},{}
     for name,rgb in {**outputs, 'grey': gray, 'mean chroma': paint(mean)}.items():
         if progress: progress(f"measuring {name}")
-        columns[name] = self.column(rgb, samples if name==next(iter(outputs), None) else None)
-    return Report({**columns, 'truth': self.truth()}, self.protocol, **kwargs)
+        seen[name] = self.look(rgb); columns[name] = self.column(rgb, samples if name==first else None, seen[name])
+    apart = {f'{first} − {o}': self.difference(seen[first], seen[o]) for o in list(outputs)[1:]}
+    return Report({**columns, 'truth': self.truth(), **apart}, self.protocol, **kwargs)
 
 # %% ../nbs/12_metrics.ipynb #20b896c9
 def list_photos(
@@ -463,15 +482,16 @@ def evaluate_folders(
     classifier:str|None='lite1',     # For the top-1 figures; None leaves them out
     labels:dict[str,int]|None=None,  # Relative name without file type -> ImageNet class
     more:tuple=(),                   # Folders of outputs from other seeds, for the diversity
+    other_dir:str|Path|None=None,    # Another system's outputs, to compare with
     ending:str='',                   # Taken off the outputs' names, as in `cat_colorized.png`
     size:int=256,                    # Of the central crops
     seed:int=0,                      # Of bootstraps, halves and folds
     progress=None,                   # Called with a line of text at every stage
-) -> Report:                         # Columns colorized, grey, mean chroma, truth
+) -> Report:                         # Columns colorized, grey, mean chroma, truth; with another system, that and the difference
     "Judge any system by its output folder. Raises `ValueError` when nothing matches or a photograph's size differs"
-    true,dirs = list_photos(true_dir),[list_photos(o, ending) for o in (colorized_dir, *more)]
+    true,dirs = list_photos(true_dir),[list_photos(o, ending) for o in (colorized_dir, *more, *([other_dir] if other_dir else []))]
     names = [o for o in true if all(o in d for d in dirs)]
-    if len(names)<2: raise ValueError(f"{colorized_dir} has {len(names)} of the {len(true)} photographs in {true_dir}: at least 2 with the same relative name are needed")
+    if len(names)<2: raise ValueError(f"{' and '.join(map(str, filter(None, (colorized_dir, other_dir))))} has {len(names)} of the {len(true)} photographs in {true_dir}: at least 2 with the same relative name are needed")
     images = []
     for d in (true, *dirs):
         if progress: progress(f"reading {len(names)} photographs of {d[names[0]].parent}")
@@ -480,7 +500,8 @@ def evaluate_folders(
             if a!=b: raise ValueError(f"{d[o]} has {b[0]}×{b[1]} pixels, but {true[o]} has {a[0]}×{a[1]}")
     true_rgb,*outs = [torch.stack([o for o,_ in ims]) for ims in images]
     judge = Judge(true_rgb, extractor, classifier, _labels(labels, names), _protocol(true_dir, names, size), seed)
-    return judge.report({'colorized': outs[0]}, torch.stack(outs) if more else None, progress,
+    other = {'other': outs.pop()} if other_dir else {}
+    return judge.report({'colorized': outs[0], **other}, torch.stack(outs) if more else None, progress,
                         only_true=sorted(set(true)-set(names)), only_colorized=sorted(set(dirs[0])-set(true)))
 
 # %% ../nbs/12_metrics.ipynb #split4c

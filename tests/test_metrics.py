@@ -259,6 +259,23 @@ def test_folders_are_matched_and_counted(photos, tmp_path):
     back = json.loads(r.to_json())
     assert back['only_true']==['x/1'] and back['columns']['colorized']['kid']['extractor']=='thumbnail' and back['columns']['grey']['fid']['n']==3
 
+def test_two_systems_are_compared_photograph_by_photograph(tiles, tmp_path):
+    "The difference is that of the columns; between systems that err on the same photographs its interval is narrower than theirs, and of a system and itself it is zero"
+    true,a,b = save(tmp_path/'true', tiles),save(tmp_path/'a', spoil(tiles, 0.5)),save(tmp_path/'b', spoil(tiles, 0.4))
+    kw = dict(classifier=None, size=64)
+    r = M.evaluate_folders(true, a, Thumbnail(), other_dir=b, **kw)
+    assert set(r.columns)=={'colorized', 'other', 'grey', 'mean chroma', 'truth', 'colorized − other'}
+    apart = r['colorized − other']
+    for k,f in apart.items(): assert f.value==pytest.approx(r['colorized'][k].value-r['other'][k].value, abs=1e-9), k
+    for k in ('kid', 'delta_e2000', 'colorfulness_error'): assert apart[k].low < apart[k].value < apart[k].high < 0, k
+    assert apart['delta_e2000'].high-apart['delta_e2000'].low < (r['other']['delta_e2000'].high-r['other']['delta_e2000'].low)/2
+    alone = M.evaluate_folders(true, a, Thumbnail(), **kw)
+    assert alone['colorized']==r['colorized'] and 'diversity' not in r['colorized']
+    same = M.evaluate_folders(true, a, Thumbnail(), other_dir=a, **kw)['colorized − other']
+    assert all((f.value, f.low, f.high)==(0, 0, 0) for f in same.values())
+    (b/'0.png').unlink()
+    assert M.evaluate_folders(true, a, Thumbnail(), other_dir=b, **kw).only_true==['0']
+
 def test_folders_that_do_not_fit(photos, tmp_path):
     true = save(tmp_path/'true', photos[:3])
     (tmp_path/'empty').mkdir()
