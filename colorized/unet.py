@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
+from fastcore.basics import patch
 from .encoder import Encoder
 from .schedule import NoiseSchedule, make_schedule
 from .denoiser import Denoiser
@@ -160,37 +161,41 @@ class UNet(nn.Module):
         self.up = nn.ModuleList([Level([n+w]+[w]*(cfg.blocks-1), w, n_emb, a, cfg) for n,w,a in zip(ups, widths, cfg.attention)])
         self.out = nn.Sequential(Norm(cfg.groups, widths[0]), nn.SiLU(), zero_(nn.Conv2d(widths[0], n_x, 3, padding=1)))
 
-    def look(self,
-        features:dict[int,Tensor], # Of the encoder: stride -> (N,C,H/stride,W/stride)
-    ) -> dict[int,Tensor]:         # stride -> (N,width,H/stride,W/stride)
-        "What each level will add at every step"
-        strides = [self.cfg.cell*2**i for i in range(len(self.down))]
-        return {s: level.feat(features[s]) for s,level in zip(strides, self.down) if level.feat is not None}
+# %% ../nbs/09_unet.ipynb #unetlk2
+@patch
+def look(self:UNet,
+    features:dict[int,Tensor], # Of the encoder: stride -> (N,C,H/stride,W/stride)
+) -> dict[int,Tensor]:         # stride -> (N,width,H/stride,W/stride)
+    "What each level will add at every step"
+    strides = [self.cfg.cell*2**i for i in range(len(self.down))]
+    return {s: level.feat(features[s]) for s,level in zip(strides, self.down) if level.feat is not None}
 
-    def forward(self,
-        x_t:Tensor,      # (N,channels,h,w) noisy x
-        t:Tensor,        # (N,) int64 original step indices
-        cond:Condition,  # Of the same N photographs, sides `factor` times those of x
-    ) -> Tensor:         # (N,channels,h,w) what the network predicts: eps, v or x0
-        "One pass of the network"
-        cfg,p = self.cfg,self.cfg.patch
-        xs = [F.pixel_unshuffle(x_t, p), F.pixel_unshuffle(cond.L, cfg.cell)]
-        if cfg.hints:
-            hints = x_t.new_zeros(len(x_t), cfg.channels+1, *x_t.shape[-2:]) if cond.hints is None else cond.hints
-            xs.append(F.pixel_unshuffle(hints, p))
-        emb = self.emb(time_embedding(t, cfg.widths[0]))
-        h,skips = self.inp(torch.cat(xs, 1)),[]
-        for i,level in enumerate(self.down):
-            if level.feat is not None: h = h + cond.features[cfg.cell*2**i]
-            for res,attn in zip(level.res, level.attn): h = attn(res(h, emb))
-            skips.append(h)
-            if i<len(self.shrink): h = self.shrink[i](h)
-        h = self.mid(h, emb)
-        for i,level in reversed(list(enumerate(self.up))):
-            h = torch.cat([h, skips[i]], 1)
-            for res,attn in zip(level.res, level.attn): h = attn(res(h, emb))
-            if i: h = F.interpolate(h, scale_factor=2, mode='nearest')
-        return F.pixel_shuffle(self.out(h), p).contiguous()
+# %% ../nbs/09_unet.ipynb #unetfw2
+@patch
+def forward(self:UNet,
+    x_t:Tensor,      # (N,channels,h,w) noisy x
+    t:Tensor,        # (N,) int64 original step indices
+    cond:Condition,  # Of the same N photographs, sides `factor` times those of x
+) -> Tensor:         # (N,channels,h,w) what the network predicts: eps, v or x0
+    "One pass of the network"
+    cfg,p = self.cfg,self.cfg.patch
+    xs = [F.pixel_unshuffle(x_t, p), F.pixel_unshuffle(cond.L, cfg.cell)]
+    if cfg.hints:
+        hints = x_t.new_zeros(len(x_t), cfg.channels+1, *x_t.shape[-2:]) if cond.hints is None else cond.hints
+        xs.append(F.pixel_unshuffle(hints, p))
+    emb = self.emb(time_embedding(t, cfg.widths[0]))
+    h,skips = self.inp(torch.cat(xs, 1)),[]
+    for i,level in enumerate(self.down):
+        if level.feat is not None: h = h + cond.features[cfg.cell*2**i]
+        for res,attn in zip(level.res, level.attn): h = attn(res(h, emb))
+        skips.append(h)
+        if i<len(self.shrink): h = self.shrink[i](h)
+    h = self.mid(h, emb)
+    for i,level in reversed(list(enumerate(self.up))):
+        h = torch.cat([h, skips[i]], 1)
+        for res,attn in zip(level.res, level.attn): h = attn(res(h, emb))
+        if i: h = F.interpolate(h, scale_factor=2, mode='nearest')
+    return F.pixel_shuffle(self.out(h), p).contiguous()
 
 # %% ../nbs/09_unet.ipynb #e9b12ab3
 class ColorNet(nn.Module):
