@@ -32,7 +32,7 @@ PHOTOS = [
           'The sky is fine and the stone may be gray; the street has hardly any colour, and at the left edge a strip of house is red.'),
     Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936', 'A worried woman, two children hide their faces at her shoulders', True,
           'Skin, hair and cloth convince; the skin is a little orange, and the green at the upper left is invented.'),
-    Photo('spinning-1907', 'Spinning, Donegal, 1907', 'A girl at a spinning wheel before a thatched cottage, hens in front', False,
+    Photo('spinning-1907', 'Spinning, Donegal, 1907', 'A girl at a spinning wheel before a thatched cottage, hens in front', True,
           'The hill is green and the tub brown; the women’s clothes, thatch and stones stay as good as gray.'),
     Photo('cliff-house-1890', 'Cliff House, San Francisco, 1890', 'People on a beach, a great house on the cliff above them', False,
           'Roof, rock, bushes and a little of the sand; sea and most of the people have no colour, and the largest dress is navy.'),
