@@ -28,16 +28,17 @@ def scans(folder, n, megapixels):
 
 def stages(tmp, args):
     "Core seconds of each stage of one photograph, in this process, medians; unlike seconds of the clock they hardly mind company"
-    from colorized.colorizer import STEPS, WORKING_SIZE, Colorizer
+    from colorized.colorizer import Colorizer
     from colorized.fleet import Network, _paint_one, _table, _unpack, look
     from colorized.store import photographs
     torch.set_num_threads(1)
     own,rows = Colorizer.from_pretrained(device='cpu'),[]
+    settings = own.look()
     from colorized import __version__
     for mp in args.megapixels:
         src,out = scans(tmp/f'stage{mp}', 1, mp),tmp/f'out{mp}'
-        c = dict(version=__version__, storage=None, dest=str(out), source=None, model=own.name, model_sha256=own.sha256, multiple=own.net.cfg.multiple, device='cpu', threads=1, batch=8, n=1, seed=0,
-                 steps=STEPS, temperature=1., saturation=1., working_size=WORKING_SIZE, settings={}, source_type='x', file=dict(format=None, bits=None, quality=95))
+        c = dict(version=__version__, storage=None, dest=str(out), source=None, multiple=own.net.cfg.multiple, device='cpu', threads=1, batch=8, n=1,
+                 look=settings, provenance=own.provenance(settings), file=dict(format=None, bits=None, quality=95))
         network,took = Network(c),dict(look=[], network=[], colour=[])
         for i in range(args.repeats+1):
             shutil.rmtree(out, ignore_errors=True)

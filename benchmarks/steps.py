@@ -3,7 +3,7 @@
 `python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:GAIN[:MEAN_OF[:GUIDANCE]]]][@SIZE] …]` appends a line for each; what is in the file already
 is not measured again. SPEC@SIZE: the network works at that size, 256 where none is given, and its chroma is judged on the lightness at 256. SAMPLER+agree lets parts that look alike agree. STEPS is their number, or the timesteps themselves: 249-499-749-999. GAIN is 1 where none is given, whatever the model's own; with a GUIDANCE other than 1 the model is led away from that of `--weak` (chapter 11). KID and the two-sample figure are also given as differences to those of a reference on the same photographs, with the
 interval of the difference: what is not measurably worse has an interval that reaches zero. Chapter 13 draws the file."""
-import argparse, csv, time
+import argparse, csv
 from dataclasses import replace
 from pathlib import Path
 import torch
@@ -21,18 +21,17 @@ def samplers():
     return dict(ddim=ddim, dpmpp_2m=dpmpp_2m, ddpm=lambda *args, **kwargs: ddpm(*args, generator=gen, **kwargs))
 
 def sample(c, weak, conds, spec):
-    "Chroma of all photographs, seconds a photograph without the encoder"
+    "Chroma of all photographs"
     name,steps,noise,gain,mean_of,guidance = (spec.split(':')+['1']*4)[:6]
     c.config = replace(c.config, gain=float(gain))
     c.denoise = c.config.denoiser(c.net)
     if guidance!='1':
         from colorized.learner import led_away
         c.denoise = c.config.denoiser(led_away(c.net, weak, float(guidance)))
-    fn,start,steps = samplers()[name.removesuffix('+agree')],time.perf_counter(),[*map(int, steps.split('-'))] if '-' in steps else int(steps)
+    fn,steps = samplers()[name.removesuffix('+agree')],[*map(int, steps.split('-'))] if '-' in steps else int(steps)
     seeds = torch.arange(sum(map(len, conds))).split(GROUP)
     draw = lambda o,k: torch.stack([c.chroma(o, (k+1_000_000*i).tolist(), steps, float(noise), fn, name.endswith('+agree')) for i in range(int(mean_of))]).mean(0)
-    ab = torch.cat([draw(o, k) for k,o in zip(seeds, conds)])
-    return ab,(time.perf_counter()-start)/len(ab)
+    return torch.cat([draw(o, k) for k,o in zip(seeds, conds)])
 
 def differences(judge, seen, reference):
     "Columns `kid_over…`, `two_sample_over…`: how much worse than the reference, and the intervals"
@@ -63,13 +62,12 @@ def main():
     def paint(spec):
         spec,_,size = spec.partition('@'); size = int(size or 256)
         if size not in conds: conds.clear(); conds[size] = [c.condition(o) for o in look(size).split(GROUP)]
-        ab,seconds = sample(c, weak, conds[size], spec)
-        return torch.cat([to_uint8(join(l[None], up_chroma(a[None], l.shape[-2:], l[None]))) for l,a in zip(L, ab)]),seconds
+        return torch.cat([to_uint8(join(l[None], up_chroma(a[None], l.shape[-2:], l[None]))) for l,a in zip(L, sample(c, weak, conds[size], spec))])
     todo = [o for o in args.specs if (c.sha256[:12], o, args.extractor, str(len(true))) not in done]
-    if todo: reference = judge.look(paint(args.reference)[0])
+    if todo: reference = judge.look(paint(args.reference))
     for spec in todo:
-        rgb,seconds = paint(spec); seen = judge.look(rgb); figures = judge.column(rgb, seen=seen)
-        row = dict(model=c.sha256[:12], spec=spec, extractor=args.extractor, n=len(true), seconds=f'{seconds:.4f}')
+        rgb = paint(spec); seen = judge.look(rgb); figures = judge.column(rgb, seen=seen)
+        row = dict(model=c.sha256[:12], spec=spec, extractor=args.extractor, n=len(true))
         for m in MEASURES:
             o = figures[m]; row[m] = f'{o.value:.4g}'
             if m in ('kid','two_sample'): row |= {f'{m}_low': f'{o.low:.4g}' if o.low is not None else '', f'{m}_high': f'{o.high:.4g}' if o.high is not None else ''}

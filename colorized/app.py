@@ -19,9 +19,9 @@ import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageDraw
 from fastcore.basics import patch
 from .batch import output_name
-from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorized, Colorizer, hint_grid, working_shape
+from .colorizer import WORKING_SIZE, Colorized, Colorizer, hint_grid, working_shape
 from .lab import join
-from .scan import Provenance, Scan, ScanError, output_format, paint, read_scan, write_scan
+from .scan import Scan, ScanError, output_format, paint, read_scan, write_scan
 
 # %% ../nbs/16_app.ipynb #cd55adf5
 def check_strokes(
@@ -164,12 +164,12 @@ def write(self:Sitting,
     format = self.format if self.format in ('TIFF', 'JPEG', 'PNG', 'WEBP') else 'PNG'
     stem,suffix = os.path.splitext(output_name(self.name, format))
     dst,ab,scan = Path(folder)/f'{stem}.colorized{suffix}',self.chroma(seed, strokes)*saturation,read_scan(self.path, self.max_pixels)
-    settings = dict(temperature=TEMPERATURE, saturation=saturation, working_size=self.working_size, hints=bool(strokes))
-    if strokes: settings['corrections'] = [f"{o['colour']} at {round(o['points'][0][0]*self.shape[1])},{round(o['points'][0][1]*self.shape[0])}" for o in strokes]
+    said = dict(corrections=[f"{o['colour']} at {round(o['points'][0][0]*self.shape[1])},{round(o['points'][0][1]*self.shape[0])}" for o in strokes]) if strokes else {}
+    made = self.colorizer.provenance(self.colorizer.look(seed=seed, saturation=saturation, working_size=self.working_size), bool(strokes), **said)
     def strips(done=0):
         for x in paint(scan, ab, output_format(dst, format, None, scan.bits)[1]):
             done += len(x); progress(done/scan.shape[0]); yield x
-    return dst,write_scan(dst, strips(), scan, Provenance(self.colorizer.name, self.colorizer.sha256, seed, STEPS, settings), format, overwrite=True)
+    return dst,write_scan(dst, strips(), scan, made, format, overwrite=True)
 
 # %% ../nbs/16_app.ipynb #db59744a
 @dataclass

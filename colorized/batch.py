@@ -14,7 +14,7 @@ from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 import numpy as np, torch
@@ -83,6 +83,8 @@ def _wanted(provenance):
     "What `read_provenance` must find"
     p = {k:v for (_,k),v in provenance.properties.items()}
     return {**{k: p[k] for k in ('DigitalSourceType', 'ModelSHA256', 'Seed', 'Steps') if k in p}, **{k:str(v) for k,v in provenance.settings.items()}}
+
+def _settings_sha256(provenance): return hashlib.sha256(json.dumps(sorted(_wanted(provenance).items())).encode()).hexdigest()
 
 # %% ../nbs/14_batch.ipynb #a48eb6ec
 def whole(
@@ -557,26 +559,22 @@ def colorize_folder(
     "Colour all photographs of a folder. Raises `ValueError` for bad settings, `OSError` if `dst` cannot be written"
     src,dst = Path(src),Path(dst)
     if format: output_format(f'{src}: outputs', format, bits)
-    if saturation<0 or temperature<0: raise ValueError(f"saturation and temperature must not be negative, got {saturation} and {temperature}")
     if workers<0 or batch<1: raise ValueError(f"workers must be at least 0 and batch at least 1, got {workers} and {batch}")
     colorizer = colorizer or Colorizer.from_pretrained()
-    if not 1<=steps<=len(colorizer.schedule): raise ValueError(f"steps must lie in 1..{len(colorizer.schedule)}, got {steps}")
-    working_shape((1,1), working_size, colorizer.net.cfg.multiple)
-    settings = dict(temperature=float(temperature), saturation=float(saturation), working_size=working_size, hints=False, bits=bits, quality=quality)
-    made = lambda sha: Provenance(colorizer.name, colorizer.sha256, seed, steps, dict(settings, source_sha256=sha), source_type=source_type)
-    key = hashlib.sha256(json.dumps(sorted(_wanted(made(None)).items())).encode()).hexdigest()
+    n_samples = SAMPLES if uncertainty else 1
+    look = colorizer.look(n_samples, seed, steps, temperature, saturation, working_size)
+    made = lambda sha: colorizer.provenance(look, source_type=source_type, bits=bits, quality=quality, source_sha256=sha)
     names,errors = mirror(src, dst, format)
     if not names and not errors: raise ValueError(f"{src}: holds no photographs ({' '.join(sorted(READABLE))})")
-    row = dict(seed=seed, model_sha256=colorizer.sha256, settings_sha256=key)
+    row = dict(seed=seed, model_sha256=colorizer.sha256, settings_sha256=_settings_sha256(made(None)))
     outputs = lambda o: [dst/o, *([dst/f'{o}.uncertainty.png'] if uncertainty else [])]
     jobs = [_Job(src/k, outputs(v), dict(path=k, output=v, **row)) for k,v in names.items()]
     if dry_run: return _dry_run(jobs, made, resume, overwrite, dst)
     dst.mkdir(parents=True, exist_ok=True)
-    draw = dict(seed=seed, steps=steps, temperature=temperature, saturation=saturation, working_size=working_size, n_samples=SAMPLES if uncertainty else 1)
     start,shown = time.time(),progress and (sys.stderr.isatty() or 'ipykernel' in sys.modules)
     with _Bar(total=len(jobs), unit=' photographs', disable=not shown, smoothing=0.05) as bar:
         bar.quiet = not progress
-        run = _Run(jobs, colorizer, made, draw, dict(format=format, bits=bits, quality=quality), dst, min(workers, len(jobs)), batch, resume, overwrite, bar)
+        run = _Run(jobs, colorizer, made, dict(look, n_samples=n_samples), dict(format=format, bits=bits, quality=quality), dst, min(workers, len(jobs)), batch, resume, overwrite, bar)
         for e in errors: run.unlisted(src, e)
         try: run.go()
         except KeyboardInterrupt:

@@ -370,6 +370,36 @@ def _same_together(self:Colorizer, cond):
         together = self.denoise(x, t, cond)
         return all(torch.equal(self.denoise(x[i:i+1], t[:1], cond[i:i+1]), together[i:i+1]) for i in (0, n-1))
 
+# %% ../nbs/13_colorizer.ipynb #look1c
+@patch
+def look(self:Colorizer,
+    n_samples:int=1,               # How many colourings
+    seed:int=0,                    # Sample i takes seed + i
+    steps:int=STEPS,               # Denoising steps
+    temperature:float=TEMPERATURE, # Scale of the initial noise
+    saturation:float=1.,           # Multiplies the chroma
+    working_size:int=WORKING_SIZE, # Shorter side at which the network works, at most, see `working_shape`
+) -> dict: # All but `n_samples`, as `colorize` takes them
+    "The settings of a colouring. Raises `ValueError` for what cannot be"
+    if n_samples<1: raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+    if not 1<=steps<=len(self.schedule): raise ValueError(f"steps must lie in 1..{len(self.schedule)}, got {steps}")
+    if not -2**63<=seed<=2**64-n_samples: raise ValueError(f"seed must lie in -2**63..2**64-{n_samples}, got {seed}")
+    for k,v in dict(temperature=temperature, saturation=saturation).items():
+        if not v>=0: raise ValueError(f"{k} must not be negative, got {v}")
+    working_shape((1,1), working_size, self.net.cfg.multiple)
+    return dict(seed=seed, steps=steps, temperature=float(temperature), saturation=float(saturation), working_size=working_size)
+
+@patch
+def provenance(self:Colorizer,
+    look:dict,        # See `Colorizer.look`
+    hints:bool=False, # Were colours given?
+    source_type:str=Provenance.source_type, # IPTC digital source type
+    **more,           # Further settings, JSON-able
+) -> Provenance:
+    "What an output says about its making"
+    settings = {k: look[k] for k in ('temperature', 'saturation', 'working_size')}
+    return Provenance(self.name, self.sha256, look['seed'], look['steps'], dict(settings, hints=hints, **more), source_type=source_type)
+
 # %% ../nbs/13_colorizer.ipynb #13bc4bf8
 @patch
 def colorize(self:Colorizer,
@@ -383,17 +413,11 @@ def colorize(self:Colorizer,
     working_size:int=WORKING_SIZE, # Shorter side at which the network works, at most, see `working_shape`
 ) -> Colorized:
     "Colour one photograph. Raises `ScanError` for an unreadable file, `ValueError` for a bad setting"
-    if n_samples<1: raise ValueError(f"n_samples must be at least 1, got {n_samples}")
-    if not 1<=steps<=len(self.schedule): raise ValueError(f"steps must lie in 1..{len(self.schedule)}, got {steps}")
-    if not -2**63<=seed<=2**64-n_samples: raise ValueError(f"seed must lie in -2**63..2**64-{n_samples}, got {seed}")
-    if not temperature>=0: raise ValueError(f"temperature must not be negative, got {temperature}")
-    if saturation<0: raise ValueError(f"saturation must not be negative, got {saturation}")
-    scan = as_scan(photo)
+    look,scan = self.look(n_samples, seed, steps, temperature, saturation, working_size),as_scan(photo)
     h,w = working_shape(scan.shape, working_size, self.net.cfg.multiple); f = self.net.cfg.factor
     L = scan.thumbnail_L((h, w))
     grid = hint_grid(hints, scan.shape, (h//f, w//f), F.avg_pool2d(L, f)) if hints else None
     cond = self.condition(L, grid)
     seeds = [seed+i for i in range(n_samples)]
     ab = self.chroma(cond, seeds, steps, temperature)*saturation
-    settings = dict(temperature=temperature, saturation=saturation, working_size=working_size, hints=hints is not None)
-    return Colorized(scan, ab, seeds, Provenance(self.name, self.sha256, seed, steps, settings))
+    return Colorized(scan, ab, seeds, self.provenance(look, hints=hints is not None))

@@ -8,13 +8,13 @@ Docs: https://example.github.io/colorized/fleet.html.md"""
 __all__ = ['look', 'Network', 'colour', 'colorize_dataset']
 
 # %% ../nbs/18_fleet.ipynb #16f49869
-import functools, hashlib, json, logging, os, re, socket, sys, tempfile, time, warnings
+import functools, json, logging, os, re, socket, sys, tempfile, time, warnings
 from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
 from . import __version__
-from .batch import SAMPLES, Summary, _Bar, _FULL, _join, _look, _paint, _sha256, _wanted
-from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer, working_shape
+from .batch import SAMPLES, Summary, _Bar, _FULL, _join, _look, _paint, _settings_sha256, _sha256
+from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer
 from .scan import Provenance, ScanError, output_format
 from .store import Lease, Record, Store, _FINAL, _where, patiently, photographs, plan, report
 
@@ -53,7 +53,7 @@ def _try(job, do):
 # %% ../nbs/18_fleet.ipynb #2e40b312
 def _look_one(job, c, tmp):
     photo = _fetch(job, tmp, c['storage'])
-    L,state,row = _look(photo, c['working_size'], c['multiple'])
+    L,state,row = _look(photo, c['look']['working_size'], c['multiple'])
     row.pop('seconds')
     sha,want = row['source_sha256'],job.get('sha256')
     if want and want.lower()!=sha: raise ScanError(f"{job['name']}: is not the file of the manifest, its SHA-256 is {sha[:12]}…, not {want[:12]}…")
@@ -83,9 +83,9 @@ class Network:
         else:
             import ray
             with tempfile.TemporaryDirectory() as tmp:
-                path = Path(tmp)/f"{c['model']}.safetensors"; path.write_bytes(ray.get(weights))
+                path = Path(tmp)/f"{c['provenance'].model}.safetensors"; path.write_bytes(ray.get(weights))
                 self.colorizer = Colorizer.from_pretrained(path, c['device'])
-        if self.colorizer.sha256!=c['model_sha256']: raise ValueError(f"{socket.gethostname()} has another model: {self.colorizer!r}, not {c['model_sha256'][:12]}")
+        if self.colorizer.sha256!=c['provenance'].model_sha256: raise ValueError(f"{socket.gethostname()} has another model: {self.colorizer!r}, not {c['provenance'].model_sha256[:12]}")
     def __call__(self, table):
         jobs,blobs = _unpack(table)
         groups = {}
@@ -95,11 +95,11 @@ class Network:
             for k in range(0, len(group), self.c['batch']): self._think(jobs, blobs, shape, group[k:k+self.c['batch']])
         return _table(jobs, blobs)
     def _think(self, jobs, blobs, shape, some):
-        start,c = time.time(),self.c
+        start,c,look = time.time(),self.c,self.c['look']
         try:
             L = [torch.frombuffer(bytearray(blobs[i]), dtype=torch.float32).view(shape) for i in some]
             cond = _join([self.colorizer.condition(o) for o in L])
-            ab = self.colorizer.chroma(cond, [c['seed']+i for i in range(c['n'])]*len(some), c['steps'], c['temperature'])*c['saturation']
+            ab = self.colorizer.chroma(cond, [look['seed']+i for i in range(c['n'])]*len(some), look['steps'], look['temperature'])*look['saturation']
             for i,x in zip(some, ab.split(c['n'])): blobs[i] = x.numpy().tobytes(); jobs[i]['shape'] = x.shape
         except Exception as e:
             for i in some: blobs[i] = b''; jobs[i]['row']['error'],jobs[i]['again'] = f"{jobs[i]['name']}: the network failed ({type(e).__name__}: {e})",True
@@ -115,10 +115,9 @@ def _paint_one(job, blob, c, tmp):
     out = Path(tmp)/'out'; out.mkdir()
     out = out/row['output'].rpartition('/')[2]
     outs = [out, *([out.with_name(f'{out.name}.uncertainty.png')] if c['n']>1 else [])]
-    seeds = [c['seed']+i for i in range(c['n'])]
-    made = Provenance(c['model'], c['model_sha256'], c['seed'], c['steps'], c['settings'], source_type=c['source_type'])
+    seeds = [c['look']['seed']+i for i in range(c['n'])]
     ab = np.frombuffer(blob, np.float32).reshape(job['shape']).copy()
-    new = _paint(photo, state, ab, seeds, made, outs, dict(c['file'], overwrite=False))
+    new = _paint(photo, state, ab, seeds, c['provenance'], outs, dict(c['file'], overwrite=False))
     for o in reversed(outs): how = store.put(row['output']+o.name[len(out.name):], o.read_bytes(), job['replace'])
     new.pop('seconds'); row.update(new, warnings=row['warnings']+new['warnings'], output_etag=store.tag(row['output']))
     job['how'] = 'again' if how=='new' and job['lost'] else how
@@ -284,25 +283,21 @@ def colorize_dataset(
 ) -> Summary:                      # Its `exit_code` is 1 if a photograph failed
     "Colour photographs on a Ray cluster. Raises `ValueError` for bad settings or when another run is at work, `OSError` if a store cannot be read or written"
     if format: output_format(f'{source}: outputs', format, bits)
-    if saturation<0 or temperature<0: raise ValueError(f"saturation and temperature must not be negative, got {saturation} and {temperature}")
     if not -2**63<=seed<2**63-SAMPLES: raise ValueError(f"seed must lie in -2**63..2**63-{SAMPLES+1}, got {seed}")
     for k,v in dict(actors=actors, batch=batch, threads=threads).items():
         if v is not None and v<1: raise ValueError(f"{k} must be at least 1, got {v}")
     if gpus<0 or every<0: raise ValueError(f"gpus and every must not be negative, got {gpus} and {every}")
     own = Colorizer.from_pretrained(model, 'cpu')
-    if not 1<=steps<=len(own.schedule): raise ValueError(f"steps must lie in 1..{len(own.schedule)}, got {steps}")
-    working_shape((1,1), working_size, own.net.cfg.multiple)
-    settings = dict(temperature=temperature, saturation=saturation, working_size=working_size, hints=False)
-    full = dict(settings, temperature=float(temperature), saturation=float(saturation), bits=bits, quality=quality, source_sha256=None)
-    key = _wanted(Provenance(own.name, own.sha256, seed, steps, full, source_type=source_type))
-    made = dict(seed=seed, model_sha256=own.sha256, settings_sha256=hashlib.sha256(json.dumps(sorted(key.items())).encode()).hexdigest())
-    store,n = Store(dest, storage),SAMPLES if uncertainty else 1
+    n = SAMPLES if uncertainty else 1
+    look = own.look(n, seed, steps, temperature, saturation, working_size)
+    key = _settings_sha256(own.provenance(look, source_type=source_type, bits=bits, quality=quality, source_sha256=None))
+    made = dict(seed=seed, model_sha256=own.sha256, settings_sha256=key)
+    store = Store(dest, storage)
     photos,errors = photographs(source, storage, root)
     photos = _outside(photos, store, source)
     if dry_run: return _dry_run(photos, errors, store, plan(photos, store, made, format, resume, overwrite, '.uncertainty.png' if n>1 else ''))
     batch = batch or (64 if gpus else 8)
-    c = dict(version=__version__, storage=storage, dest=store.url, source=model, model=own.name, model_sha256=own.sha256, multiple=own.net.cfg.multiple, device='cuda' if gpus else 'cpu', threads=threads,
-             batch=batch, block=min(batch, 8), n=n, seed=seed, steps=steps, temperature=temperature, saturation=saturation, working_size=working_size, settings=settings,
-             source_type=source_type, file=dict(format=format, bits=bits, quality=quality))
+    c = dict(version=__version__, storage=storage, dest=store.url, source=model, multiple=own.net.cfg.multiple, device='cuda' if gpus else 'cpu', threads=threads,
+             batch=batch, block=min(batch, 8), n=n, look=look, provenance=own.provenance(look, source_type=source_type), file=dict(format=format, bits=bits, quality=quality))
     del own
     return _run(photos, errors, store, made, c, model, actors, gpus, every, resume, overwrite, address, progress)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
 from .batch import Claims, Report, _FULL, _sha256, judge, read_report
-from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer, working_shape
+from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer
 from .iiif_image import Fetcher, IIIFError, _shape, parse_info, write_tiles, write_whole
 from .iiif_manifest import Picture, _JSON, _id, colour_body, finish, languages, offer, pictures, read_manifest, rights_remark, validity_remark
-from .scan import Provenance, ScanError, read_scan
+from .scan import ScanError, read_scan
 
 # %% ../nbs/21_iiif.ipynb #e5b821a2
 @patch
@@ -64,8 +64,7 @@ class _Run:
     def __init__(self, out, base, colorizer, fetcher, look, file, size, tiles, recolour, overwrite, say):
         self.out,self.base,self.colorizer,self.fetcher,self.look,self.file = out,base,colorizer,fetcher,look,file
         self.size,self.tiles,self.recolour,self.overwrite,self.say,self.sum = size,tiles,recolour,overwrite,say,Published(manifest=out/'manifest.json')
-        self.made = Provenance(colorizer.name, colorizer.sha256, look['seed'], look['steps'],
-            dict(temperature=look['temperature'], saturation=look['saturation'], working_size=look['working_size'], hints=False))
+        self.made = colorizer.provenance(look)
         self.rows,self.report = read_report(out),Report(out)
     def path(self, p): return self.out/f"colour/{p.name}.{dict(jpeg='jpg').get(self.file['format'], self.file['format'])}"
     def state(self, p):
@@ -179,15 +178,13 @@ def colorize_manifest(
     progress:bool=True,            # Say on stderr what goes wrong, and what became of it all?
 ) -> Published:                    # Its `exit_code` is 1 if a picture failed
     "Colour a manifest's pictures and write one that offers them. Raises `IIIFError` for an unusable manifest, `ValueError` for bad settings"
-    out,base,start = Path(out),_checked(base_url, format, tiles, size, saturation, temperature),time.time()
+    out,base,start = Path(out),_checked(base_url, format, tiles, size),time.time()
     say = (lambda message: print(f"colorized: {message}", file=sys.stderr)) if progress else lambda message: None
     fetcher,n = Fetcher(cache or out/'.cache', rate, retries, timeout),itertools.count(1)
     manifest = read_manifest(source, fetcher, lambda kind: f'{base}/{kind}/{next(n)}')
     colorizer = colorizer or Colorizer.from_pretrained()
-    if not 1<=steps<=len(colorizer.schedule): raise ValueError(f"steps must lie in 1..{len(colorizer.schedule)}, got {steps}")
-    working_shape((1,1), working_size, colorizer.net.cfg.multiple)
+    look = colorizer.look(1, seed, steps, temperature, saturation, working_size)
     if remark := rights_remark(manifest): say(f"{source}: {remark}")
-    look = dict(seed=seed, steps=steps, temperature=float(temperature), saturation=float(saturation), working_size=working_size)
     with _folder(out):
         run = _Run(out, base, colorizer, fetcher, look, dict(format=format, quality=quality), size, tiles, recolour, overwrite, say)
         try: run.go(manifest, str(source))
@@ -198,13 +195,12 @@ def colorize_manifest(
     return run.sum
 
 # %% ../nbs/21_iiif.ipynb #a4cd279c
-def _checked(base_url, format, tiles, size, saturation, temperature):
+def _checked(base_url, format, tiles, size):
     "The address without a slash at its end"
     if not re.match(r'https?://[^/]+', base_url): raise ValueError(f"base_url must be an address (http…), got {base_url!r}")
     if format not in ('jpeg', 'png', 'webp'): raise ValueError(f"format must be jpeg, png or webp, which browsers show, got {format!r}")
     if tiles and format!='jpeg': raise ValueError(f"tiles are JPEG files: format must be jpeg, got {format!r}")
     if size is not None and size<1: raise ValueError(f"size must be at least 1 pixel, got {size}")
-    if saturation<0 or temperature<0: raise ValueError(f"saturation and temperature must not be negative, got {saturation} and {temperature}")
     return base_url.rstrip('/')
 
 @contextmanager

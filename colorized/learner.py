@@ -23,7 +23,7 @@ import numpy as np, torch, torch.distributed as dist, torch.nn.functional as F
 from torch import nn, Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
-from fastai.callback.core import Callback, CancelBatchException, CancelFitException, CancelTrainException
+from fastai.callback.core import Callback, CancelFitException, CancelTrainException
 from fastai.callback.training import GradientClip
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import AvgLoss, Learner

@@ -14,7 +14,7 @@ from colorized.batch import Summary, colorize_folder, output_name
 from colorized.colorizer import Colorizer
 from colorized.cli import main
 from colorized.fleet import Network, _Fleet, colorize_dataset
-from colorized.scan import ScanError
+from colorized.scan import Provenance, ScanError
 from colorized.store import audit, read_record
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith('linux'), reason='finds the processes of a node in /proc')
@@ -200,7 +200,7 @@ def test_photograph_that_kills_its_process_is_found():
     assert [o['error'] for o in log.rows if o.get('error')]==['5.jpg: the process that worked on it died; is there too little memory?']
 
 def test_machine_with_another_model_or_version_is_refused(model):
-    c = dict(version=module.__version__, threads=1, source=str(model), device='cpu', model_sha256='0'*64)
+    c = dict(version=module.__version__, threads=1, source=str(model), device='cpu', provenance=Provenance(model_sha256='0'*64))
     with pytest.raises(ValueError, match='has another model'): Network(c)
     with pytest.raises(ValueError, match='the run was started with 0.0'): Network(dict(c, version='0.0'))
 
