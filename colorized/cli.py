@@ -142,7 +142,7 @@ def train(
     bs:int=32,            # Photographs in a batch, those of all processes together
     lr:float=6e-4,        # Learning rate
     decay:float=0.9995,   # Of the averaged weights, a step
-    start:str=None,       # Begin with the weights of this checkpoint
+    start:str=None,       # Begin with the weights of this checkpoint ('default' for those inside the package)
     weak:str=None,        # Learn what --start says, led away from what this worse checkpoint says (autoguidance), instead of the truth
     guidance:float=1.5,   # How far away: 1 is what --start says itself
     fid:int=0,            # Measure FID and KID (lite1) on the watched photographs every so many epochs; 0: never
@@ -186,9 +186,10 @@ def _begin_with(kwargs, start, weak, guidance):
     "Have training begin with one checkpoint and, if there is a weaker one, learn what the first says when it is led away from that"
     if not start: raise UsageError("--weak needs --start, the checkpoint to be led away from it")
     from copy import deepcopy
+    from colorized.colorizer import WEIGHTS
     from colorized.learner import TeacherCallback
     from colorized.unet import load_model
-    net,config,sha = load_model(start)
+    net,config,sha = load_model(WEIGHTS/'default.safetensors' if start=='default' else start)
     net.unet.requires_grad_(True); kwargs |= dict(net=net, config=config)
     if not weak: return
     worse,other,worse_sha = load_model(weak)

@@ -7,7 +7,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 from fastai.callback.core import Callback, CancelStepException
 from colorized.cli import main
-from colorized.colorizer import Colorizer
+from colorized.colorizer import WEIGHTS, Colorizer
 from colorized.data import PhotoFolder, Recipe, Subset
 from colorized.encoder import load_pretrained
 from colorized.lab import colorfulness
@@ -203,7 +203,11 @@ def test_command_line(tmp_path, capsys):
     code,out,_ = run(*teach, '--start', model, '--weak', model, '--resume', '--photos', 24); assert code==0 and '24 photographs' in out
     assert load_model(tmp_path/'taught/model.safetensors')[1].training['teacher']['scale']==1.5
     net,config,_ = load_model(model); save_model(other, net, replace(config, schedule={**config.schedule, 'shift': 1.}))
-    teach[teach.index(str(tmp_path/'taught'))] = str(tmp_path/'untaught')
+    teach[teach.index(str(tmp_path/'taught'))] = str(tmp_path/'begun')
+    code,out,_ = run(*teach, '--start', 'default'); assert code==0
+    (mine,config,_),(packaged,its,_) = [load_model(o) for o in (tmp_path/'begun/model.safetensors', WEIGHTS/'default.safetensors')]
+    assert config.gain==its.gain and all((a-b).abs().max()<0.01 for a,b in zip(mine.parameters(), packaged.parameters()))
+    teach[teach.index(str(tmp_path/'begun'))] = str(tmp_path/'untaught')
     code,_,err = run(*teach, '--start', model, '--weak', other); assert code==2 and 'its schedule is' in err
     code,_,err = run(*teach, '--weak', model); assert code==2 and '--weak needs --start' in err
     assert not (tmp_path/'untaught').exists()
