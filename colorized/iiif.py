@@ -180,10 +180,10 @@ def colorize_manifest(
     "Colour a manifest's pictures and write one that offers them. Raises `IIIFError` for an unusable manifest, `ValueError` for bad settings"
     out,base,start = Path(out),_checked(base_url, format, tiles, size),time.time()
     say = (lambda message: print(f"colorized: {message}", file=sys.stderr)) if progress else lambda message: None
+    colorizer = colorizer or Colorizer.from_pretrained()
+    look = colorizer.look(1, seed, steps, temperature, saturation, working_size) # before anything is fetched
     fetcher,n = Fetcher(cache or out/'.cache', rate, retries, timeout),itertools.count(1)
     manifest = read_manifest(source, fetcher, lambda kind: f'{base}/{kind}/{next(n)}')
-    colorizer = colorizer or Colorizer.from_pretrained()
-    look = colorizer.look(1, seed, steps, temperature, saturation, working_size)
     if remark := rights_remark(manifest): say(f"{source}: {remark}")
     with _folder(out):
         run = _Run(out, base, colorizer, fetcher, look, dict(format=format, quality=quality), size, tiles, recolour, overwrite, say)
