@@ -13,8 +13,9 @@ __all__ = ['INCEPTION', 'EXTRACTORS', 'MEASURES', 'Figure', 'bootstrap', 'delta_
 # %% ../nbs/12_metrics.ipynb #9968b9ee
 import hashlib, json, math, warnings
 from dataclasses import dataclass, field, asdict
-from functools import total_ordering
+from functools import partial, total_ordering
 from importlib import import_module
+from itertools import combinations
 from pathlib import Path
 import numpy as np, torch
 from torch import nn, Tensor
@@ -72,6 +73,10 @@ def _same(rgb, true):
     if rgb.shape!=true.shape: raise ValueError(f"rgb and true must have one shape, got {tuple(rgb.shape)} and {tuple(true.shape)}")
     return rgb,true
 
+def _portions(measure, *sets, n=16):
+    "What `measure` says of each photograph, `n` at a time: in float64 a thousand photographs of 256 px take 1.6 GB"
+    return torch.cat([measure(*o).double().cpu() for o in zip(*(o.split(n) for o in sets))])
+
 def delta_e(
     rgb:Tensor,  # (N,3,H,W) sRGB, float in [0,1] or uint8
     true:Tensor, # (N,3,H,W) the true colours
@@ -86,8 +91,7 @@ def psnr(
     true:Tensor, # (N,3,H,W) the true colours
 ) -> Tensor:     # (N,) float64, decibels
     "Peak signal-to-noise ratio over R, G and B. The error is at least that of 8-bit rounding, 1/12, so equal photographs have 58.9 dB"
-    rgb,true = _same(rgb, true)
-    mse = (rgb.double()-true.double()).square().mean((1,2,3))
+    mse = _portions(lambda a,b: (a.double()-b.double()).square().mean((1,2,3)), *_same(rgb, true))
     return 10*torch.log10(255**2/mse.clamp(min=1/12))
 
 # %% ../nbs/12_metrics.ipynb #split1c
@@ -97,9 +101,7 @@ def ssim(
 ) -> Tensor:     # (N,) float64, 1 for equal photographs
     "Structural similarity (Wang et al. 2004), computed by torchmetrics on R, G and B with its Gaussian window of 11"
     from torchmetrics.functional.image import structural_similarity_index_measure as measure
-    rgb,true = _same(rgb, true)
-    return torch.cat([measure(a.float()/255, b.float()/255, data_range=1., reduction='none').reshape(-1)
-                      for a,b in zip(rgb.split(16), true.split(16))]).double().cpu()
+    return _portions(lambda a,b: measure(a.float()/255, b.float()/255, data_range=1., reduction='none').reshape(-1), *_same(rgb, true))
 
 def luminance_error(
     rgb:Tensor,          # (N,3,H,W) sRGB, float in [0,1] or uint8
@@ -107,9 +109,10 @@ def luminance_error(
     q:float|None=None,   # A quantile instead of the mean, for instance 0.999
 ) -> Tensor:             # (N,) float64, in units of CIELAB L, 0 to 100
     "How far the colourizer moved the lightness it was given"
-    rgb,true = _same(rgb, true)
-    d = (rgb_to_L(rgb)-rgb_to_L(true)).abs().flatten(1).double()
-    return (d.mean(1) if q is None else d.quantile(q, dim=1)).cpu()
+    def measure(a, b):
+        d = (rgb_to_L(a)-rgb_to_L(b)).abs().flatten(1).double()
+        return d.mean(1) if q is None else d.quantile(q, dim=1)
+    return _portions(measure, *_same(rgb, true))
 
 # %% ../nbs/12_metrics.ipynb #60bbf79b
 def diversity(
@@ -117,9 +120,10 @@ def diversity(
 ) -> Tensor:        # (N,) float64: mean distance in the ab plane over pixels and pairs of samples
     "How much colourings of one photograph from different seeds disagree. Raises `ValueError` for fewer than two"
     if samples.ndim!=5 or len(samples)<2: raise ValueError(f"samples must be (S,N,3,H,W) with S at least 2, got {tuple(samples.shape)}")
-    abs_ = [rgb_to_lab(to_uint8(o))[:,1:].double() for o in samples]
-    pairs = [(abs_[i]-abs_[j]).square().sum(1).sqrt().mean((1,2)) for i in range(len(abs_)) for j in range(i)]
-    return torch.stack(pairs).mean(0).cpu()
+    def measure(*rgb):
+        abs_ = [rgb_to_lab(o)[:,1:].double() for o in rgb]
+        return torch.stack([(a-b).square().sum(1).sqrt().mean((1,2)) for a,b in combinations(abs_, 2)]).mean(0)
+    return _portions(measure, *map(to_uint8, samples))
 
 # %% ../nbs/12_metrics.ipynb #3436c4b1
 class LiteExtractor(nn.Module):
@@ -347,7 +351,7 @@ class Judge:
         self.true,self.protocol,self.seed,self.labels = to_uint8(true),protocol,seed,labels
         self.net = get_extractor(extractor)
         self.cls = None if classifier is None else self.net if self.net.name==classifier else get_extractor(classifier)
-        self.feats,self.C = extract_features(self.true, self.net),colorfulness(self.true)
+        self.feats,self.C = extract_features(self.true, self.net),_portions(colorfulness, self.true)
         self.target = self._classes(self.true, self.feats).argmax(1) if self.cls is not None and labels is None else labels
 
     @torch.inference_mode()
@@ -363,7 +367,7 @@ class Judge:
 
     def _alone(self, rgb, feats):
         "Measure -> what it says of each photograph, where that needs no look at the true colours"
-        each = dict(colorfulness=colorfulness(rgb), colorfulness_abs=colorfulness(rgb, absolute=True))
+        each = dict(colorfulness=_portions(colorfulness, rgb), colorfulness_abs=_portions(partial(colorfulness, absolute=True), rgb))
         if len(rgb)>=10: each['two_sample'] = two_sample(self.feats, feats, seed=self.seed)
         if self.cls is not None: each['top1_agreement' if self.labels is None else 'top1_accuracy'] = recognised(self._classes(rgb, feats), self.target)
         return each

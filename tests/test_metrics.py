@@ -1,5 +1,5 @@
 "Measures against independent oracles: scipy, NumPy, published tables, and the ranking of spoiled photographs."
-import json, math, warnings
+import json, math, subprocess, sys, warnings
 import numpy as np, pytest, torch
 from pathlib import Path
 from PIL import Image
@@ -107,6 +107,25 @@ def test_psnr_ssim_luminance_against_skimage(photos):
         assert l.item()==pytest.approx(abs(color.rgb2lab(a)-color.rgb2lab(b))[...,0].mean(), abs=1e-3)
     brighter = (photos.float()/255*0.9).clamp(0, 1)
     assert (M.luminance_error(brighter, photos, 0.999) > M.luminance_error(brighter, photos)).all()
+
+@pytest.mark.parametrize('measure', [M.psnr, M.ssim, M.luminance_error, lambda a,b: M.luminance_error(a, b, 0.999), lambda a,b: M.diversity(torch.stack([a, b]))])
+def test_each_photograph_is_measured_for_itself(tiles, measure):
+    "However many there are: more than are measured at once, and not a multiple of that"
+    a,b = tiles[:37],spoil(tiles[:37], 0.5)
+    assert torch.allclose(measure(a, b), torch.cat([measure(*o) for o in zip(a.split(1), b.split(1))]), rtol=1e-5)
+
+def test_judging_many_photographs_keeps_its_memory():
+    "400 photographs of 256 px are 79 MB as bytes and 630 MB in float64: that much more must not be held at once"
+    code = """
+import resource, torch
+from colorized import metrics as M
+a = torch.zeros(400, 3, 256, 256, dtype=torch.uint8); b = a+1
+M.psnr(a[:1], b[:1]); M.luminance_error(a[:1], b[:1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+M.psnr(a, b); M.luminance_error(a, b); M.diversity(torch.stack([a, b]))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss-before)//1024)"""
+    mib = int(subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True).stdout)
+    assert mib<400, f'{mib} MiB more'
 
 def test_rounding_as_a_viewer_sees_it():
     x = torch.tensor([0., 0.4999/255, 0.5001/255, 1.]).view(1,1,1,4).expand(1,3,1,4)
