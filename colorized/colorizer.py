@@ -26,13 +26,13 @@ WORKING_SIZE,LESSON = 384,256 # Shorter side at which the network works, and the
 
 def working_shape(
     shape:tuple,      # (H,W) of the photograph
-    size:int=WORKING_SIZE, # Shorter side at which the network works, at most; a photograph is enlarged to twice its size, or to `LESSON`
+    size:int=WORKING_SIZE, # Shorter side at which the network works, at most; a photograph is enlarged by a fifth, or to `LESSON`
     multiple:int=32,  # Both sides are made divisible by this
 ) -> tuple[int,int]:  # (h,w)
     "Grid of the network for a photograph of any shape. Raises `ValueError` when `size` is not a positive multiple of `multiple`"
     if size<multiple or size%multiple: raise ValueError(f"working_size must be a positive multiple of {multiple}, got {size}")
     short = min(shape)
-    size = min(size, max(LESSON, 2*short//multiple*multiple))
+    size = min(size, max(LESSON, 6*short//5//multiple*multiple))
     return tuple(min(16*size, max(multiple, round(n*size/short/multiple)*multiple)) for n in shape)
 
 # %% ../nbs/13_colorizer.ipynb #caaa35b3
