@@ -184,7 +184,7 @@ def extract_features(
     "What the extractor sees in each photograph"
     net = get_extractor(extractor)
     device = next(net.parameters(), rgb).device
-    return torch.cat([net(o.to(device)).double().cpu() for o in to_uint8(rgb).split(bs)])
+    return _portions(lambda o: net(o.to(device)), to_uint8(rgb), n=bs)
 
 # %% ../nbs/12_metrics.ipynb #5c5bf5dc
 class _Given(nn.Module):
