@@ -279,18 +279,16 @@ def from_pretrained(cls:Colorizer,
 
 # %% ../nbs/13_colorizer.ipynb #b1bab394
 @patch
-@torch.no_grad()
 def condition(self:Colorizer,
     L:Tensor,          # (N,1,H,W) lightness in [0,100]
     hints:Tensor=None, # (N,3,H/4,W/4) chroma in CIELAB units and mask
 ) -> Condition:
     "Look at photographs once"
     if hints is not None: hints = self.config.hints(hints).to(self.device)
-    with self._autocast(): return self.net.condition(L.to(self.device, memory_format=torch.channels_last), hints)
+    with torch.no_grad(), self._autocast(): return self.net.condition(L.to(self.device, memory_format=torch.channels_last), hints)
 
 # %% ../nbs/13_colorizer.ipynb #2a7ef2d6
 @patch
-@torch.no_grad()
 def chroma(self:Colorizer,
     cond:Condition,            # Of N photographs of one shape
     seeds:list[int],           # N·n seeds: the n of the first photograph, then those of the next
@@ -314,6 +312,7 @@ def _checked(self:Colorizer, cond, seeds):
     return cond.map(lambda o: o.contiguous(memory_format=torch.channels_last))
 
 @patch
+@torch.no_grad()
 def _sample(self:Colorizer, cond, seeds, steps, temperature, sampler, agree, first):
     "Chroma for each seed, on the network's device"
     out,alike,n = [],{},len(seeds)//len(cond)
@@ -344,6 +343,7 @@ def _gained(self:Colorizer, cond):
     return pinned(lambda x_t, t, cond: gain*self.denoise(x_t, t, cond.with_hints(pale)), cond.hints)
 
 @patch
+@torch.no_grad()
 def _first_guess(self:Colorizer, cond):
     "What the network makes of nothing but noise, times the model's gain, for each photograph; None where the schedule does not begin with nothing but noise"
     if self.schedule.sqrt_alphas_cumprod[-1]!=0: return None
@@ -410,7 +410,6 @@ def second_guess(
     return denoise(ddim_step(x0_hat, x_T, i, schedule), at(i-1), cond)
 
 @patch
-@torch.no_grad()
 def choose(self:Colorizer,
     cond:Condition,   # Of N photographs of one shape; its hints have no say
     seeds:list[int],  # N·n seeds: the n of the first photograph, then those of the next
@@ -428,6 +427,7 @@ def choose(self:Colorizer,
     return [row[k] for row,k in zip(drawn, near.view(-1,tries).argmax(1).tolist())]
 
 @patch
+@torch.no_grad()
 def _sight(self:Colorizer, L, ab):
     "What the encoder sees in a picture, averaged over its places: (1,320)"
     shape = [max(32, round(o*LOOK/min(L.shape[2:])/32)*32) for o in L.shape[2:]]

@@ -1,5 +1,5 @@
 "The site as a reader meets it: every page in a real browser, wide and at phone width, with the network closed."
-import functools, hashlib, http.server, io, json, re, runpy, shutil, subprocess, sys, threading
+import ast, functools, hashlib, http.server, io, json, re, runpy, shutil, subprocess, sys, threading
 from pathlib import Path
 import pytest, yaml
 
@@ -200,12 +200,14 @@ def test_no_first_paragraph_is_lost(seen):
 def test_every_exported_name_is_documented(seen):
     facts, _ = seen('wide')
     names, missing = exported(), []
-    assert names
+    inside = {f'colorized.{f.stem}.{c.name}.{o.name}' for f in (root/'colorized').glob('*.py') for c in ast.parse(f.read_text('utf-8')).body if isinstance(c, ast.ClassDef)
+              for o in c.body if isinstance(o, ast.FunctionDef)}  # a method written in the class body stands with its class, a patched one has an entry of its own
+    assert names and inside
     for name,place in names.items():
         where, anchor = place.split('#')
         short = name.split('.', 2)[2]
-        ids = facts[where]['ids']  # a method written in the class body stands with its class
-        if anchor not in ids and not ('.' in short and short.split('.')[0].lower() in ids): missing.append(f'{name}: no entry #{anchor} on {where}')
+        ids = facts[where]['ids']
+        if anchor not in ids and not (name in inside and short.split('.')[0].lower() in ids): missing.append(f'{name}: no entry #{anchor} on {where}')
     assert not missing, '\n'.join(missing)
 
 @in_browser
