@@ -210,8 +210,8 @@ def test_the_draw_in_which_the_encoder_sees_what_it_sees_in_gray(colorizer, gray
         colorizer.chroma(cond, [s], 3, sampler=catch, tries=1)
     flat = see(torch.zeros_like(caught[3]))
     near = {s: torch.cosine_similarity(see(o), flat, dim=0).item() for s,o in caught.items()}
-    best,chosen = max(near.values()),colorizer.choose(cond, [3], 3, tries=6)[0]
-    assert chosen in near and max(near.values())-min(near.values())>0.02 and best-near[chosen]<0.002, (near, chosen)
+    best,worst,chosen = max(near.values()),min(near.values()),colorizer.choose(cond, [3], 3, tries=6)[0]
+    assert worst<best and near[chosen]>=best-(best-worst)/10, (near, chosen)
 
 def test_tries(colorizer, gray, four):
     r = colorizer.colorize(gray, n_samples=3, seed=3, steps=2, tries=3)
@@ -223,9 +223,9 @@ def test_tries(colorizer, gray, four):
 def test_hints_have_no_say_in_the_choice(colorizer, gray):
     L = Scan(gray).thumbnail_L((256, 384))
     cond,red = colorizer.condition(L),colorizer.condition(L, hint_grid([(100, 60, 'red', 30)], (128, 200), (64, 96)))
-    seeds = colorizer.choose(cond, [0, 1], 2, tries=3)
-    assert colorizer.choose(red, [0, 1], 2, tries=3)==seeds!=[0, 1]
-    assert torch.equal(colorizer.chroma(red, [0, 1], 2, tries=3), colorizer.chroma(red, seeds, 2, tries=1))
+    seeds = colorizer.choose(cond, [0, 1, 2, 3, 4, 5], 2, tries=3)
+    assert colorizer.choose(red, [0, 1, 2, 3, 4, 5], 2, tries=3)==seeds!=[0, 1, 2, 3, 4, 5]
+    assert torch.equal(colorizer.chroma(red, [0, 1], 2, tries=3), colorizer.chroma(red, seeds[:2], 2, tries=1))
 
 def test_where_there_is_nothing_to_choose_by(colorizer, gray):
     cond = colorizer.condition(Scan(gray).thumbnail_L((256, 384)))
