@@ -46,7 +46,7 @@ class Server:
     @property
     def said(self): return (self.folder/'out').read_text()
     @property
-    def kept(self): return [o for o in (self.folder/'tmp').glob('colorized-*/**/*') if o.is_file()]
+    def kept(self): return [Path(d)/o for top in (self.folder/'tmp').glob('colorized-*') for d,_,files in os.walk(top) for o in files] # a folder may go meanwhile, which walk forgives and glob does not
     @property
     def sockets(self): return [tuple(json.loads(o)) for o in self.log.read_text().splitlines()]
     @property

@@ -66,7 +66,7 @@ def test_photographs_on_one_call_are_those_alone(tmp_path, colorizer, monkeypatc
     photographs(src/'wide', 4, (200, 60))
     calls,chroma = [],colorizer.chroma
     monkeypatch.setattr(colorizer, 'chunk', 4)
-    monkeypatch.setattr(colorizer, 'chroma', lambda cond, *args: (calls.append(len(cond)), chroma(cond, *args))[1])
+    monkeypatch.setattr(colorizer, 'chroma', lambda cond, *args, **kwargs: (calls.append(len(cond)), chroma(cond, *args, **kwargs))[1])
     assert quick(src, tmp_path/'out', colorizer, batch=6).done==9
     assert sorted(calls)==[1, 4, 4]
     monkeypatch.undo()
@@ -171,7 +171,7 @@ def test_the_network_leaves_cores_to_the_workers(tmp_path, colorizer, monkeypatc
     src,used = photographs(tmp_path/'in', 3),[]
     monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: {0, 1})
     real = colorizer.chroma
-    def chroma(cond, seeds, steps, *args): used.append((steps, torch.get_num_threads())); return real(cond, seeds, steps, *args)
+    def chroma(cond, seeds, steps, *args, **kwargs): used.append((steps, torch.get_num_threads())); return real(cond, seeds, steps, *args, **kwargs)
     monkeypatch.setattr(colorizer, 'chroma', chroma)
     torch.set_num_threads(2)
     try:
