@@ -40,7 +40,10 @@ class Bucket:
         for method,path,status in self.log:
             if method=='PUT' and status==200 and part in path and path.count('/')>1: out[path] = out.get(path, 0)+1
         return out
-    def close(self): self.server.shutdown()
+    def close(self):
+        from moto.moto_api._internal import moto_api_backend
+        self.server.shutdown()
+        moto_api_backend.reset() # moto keeps its buckets for the whole process
 
 def moody(share, seed=0, slow=0.):
     "Answers this share of requests with an error, or so late, or does the work and loses the answer"
