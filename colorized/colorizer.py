@@ -304,6 +304,7 @@ def chroma(self:Colorizer,
     seeds = self.choose(cond, seeds, steps, temperature, agree, tries, first if cond.hints is None else None)
     return self._sample(cond, seeds, steps, temperature, sampler, agree, first).float().cpu()
 
+# %% ../nbs/13_colorizer.ipynb #chroma0c
 @patch
 def _checked(self:Colorizer, cond, seeds):
     "The condition, laid out as the network likes it"
