@@ -100,7 +100,7 @@ class Sitting:
         L = scan.thumbnail_L((h, w))
         self.cond,self.L,self.grid = colorizer.condition(L),F.avg_pool2d(L, f),(h//f, w//f)
         self.small = small_scan(scan, SIDE)
-        self.before,self._ab,self._draws = before_url(scan, self.small),{},{}
+        self.before,self._ab = before_url(scan, self.small),{}
 
 # %% ../nbs/16_app.ipynb #d89654db
 @patch
@@ -117,8 +117,7 @@ def chroma(self:Sitting,
             hints = hint_grid(draw_strokes(strokes, self.small.shape), self.small.shape, self.grid, self.L)
             cond = cond.with_hints(c.config.hints(hints).to(c.device))
         while len(self._ab)>=200: del self._ab[next(iter(self._ab))]
-        if seed not in self._draws: self._draws[seed] = c.choose(self.cond, [seed]) # once, whatever is painted later
-        self._ab[key] = c.chroma(cond, self._draws[seed], tries=1)
+        self._ab[key] = c.chroma(cond, [seed])
     return self._ab[key]
 
 # %% ../nbs/16_app.ipynb #65ca85f3

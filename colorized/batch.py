@@ -21,7 +21,7 @@ import numpy as np, torch
 from PIL import Image
 from fastcore.basics import patch
 from tqdm import tqdm
-from .colorizer import STEPS, TEMPERATURE, TRIES, WORKING_SIZE, Colorized, Colorizer, working_shape
+from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorized, Colorizer, working_shape
 from .scan import NAMESPACE, READABLE, WRITABLE, Provenance, Scan, ScanError, _parse_xmp, output_format, read_scan, write_scan
 from .unet import Condition
 try: import fcntl
@@ -450,7 +450,7 @@ def think(self:_Run, jobs):
         if not self.settled: self.settle(torch.from_numpy(jobs[0].L))
         cond = _join([self.colorizer.condition(torch.from_numpy(o.L)) for o in jobs])
         seeds = [d['seed']+i for i in range(n)]
-        ab = self.colorizer.chroma(cond, seeds*len(jobs), d['steps'], d['temperature'], tries=d['tries'])*d['saturation']
+        ab = self.colorizer.chroma(cond, seeds*len(jobs), d['steps'], d['temperature'])*d['saturation']
     except Exception as e:
         if len(jobs)==1: self.fail(jobs[0], f"{jobs[0].photo}: the network failed ({type(e).__name__}: {e})")
         else:
@@ -544,7 +544,6 @@ def colorize_folder(
     temperature:float=TEMPERATURE, # Scale of the initial noise
     saturation:float=1.,           # Multiplies the chroma
     working_size:int=WORKING_SIZE, # Shorter side at which the network works, at most
-    tries:int=TRIES,               # Draws for each seed, of which the most recognisable is finished
     uncertainty:bool=False,        # Take `SAMPLES` samples: mean spread in the report, and a map beside each output
     format:str=None,               # TIFF, PNG, JPEG or WEBP; None: as the photograph where that can be written, else PNG
     bits:int=None,                 # 8 or 16; None: as the photograph, where the format can
@@ -563,7 +562,7 @@ def colorize_folder(
     if workers<0 or batch<1: raise ValueError(f"workers must be at least 0 and batch at least 1, got {workers} and {batch}")
     colorizer = colorizer or Colorizer.from_pretrained()
     n_samples = SAMPLES if uncertainty else 1
-    look = colorizer.look(n_samples, seed, steps, temperature, saturation, working_size, tries)
+    look = colorizer.look(n_samples, seed, steps, temperature, saturation, working_size)
     made = lambda sha: colorizer.provenance(look, source_type=source_type, bits=bits, quality=quality, source_sha256=sha)
     names,errors = mirror(src, dst, format)
     if not names and not errors: raise ValueError(f"{src}: holds no photographs ({' '.join(sorted(READABLE))})")

@@ -25,7 +25,6 @@ def colour(
     hints:str=None,              # Picture of the photograph's size with brush strokes on a transparent ground
     saturation:float=1.,         # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
     temperature:float=None,      # Scale of the initial noise: 1 draws from the model, less is calmer (default: what measured best)
-    tries:int=None,              # Draws for each seed; the one in which things are recognised best is finished (default: 1)
     uncertainty:bool=False,      # Also write a map of where eight samples disagree
     format:Annotated[str, "File format of the output", {'choices':['jpeg','png','tiff','webp']}]=None,
     bits:Annotated[int, "Bits a channel (default: as the original)", {'choices':[8,16]}]=None,
@@ -52,7 +51,7 @@ def colour(
     to_file = out and Path(out).suffix.lower() in WRITABLE and not Path(out).is_dir()
     if to_file and (len(photos)>1 or Path(photos[0]).is_dir()): raise UsageError(f"--out {out} names a file: several photographs need a folder")
     if threads: torch.set_num_threads(threads)
-    look = dict(_draw(steps, temperature, tries), seed=seed, saturation=saturation)
+    look = dict(_draw(steps, temperature), seed=seed, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)
     if out and not (to_file or dry_run): Path(out).mkdir(parents=True, exist_ok=True)
     colorizer,failed = None if dry_run and not any(Path(p).is_dir() for p in photos) else Colorizer.from_pretrained(model, device),0
@@ -70,11 +69,10 @@ def colour(
 class UsageError(ValueError):
     "The command was not understood"
 
-def _draw(steps, temperature, tries):
+def _draw(steps, temperature):
     "How colours are drawn: what measured best, where nothing else was asked for"
-    from colorized.colorizer import STEPS, TEMPERATURE, TRIES
-    asked,best = dict(steps=steps, temperature=temperature, tries=tries),dict(steps=STEPS, temperature=TEMPERATURE, tries=TRIES)
-    return {k: best[k] if v is None else v for k,v in asked.items()}
+    from colorized.colorizer import STEPS, TEMPERATURE
+    return dict(steps=STEPS if steps is None else steps, temperature=TEMPERATURE if temperature is None else temperature)
 
 def _check_threads(threads):
     if threads is not None and threads<1: raise UsageError(f"--threads must be at least 1, got {threads}")
@@ -126,9 +124,9 @@ def info(
     json:bool=False, # Print JSON?
 ):
     "Version, model, its hash and training, and the device that would be used"
-    from colorized.colorizer import STEPS, TEMPERATURE, TRIES, Colorizer
+    from colorized.colorizer import STEPS, TEMPERATURE, Colorizer
     c = Colorizer.from_pretrained(model)
-    about = dict(version=__version__, model=c.name, sha256=c.sha256, device=str(c.device), bfloat16=c.bf16, steps=STEPS, temperature=TEMPERATURE, tries=TRIES,
+    about = dict(version=__version__, model=c.name, sha256=c.sha256, device=str(c.device), bfloat16=c.bf16, steps=STEPS, temperature=TEMPERATURE,
                  parameters=sum(p.numel() for p in c.net.parameters()), predicts=c.config.param, training=c.config.training)
     if json: print(dumps(about, indent=1))
     else:
@@ -224,7 +222,6 @@ def evaluate(
     samples:int=1,         # With --model: samples of each photograph, for the diversity
     steps:int=None,        # With --model: denoising steps
     temperature:float=None,# With --model: scale of the initial noise
-    tries:int=None,        # With --model: draws for each seed
     seed:int=0,            # With --model: seed
     json:bool=False,       # Print JSON instead of a table?
 ):
@@ -235,7 +232,7 @@ def evaluate(
     from colorized.metrics import evaluate_folders, evaluate_model
     say = lambda line: print(line, file=sys.stderr)
     if colorized: report = evaluate_folders(true, colorized, extractor, other_dir=other, progress=say)
-    else: report = evaluate_model(_painter(model, seed, _draw(steps, temperature, tries)), true, extractor, n_samples=samples, bs=8, progress=say)
+    else: report = evaluate_model(_painter(model, seed, _draw(steps, temperature)), true, extractor, n_samples=samples, bs=8, progress=say)
     print(report.to_json() if json else report.markdown())
 
 def _painter(model, seed, draw):
@@ -260,7 +257,6 @@ def iiif(
     steps:int=None,          # Denoising steps (default: what measured best)
     saturation:float=1.,     # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
     temperature:float=None,  # Scale of the initial noise (default: what measured best)
-    tries:int=None,          # Draws for each seed; the one in which things are recognised best is finished (default: 1)
     format:Annotated[str, "File format of the colour versions", {'choices':['jpeg','png','webp']}]='jpeg',
     quality:int=95,          # Of JPEG and WebP
     recolour:bool=False,     # Colour pictures that are in colour already?
@@ -279,7 +275,7 @@ def iiif(
     _check_threads(threads)
     if threads: torch.set_num_threads(threads)
     return colorize_manifest(manifest, out, Colorizer.from_pretrained(model, device), base_url=base_url, tiles=tiles, size=size, seed=seed,
-        **_draw(steps, temperature, tries), saturation=saturation, format=format, quality=quality, recolour=recolour, overwrite=overwrite, rate=rate, retries=retries, cache=cache).exit_code
+        **_draw(steps, temperature), saturation=saturation, format=format, quality=quality, recolour=recolour, overwrite=overwrite, rate=rate, retries=retries, cache=cache).exit_code
 
 # %% ../nbs/15_cli.ipynb #f1ee70f1
 def fleet(
@@ -297,7 +293,6 @@ def fleet(
     steps:int=None,          # Denoising steps (default: what measured best)
     saturation:float=1.,     # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
     temperature:float=None,  # Scale of the initial noise (default: what measured best)
-    tries:int=None,          # Draws for each seed; the one in which things are recognised best is finished (default: 1)
     uncertainty:bool=False,  # Also write maps of where eight samples disagree, and their mean into the record
     format:Annotated[str, "File format of the outputs", {'choices':['jpeg','png','tiff','webp']}]=None,
     bits:Annotated[int, "Bits a channel (default: as the original)", {'choices':[8,16]}]=None,
@@ -314,7 +309,7 @@ def fleet(
     if audit: return _audit(out, options)
     if not source: raise UsageError("name a folder, a pattern, files or a manifest, or see colorized fleet --help")
     from colorized.fleet import colorize_dataset
-    return colorize_dataset(source[0] if len(source)==1 else list(source), out, model, seed=seed, **_draw(steps, temperature, tries),
+    return colorize_dataset(source[0] if len(source)==1 else list(source), out, model, seed=seed, **_draw(steps, temperature),
         saturation=saturation, uncertainty=uncertainty, format=format, bits=bits, quality=quality, source_type=source_type, root=root, storage=options or None,
         address=address, actors=actors, gpus=gpus, threads=threads, batch=batch, overwrite=overwrite, dry_run=dry_run).exit_code
 

@@ -14,7 +14,7 @@ import numpy as np, torch
 from fastcore.basics import patch
 from . import __version__
 from .batch import SAMPLES, Summary, _Bar, _FULL, _join, _look, _paint, _settings_sha256, _sha256
-from .colorizer import STEPS, TEMPERATURE, TRIES, WORKING_SIZE, Colorizer
+from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer
 from .scan import Provenance, ScanError, output_format
 from .store import Lease, Record, Store, _FINAL, _where, patiently, photographs, plan, report
 
@@ -99,7 +99,7 @@ class Network:
         try:
             L = [torch.frombuffer(bytearray(blobs[i]), dtype=torch.float32).view(shape) for i in some]
             cond = _join([self.colorizer.condition(o) for o in L])
-            ab = self.colorizer.chroma(cond, [look['seed']+i for i in range(c['n'])]*len(some), look['steps'], look['temperature'], tries=look['tries'])*look['saturation']
+            ab = self.colorizer.chroma(cond, [look['seed']+i for i in range(c['n'])]*len(some), look['steps'], look['temperature'])*look['saturation']
             for i,x in zip(some, ab.split(c['n'])): blobs[i] = x.numpy().tobytes(); jobs[i]['shape'] = x.shape
         except Exception as e:
             for i in some: blobs[i] = b''; jobs[i]['row']['error'],jobs[i]['again'] = f"{jobs[i]['name']}: the network failed ({type(e).__name__}: {e})",True
@@ -263,7 +263,6 @@ def colorize_dataset(
     temperature:float=TEMPERATURE, # Scale of the initial noise
     saturation:float=1.,           # Multiplies the chroma
     working_size:int=WORKING_SIZE, # Shorter side at which the network works, at most
-    tries:int=TRIES,               # Draws for each seed, of which the most recognisable is finished
     uncertainty:bool=False,        # Take `SAMPLES` samples: mean spread in the record, and a map beside each output
     format:str=None,               # TIFF, PNG, JPEG or WEBP; None: as the photograph where that can be written, else PNG
     bits:int=None,                 # 8 or 16; None: as the photograph, where the format can
@@ -290,7 +289,7 @@ def colorize_dataset(
     if gpus<0 or every<0: raise ValueError(f"gpus and every must not be negative, got {gpus} and {every}")
     own = Colorizer.from_pretrained(model, 'cpu')
     n = SAMPLES if uncertainty else 1
-    look = own.look(n, seed, steps, temperature, saturation, working_size, tries)
+    look = own.look(n, seed, steps, temperature, saturation, working_size)
     key = _settings_sha256(own.provenance(look, source_type=source_type, bits=bits, quality=quality, source_sha256=None))
     made = dict(seed=seed, model_sha256=own.sha256, settings_sha256=key)
     store = Store(dest, storage)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
 from .batch import Claims, Report, _FULL, _sha256, judge, read_report
-from .colorizer import STEPS, TEMPERATURE, TRIES, WORKING_SIZE, Colorizer
+from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer
 from .iiif_image import Fetcher, IIIFError, _shape, parse_info, write_tiles, write_whole
 from .iiif_manifest import Picture, _JSON, _id, colour_body, finish, languages, offer, pictures, read_manifest, rights_remark, validity_remark
 from .scan import ScanError, read_scan
@@ -165,7 +165,6 @@ def colorize_manifest(
     temperature:float=TEMPERATURE, # Scale of the initial noise
     saturation:float=1.,           # Multiplies the chroma
     working_size:int=WORKING_SIZE, # Shorter side at which the network works, at most
-    tries:int=TRIES,               # Draws for each seed, of which the most recognisable is finished
     size:int=None,                 # Longest side of the pictures at most, pixels, where there is an image service; None: all there is
     tiles:bool=False,              # Write a level-0 tree beside each colour version?
     format:str='jpeg',             # Of the colour versions: jpeg, png or webp
@@ -182,7 +181,7 @@ def colorize_manifest(
     out,base,start = Path(out),_checked(base_url, format, tiles, size),time.time()
     say = (lambda message: print(f"colorized: {message}", file=sys.stderr)) if progress else lambda message: None
     colorizer = colorizer or Colorizer.from_pretrained()
-    look = colorizer.look(1, seed, steps, temperature, saturation, working_size, tries) # before anything is fetched
+    look = colorizer.look(1, seed, steps, temperature, saturation, working_size) # before anything is fetched
     fetcher,n = Fetcher(cache or out/'.cache', rate, retries, timeout),itertools.count(1)
     manifest = read_manifest(source, fetcher, lambda kind: f'{base}/{kind}/{next(n)}')
     if remark := rights_remark(manifest): say(f"{source}: {remark}")

@@ -189,51 +189,6 @@ def test_notebook_display_and_sheet(four):
     assert sheet.mode=='RGB' and sheet.width>160 and '<img' in four._repr_html_() and 'seed 3 to 6' in four._repr_html_()
     with pytest.raises(IndexError, match='4 samples'): four.array(4)
 
-# Several draws of a seed
-
-def test_draws():
-    assert C.draws(7, 1)==[7] and C.draws(7, 4)[:3]==C.draws(7, 3) and len({*C.draws(7, 4), *C.draws(8, 4)})==8
-    assert all(-2**63<=o<2**63 for s in (-2**63, 2**64-1) for o in C.draws(s, 3)[1:])
-
-def test_the_draw_in_which_the_encoder_sees_what_it_sees_in_gray(colorizer, gray):
-    "Against a second guess caught on the way through the sampler, enlarged by Pillow and looked at in float32"
-    from colorized.encoder import encoder_input
-    from colorized.lab import join, rgb_to_L
-    from colorized.samplers import dpmpp_2m
-    L = rgb_to_L(torch.from_numpy(np.stack([np.asarray(Image.fromarray(gray).resize((384, 256)))]*3))[None]/255)
-    cond,caught = colorizer.condition(L),{}
-    def see(ab):
-        big = torch.stack([torch.from_numpy(np.asarray(Image.fromarray(o.numpy()).resize((384, 256), Image.Resampling.BILINEAR)).copy()) for o in ab])
-        return colorizer.net.encoder.look(encoder_input(join(L, big[None])))[32].mean((2,3))[0]
-    for s in C.draws(3, 6):
-        catch = lambda *args, **kwargs: dpmpp_2m(*args, **dict(kwargs, callback=lambda i,t,x_t,x0_hat: i==1 and caught.update({s: x0_hat[0].float()*colorizer.config.chroma_scale})))
-        colorizer.chroma(cond, [s], 3, sampler=catch, tries=1)
-    flat = see(torch.zeros_like(caught[3]))
-    near = {s: torch.cosine_similarity(see(o), flat, dim=0).item() for s,o in caught.items()}
-    best,worst,chosen = max(near.values()),min(near.values()),colorizer.choose(cond, [3], 3, tries=6)[0]
-    assert worst<best and near[chosen]>=best-(best-worst)/10, (near, chosen)
-
-def test_tries(colorizer, gray, four):
-    r = colorizer.colorize(gray, n_samples=3, seed=3, steps=2, tries=3)
-    assert r.seeds==[3, 4, 5] and r.provenance.settings['tries']==3 and four.provenance.settings['tries']==C.TRIES
-    alone = colorizer.colorize(gray, seed=5, steps=2, tries=3)
-    assert torch.equal(alone.ab[0], r.ab[2]) and not torch.equal(r.ab, four.ab[:3])
-    with pytest.raises(ValueError, match='tries must be at least 1, got 0'): colorizer.colorize(gray, tries=0)
-
-def test_hints_have_no_say_in_the_choice(colorizer, gray):
-    L = Scan(gray).thumbnail_L((256, 384))
-    cond,red = colorizer.condition(L),colorizer.condition(L, hint_grid([(100, 60, 'red', 30)], (128, 200), (64, 96)))
-    seeds = colorizer.choose(cond, [0, 1, 2, 3, 4, 5], 2, tries=3)
-    assert colorizer.choose(red, [0, 1, 2, 3, 4, 5], 2, tries=3)==seeds!=[0, 1, 2, 3, 4, 5]
-    assert torch.equal(colorizer.chroma(red, [0, 1], 2, tries=3), colorizer.chroma(red, seeds[:2], 2, tries=1))
-
-def test_where_there_is_nothing_to_choose_by(colorizer, gray):
-    cond = colorizer.condition(Scan(gray).thumbnail_L((256, 384)))
-    assert colorizer.choose(cond, [0], 1, tries=3)==[0]
-    blind = Colorizer(ColorNet(UNetConfig(widths=(32,), attention=(False,), encoder=None)), ModelConfig(net=UNetConfig(widths=(32,), attention=(False,), encoder=None)), device='cpu')
-    x = blind.condition(torch.full((1,1,64,64), 50.))
-    assert blind.choose(x, [0], 2, tries=3)==[0] and torch.equal(blind.chroma(x, [0], 2, tries=3), blind.chroma(x, [0], 2, tries=1))
-
 # Every shape
 
 @pytest.mark.parametrize('shape', [(1,2000), (2000,1), (16,16), (1,1), (33,31), (17,640)])
