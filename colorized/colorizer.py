@@ -107,11 +107,12 @@ def agreeing(
     alike:list,    # N of (k,k), as `likeness` makes them
     schedule,      # The chain, not respaced
     restored:float=RESTORED, # Share, in the logarithm, of the lost strength that is given back
+    settled:float=SETTLED,   # Signal-to-noise ratio from which each part decides alone
 ):                 # A denoiser under the same contract
     "Let parts that look alike agree on what is new since the first guess, while there is little signal in the noise"
     def agreed(x_t, t, cond):
         x0_hat = denoise(x_t, t, cond)
-        if schedule.snr[t[0]]>=SETTLED: return x0_hat
+        if schedule.snr[t[0]]>=settled: return x0_hat
         with torch.autocast(x_t.device.type, enabled=False):
             own = F.adaptive_avg_pool2d((x0_hat-first).float(), _cells(cond.L.shape[2:]))
             mean = torch.stack([(o.flatten(1)@a.mT).view_as(o) for o,a in zip(own, alike)]) # one by one: the same bits in company as alone
@@ -312,7 +313,7 @@ def chroma(self:Colorizer,
 @patch
 def _denoiser(self:Colorizer, cond, first=None, alike=()):
     "The network whose like parts agree, that keeps to the hints and, given its `first` guess, is not asked for it again"
-    denoise = agreeing(self.denoise, first, alike, self.schedule, RESTORED if cond.hints is None else 0) if alike else self.denoise
+    denoise = agreeing(self.denoise, first, alike, self.schedule, *((RESTORED, SETTLED) if cond.hints is None else (0, 1))) if alike else self.denoise
     if cond.hints is not None: denoise = pinned(denoise, cond.hints)
     if first is None: return denoise
     start = self.schedule.timesteps[-1].item()
