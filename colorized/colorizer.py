@@ -210,7 +210,7 @@ def _repr_html_(self:Colorized):
     return f'<img alt="Colour invented by a model: {what}" src="data:image/webp;base64,{base64.b64encode(buf.getvalue()).decode()}"><br><small>{what}; the colour is invented</small>'
 
 # %% ../nbs/13_colorizer.ipynb #fc583a15
-STEPS,TEMPERATURE = 6,1. # The fewest whose KID is not measurably worse than that of many, see below
+STEPS,TEMPERATURE = 6,1. # As many as a quick colouring may have, and all the noise, see below
 TOGETHER = 600_000 # Pixels that a CPU takes through the network at once, at most: where more were tried, it was slower than one by one
 WEIGHTS = Path(colorized.__file__).parent/'weights'
 
