@@ -74,7 +74,7 @@ def main():
         if table.exists() and name in {r['recipe'] for r in csv.DictReader(table.open())}: continue
         if not references:
             true = to_uint8(torch.stack([load_crop(f, 256)[0] for f in files])); L,j = rgb_to_L(true),Judge(true)
-            inputs = dict(clean=L, worn=worn(true))
+            inputs = dict(clean=L, worn=worn(true, range(len(true))))
             references = {way: j.look(rgb) for way,rgb in paint(args.out/first/'model.safetensors', inputs, L)}
         rows = [row(name, way, rgb, j, references[way]) for way,rgb in paint(args.out/name/'model.safetensors', inputs, L)]
         new = not table.exists()

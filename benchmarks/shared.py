@@ -35,8 +35,8 @@ def photograph(path, megapixels, gray=False, bits=8, seed=0):
         tifffile.imwrite(path, out, photometric='minisblack' if gray else 'rgb')
     return path
 
-def worn(true):
-    "Lightness of the photographs as old film would have it, (N,1,H,W)"
+def worn(true, numbers):
+    "Lightness of the photographs as old film would have it, (N,1,H,W); each number its own film"
     from colorized.data import film_weights, lightness, wear
     def one(i, rgb): rng = np.random.default_rng(i); return wear(lightness(rgb, film_weights(rng)), rng)
-    return torch.stack([torch.from_numpy(one(i, rgb.permute(1,2,0).numpy()))[None] for i,rgb in enumerate(true)])
+    return torch.stack([torch.from_numpy(one(i, rgb.permute(1,2,0).numpy()))[None] for i,rgb in zip(numbers, true)])

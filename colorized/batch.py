@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 import numpy as np, torch
-from PIL import Image
 from fastcore.basics import patch
 from tqdm import tqdm
 from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorized, Colorizer, working_shape

@@ -20,7 +20,7 @@ from functools import partial
 from inspect import signature
 from pathlib import Path
 import numpy as np, torch, torch.distributed as dist, torch.nn.functional as F
-from torch import nn, Tensor
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 from fastai.callback.core import Callback, CancelFitException, CancelTrainException

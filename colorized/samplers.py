@@ -11,7 +11,7 @@ __all__ = ['randn', 'ddpm', 'ddim_step', 'ddim', 'dpmpp_2m', 'guided']
 import math, torch
 from torch import Tensor
 from collections.abc import Callable
-from .schedule import NoiseSchedule, extract
+from .schedule import NoiseSchedule
 from .reverse import p_sample
 
 # %% ../nbs/05_samplers.ipynb #27904e66
