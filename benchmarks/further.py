@@ -1,8 +1,8 @@
 """Photographs of things, animals and scenes that nothing here was trained on, out of public repositories.
 
 `python benchmarks/further.py CLONES OUT [--apart FOLDER …]`: CLONES is a folder with clones of the repositories of `SETS`, named as `git clone` names them;
-OUT gets the folders `objects`, `scenes` and `things`, PNGs with a shorter side of at most 512 pixels, and beside each of them `NAME.json` with the ImageNet
-classes that are known. Photographs that are nearly gray are left out, and near duplicates of those in the FOLDERs (128-bit difference hash, also mirrored)."""
+OUT gets the folders `objects`, `scenes` and `things`, PNGs with a shorter side of at most 512 pixels, and `objects.json` with the
+ImageNet class of each of those. Photographs that are nearly gray are left out, and near duplicates of those in the FOLDERs (128-bit difference hash, also mirrored)."""
 import argparse, io, json, re, subprocess
 from pathlib import Path
 import numpy as np

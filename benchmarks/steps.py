@@ -70,7 +70,8 @@ def main():
     every = slice(0, max(1, len(files)//args.n)*args.n, max(1, len(files)//args.n)); names,files = names[every],files[every]
     crops = lambda size, rows: torch.stack([load_crop(files[i], size)[0] for i in rows])
     true = crops(256, range(len(files))); L = rgb_to_L(true)
-    labels = None if args.labels is None else torch.tensor([json.loads(args.labels.read_text())[o] for o in names])
+    classes = json.loads(args.labels.read_text()) if args.labels else None
+    labels = torch.tensor([classes[o] for o in names]) if classes else None
     judge,c = Judge(true, args.extractor, args.extractor if args.extractor.startswith('lite') else 'lite1', labels),Colorizer.from_pretrained(args.model, 'cpu')
     look = lambda size, rows: worn(crops(size, rows), rows) if args.worn else rgb_to_L(crops(size, rows))
     conds,weak = {},load_model(args.weak)[0] if args.weak else None
