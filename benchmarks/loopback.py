@@ -66,10 +66,12 @@ START = """
 import sys, time, ray._private.services as services
 get = services.get_node
 def patient(*args): # Ray gives a node half a minute, which a busy machine may not
-    for i in range(400):
+    end = time.time()+60
+    while True:
         try: return get(*args)
-        except RuntimeError: time.sleep(0.2)
-    return get(*args)
+        except RuntimeError:
+            if time.time()>end: raise
+            time.sleep(0.2)
 services.get_node = patient
 from ray.scripts.scripts import main
 sys.argv[0] = 'ray'; main()
@@ -85,9 +87,12 @@ class Node:
                 'PYTHONPATH':str(Path(__file__).resolve().parent.parent), 'RAY_health_check_period_ms':'500', 'RAY_health_check_failure_threshold':'6', **(env or {})}
         where = ['--address', self.address] if head else ['--head', '--port', str(self.port), '--include-dashboard', 'false']
         for o in ('dashboard-agent-listen-port', 'dashboard-agent-grpc-port', 'metrics-export-port', 'runtime-env-agent-port'): where += [f'--{o}', str(free_port())] # so that a busy machine need not tell in time
-        p = subprocess.run([sys.executable, '-c', START, 'start', *where, '--node-ip-address', '127.0.0.1', '--num-cpus', str(cpus), '--object-store-memory', str(store),
-                            '--disable-usage-stats'], env=full, capture_output=True, text=True, start_new_session=True)
-        if p.returncode: self.kill(); raise RuntimeError(p.stderr[-2000:])
+        for _ in range(3): # on a busy machine a node may give up because its agent is not there in 15 seconds, and its start never hears of it
+            p = subprocess.run([sys.executable, '-c', START, 'start', *where, '--node-ip-address', '127.0.0.1', '--num-cpus', str(cpus), '--object-store-memory', str(store),
+                                '--disable-usage-stats'], env=full, capture_output=True, text=True, start_new_session=True)
+            if not p.returncode: return
+            self.kill()
+        raise RuntimeError(p.stderr[-2000:])
     def workers(self, name=''):
         "Its worker processes whose title holds `name`"
         return [pid for pid,title in processes(self.mark) if title.startswith('ray::') and name in title]

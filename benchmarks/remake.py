@@ -22,6 +22,7 @@ def jobs(val, outside, further, out, gain):
                                    'ddim:16', 'ddim:6:0.7', 'dpmpp_2m:6', 'ddpm:8', 'ddim:6:1:1:8'], n=250),
         own_things=own('own_things', further/'things'), own_scenes=own('own_scenes', further/'scenes'), own_objects=own('own_objects', further/'objects', '--labels', further/'objects.json'),
         objects=steps('objects', further/'objects', ['gray', agree(), f'{agree()}@own'], '--reference', 'gray', '--labels', further/'objects.json', '--extractor', 'lite2'),
+        missing=['missing.py', further/'objects', further/'objects.json'],
         own_val=own('own_val', val), own_outside=own('own_outside', outside),
         enlarged=steps('enlarged', outside, [f'{agree()}@{n}' for n in (256,320,384,512)], '--reference', f'{agree()}@256'),
         size=steps('size', outside, [*(f'{agree()}@{n}' for n in (256,320,384,512)), f'{agree(6, gain+0.2)}@384', f'{plain}@384'], '--least', 512, '--reference', f'{agree()}@256'),
