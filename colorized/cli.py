@@ -33,7 +33,7 @@ def colour(
     overwrite:bool=False,        # Replace outputs that exist? The original is never replaced
     dry_run:bool=False,          # Only say what would be done?
     workers:int=2,               # Folders: processes that read and write
-    threads:int=None,            # Threads of the network (default: all cores)
+    threads:int=None,            # Threads of the network (default: all cores; beside other programs fewer are faster)
     device:Annotated[str, "Where to compute (default: the best there is)", {'choices':['cpu','cuda','mps']}]=None,
     model:str=None,              # Checkpoint file or Hugging Face repository (default: the weights inside the package)
     version:Annotated[str, "Print the version", {'action':'version', 'version':f'colorized {__version__}'}]=None,
@@ -152,7 +152,7 @@ def train(
     guidance:float=1.5,   # How far away: 1 is what --start says itself
     fid:int=0,            # Measure FID and KID (lite1) on the watched photographs every so many epochs; 0: never
     workers:int=2,        # Helpers that prepare lessons (under torchrun: of each process)
-    threads:int=None,     # Threads of the network (default: all cores)
+    threads:int=None,     # Threads of the network (default: all cores; beside other programs fewer are faster)
     device:str=None,      # cpu, cuda or mps (default: the best there is)
     seed:int=0,           # Decides everything random
 ):
@@ -264,7 +264,7 @@ def iiif(
     rate:float=2.,           # Requests a second to one server, at most
     retries:int=5,           # Further tries after one that failed
     cache:str=None,          # Folder for what is fetched (default: .cache in --out)
-    threads:int=None,        # Threads of the network (default: all cores)
+    threads:int=None,        # Threads of the network (default: all cores; beside other programs fewer are faster)
     device:Annotated[str, "Where to compute (default: the best there is)", {'choices':['cpu','cuda','mps']}]=None,
     model:str=None,          # Checkpoint file or Hugging Face repository (default: the weights inside the package)
 ):
@@ -330,7 +330,7 @@ def app(
     open:bool=False,         # Show the page in the browser?
     max_photos:int=20,       # Photographs that a visitor may have open at once
     max_megapixels:float=100., # Size of each at most
-    threads:int=None,        # Threads of the network (default: all cores)
+    threads:int=None,        # Threads of the network (default: all cores; beside other programs fewer are faster)
     device:Annotated[str, "Where to compute (default: the best there is)", {'choices':['cpu','cuda','mps']}]=None,
     model:str=None,          # Checkpoint file or Hugging Face repository (default: the weights inside the package)
 ):

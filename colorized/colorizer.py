@@ -20,7 +20,7 @@ from torch import Tensor
 from .lab import down_chroma, join, rgb_to_lab, up_chroma
 from .scan import Provenance, Scan, from_pillow, paint, read_scan, write_colour
 from .samplers import dpmpp_2m, randn
-from .unet import Condition, ModelConfig, load_model, sample_ab
+from .unet import Condition, ModelConfig, fast_bf16, load_model, sample_ab
 
 # %% ../nbs/13_colorizer.ipynb #4700e99e
 WORKING_SIZE,LESSON = 384,256 # Shorter side at which the network works, and the least that a photograph is enlarged to
@@ -225,11 +225,6 @@ def as_scan(
     raise TypeError(f"a photograph must be a path, a Scan, a PIL image or a NumPy array, got {type(photo).__name__}")
 
 # %% ../nbs/13_colorizer.ipynb #2f3d2106
-def _fast_bf16(device):
-    "Does the device compute in bfloat16 natively?"
-    if device.type=='cuda': return torch.cuda.is_bf16_supported()
-    return device.type=='cpu' and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
 def best_device() -> torch.device:
     "CUDA, then Apple's MPS, then the CPU"
     return torch.device('cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu')
@@ -249,7 +244,7 @@ class Colorizer:
         if not usable(): raise ValueError(f"device {self.device}: this machine has none, or this PyTorch cannot use it")
         self.net = net.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.config,self.name,self.sha256 = config,name,sha256
-        self.bf16 = _fast_bf16(self.device)
+        self.bf16 = fast_bf16(self.device)
         self.net.unet.requires_grad_(self.bf16) # autocast keeps its bfloat16 copy of a weight from step to step only if the weight may have a gradient
         self.chunk,self.padded,self.exact = 8 if self.device.type!='cpu' else 4 if self.bf16 else 1,self.device.type!='cpu',{}
         self.denoise,self.schedule = config.denoiser(self.net),config.make_schedule()

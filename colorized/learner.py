@@ -35,7 +35,7 @@ from .denoiser import target, to_x0
 from .encoder import Encoder, encoder_input, load_pretrained
 from .lab import join, lab_to_rgb, up_chroma
 from .samplers import guided
-from .unet import ColorNet, ModelConfig, UNetConfig, sample_ab, save_model
+from .unet import ColorNet, ModelConfig, UNetConfig, fast_bf16, sample_ab, save_model
 from .vlb import loss_weight
 
 # %% ../nbs/11_learner.ipynb #d5cb8858
@@ -399,7 +399,7 @@ def colour_photographs(
     temperature:float=1., # Scale of the initial noise
 ) -> Tensor:           # (N,3,H,W) sRGB in [0,1]
     "Colour a batch of photographs of one size"
-    with torch.no_grad(), torch.autocast(L.device.type, torch.bfloat16):
+    with torch.no_grad(), torch.autocast(L.device.type, torch.bfloat16, enabled=fast_bf16(L.device)):
         ab = sample_ab(net, config, net.condition(L), [seed+i for i in range(len(L))], min(steps, config.schedule['n_steps']), temperature).float()
     return join(L, up_chroma(ab, L.shape[-2:]))
 
@@ -431,7 +431,7 @@ def diffusion_learner(
     wd:float=0.01,                      # Weight decay
     clip:float=1.,                      # Largest gradient norm
     decay:float=0.9995,                 # Of the averaged weights
-    bf16:bool=True,                     # Compute in bfloat16?
+    bf16:bool=True,                     # Compute in bfloat16, where the device does so natively?
     tune:float=0.,                      # Learning rate of the encoder's last stages, as a share of `lr`; 0: the encoder is frozen
     perceptual:float=0.,                # Weight of the perceptual distance, see `PerceptualCallback`; 0: none
     seed:int=0,                         # Of initialisation and draws
@@ -447,7 +447,7 @@ def diffusion_learner(
     if tune and net.encoder is None: raise ValueError(f"tune={tune}: this network has no encoder")
     if tune: net.encoder.stages[3:].requires_grad_(True) # strides 16 and 32
     net = net.to(dls.device, memory_format=torch.channels_last)
-    own = [DiffusionCallback(config, weight, seed), EMACallback(decay), GradientClip(clip), *([BFloat16Callback()] if bf16 else []), *([PerceptualCallback(perceptual)] if perceptual else [])]
+    own = [DiffusionCallback(config, weight, seed), EMACallback(decay), GradientClip(clip), *([BFloat16Callback()] if bf16 and fast_bf16(dls.device) else []), *([PerceptualCallback(perceptual)] if perceptual else [])]
     adam = partial(OptimWrapper, opt=torch.optim.AdamW, betas=(0.9,0.99), fused=True)
     learn = Learner(dls, net, loss_func=weighted_mse, opt_func=adam, lr=lr, wd=wd, wd_bn_bias=True, train_bn=False, cbs=[*own, *cbs],
                     splitter=_tuned if tune else trainable_params, **kwargs)

@@ -6,7 +6,7 @@ Docs: https://example.github.io/colorized/unet.html.md"""
 
 # %% auto #0
 __all__ = ['FORMAT', 'LAST', 'UNetConfig', 'Condition', 'zero_', 'time_embedding', 'Norm', 'ResBlock', 'Attention', 'Level',
-           'UNet', 'ColorNet', 'ModelConfig', 'save_model', 'load_model', 'sample_ab']
+           'UNet', 'ColorNet', 'fast_bf16', 'ModelConfig', 'save_model', 'load_model', 'sample_ab']
 
 # %% ../nbs/09_unet.ipynb #5cf72b2a
 import hashlib, json, math, os
@@ -215,6 +215,14 @@ class ColorNet(nn.Module):
         want = (len(L), self.cfg.channels+1, L.shape[2]//f, L.shape[3]//f)
         if hints is not None and tuple(hints.shape)!=want: raise ValueError(f"hints must have shape {want}, got {tuple(hints.shape)}")
         return Condition(L/50-1, self.unet.look(self.encoder(L)) if self.encoder else {}, hints)
+
+# %% ../nbs/09_unet.ipynb #bf16nat2
+def fast_bf16(
+    device:torch.device, # Where to compute
+) -> bool:
+    "Does the device compute in bfloat16 natively?"
+    if device.type=='cuda': return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type=='cpu' and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 # %% ../nbs/09_unet.ipynb #7ac93f2b
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Training: photographs are learnt by heart and grow on the way, a killed run goes on where it was, skipped steps do not count. Several processes: `test_distributed.py`."""
-import csv, json, os, signal, subprocess, sys, time
+import csv, json, os, platform, signal, subprocess, sys, time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from fastai.callback.core import Callback, CancelStepException
+from colorized import learner
 from colorized.cli import main
 from colorized.colorizer import WEIGHTS, Colorizer
 from colorized.data import PhotoFolder, Recipe, Subset
@@ -13,7 +14,7 @@ from colorized.encoder import load_pretrained
 from colorized.lab import colorfulness
 from colorized.learner import bare, ema, train
 from colorized.samplers import randn
-from colorized.unet import ModelConfig, UNetConfig, load_model, sample_ab, save_model
+from colorized.unet import ModelConfig, UNetConfig, fast_bf16, load_model, sample_ab, save_model
 
 torch.set_num_threads(1)
 TINY = ModelConfig(net=UNetConfig(widths=(32,64,64)), chroma_scale=20.)
@@ -129,6 +130,20 @@ def test_the_write_ups_own_plan(tmp_path):
                photos=160, bs=8, lr=2e-3, decay=0.9, run_args=dict(warmup=5))
     losses = [float(o) for o in learn.recorder.losses]
     assert len(losses)==20 and np.mean(losses[-5:]) < 0.9*np.mean(losses[:5])
+
+def test_bfloat16_only_where_it_is_native(tmp_path, monkeypatch):
+    "PyTorch imitates bfloat16 where there is none, many times slower than float32"
+    info = Path('/proc/cpuinfo')
+    if info.exists() and platform.machine()=='x86_64':
+        flags = set(info.read_text().split())
+        assert 'avx512_bf16' not in flags or fast_bf16(torch.device('cpu'))
+        assert flags & {'avx512bw', 'avx_ne_convert'} or not fast_bf16(torch.device('cpu'))
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation=True: including_emulation) # a T4
+    assert not fast_bf16(torch.device('cuda'))
+    data = crops(tmp_path/'photos', 8)
+    for native in (False, True):
+        monkeypatch.setattr(learner, 'fast_bf16', lambda device: native)
+        assert hasattr(go(data, tmp_path/f'{native}', photos=8, bs=8, bf16=True), 'bf16')==native
 
 def test_settings_reach_the_run(tmp_path):
     "What `--set` names changes network, schedule, lessons and optimiser, is kept by a resumed run, and stands in the checkpoint"
