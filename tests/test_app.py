@@ -201,8 +201,8 @@ def test_choose_correct_save(server, visitor, tiff, colorizer, tmp_path):
         wall = v.after(lambda: v.stroke('Leaf green', 0.8, y), rest=False)
         return server.cpu-start,wall
     cpu,wall = min(effort(y) for y in (0.8, 0.75))
-    start = time.process_time(); colorizer.colorize(tiff, hints=[(100, 100, 'red')]); whole = time.process_time()-start
-    print(f'a stroke: {cpu:.2f} s of one core, {wall:.2f} s until it is seen; reading and colouring anew: {whole:.2f} s')
+    start = time.process_time(); colorizer.colorize(tiff, hints=[(100, 100, 'red')]).image(); whole = time.process_time()-start
+    print(f'a stroke: {cpu:.2f} s of one core, {wall:.2f} s until it is seen; reading, colouring and painting anew: {whole:.2f} s')
     assert cpu<min(2, 1.5*whole) # two seconds are promised; as computing time, whatever else this machine does: half of it where a processor has bfloat16
     v.after(lambda: page.click('#undo')); assert page.evaluate('now.strokes.length')==2
     v.after(lambda: v.press('Control+z')); assert page.evaluate('now.strokes.length')==1
