@@ -111,6 +111,8 @@ def test_worker_and_node_die_and_the_store_is_in_a_bad_mood(tmp_path, nodes, go,
     out = f'{bucket.url}/moody/colour'
     bucket.mood = loopback.moody(0.05, slow=0.05)
     deeds,wrong = [],[]
+    def give_up(*_): raise AssertionError(f'{deeds}, then {wrong}') # else the run waits for a node that never comes
+    signal.signal(signal.SIGALRM, give_up)
     def murder():
         try:
             until(lambda: len(bucket.written('/moody/colour/box')) >= 3)
@@ -119,7 +121,7 @@ def test_worker_and_node_die_and_the_store_is_in_a_bad_mood(tmp_path, nodes, go,
             until(lambda: len(bucket.written('/moody/colour/box')) >= 6)
             nodes[1].kill(); deeds.append('node')
             nodes[1] = loopback.Node(nodes[0]); deeds.append('another')
-        except BaseException as e: wrong.append(e); os.kill(os.getpid(), signal.SIGINT) # what is left may wait for a node that never comes
+        except BaseException as e: wrong.append(e); os.kill(os.getpid(), signal.SIGALRM)
     killer = threading.Thread(target=murder); killer.start()
     got = go(url, out, storage=bucket.storage, every=1)
     killer.join()
