@@ -244,7 +244,7 @@ def test_an_interrupted_run_leaves_no_partial_file(large, network, tmp_path):
     assert [o for o in tmp_path.iterdir() if o.name.startswith('.') and o.suffix=='.tmp'], "no file was being written when the signal came"
     p.send_signal(signal.SIGINT)
     out,err = p.communicate(timeout=200)
-    assert p.returncode==130 and 'Traceback' not in err and 'interrupted' in err and not out
+    assert p.returncode==130 and 'Traceback' not in err and 'interrupted' in err and not out, (p.returncode, err)
     assert not files(tmp_path)
 
 def test_interrupted_before_anything_is_written(scans, network, tmp_path):

@@ -178,6 +178,24 @@ def test_cluster_without_gpu_is_told_apart(tmp_path, go):
     with pytest.raises(ValueError, match='gpus: each network is to have 1, the cluster has 0'): go(loopback.snapshots(tmp_path/'scans', 1), tmp_path/'out', gpus=1)
     assert not (tmp_path/'out/record/RUNNING').exists()
 
+def test_a_silent_cluster_is_spoken_of(nodes, go, monkeypatch):
+    "Once each time that nothing comes back, with what room there is; not while photographs arrive"
+    import ray
+    ray.init(nodes[0].address, logging_level='CRITICAL', log_to_driver=False)
+    monkeypatch.setattr(module, 'QUIET', 0.5)
+    said,over = [],threading.Event()
+    class Bar:
+        def say(self, what): said.append(what)
+    run = _Fleet([], {}, None, None, None, None, Bar(), 1, 0)
+    watch = threading.Thread(target=run.watch, args=(over,)); watch.start()
+    for silences in (1, 2):
+        for _ in range(8): run.heard += 1; time.sleep(0.1)
+        assert len(said)==silences-1
+        until(lambda: len(said)==silences); time.sleep(1)
+        assert len(said)==silences
+    over.set(); watch.join()
+    assert all('nothing came back for 0.5 seconds; the cluster has 2 CPUs, 2 at the start, 2 of them free' in o for o in said), said
+
 # What needs no cluster
 
 def test_photograph_that_kills_its_process_is_found():

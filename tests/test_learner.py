@@ -62,17 +62,17 @@ from test_learner import LONG, go
 torch.set_num_threads(1)
 go(Path({data!r}), Path({out!r}), **LONG)
 """
-LONG = dict(photos=480, bs=8, run_args=dict(minutes=0.005))
+LONG = dict(photos=200, bs=8, run_args=dict(minutes=0.01))
 
 def test_survives_kill_9(tmp_path):
-    data = crops(tmp_path/'photos', 48)
+    data = crops(tmp_path/'photos', 40)
     script = SCRIPT.format(tests=str(Path(__file__).parent), data=str(data), out=str(tmp_path/'killed'))
     victim = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.DEVNULL)
     state = tmp_path/'killed/state.pt'
     while not state.exists(): assert victim.poll() is None; time.sleep(0.05)
-    time.sleep(1); victim.send_signal(signal.SIGKILL); victim.wait()
+    time.sleep(0.3); victim.send_signal(signal.SIGKILL); victim.wait()
     assert victim.returncode == -signal.SIGKILL, "the run ended before it was killed"
-    assert torch.load(state, weights_only=True)['photos'] < 480
+    assert torch.load(state, weights_only=True)['photos'] < LONG['photos']
     for out in ('killed','whole'): go(data, tmp_path/out, resume=out=='killed', **LONG)
     killed,whole = [load_model(tmp_path/o/'model.safetensors')[0].state_dict() for o in ('killed','whole')]
     assert all(torch.equal(killed[k], whole[k]) for k in whole)
