@@ -2,9 +2,9 @@
 
 `python benchmarks/critic.py FOLDER CLASSES.json [--n 1000]`: photographs and their ImageNet classes as `further.py` writes them, central squares, the network at 256 px.
 The critic takes the colouring in which it is surest of the class that it sees in gray and in the draws together."""
-import argparse, json
-from pathlib import Path
+import argparse
 import torch, torch.nn.functional as F
+from shared import painted, squares
 
 STRENGTHS,PRICE = (1., 0.5, 0.75, 1.3),0.1 # of a draw's chroma; in log-probability, for each unit of strength that is given up
 DRAWS = 3
@@ -20,23 +20,21 @@ def chosen(P, gray, draws, strengths):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('folder'); p.add_argument('classes', type=Path); p.add_argument('--model'); p.add_argument('--n', type=int, default=10**6)
+    p.add_argument('folder'); p.add_argument('classes'); p.add_argument('--model'); p.add_argument('--n', type=int, help='only the first so many')
     p.add_argument('--critic', default='lite0'); p.add_argument('--judge', default='lite2')
     args = p.parse_args()
     from colorized.colorizer import Colorizer
-    from colorized.lab import down_chroma, join, rgb_to_L, rgb_to_lab, up_chroma
-    from colorized.metrics import LiteExtractor, bootstrap, extract_features, kid, list_photos, load_crop, recognised, to_uint8
+    from colorized.lab import down_chroma, rgb_to_L, rgb_to_lab
+    from colorized.metrics import LiteExtractor, bootstrap, extract_features, kid, recognised
     torch.set_num_threads(1)
-    files,classes = dict([*list_photos(args.folder).items()][:args.n]),json.loads(args.classes.read_text())
-    rgb = torch.stack([load_crop(o, 256)[0] for o in files.values()]); labels = torch.tensor([classes[o] for o in files])
+    rgb,labels = squares(args.folder, args.classes, args.n)
     c,critic,judge,L = Colorizer.from_pretrained(args.model, 'cpu'),LiteExtractor(args.critic),LiteExtractor(args.judge),rgb_to_L(rgb)
     ab = [torch.cat([c.chroma(c.condition(l[None]), [100_000*k+i]) for i,l in enumerate(L)]) for k in range(DRAWS)]
-    paint = lambda ab: torch.cat([to_uint8(join(l[None], up_chroma(o[None], l.shape[1:], l[None]))) for l,o in zip(L, ab)])
     real,P,feats,hits = extract_features(rgb, judge),[{} for _ in ab],[{} for _ in ab],[{} for _ in ab]
     def judged(x): f = extract_features(x, judge); return f,recognised(judge.logits(f), labels)
-    dull = paint(0*ab[0]); gray,(gray_feats,gray_hits) = looks(critic, dull),judged(dull)
+    dull = painted(L, 0*ab[0]); gray,(gray_feats,gray_hits) = looks(critic, dull),judged(dull)
     for k,o in enumerate(ab):
-        for s in STRENGTHS: x = paint(s*o); P[k][s],(feats[k][s],hits[k][s]) = looks(critic, x),judged(x)
+        for s in STRENGTHS: x = painted(L, s*o); P[k][s],(feats[k][s],hits[k][s]) = looks(critic, x),judged(x)
     def figures(picks): # one choice or several, whose mean is taken
         out = []
         for o in picks:

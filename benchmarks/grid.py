@@ -2,8 +2,9 @@
 (`up_chroma`), as if a network had made no mistake. It bounds what a finer grid, or a network between two grids, could gain."""
 import argparse
 import torch, torch.nn.functional as F
-from colorized.lab import join, rgb_to_lab, up_chroma
-from colorized.metrics import Judge, list_photos, load_crop, to_uint8
+from colorized.lab import rgb_to_lab
+from colorized.metrics import Judge, list_photos, load_crop
+from shared import painted
 
 MEASURES = ['kid', 'two_sample', 'top1_agreement', 'delta_e2000', 'psnr']
 
@@ -17,7 +18,7 @@ def main():
     print('grid', *MEASURES)
     for side in (64, 32, 16):
         coarse = F.avg_pool2d(ab, 256//side)
-        rgb = torch.cat([to_uint8(join(l[None], up_chroma(o[None], l.shape[-2:], l[None]))) for l,o in zip(L, coarse)])
+        rgb = painted(L, coarse)
         figures = judge.column(rgb)
         print(f'{side}×{side}', *[f'{figures[m].value:.3g}' for m in MEASURES], flush=True)
 

@@ -106,7 +106,6 @@ class Node:
 
 def snapshots(folder, n, size=(200, 150), seed=0):
     "Small photographs, all different, cut from scikit-image's samples and this repository's"
-    import numpy as np
     from PIL import Image
     from skimage import data
     rng = random.Random(seed)

@@ -2,9 +2,9 @@
 
 `python benchmarks/missing.py FOLDER CLASSES.json`: photographs and their ImageNet classes as `further.py` writes them, central squares, the network at 256 px, seed
 0, 1, … All are judged on the network's own grid of chroma, the truth as well."""
-import argparse, json
-from pathlib import Path
+import argparse
 import torch, torch.nn.functional as F
+from shared import painted, squares
 
 def borrowing(ab, true):
     "What is true of it, and chroma (N,2,h,w)"
@@ -23,22 +23,20 @@ def borrowing(ab, true):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('folder'); p.add_argument('classes', type=Path); p.add_argument('--model'); p.add_argument('--extractor', default='lite2')
+    p.add_argument('folder'); p.add_argument('classes'); p.add_argument('--model'); p.add_argument('--extractor', default='lite2'); p.add_argument('--n', type=int, help='only the first so many')
     args = p.parse_args()
     from colorized.colorizer import Colorizer
-    from colorized.lab import down_chroma, join, rgb_to_L, rgb_to_lab, up_chroma
-    from colorized.metrics import bootstrap, extract_features, get_extractor, kid, list_photos, load_crop, recognised, to_uint8
+    from colorized.lab import down_chroma, rgb_to_L, rgb_to_lab
+    from colorized.metrics import bootstrap, extract_features, get_extractor, kid, recognised
     torch.set_num_threads(1)
-    files,classes = list_photos(args.folder),json.loads(args.classes.read_text())
-    rgb = torch.stack([load_crop(o, 256)[0] for o in files.values()]); labels = torch.tensor([classes[o] for o in files])
+    rgb,labels = squares(args.folder, args.classes, args.n)
     c,net,L = Colorizer.from_pretrained(args.model, 'cpu'),get_extractor(args.extractor),rgb_to_L(rgb)
     ab = torch.cat([c.chroma(c.condition(l[None]), [i]) for i,l in enumerate(L)])
     true = torch.cat([down_chroma(rgb_to_lab(o[None])[:,1:], ab.shape[2:]) for o in rgb])
-    paint = lambda ab: torch.cat([to_uint8(join(l[None], up_chroma(o[None], l.shape[1:], l[None]))) for l,o in zip(L, ab)])
     real,gray = extract_features(rgb, net),None
     print(f'{len(rgb)} photographs, {args.extractor}, model {c.sha256[:12]}\n\n| true of it | KID × 1000 | top-1 | over gray |\n|---|---|---|---|')
     for what,o in borrowing(ab, true):
-        feats = extract_features(paint(o), net); hits = recognised(net.logits(feats), labels)
+        feats = extract_features(painted(L, o), net); hits = recognised(net.logits(feats), labels)
         gray = hits if gray is None else gray
         print(f'| {what} | {1000*kid(real, feats, paired=True):.3g} | {hits.mean():.3f} | {(hits-gray).mean():+.3f} [{", ".join(f"{v:+.3f}" for v in bootstrap(hits-gray))}] |', flush=True)
 

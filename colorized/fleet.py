@@ -153,7 +153,7 @@ class _Fleet:
     "Jobs on their way through Ray to the record"
     def __init__(self, jobs, c, weights, record, lease, summary, bar, actors, gpus):
         self.todo,self.c,self.weights,self.record,self.lease,self.sum,self.bar,self.actors,self.gpus = jobs,c,weights,record,lease,summary,bar,actors,gpus
-        self.trouble,self.heard = 0,0
+        self.trouble = 0
     def stream(self, jobs, size):
         "Jobs that come back, in any order; what died is missing"
         import ray
@@ -195,7 +195,7 @@ def go(self:_Fleet):
         for k in range(0, len(todo), 50_000): # what Ray has to keep in mind at once
             waiting = {o['name']: o for o in todo[k:k+50_000]}
             for job in self.stream(list(waiting.values()), size):
-                before,self.heard = waiting.pop(job['name']),self.heard+1
+                before = waiting.pop(job['name'])
                 self.trouble = self.trouble+1 if job.get('again') else 0
                 if job.get('again') and size==self.c['block']>1: self.todo.append(before)
                 else: self.end(job)
@@ -206,6 +206,7 @@ def go(self:_Fleet):
     for job in self.todo:
         job['row']['error'] = f"{job['name']}: the process that worked on it died; is there too little memory?"; self.end(job)
 
+# %% ../nbs/18_fleet.ipynb #quiet2c
 QUIET = 120. # Seconds without a word, after which the run gives one
 
 @patch
@@ -213,14 +214,15 @@ def watch(self:_Fleet, over):
     "Until `over` is set: say so when nothing has come back for `QUIET` seconds, once each time"
     import ray
     def cpus(): return [o().get('CPU', 0) for o in (ray.cluster_resources, ray.available_resources)]
-    first,heard,told = cpus()[0],0,False
+    first,before,said = cpus()[0],None,None
     while not over.wait(QUIET):
-        if self.heard!=heard: heard,told = self.heard,False
-        elif not told:
-            try: now,free = cpus()
+        now = self.sum.left,len(self.todo) # whoever comes back is finished, or is to be tried again
+        if now==before!=said:
+            try: has,free = cpus()
             except Exception: return # the run hears for itself that the cluster is gone
-            told = True
-            self.bar.say(f"nothing came back for {QUIET:g} seconds; the cluster has {now:g} CPUs, {first:g} at the start, {free:g} of them free: it may be waiting for a machine to join")
+            said = now
+            self.bar.say(f"nothing came back for {QUIET:g} seconds; the cluster has {has:g} CPUs, {first:g} at the start, {free:g} of them free: it may be waiting for a machine to join")
+        before = now
 
 # %% ../nbs/18_fleet.ipynb #f3a30038
 def _outside(photos, store, source):

@@ -675,7 +675,7 @@ def write_scan(
     xmp,more = merge_xmp(like.xmp, provenance)
     papers = _Papers(xmp, merge_xmp(None, provenance)[0], like.exif, like.iptc, like.dpi, quality)
     writer = dict(TIFF=_write_tiff, PNG=_write_png, JPEG=_write_jpeg, WEBP=_write_webp)[format]
-    if format=='PNG': import imagecodecs # not while the file is open: what Python does when an import ends may swallow a Ctrl-C
+    if format in ('PNG', 'TIFF'): import imagecodecs # now, not while the file is open: its import may swallow a Ctrl-C (seen once in 348 tries)
     part = dst.with_name(f'.{dst.name}.{secrets.token_hex(4)}.tmp')
     try:
         with open(part, 'x+b') as f:

@@ -186,10 +186,10 @@ def test_a_silent_cluster_is_spoken_of(nodes, go, monkeypatch):
     said,over = [],threading.Event()
     class Bar:
         def say(self, what): said.append(what)
-    run = _Fleet([], {}, None, None, None, None, Bar(), 1, 0)
+    run = _Fleet([], {}, None, None, None, Summary(left=100), Bar(), 1, 0)
     watch = threading.Thread(target=run.watch, args=(over,)); watch.start()
     for silences in (1, 2):
-        for _ in range(8): run.heard += 1; time.sleep(0.1)
+        for _ in range(8): run.sum.left -= 1; time.sleep(0.1)
         assert len(said)==silences-1
         until(lambda: len(said)==silences); time.sleep(1)
         assert len(said)==silences
