@@ -95,7 +95,7 @@ class Sitting:
     ):
         self.colorizer,self.path,self.name,self.max_pixels,self.working_size = colorizer,Path(path),name or Path(path).name,max_pixels,working_size
         scan = read_scan(path, max_pixels)
-        self.shape,self.bits,self.format,self.tone,self.remarks = scan.shape,scan.bits,scan.format,scan.tone,list(scan.warnings)
+        self.shape,self.bits,self.format,self.remarks = scan.shape,scan.bits,scan.format,scan.remarks
         (h,w),f = working_shape(scan.shape, working_size, colorizer.net.cfg.multiple),colorizer.net.cfg.factor
         L = scan.thumbnail_L((h, w))
         self.cond,self.L,self.grid = colorizer.condition(L),F.avg_pool2d(L, f),(h//f, w//f)
@@ -306,9 +306,7 @@ def look(self:Studio, photo:str) -> dict:
         self.drop(photo)
         why = str(e).replace(f'{p.path}: ', '').replace(' (max_pixels)', '')
         raise Refused(f"“{p.name}” could not be opened: {why}.") from e
-    remarks = list(s.remarks)
-    if s.tone.kind=='colour': remarks.append("has colours of its own, which are replaced")
-    return dict(name=p.name, width=s.shape[1], height=s.shape[0], bits=s.bits, format=s.format, before=s.before, remarks=remarks)
+    return dict(name=p.name, width=s.shape[1], height=s.shape[0], bits=s.bits, format=s.format, before=s.before, remarks=s.remarks)
 
 @patch
 def painted(self:Studio, photo:str, seed:int, strokes:list) -> Sitting:

@@ -105,7 +105,7 @@ def _photo(p, dst, colorizer, look, file, samples, hints, uncertainty, source_ty
         if o and o.exists() and not file['overwrite']: raise FileExistsError(f"{o} exists already; --overwrite replaces it")
     result = colorizer.colorize(p, n_samples=max(samples, 8 if uncertainty else 1), hints=hints, **look)
     result.provenance = replace(result.provenance, source_type=source_type)
-    remarks = list(result.scan.warnings)
+    remarks = list(result.scan.remarks)
     for i,o in enumerate(outs): remarks += result.save(o, i, **file); print(o)
     for o,im in ((sheet, lambda: result.sheet(n=samples)), (spread, result.uncertainty_map)):
         if o: x = np.asarray(im()); write_scan(o, x, Scan(x), result.provenance, overwrite=file['overwrite']); print(o)

@@ -22,14 +22,18 @@ from .lab import colorfulness, join, rgb_to_lab, srgb_to_linear, up_chroma
 from .scan import READABLE, from_pillow
 
 # %% ../nbs/10_data.ipynb #4b460778
+def _read(path):
+    "The photograph as a `Scan`"
+    try:
+        with Image.open(path) as im: return from_pillow(im)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        raise ValueError(f"{path} cannot be read: {e}") from e
+
 def open_rgb(
     path:str|Path, # Any picture that Pillow reads
 ) -> Image.Image:  # Upright, 8-bit sRGB; a profile inside the file is honoured
     "Open a photograph in its own colours. Raises `ValueError` naming the file when it is not a whole picture"
-    try:
-        with Image.open(path) as im: return Image.fromarray(from_pillow(im).rgb8())
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise ValueError(f"{path} cannot be read: {e}") from e
+    return Image.fromarray(_read(path).rgb8())
 
 # %% ../nbs/10_data.ipynb #80bf49dc
 class PhotoFolder:
@@ -48,20 +52,21 @@ class PhotoFolder:
         todo = [(k,p) for k,p in zip(keys, paths) if k not in known]
         with ThreadPoolExecutor(threads) as pool: known.update(zip([k for k,_ in todo], pool.map(_look, [p for _,p in todo])))
         if index and todo: _write_json(index, known)
-        colour = [known[k] for k in keys] # None: broken
-        self.files = [p for p,c in zip(paths, colour) if c is not None and c>=min_colourfulness]
-        self.broken = [p for p,c in zip(paths, colour) if c is None]
-        self.gray = [p for p,c in zip(paths, colour) if c is not None and c<min_colourfulness]
-        if not self.files: raise ValueError(f"no colour photograph found below {root} ({len(self.gray)} gray, {len(self.broken)} broken)")
+        kind = lambda o: 'broken' if o is None else o if isinstance(o, str) else 'gray' if o<min_colourfulness else 'colour'
+        kinds = {p: kind(known[k]) for p,k in zip(paths, keys)}
+        self.files,self.gray,self.broken,self.invented = [[p for p,k in kinds.items() if k==o] for o in ('colour', 'gray', 'broken', 'invented')]
+        self.left_out = f"{len(self.gray)} gray, {len(self.broken)} broken, {len(self.invented)} coloured by a program"
+        if not self.files: raise ValueError(f"no colour photograph found below {root} ({self.left_out})")
     def __len__(self): return len(self.files)
     def __getitem__(self, i): return open_rgb(self.files[i])
-    def __repr__(self): return f"{len(self)} photographs below {self.root} ({len(self.gray)} gray and {len(self.broken)} broken ones left out)"
+    def __repr__(self): return f"{len(self)} photographs below {self.root} (left out: {self.left_out})"
 
 def _look(path):
-    "Colourfulness of a small version, or None when the file is broken"
-    try: im = open_rgb(path)
+    "Colourfulness of a small version; 'invented' when a program coloured it, None when the file is broken"
+    try: scan = _read(path)
     except ValueError: return None
-    im.thumbnail((96,96), Image.BOX)
+    if scan.invented: return 'invented'
+    im = Image.fromarray(scan.rgb8()); im.thumbnail((96,96), Image.BOX)
     return round(colorfulness(torch.from_numpy(np.array(im)).permute(2,0,1)[None]).item(), 2)
 
 def _write_json(path, value):

@@ -306,6 +306,11 @@ def _join_xmp(xmp, more):
     return a.documentElement.toxml().encode()
 
 # %% ../nbs/07_scan.ipynb #cd38ff8f
+def _xmp(im):
+    "Packet of an opened picture"
+    xmp = im.info.get('xmp') or im.info.get('XML:com.adobe.xmp') or getattr(im, 'tag_v2', {}).get(700)
+    return xmp.encode() if isinstance(xmp, str) else xmp
+
 def _papers(im, f, tif, notes):
     "ICC, XMP, IPTC and EXIF object of an opened file"
     info,exif,boxes = im.info if im else {},Image.Exif(),{}
@@ -315,7 +320,7 @@ def _papers(im, f, tif, notes):
         icc,xmp,iptc = [as_bytes(tags.get(k)) for k in (34675, 700, 33723)]
         iptc = iptc or _irb(as_bytes(tags.get(34377)) or b'').get(0x0404)
     else:
-        icc,xmp,iptc = info.get('icc_profile'),info.get('xmp') or info.get('XML:com.adobe.xmp'),None
+        icc,xmp,iptc = info.get('icc_profile'),_xmp(im),None
         if isinstance(info.get('photoshop'), dict): iptc = info['photoshop'].get(0x0404)
         if xmp and (more:=_extended_xmp(im)): xmp = _join_xmp(xmp, more)
         for k in ('Raw profile type iptc', 'Raw profile type 8bim'): iptc = iptc or (_raw_profile(info[k]) if k in info else None)
@@ -328,7 +333,7 @@ def _papers(im, f, tif, notes):
         elif 'exif' in boxes: exif.load(boxes['exif'])
         else: exif = im.getexif()
     except Exception as e: notes.append(f"EXIF is damaged and was left behind ({e})")
-    return icc,xmp.encode() if isinstance(xmp, str) else xmp,iptc,exif
+    return icc,xmp,iptc,exif
 
 # %% ../nbs/07_scan.ipynb #23bb72d1
 @lru_cache(32)
@@ -429,15 +434,15 @@ def read_scan(
 # %% ../nbs/07_scan.ipynb #818029f9
 def from_pillow(
     im:Image.Image, # An opened picture
-)->Scan:            # Upright, without its papers
+)->Scan:            # Upright; of its papers, profile and XMP
     "A Pillow picture as a `Scan`, profile and 16 bits included. Raises `ValueError` for pixels without an agreed white"
     im,notes = ImageOps.exif_transpose(im),[]
     if im.mode in ('I', 'F'):
         x = np.asarray(im)
         if x.dtype.kind=='f' or x.min()<0 or x.max()>65535: raise ValueError(f"a PIL image of mode {im.mode} must hold integers in 0..65535, got {x.min()}..{x.max()}")
-        return Scan(x.astype(np.uint16))
+        return Scan(x.astype(np.uint16), xmp=_xmp(im))
     x,alpha,used = _pillow_pixels(im, notes)
-    return Scan(x, icc=None if used else _check_icc(im.info.get('icc_profile'), x.ndim==2, notes), alpha=alpha, warnings=notes)
+    return Scan(x, icc=None if used else _check_icc(im.info.get('icc_profile'), x.ndim==2, notes), xmp=_xmp(im), alpha=alpha, warnings=notes)
 
 @patch
 def rgb8(self:Scan)->np.ndarray: # (H,W,3) uint8
@@ -519,6 +524,19 @@ def merge_xmp(
     rdf.appendChild(new)
     body = dom.documentElement.toxml()
     return f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n{body}\n<?xpacket end="w"?>'.encode(), notes
+
+# %% ../nbs/07_scan.ipynb #684299a2
+@patch(as_prop=True)
+def invented(self:Scan)->bool:
+    "Does its XMP say that a trained model made it, or its colours?"
+    said = (self.xmp or b'').replace(b'\0', b'') # in UTF-16, too
+    return NAMESPACE.encode() in said or b'trainedalgorithmicmedia' in said.lower()
+
+@patch(as_prop=True)
+def remarks(self:Scan)->list:
+    "What whoever colours it should know: the warnings, and whose colours are lost if it has some"
+    if self.tone.kind!='colour': return self.warnings
+    return [*self.warnings, "was coloured by a program already; those colours are replaced" if self.invented else "is in colour already; its own colours are replaced"]
 
 # %% ../nbs/07_scan.ipynb #33ba28a6
 def paint(

@@ -13,7 +13,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from fastcore.basics import patch
-from .batch import READABLE, _FULL, _birth, _stale, output_name
+from .batch import READABLE, _FULL, _birth, _stale, beside, output_name
 
 # %% ../nbs/17_store.ipynb #e78d95be
 _FINAL = FileNotFoundError,FileExistsError,PermissionError,IsADirectoryError,NotADirectoryError,ValueError,TypeError,ImportError
@@ -169,7 +169,9 @@ def photographs(
         elif re.search(r'[*?\[]', path) and not ('://' not in url and os.path.isdir(path)): found,start = _globbed(fs, path, url)
         elif '://' not in url and not os.path.isdir(path): raise ValueError(f"{url}: no such file or folder")
         else: found,start = {f'{url}/{k}': dict(bytes=n, etag=tag) for k,(n,tag) in Store(url, storage).files().items()},url
-    if rows is None: found = {k: o for k,o in found.items() if look(k[len(start):])}
+    if rows is None:
+        seen = [k for k in found if look(k[len(start):])]
+        found = {k: found[k] for k in set(seen)-beside(seen)}
     else:
         with ThreadPoolExecutor(16) as pool: listed = dict(pool.map(lambda o: _listed(o, storage), rows))
         errors,found = {k: o for k,o in listed.items() if isinstance(o, str)},{k: o for k,o in listed.items() if not isinstance(o, str)}
