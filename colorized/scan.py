@@ -535,8 +535,8 @@ def invented(self:Scan)->bool:
 @patch(as_prop=True)
 def remarks(self:Scan)->list:
     "What whoever colours it should know: the warnings, and whose colours are lost if it has some"
-    if self.tone.kind!='colour': return self.warnings
-    return [*self.warnings, "was coloured by a program already; those colours are replaced" if self.invented else "is in colour already; its own colours are replaced"]
+    if self.invented: return [*self.warnings, "was coloured by a program already; those colours are replaced"]
+    return [*self.warnings, "is in colour already; its own colours are replaced"] if self.tone.kind=='colour' else self.warnings
 
 # %% ../nbs/07_scan.ipynb #33ba28a6
 def paint(
