@@ -21,6 +21,7 @@ RECIPES = {                                    # Name -> what differs from the d
     'narrow': '--set widths=64,128,192 --photos 40000', 'deep': '--set blocks=2 --photos 21300',
     'no-hints': '--set no_hints=1', 'many-hints': '--set no_hints=0.2', 'clean': '--set archival=0',
     'lr-3e-4': '--lr 3e-4', 'lr-12e-4': '--lr 12e-4',
+    'seed-1': '--seed 1', 'seed-2': '--seed 2', 'seed-3': '--seed 3', # what is luck
     'regression': '--set n_steps=1'}
 WAYS = [('clean', 'ddim', 1), ('clean', 'ddim', 4), ('clean', 'ddim', 8), ('clean', 'ddpm', 8), ('worn', 'ddim', 4)]
 MEASURES = ['fid', 'kid', 'two_sample', 'top1_agreement', 'colorfulness', 'delta_e2000', 'psnr']
