@@ -532,6 +532,7 @@ def invented(self:Scan)->bool:
     said = (self.xmp or b'').replace(b'\0', b'') # in UTF-16, too
     return NAMESPACE.encode() in said or b'trainedalgorithmicmedia' in said.lower()
 
+# %% ../nbs/07_scan.ipynb #aa3bd673
 @patch(as_prop=True)
 def remarks(self:Scan)->list:
     "What whoever colours it should know: the warnings, and whose colours are lost if it has some"
