@@ -308,7 +308,7 @@ def _join_xmp(xmp, more):
 # %% ../nbs/07_scan.ipynb #cd38ff8f
 def _xmp(im):
     "Packet of an opened picture"
-    xmp = im.info.get('xmp') or im.info.get('XML:com.adobe.xmp') or getattr(im, 'tag_v2', {}).get(700)
+    xmp = im.info.get('xmp') or im.info.get('XML:com.adobe.xmp')
     return xmp.encode() if isinstance(xmp, str) else xmp
 
 def _papers(im, f, tif, notes):
