@@ -103,7 +103,7 @@ def get(self:Fetcher,
         self.free[host],self.n = time.monotonic()+1/self.rate,self.n+1
         try:
             try: data = self._once(url, accept)
-            finally: self.free[host] = max(self.free[host], time.monotonic()+0.5/self.rate) # or the next would follow a late one at once
+            finally: self.free[host] = max(self.free[host], time.monotonic()+0.75/self.rate) # or the next would follow a late one at once
             if check: check(data)
             break
         except IIIFError: raise

@@ -57,6 +57,7 @@ def _tag(o):
         if o.get(k): return str(o[k]).strip('"')
     return f"{o.get('mtime') or o.get('LastModified') or o.get('created') or ''}-{o['size']}"
 
+# %% ../nbs/17_store.ipynb #df1479fa
 class Store:
     "A folder, or a prefix in a bucket"
     def __init__(self,
