@@ -1,7 +1,7 @@
 """Quality against cost: samplers, numbers of steps and initial noise of one model, judged on the same photographs.
 
 `python benchmarks/steps.py --valid DIR --out FILE.csv [SAMPLER:STEPS[:NOISE[:GAIN[:MEAN_OF[:GUIDANCE]]]][@SIZE] …]` appends a line for each; what is in the file already
-is not measured again. SPEC@SIZE: the network works at that size, 256 where none is given, SPEC@own: at the size that is each photograph's default, and its chroma is judged on the lightness at 256. The spec gray is no colour at all. SAMPLER+agree lets parts that look alike agree. STEPS is their number, or the timesteps themselves: 249-499-749-999. GAIN is 1 where none is given, whatever the model's own; with a GUIDANCE other than 1 the model is led away from that of `--weak` (chapter 11). KID, the two-sample figure and top-1 are also given as differences to those of a reference on the same photographs, with the
+is not measured again. SPEC@SIZE: the network works at that size, 256 where none is given, SPEC@own: at the size that is each photograph's default, and its chroma is judged on the lightness at 256. The spec gray is no colour at all. SAMPLER+agree lets parts that look alike agree, SAMPLER+agree+keep (the default of the command) also lets small things keep the colour of the first guess. STEPS is their number, or the timesteps themselves: 249-499-749-999. GAIN is 1 where none is given, whatever the model's own; with a GUIDANCE other than 1 the model is led away from that of `--weak` (chapter 11). KID, the two-sample figure and top-1 are also given as differences to those of a reference on the same photographs, with the
 interval of the difference: what is not measurably worse has an interval that reaches zero. Chapter 13 draws the file."""
 import argparse, csv, json
 from dataclasses import replace
@@ -29,9 +29,10 @@ def sample(c, weak, conds, rows, spec):
     if guidance!='1':
         from colorized.learner import led_away
         c.denoise = c.config.denoiser(led_away(c.net, weak, float(guidance)))
-    fn,steps = samplers()[name.removesuffix('+agree')],[*map(int, steps.split('-'))] if '-' in steps else int(steps)
+    name,*ways = name.split('+')
+    fn,steps = samplers()[name],[*map(int, steps.split('-'))] if '-' in steps else int(steps)
     seeds = torch.tensor(rows).split(GROUP)
-    draw = lambda o,k: torch.stack([c.chroma(o, (k+1_000_000*i).tolist(), steps, float(noise), fn, name.endswith('+agree')) for i in range(int(mean_of))]).mean(0)
+    draw = lambda o,k: torch.stack([c.chroma(o, (k+1_000_000*i).tolist(), steps, float(noise), fn, 'agree' in ways, 'keep' in ways) for i in range(int(mean_of))]).mean(0)
     return torch.cat([draw(o, k) for k,o in zip(seeds, conds)])
 
 def working_sizes(files, size):

@@ -136,6 +136,29 @@ def test_the_gain_multiplies_the_first_guess_and_spares_hints(colorizer, gray):
 
 def chroma_at(result, i=0): return color.rgb2lab(result.array(i)/255)[...,1:]
 
+# Small things
+
+def test_sureness_is_what_its_formula_says():
+    "Place by place, by hand: chroma over 3×3 places, and the mean of s over a square of a sixth of the shorter side"
+    first = torch.randn(1, 2, 20, 33, generator=torch.Generator().manual_seed(2))*12
+    c2 = (first[0].numpy()**2).sum(0)
+    around = lambda x, n: np.array([[x[max(0,i-n):i+n+1, max(0,j-n):j+n+1].mean() for j in range(x.shape[1])] for i in range(x.shape[0])])
+    c2 = around(c2, 1); s = c2/(c2+64)
+    np.testing.assert_allclose(C.sureness(first)[0,0].numpy(), s*(1-around(s, 1)), rtol=1e-4) # 20 // 6 = 3 places wide
+
+@pytest.mark.parametrize('hints', [False, True])
+def test_small_things_keep_the_colour_of_the_first_guess(colorizer, gray, monkeypatch, hints):
+    "Unsure of everything: the same bytes as without. Sure of it all: what seeds differ in is only what the last step, which is left alone, makes of it. As it is: in between"
+    L = as_scan(gray).thumbnail_L(working_shape(gray.shape))
+    cond = colorizer.condition(L, hint_grid([(100,64,'red',4)], gray.shape, [o//4 for o in L.shape[2:]]) if hints else None)
+    first,free,kept = colorizer.chroma(cond, [0], 1),colorizer.chroma(cond, [0,1,2], keep=False),colorizer.chroma(cond, [0,1,2])
+    monkeypatch.setattr(C, 'sureness', lambda o: torch.zeros(len(o), 1, *o.shape[2:]))
+    assert torch.equal(colorizer.chroma(cond, [0,1,2]), free) and not torch.equal(kept, free)
+    monkeypatch.setattr(C, 'sureness', lambda o: torch.ones(len(o), 1, *o.shape[2:]))
+    all_kept = colorizer.chroma(cond, [0,1,2])
+    for far in (lambda ab: (ab-first).pow(2).mean().sqrt(), lambda ab: ab.var(0).mean().sqrt()):
+        assert far(all_kept)<far(kept)<far(free)
+
 @pytest.mark.parametrize('hue', [(200, 40, 40), (40, 60, 190)])
 def test_hints_are_obeyed_where_they_are_given(colorizer, hue):
     flat = np.full((256, 320), 140, np.uint8); flat[:,160:] = 150

@@ -1,4 +1,4 @@
-"""Colour the photographs of the home page and the gallery again: `python tools/gallery.py`, after every change of the weights.
+"""Colour the photographs of the home page and the gallery again: `python tools/gallery.py`, after every change of the weights or of what is made of them.
 
 Writes pictures and the pages' sliders to `nbs/images/gallery`, from one table: which photographs there are, where they stand and what is wrong with
 them. Then look at `runs/gallery.webp`: only what a stranger would keep belongs on the home page, and each remark must be true. When they are, put the
@@ -23,25 +23,25 @@ class Photo(NamedTuple):
 
 PHOTOS = [
     Photo('riverfront-1931', 'New York riverfront, 1931', 'Skyscrapers behind a wide river, wooden piles in front', True,
-          'Sky and stone as one expects them; some towers are bluish, and the water has little of the sky.'),
+          'Sky and stone as one expects them; one tower is bluish, and the water has little of the sky.'),
     Photo('taos-pueblo-1941', 'Church at Taos Pueblo, New Mexico, about 1941', 'An adobe gateway with a cross, a church door behind it', True,
           'Adobe and sky: the model has seen many like them. How warm the adobe is, each seed decides anew.'),
     Photo('cyclists-1895', 'Three cyclists, 1895', 'Two women hold up a laughing third one on a bicycle', True,
-          'Grass, dark clothes and a little red on the bicycle: pleasant, and invented. Two of the faces are rosy, the third, legs and hands have hardly any colour.'),
+          'Grass, dark clothes and a little red on the bicycle: pleasant, and invented. Two of the faces are rosy, the third is pale, and the legs have hardly any colour.'),
     Photo('buffalo-1908', 'Buffalo, New York, about 1908', 'A corner building with turrets at a wide street', True,
           'The sky is fine and the stone may be gray; the street has hardly any colour, and at the left edge a strip of house is red.'),
     Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936', 'A worried woman, two children hide their faces at her shoulders', True,
           'Skin, hair and cloth convince; the skin is a little red, and the green at the upper left is invented.'),
     Photo('spinning-1907', 'Spinning, Donegal, 1907', 'A girl at a spinning wheel before a thatched cottage, hens in front', True,
-          'The hill is green and the tub a little brown; the women, their clothes, thatch and stones stay as good as gray.'),
+          'The hill is green, stones and tub are brownish, faces and hands have a little colour; the clothes stay as good as gray.'),
     Photo('cliff-house-1890', 'Cliff House, San Francisco, 1890', 'People on a beach, a great house on the cliff above them', False,
           'Roof, rock, bushes and a little of the sand; sea and most of the people have no colour, and the largest dress is navy.'),
     Photo('street-doctor-1877', 'Street doctor, London, 1877', 'A man sells remedies from a folding table, two people listen', False,
-          'The brown of the print is removed first; coat and one face come out, the other clothes and the walls get a green or gray tint, and the arms none. The other seeds are browner.'),
+          'The brown of the print is removed first; faces, the blue coat and the wood are plausible, the walls get a green tint, and the bare arm is pale. With other seeds the dress is purple.'),
     Photo('wagons-1860s', 'Wagons in a wood, American Civil War', 'Covered wagons between tall pines, grass in front', False,
-          'Moss is right, if loud; trunks are as green as leaves, and the road is bluish. The last seed is browner.'),
+          'Moss and leaves are right, if loud, but most trunks are as green as they are. The other seeds are browner.'),
     Photo('campus-1910', 'University of Idaho, postcard, 1910', 'A long brick building with a tower behind bare trees', False,
-          'Sky and brick are plausible, if dull; the lawn is brown here and green with the next seed, and the bare trees have leaves of green haze.'),
+          'Sky and brick are plausible, if dull; the lawn is brown here and greener with other seeds, and the bare trees have leaves of green haze.'),
     Photo('bon-marche-1875', 'Le Bon Marché, Paris, 1875', 'A department store with a curved staircase under a glass roof', False,
           'Interiors get little colour: brownish where the model does not know.'),
     Photo('dust-storm-1930s', 'Dust storm over the Great Plains, 1930s', 'A wall of dust behind a small wooden building', False,
