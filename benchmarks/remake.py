@@ -29,7 +29,7 @@ def jobs(val, outside, further, out, gain):
         size=steps('size', outside, [*(f'{agree()}@{n}' for n in (256,320,384,512)), f'{agree(6, gain+0.2)}@384', f'{plain}@384'], '--least', 512, '--reference', f'{agree()}@256'),
         agree=steps('agree', val, [f'ddim:6:1:{gain:g}', plain, *map(agree, (6,4,8,16)), f'ddim+agree:6:1:{gain:g}'], '--reference', plain, n=250),
         agree_outside=steps('agree_outside', outside, [f'ddim:6:1:{gain:g}', plain, agree(), agree(8)], '--reference', plain),
-        keep=steps('keep', val, [agree(), default()], '--reference', agree()),
+        keep=steps('keep', val, [agree(), default(), default(8), f'ddim:1:1:{gain:g}'], '--reference', agree(), n=250),
         keep_outside=steps('keep_outside', outside, [f'{agree()}@own', f'{default()}@own'], '--reference', f'{agree()}@own'),
         hints=['hints.py', val, '--csv', out/'hints.csv'],
         worn=steps('worn', val, [default()], '--worn', '--reference', default(), n=250),
