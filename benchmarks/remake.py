@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 def jobs(val, outside, further, out, gain):
     "Name -> command"
     plain,agree = f'dpmpp_2m:6:1:{gain:g}',lambda steps=6, g=gain: f'dpmpp_2m+agree:{steps}:1:{g:g}' # sampler, steps, noise, gain
-    default = lambda steps=6: agree(steps).replace('agree', 'agree+keep')
+    default = lambda steps=6: f'dpmpp_2m+agree+keep:{steps}:1:{gain:g}'
     steps = lambda name, folder, specs, *more, n=10**6: ['steps.py', '--valid', folder, '--n', n, '--out', out/f'{name}.csv', *more, *specs]
     own = lambda name, folder, *more: steps(name, folder, ['gray', f'{agree()}@own', f'{default()}@own', f'{default(8)}@own'], '--reference', 'gray', *more)
     judged = lambda *more: ['colorized', 'evaluate', '--model', 'default', *more]

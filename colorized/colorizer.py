@@ -324,21 +324,20 @@ def chroma(self:Colorizer,
     if rest or not n: raise ValueError(f"{len(cond)} photographs need as many seeds or a multiple of it, got {len(seeds)}")
     cond = cond.map(lambda o: o.contiguous(memory_format=torch.channels_last))
     first,out,alike = self._first_guess(cond),[],{}
-    sure = sureness(first.float()*self.config.chroma_scale) if keep and first is not None else None
     for part,rows in self._portions(cond, n):
         photos = [o//n for o in rows]
         if agree and first is not None: alike = {k: alike[k] if k in alike else likeness(cond[k:k+1])[0] for k in set(photos)}
-        denoise = self._denoiser(part, None if first is None else first[photos], [alike[k] for k in photos if alike], None if sure is None else sure[photos])
+        denoise = self._denoiser(part, None if first is None else first[photos], [alike[k] for k in photos if alike], keep)
         with torch.no_grad(), self._autocast(): ab = sample_ab(self.net, self.config, part, [seeds[o] for o in rows], steps, temperature, sampler, denoise=denoise)
         out += ab[:len(seeds)-len(out)].float().cpu()
     return torch.stack(out)
 
 # %% ../nbs/13_colorizer.ipynb #chroma1c
 @patch
-def _denoiser(self:Colorizer, cond, first=None, alike=(), sure=None):
-    "The network whose like parts agree and whose small things keep their colour, that keeps to the hints and, given its `first` guess, is not asked for it again"
+def _denoiser(self:Colorizer, cond, first=None, alike=(), keep=False):
+    "The network whose like parts agree, whose small things keep their colour if asked to, that keeps to the hints and, given its `first` guess, is not asked for it again"
     denoise = agreeing(self.denoise, first, alike, self.schedule, *((RESTORED, SETTLED) if cond.hints is None else (0, 1))) if alike else self.denoise
-    if sure is not None: denoise = keeping(denoise, first, sure, self.schedule, RICHER if cond.hints is None else 1)
+    if keep and first is not None: denoise = keeping(denoise, first, sureness(first.float()*self.config.chroma_scale), self.schedule, RICHER if cond.hints is None else 1)
     if cond.hints is not None: denoise = pinned(denoise, cond.hints)
     if first is None: return denoise
     start = self.schedule.timesteps[-1].item()
