@@ -1,11 +1,12 @@
 """Several processes: the same result as one, every photograph read once, killed and resumed in mid-epoch, two machines.
 All of it on CPUs over gloo, the second machine being a second agent on this one; NCCL and CUDA need hardware that is not here."""
-import os, re, signal, subprocess, sys
+import os, re, shlex, signal, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from fastai.callback.core import Callback
+from torch.distributed.run import parse_args
 from colorized.cli import main
 from colorized.data import PhotoFolder, Recipe
 from colorized.learner import processes, train
@@ -132,7 +133,7 @@ def test_two_machines(root, tmp_path):
     command = lambda out: ['train', '--data', root, '--valid', root, '--out', tmp_path/out, '--photos', 30, '--bs', BS, '--size', 64, '--small', 32, '--workers', 0, '--lr', 0.2,
                            '--threads', 1, '--device', 'cpu', '--set', 'widths=32,32', 'attention=0,1', 'groups=8', 'encoder=none', 'bf16=0']
     agents = [torchrun('--nnodes=2', '--nproc-per-node=1', '--rdzv-backend=c10d', f'--rdzv-endpoint=127.0.0.1:{meeting.port}', '--rdzv-conf=is_host=0', '--rdzv-id=spring', '--local-addr=127.0.0.1',
-                       '--no-python', 'colorized', *command('two')) for _ in range(2)]
+                       '--no-python', '--', 'colorized', *command('two')) for _ in range(2)]
     said = finish(*agents)
     assert sorted('33 photographs seen' in o for o in said)==[False,True]
     assert main([str(o) for o in command('one')])==0
@@ -140,3 +141,12 @@ def test_two_machines(root, tmp_path):
     for k in one: torch.testing.assert_close(two[k], one[k], atol=2e-4, rtol=1e-3, msg=k)
 
 if __name__=='__main__': job(*sys.argv[1:])
+
+def test_torchrun_leaves_our_flags_alone():
+    "The commands of the documentation, with a flag that torchrun would take for an abbreviation of its own"
+    page = (Path(__file__).parents[1]/'nbs'/'distributed.qmd').read_text()
+    commands = [c for c in re.findall(r'^torchrun (.*?[^\\])$', page, re.M|re.S) if 'colorized train' in c]
+    assert len(commands)==2
+    for c in commands:
+        args = parse_args(shlex.split(c.replace('\\\n', ' '))+['--start', 'default'])
+        assert args.training_script=='colorized' and args.training_script_args[0]=='train' and args.training_script_args[-2:]==['--start','default']
