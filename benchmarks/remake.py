@@ -16,17 +16,18 @@ def jobs(val, outside, further, out, gain):
     plain,agree = f'dpmpp_2m:6:1:{gain:g}',lambda steps=6, g=gain: f'dpmpp_2m+agree:{steps}:1:{g:g}' # sampler, steps, noise, gain
     default = lambda steps=6: f'dpmpp_2m+agree+keep:{steps}:1:{gain:g}'
     steps = lambda name, folder, specs, *more, n=10**6: ['steps.py', '--valid', folder, '--n', n, '--out', out/f'{name}.csv', *more, *specs]
-    own = lambda name, folder, *more: steps(name, folder, ['gray', f'{agree()}@own', f'{default()}@own', f'{default(8)}@own'], '--reference', 'gray', *more)
+    own = lambda name, folder, *more: steps(name, folder, ['gray', f'{default()}@own'], '--reference', 'gray', *more)
     judged = lambda *more: ['colorized', 'evaluate', '--model', 'default', *more]
     return dict(
         steps=steps('steps', val, ['ddim:6', f'ddim:6:1:{gain:g}', 'ddim:6:1:1.4', 'ddim:6:1:1.6', 'ddim:4', 'ddim:8', 'ddim:166-332-499-666-832-999', 'ddim:1', 'ddim:2', 'ddpm:6', 'ddpm:16',
                                    'ddim:16', 'ddim:6:0.7', 'dpmpp_2m:6', 'ddpm:8', 'ddim:6:1:1:8'], n=250),
-        own_things=own('own_things', further/'things'), own_scenes=own('own_scenes', further/'scenes'), own_objects=own('own_objects', further/'objects', '--labels', further/'objects.json'),
-        objects=steps('objects', further/'objects', ['gray', default(), f'{agree()}@own', f'{default()}@own'], '--reference', 'gray', '--labels', further/'objects.json', '--extractor', 'lite2'),
+        own_things=own('own_things', further/'things'), own_scenes=own('own_scenes', further/'scenes'),
+        objects=steps('objects', further/'objects', ['gray', default(), f'{default()}@own'], '--reference', 'gray', '--labels', further/'objects.json', '--extractor', 'lite2'),
         missing=['missing.py', further/'objects', further/'objects.json'],
         own_val=own('own_val', val), own_outside=own('own_outside', outside),
         enlarged=steps('enlarged', outside, [f'{agree()}@{n}' for n in (256,320,384,512)], '--reference', f'{agree()}@256'),
         size=steps('size', outside, [*(f'{agree()}@{n}' for n in (256,320,384,512)), f'{agree(6, gain+0.2)}@384', f'{plain}@384'], '--least', 512, '--reference', f'{agree()}@256'),
+        large=steps('large', outside, ['gray', *(f'{default()}@{n}' for n in (256,384,512))], '--least', 512, '--reference', f'{default()}@256'),
         agree=steps('agree', val, [f'ddim:6:1:{gain:g}', plain, *map(agree, (6,4,8,16)), f'ddim+agree:6:1:{gain:g}'], '--reference', plain, n=250),
         agree_outside=steps('agree_outside', outside, [f'ddim:6:1:{gain:g}', plain, agree(), agree(8)], '--reference', plain),
         keep=steps('keep', val, [agree(), default(), default(8), f'ddim:1:1:{gain:g}'], '--reference', agree(), n=250),

@@ -20,7 +20,7 @@ def colour(
     out:str=None,                # File or folder to write to; without it `photo.jpg` becomes `photo.colorized.jpg` beside it
     samples:int=1,               # Colourings of each photograph; two or more also give a contact sheet
     seed:int=0,                  # The same seed gives the same colours; sample i takes seed + i
-    steps:int=None,              # Denoising steps (default: what measured best)
+    steps:int=None,              # Denoising steps: more are slower and more colourful (default: 6)
     hint:Annotated[str, "Known colours as x,y,colour in pixels, for instance 310,420,#7a1f1f or 310,420,navy (may be repeated)", {'action':'append'}]=None,
     hints:str=None,              # Picture of the photograph's size with brush strokes on a transparent ground
     saturation:float=1.,         # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
@@ -254,7 +254,7 @@ def iiif(
     tiles:bool=False,        # Also write a static set of tiles (IIIF level 0) for each picture?
     size:int=None,           # Longest side of the pictures at most, pixels (default: all there is)
     seed:int=0,              # The same seed gives the same colours
-    steps:int=None,          # Denoising steps (default: what measured best)
+    steps:int=None,          # Denoising steps: more are slower and more colourful (default: 6)
     saturation:float=1.,     # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
     temperature:float=None,  # Scale of the initial noise (default: what measured best)
     format:Annotated[str, "File format of the colour versions", {'choices':['jpeg','png','webp']}]='jpeg',
@@ -290,7 +290,7 @@ def fleet(
     threads:int=1,           # Threads of each on a CPU
     batch:int=None,          # Photographs that a network gets at once (default: 8, with GPUs 64)
     seed:int=0,              # The same seed gives the same colours
-    steps:int=None,          # Denoising steps (default: what measured best)
+    steps:int=None,          # Denoising steps: more are slower and more colourful (default: 6)
     saturation:float=1.,     # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
     temperature:float=None,  # Scale of the initial noise (default: what measured best)
     uncertainty:bool=False,  # Also write maps of where eight samples disagree, and their mean into the record

@@ -201,7 +201,7 @@ def fid(
     real:Tensor, # (N,D) features of real photographs
     fake:Tensor, # (M,D) features of colourized ones
 ) -> float:      # 0 for equal clouds
-    "Fréchet inception distance (Heusel et al. 2017), equation (2), by torchmetrics in float64. Warns below 2,048 photographs"
+    "Fréchet inception distance (Heusel et al. 2017), equation (1), by torchmetrics in float64. Warns below 2,048 photographs"
     from torchmetrics.image.fid import FrechetInceptionDistance
     real,fake = _pair(real, fake)
     if (n := min(len(real), len(fake)))<2048:
@@ -214,19 +214,19 @@ def fid(
 def _kernel(x, y): return (x@y.T/x.shape[1]+1)**3
 
 def _h(real, fake):
-    "(N,N) terms of equation (4), zero on the diagonal"
+    "(N,N) terms of equation (3), zero on the diagonal"
     kxy = _kernel(real, fake)
     return (_kernel(real, real)+_kernel(fake, fake)-kxy-kxy.T).fill_diagonal_(0)
 
 def kid(
     real:Tensor,               # (N,D) features of real photographs
     fake:Tensor,               # (M,D) features of colourized ones
-    paired:bool=False,         # fake[i] is real[i], colourized: leave the pairs i=i out, equation (4)
+    paired:bool=False,         # fake[i] is real[i], colourized: leave the pairs i=i out, equation (3)
     subset_size:int|None=None, # None: all at once, the unbiased estimator with the least noise
     subsets:int=100,           # Number of random subsets, when `subset_size` is given
     seed:int=0,                # Of the subsets
 ) -> float:                    # Not scaled; tables show it times 1000
-    "Kernel inception distance with the cubic kernel, in float64: by torchmetrics, or for paired sets by equation (4)"
+    "Kernel inception distance with the cubic kernel, in float64: by torchmetrics, or for paired sets by equation (3)"
     from torchmetrics.image.kid import KernelInceptionDistance
     real,fake = _pair(real, fake)
     if paired:

@@ -71,7 +71,7 @@ def zero_(layer):
 def time_embedding(
     t:Tensor,        # (N,) int64 step indices
     dim:int,         # Size of the embedding, even
-    max_period=1e4,  # Longest wavelength, in steps
+    max_period=1e4,  # Wavelengths go from 2π steps to nearly 2π·max_period
 ) -> Tensor:         # (N,dim) float32, in [-1,1]
     "Sines and cosines of `t` (Vaswani et al. 2017, section 3.5)"
     freqs = torch.exp(-math.log(max_period)*torch.arange(dim//2, device=t.device)/(dim//2))
@@ -296,7 +296,7 @@ def sample_ab(
     steps:int=8,          # Denoising steps
     temperature:float=1., # Scale of the initial noise
     sampler=ddim,         # `ddim` or `dpmpp_2m`
-    callback=None,        # `callback(i, t, x_t, x0_hat)` after each step
+    callback=None,        # `callback(i, t, x_t, x0_hat)` before step i
     denoise=None,         # A denoiser to use instead of the network's own, for instance one that holds hints fixed
 ) -> Tensor:              # (N,2,H/factor,W/factor) chroma in CIELAB units
     "Sample chroma, one seed a photograph. Raises `ValueError` unless there are as many seeds as photographs"

@@ -1,5 +1,5 @@
 "The installed command on real scans: what a user sees, and what lies on the disk afterwards; metadata judged by ExifTool, lightness by scikit-image"
-import json, os, platform, resource, shutil, signal, struct, subprocess, sys, time
+import json, os, platform, re, resource, shutil, signal, struct, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pytest, tifffile
 from PIL import Image, ImageOps
@@ -356,6 +356,12 @@ def test_help_answers_at_once():
         took,text = seconds(COMMAND, '--help'); ours.append(took)
     assert min(ours)-min(python)<=0.5, (ours, python)
     for word in 'photo.jpg','--out','--samples','--seed','--steps','--hint','--saturation','--uncertainty','--format','--bits','colorized train','colorized info': assert word in text
+
+@pytest.mark.parametrize('command', [[], ['iiif'], ['fleet']])
+def test_help_names_the_default_steps(run, command):
+    "Written out there, since the constant would cost the import of torch"
+    from colorized.colorizer import STEPS
+    assert re.search(rf'--steps .*?\(default: {STEPS}\)', ' '.join(run(*command, '--help').stdout.split()))
 
 @pytest.mark.skipif(not sys.platform.startswith('linux') or platform.libc_ver()[0]!='glibc', reason='the GNU C library only')
 def test_training_and_judging_keep_their_memory():
