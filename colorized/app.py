@@ -255,7 +255,7 @@ def admit(self:Studio,
     size:int=0,  # Bytes, as far as known
 ) -> str:        # Name of the photograph from now on
     "Make room for a photograph. Raises `Refused` where a limit is met"
-    name = re.sub(r'[\x00-\x1f/\\]', '', os.path.basename(name.replace('\\', '/'))).strip(' .')[-150:] or 'photograph'
+    name = re.sub(r'[\x00-\x1f/\\]', '', os.path.basename(name.replace('\\', '/'))).strip(' .').encode(errors='replace')[-150:].decode(errors='ignore') or 'photograph'
     lim = self.limits
     if size>lim.bytes: raise Refused(f"“{name}” is too large: {megabytes(size)}, the limit is {megabytes(lim.bytes)}.")
     if not self.keep(visitor): raise Refused("This page was left alone for too long, and its photographs were deleted. Please load it again.")
@@ -367,6 +367,20 @@ _OURS = re.compile(r'/|/page\.(css|js|svg)|/(visits|photos|files)(/[\w-]+)*|/gra
 _HEADERS = {'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'",
             'referrer-policy': 'no-referrer', 'x-content-type-options': 'nosniff', 'cache-control': 'no-store'}
 
+async def _question(receive, most=2**24):
+    "`receive` again, of a body that is read; None when it is no JSON, too long, or names files: Gradio would fetch them, from anywhere"
+    body,more = b'',True
+    while more and len(body)<=most:
+        message = await receive(); body += message.get('body', b''); more = message.get('more_body', False)
+    def plain(o):
+        if o.get('_type')=='gradio.FileData': raise ValueError('names a file')
+        return o
+    try: json.loads(body, object_hook=plain)
+    except (ValueError, RecursionError): return
+    messages = iter([dict(type='http.request', body=body)])
+    async def again(): return next(messages, None) or await receive()
+    return None if more else again
+
 class _Door:
     "ASGI middleware: only our own addresses, and headers that keep the browser at home"
     def __init__(self, app, local=False): self.app,self.hosts = app,local and ('127.0.0.1', 'localhost', '[::1]')
@@ -380,7 +394,8 @@ class _Door:
             if message['type']=='http.response.start':
                 message['headers'] = [(k,v) for k,v in message['headers'] if k.decode().lower() not in _HEADERS]+[(k.encode(), v.encode()) for k,v in _HEADERS.items()]
             await send(message)
-        if self.opens(scope): return await self.app(scope, receive, kept)
+        question = scope['path']=='/gradio_api/queue/join' and await _question(receive)
+        if self.opens(scope) and question is not None: return await self.app(scope, question or receive, kept)
         await kept(dict(type='http.response.start', status=404, headers=[(b'content-type', b'text/plain')]))
         await kept(dict(type='http.response.body', body=b'not found'))
 
@@ -455,7 +470,9 @@ def make_server(
 
 # %% ../nbs/16_app.ipynb #66a91300
 def _check_port(host, port):
-    with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET) as probe:
+    if not 1<=port<=65535: raise ValueError(f"port must lie in 1..65535, got {port}")
+    if ':' in host: raise ValueError(f"host must be a name or an IPv4 address, got {host}")
+    with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try: probe.bind((host, port))
         except OSError as e: raise OSError(f"cannot listen on {host}, port {port} ({e.strerror or e}); choose another with --port") from e
@@ -476,7 +493,10 @@ def serve(
     try: import gradio
     except ImportError as e: raise ImportError("the web page needs Gradio: pip install 'colorized[app]'") from e
     _check_port(host, port)
-    local = host in ('127.0.0.1', 'localhost', '::1')
+    local = host in ('127.0.0.1', 'localhost')
+    if wait:
+        for s in [getattr(signal, o) for o in ('SIGTERM', 'SIGHUP') if hasattr(signal, o)]: # SIGHUP: the terminal was closed; nohup has it ignored
+            if signal.getsignal(s)!=signal.SIG_IGN: signal.signal(s, signal.default_int_handler)
     folder = tempfile.TemporaryDirectory(prefix='colorized-', ignore_cleanup_errors=True)
     studio = Studio(Colorizer.from_pretrained(model, device), folder.name, limits)
     server = make_server(studio, local)
@@ -487,7 +507,6 @@ def serve(
         while server.get_blocks().is_running: time.sleep(30); studio.sweep()
     threading.Thread(target=sweeping, daemon=True).start()
     if not wait: return url,end
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"The page is at {url} (Ctrl+C ends it)", flush=True)
     if not local: print(f"Anyone who can reach port {port} of this computer can use it", flush=True)
     try: threading.Event().wait()

@@ -48,20 +48,23 @@ def mirror(
     src:str|Path,    # Folder of photographs
     dst:str|Path,    # Folder of outputs
     format:str=None, # See `output_name`
-) -> tuple:          # ({photograph: output}, both relative, sorted; errors of folders that could not be listed)
+) -> tuple:          # ({photograph: output}, both relative, sorted; errors of folders that could not be listed; how many other things there are, by suffix)
     "Which output belongs to which photograph. Raises `ValueError` when `src` is no folder, or is or lies inside `dst`"
     src,dst = Path(src),Path(dst)
     if not src.is_dir(): raise ValueError(f"src must be a folder of photographs, {src} is none")
     if dst.resolve() in (src.resolve(), *src.resolve().parents): raise ValueError(f"dst must be a folder of its own, but the originals in {src} lie inside {dst}")
-    names,errors = {},[]
+    names,errors,others = {},[],Counter()
     for folder,folders,files in os.walk(src, onerror=errors.append):
         folders[:] = [o for o in folders if not o.startswith('.') and Path(folder, o).resolve()!=dst.resolve()]
-        found = [os.path.relpath(os.path.join(folder, o), src) for o in files if not o.startswith('.') and os.path.splitext(o)[1].lower() in READABLE]
+        suffixes = {o: os.path.splitext(o)[1].lower() for o in files if not o.startswith('.')}
+        found = [os.path.relpath(os.path.join(folder, o), src) for o,s in suffixes.items() if s in READABLE]
+        others.update(s or 'without a suffix' for s in suffixes.values() if s not in READABLE)
+        others.update('linked folders' for o in folders if Path(folder, o).is_symlink()) # not followed
         names.update({o: output_name(o, format) for o in set(found)-beside(found)})
     while True:
         n = Counter(o.lower() for o in names.values())
         clash = [k for k,v in names.items() if n[v.lower()]>1 and v!=k]
-        if not clash: return dict(sorted(names.items())),errors
+        if not clash: return dict(sorted(names.items())),errors,others
         for k in clash: names[k] = (names[k] if names[k].startswith(k) else k)+os.path.splitext(names[k])[1]
 
 # %% ../nbs/14_batch.ipynb #2834c59e
@@ -293,34 +296,42 @@ def _begin():
     threading.Thread(target=mourn, daemon=True).start()
 
 @contextmanager
-def _sheltered():
-    "Processes started in here ignore Ctrl-C from the first moment, and do not run the user's script again"
-    main,sys.modules['__main__'] = sys.modules['__main__'],types.ModuleType('__main__')
+def _deaf():
+    "Processes started in here never hear of Ctrl-C, from the first moment; to us it comes when we leave"
+    came = []
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, 'pthread_sigmask') else None # they inherit it
     here = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if here else None
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(True)) if here else None # any thread may catch it for us, whatever our mask
     try: yield
     finally:
-        if here and before is not None: signal.signal(signal.SIGINT, before)
-        sys.modules['__main__'] = main
+        if before is not None: signal.signal(signal.SIGINT, before)
+        if mask is not None: signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if came: signal.raise_signal(signal.SIGINT)
+
+@contextmanager
+def _nameless():
+    "Processes started in here do not run the user's script again"
+    main,sys.modules['__main__'] = sys.modules['__main__'],types.ModuleType('__main__')
+    try: yield
+    finally: sys.modules['__main__'] = main
 
 # %% ../nbs/14_batch.ipynb #9aa51705
 class Workers:
     "Processes that run tasks in order; with `n=0` the calling process does"
     def __init__(self, n:int): self.pools,self.queues,self.blamed,self.deaths = [None]*n,[[] for _ in range(n)],set(),0
-    def _start(self):
+    def _start(self, i):
         method = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
         ctx = multiprocessing.get_context(method)
         if method=='forkserver': ctx.set_forkserver_preload(['colorized.batch', 'imagecodecs', 'tifffile']) # torch is imported once, not once a worker
-        pool = ProcessPoolExecutor(1, ctx, _begin)
-        with _sheltered(): pool.submit(int)
-        return pool
+        self.pools[i] = ProcessPoolExecutor(1, ctx, _begin)
+        with _nameless(), _deaf(): self.pools[i].submit(int)
     def submit(self, *task) -> Future: # of what `_do` returns
         "Hand a task to the worker with the shortest queue"
         if not self.pools: f = Future(); f.set_result(_do(*task)); return f
         i = min(range(len(self.pools)), key=lambda i: len(self.queues[i]))
-        if self.pools[i] is None: self.pools[i] = self._start()
+        if self.pools[i] is None: self._start(i)
         try: f = self.pools[i].submit(_do, *task)
-        except BrokenProcessPool: self.pools[i] = self._start(); f = self.pools[i].submit(_do, *task)
+        except BrokenProcessPool: self._start(i); f = self.pools[i].submit(_do, *task)
         f.task,f.queue,f.pool = task,self.queues[i],self.pools[i]
         f.queue.append(f)
         return f
@@ -349,7 +360,7 @@ def forget(self:Workers, f:Future):
 def close(self:Workers):
     "Let the workers finish their task, and go"
     for o in self.pools:
-        if o: o.shutdown(wait=False, cancel_futures=True)
+        if o: o.shutdown(cancel_futures=True) # waits: a worker that is still being born would miss its queue, and complain
 
 # %% ../nbs/14_batch.ipynb #8385aa1d
 @dataclass
@@ -568,7 +579,7 @@ def colorize_folder(
     n_samples = SAMPLES if uncertainty else 1
     look = colorizer.look(n_samples, seed, steps, temperature, saturation, working_size)
     made = lambda sha: colorizer.provenance(look, source_type=source_type, bits=bits, quality=quality, source_sha256=sha)
-    names,errors = mirror(src, dst, format)
+    names,errors,others = mirror(src, dst, format)
     if not names and not errors: raise ValueError(f"{src}: holds no photographs ({' '.join(sorted(READABLE))})")
     row = dict(seed=seed, model_sha256=colorizer.sha256, settings_sha256=_settings_sha256(made(None)))
     outputs = lambda o: [dst/o, *([dst/f'{o}.uncertainty.png'] if uncertainty else [])]
@@ -580,6 +591,7 @@ def colorize_folder(
         bar.quiet = not progress
         run = _Run(jobs, colorizer, made, dict(look, n_samples=n_samples), dict(format=format, bits=bits, quality=quality), dst, min(workers, len(jobs)), batch, resume, overwrite, bar)
         for e in errors: run.unlisted(src, e)
+        if others: bar.say(f"passed over in {src}: {', '.join(f'{n} {k}' for k,n in sorted(others.items()))}")
         try: run.go()
         except KeyboardInterrupt:
             bar.say("stopping; what is being written is finished first (Ctrl-C)")

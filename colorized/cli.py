@@ -16,7 +16,7 @@ from . import __version__
 
 # %% ../nbs/15_cli.ipynb #b15db74e
 def colour(
-    *photos:str,                 # Photographs, or folders of them
+    *photos:str,                 # Photographs, or one folder of them
     out:str=None,                # File or folder to write to; without it `photo.jpg` becomes `photo.colorized.jpg` beside it
     samples:int=1,               # Colourings of each photograph; two or more also give a contact sheet
     seed:int=0,                  # The same seed gives the same colours; sample i takes seed + i
@@ -30,7 +30,7 @@ def colour(
     bits:Annotated[int, "Bits a channel (default: as the original)", {'choices':[8,16]}]=None,
     quality:int=95,              # Of JPEG and WebP
     source_type:str='compositeWithTrainedAlgorithmicMedia', # IPTC digital source type written into the output
-    overwrite:bool=False,        # Replace outputs that exist? The original is never replaced
+    overwrite:bool=False,        # Replace outputs that exist? In folders all, else those of this program; originals never
     dry_run:bool=False,          # Only say what would be done?
     workers:int=2,               # Folders: processes that read and write
     threads:int=None,            # Threads of the network (default: all cores; beside other programs fewer are faster)
@@ -39,30 +39,38 @@ def colour(
     version:Annotated[str, "Print the version", {'action':'version', 'version':f'colorized {__version__}'}]=None,
 ):
     "Colour black-and-white photographs. The lightness stays that of the original; the colour is invented, and the output's metadata say so."
+    photos = [Path(p) for p in dict.fromkeys(photos)]
     if not photos: raise UsageError("name a photograph or a folder, or see colorized --help")
     if samples<1: raise UsageError(f"--samples must be at least 1, got {samples}")
+    if not 1<=quality<=100: raise UsageError(f"--quality must lie in 1..100, got {quality}")
     _check_threads(threads)
     if hint and hints: raise UsageError("give either --hint or --hints")
     for p in photos:
-        if not Path(p).exists(): raise FileNotFoundError(f"{p}: no such file or folder")
+        if not p.exists(): raise FileNotFoundError(f"{p}: no such file or folder")
+    folder = next((p for p in photos if p.is_dir()), None)
+    if folder and len(photos)>1: raise UsageError(f"{folder} is a folder: give it a command of its own")
+    if folder and not out: raise UsageError(f"{folder} is a folder: say with --out where its colour photographs go")
+    if folder and samples>1: raise UsageError("--samples is for single photographs")
+    if folder and (hint or hints): raise UsageError("--hint and --hints are for single photographs")
     import torch
     from colorized.colorizer import Colorizer
-    from colorized.scan import WRITABLE
-    to_file = out and Path(out).suffix.lower() in WRITABLE and not Path(out).is_dir()
-    if to_file and (len(photos)>1 or Path(photos[0]).is_dir()): raise UsageError(f"--out {out} names a file: several photographs need a folder")
+    to_file = out and _names_file(out, format)
+    if to_file and (folder or len(photos)>1): raise UsageError(f"--out {out} names a file: several photographs need a folder")
+    jobs = [] if folder else _plan(photos, lambda p: Path(out) if to_file else _destination(p, out, format), samples, seed, uncertainty)
     if threads: torch.set_num_threads(threads)
     look = dict(_draw(steps, temperature), seed=seed, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)
+    if dry_run and not folder:
+        for p,(dst,*_),_,_ in jobs: print(f"{p} -> {dst}")
+        return 0
     if out and not (to_file or dry_run): Path(out).mkdir(parents=True, exist_ok=True)
-    colorizer,failed = None if dry_run and not any(Path(p).is_dir() for p in photos) else Colorizer.from_pretrained(model, device),0
-    for p in map(Path, photos):
-        if p.is_dir(): failed += _folder(p, out, colorizer, look, file, samples, uncertainty, source_type, dry_run, workers); continue
-        dst = Path(out) if to_file else _destination(p, out, format)
-        if dry_run: print(f"{p} -> {dst}"); continue
-        try: _photo(p, dst, colorizer, look, file, samples, _hints(hint, hints), uncertainty, source_type)
+    known,colorizer,failed = _hints(hint, hints),Colorizer.from_pretrained(model, device),0
+    if folder: return _folder(folder, out, colorizer, look, file, uncertainty, source_type, dry_run, workers)
+    for job in jobs:
+        try: _photo(*job, colorizer, look, file, known, source_type)
         except (OSError, ValueError) as e:
-            if len(photos)==1: raise
-            print(f"colorized: {e}", file=sys.stderr); failed += 1
+            if len(jobs)==1: raise
+            print(f"colorized: {e}" if str(job[0]) in str(e) else f"colorized: {job[0]}: {e}", file=sys.stderr); failed += 1
     return int(failed>0)
 
 # %% ../nbs/15_cli.ipynb #1aae1d6c
@@ -83,27 +91,55 @@ def _destination(p, out, format):
     name = Path(output_name(p.name, format))
     return Path(out)/name if out else p.with_name(f'{name.stem}.colorized{name.suffix}')
 
+def _names_file(out, format):
+    "Is `--out` a file? `UsageError` for one that could not be written, or not in that format"
+    from PIL import Image
+    from colorized.scan import WRITABLE, output_format
+    suffix = Path(out).suffix.lower()
+    if Path(out).is_dir(): return False
+    if suffix in WRITABLE:
+        if format and WRITABLE[suffix]!=output_format(out, format)[0]: raise UsageError(f"--out {out} and --format {format} contradict each other")
+        if not Path(out).parent.is_dir(): raise FileNotFoundError(f"{out}: the folder {Path(out).parent} does not exist")
+        return True
+    if suffix in {*Image.registered_extensions(), '.heic', '.heif', '.dng'}: raise UsageError(f"--out {out}: {suffix} cannot be written, choose one of {' '.join(WRITABLE)}")
+    return False
+
+def _plan(photos, destination, samples, seed, uncertainty):
+    "[(photograph, colourings, contact sheet or None, map or None)]. `FileExistsError` if one of these is a photograph, `UsageError` if two are one"
+    jobs,taken = [],{}
+    for p in photos:
+        dst = destination(p)
+        name = lambda what, suffix: dst.with_name(f'{dst.stem}{what}{suffix}')
+        job = p,[dst] if samples==1 else [name(f'-seed{seed+i}', dst.suffix) for i in range(samples)],name('-samples', '.png') if samples>1 else None,name('-uncertainty', '.png') if uncertainty else None
+        for o in filter(None, [*job[1], *job[2:]]):
+            if (other := taken.setdefault(o.resolve(), p)) is not p: raise UsageError(f"{other} and {p} would both be written to {o}: give each an --out of its own")
+            if (other := next((q for q in photos if o.exists() and o.samefile(q)), None)): raise FileExistsError(f"{p} would be written over {'itself' if other==p else other}: an original is never replaced")
+        jobs.append(job)
+    return jobs
+
 def _hints(hint, hints):
     if not hint: return hints
     out = []
     for h in hint:
-        parts = h.split(',', 2)
-        try: out.append((float(parts[0]), float(parts[1]), parts[2] if len(parts[2].split(','))==1 else tuple(int(o) for o in parts[2].split(','))))
-        except (ValueError, IndexError): raise UsageError(f"--hint must be x,y,colour, got {h!r}") from None
+        try:
+            x,y,*colour = [o.strip() for o in h.split(',')]
+            colour, = [tuple(map(int, colour))] if len(colour)==3 else colour
+            out.append((float(x), float(y), colour))
+        except ValueError: raise UsageError(f"--hint must be x,y,colour, got {h!r}") from None
     return out
 
 # %% ../nbs/15_cli.ipynb #e874e929
-def _photo(p, dst, colorizer, look, file, samples, hints, uncertainty, source_type):
+def _photo(p, outs, sheet, spread, colorizer, look, file, hints, source_type):
     "Colour one photograph and say where it went"
     from dataclasses import replace
+    from colorized.batch import read_provenance
     from colorized.scan import Scan, write_scan
     import numpy as np
-    name = lambda what,suffix: dst.with_name(f'{dst.stem}{what}{suffix}')
-    outs = [dst] if samples==1 else [name(f"-seed{look['seed']+i}", dst.suffix) for i in range(samples)]
-    sheet,spread = name('-samples', '.png') if samples>1 else None,name('-uncertainty', '.png') if uncertainty else None
     for o in [*outs, sheet, spread]:
+        if o and o.exists() and read_provenance(o) is None: raise FileExistsError(f"{o} exists already and was not made by this program: it is not replaced, not even by --overwrite")
         if o and o.exists() and not file['overwrite']: raise FileExistsError(f"{o} exists already; --overwrite replaces it")
-    result = colorizer.colorize(p, n_samples=max(samples, 8 if uncertainty else 1), hints=hints, **look)
+    samples = len(outs)
+    result = colorizer.colorize(p, n_samples=max(samples, 8 if spread else 1), hints=hints, **look)
     result.provenance = replace(result.provenance, source_type=source_type)
     remarks = list(result.scan.remarks)
     for i,o in enumerate(outs): remarks += result.save(o, i, **file); print(o)
@@ -111,11 +147,9 @@ def _photo(p, dst, colorizer, look, file, samples, hints, uncertainty, source_ty
         if o: x = np.asarray(im()); write_scan(o, x, Scan(x), result.provenance, overwrite=file['overwrite']); print(o)
     for remark in dict.fromkeys(remarks): print(f"colorized: {p}: {remark}", file=sys.stderr)
 
-def _folder(p, out, colorizer, look, file, samples, uncertainty, source_type, dry_run, workers):
+def _folder(p, out, colorizer, look, file, uncertainty, source_type, dry_run, workers):
     "Colour a folder; 1 if a photograph failed"
     from colorized.batch import colorize_folder
-    if not out: raise UsageError(f"{p} is a folder: say with --out where its colour photographs go")
-    if samples>1: raise UsageError("--samples is for single photographs")
     return colorize_folder(p, out, colorizer, **look, **file, uncertainty=uncertainty, source_type=source_type, dry_run=dry_run, workers=workers).exit_code
 
 # %% ../nbs/15_cli.ipynb #6647b797
@@ -370,6 +404,7 @@ def main(
     from argparse import RawDescriptionHelpFormatter
     from fastcore.script import anno_parser
     argv = sys.argv[1:] if argv is None else list(argv)
+    if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(errors='backslashreplace') # a file's name may be no valid text
     name = argv[0] if argv and argv[0] in COMMANDS else None
     func = COMMANDS.get(name, colour)
     parser = anno_parser(func, prog=f'colorized {name}' if name else 'colorized')

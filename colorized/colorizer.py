@@ -44,20 +44,23 @@ def hint_grid(
     L:Tensor=None,    # (1,1,h,w) lightness of the photograph on that grid; None: the chroma is taken as it is
 ) -> Tensor:          # (1,3,h,w): chroma in CIELAB units (0 where unknown), and the mask
     "Hints on the chroma grid. Raises `ValueError` naming the hint that does not fit"
-    from PIL import ImageDraw
+    from PIL import ImageColor, ImageDraw
     H,W = shape
     if isinstance(hints, (str,Path)): hints = Image.open(hints)
     if isinstance(hints, Image.Image):
         if hints.size!=(W,H): raise ValueError(f"the overlay of hints is {hints.size[0]}×{hints.size[1]}, the photograph {W}×{H}")
         overlay = hints.convert('RGBA')
+        if overlay.getextrema()[3][0]==255: raise ValueError("the overlay of hints is opaque everywhere: where nothing is known it must be transparent")
     else:
         overlay = Image.new('RGBA', (W,H)); pen = ImageDraw.Draw(overlay)
         for hint in hints:
             x,y,colour,*r = hint
             if not (0<=x<W and 0<=y<H): raise ValueError(f"hint {tuple(hint)} lies outside the photograph of {W}×{H}")
             r = r[0] if r else max(1.5*H/grid[0], 1.5*W/grid[1])/2
-            try: pen.ellipse([x-r, y-r, x+r, y+r], fill=colour if isinstance(colour, str) else (*colour, 255))
-            except (ValueError, TypeError) as e: raise ValueError(f"hint {tuple(hint)}: colour must be a name, '#rrggbb' or (r,g,b)") from e
+            try: red,green,blue = ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else colour
+            except (ValueError, TypeError): red = None
+            if red is None or not all(0<=o<=255 for o in (red, green, blue)): raise ValueError(f"hint {tuple(hint)}: colour must be a name, '#rrggbb' or (r,g,b), each in 0..255")
+            pen.ellipse([x-r, y-r, x+r, y+r], fill=(int(red), int(green), int(blue), 255))
     # 4 pixels a cell and side keep thin strokes; colour is averaged where there is paint only
     rgba = np.asarray(overlay.resize((4*grid[1], 4*grid[0]), Image.BOX)) # Pillow weighs colour by alpha
     t = torch.from_numpy(rgba.copy()).permute(2,0,1)[None]
@@ -410,7 +413,7 @@ def look(self:Colorizer,
     if not 1<=steps<=len(self.schedule): raise ValueError(f"steps must lie in 1..{len(self.schedule)}, got {steps}")
     if not -2**63<=seed<=2**64-n_samples: raise ValueError(f"seed must lie in -2**63..2**64-{n_samples}, got {seed}")
     for k,v in dict(temperature=temperature, saturation=saturation).items():
-        if not v>=0: raise ValueError(f"{k} must not be negative, got {v}")
+        if not 0<=v<=100: raise ValueError(f"{k} must lie in 0..100, got {v}")
     working_shape((1,1), working_size, self.net.cfg.multiple)
     return dict(seed=seed, steps=steps, temperature=float(temperature), saturation=float(saturation), working_size=working_size)
 

@@ -10,7 +10,7 @@ __all__ = ['WRITABLE', 'READABLE', 'NAMESPACE', 'ScanError', 'Tone', 'Scan', 're
 
 # %% ../nbs/07_scan.ipynb #5a11d985
 import io, json, logging, os, re, secrets, struct, threading, warnings as _warnings, zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -138,8 +138,8 @@ def thumbnail_L(self:Scan,
     return (out@B.T).clamp(0, 100)[None,None]
 
 # %% ../nbs/07_scan.ipynb #addc53c2
-WRITABLE = {'.jpg':'JPEG', '.jpeg':'JPEG', '.png':'PNG', '.tif':'TIFF', '.tiff':'TIFF', '.webp':'WEBP'} # Suffix and format of the files that can be written
-READABLE = {*WRITABLE, '.bmp', '.gif', '.jp2', '.j2k', '.jpf', '.jpx'} # Suffixes of the files that are taken for photographs
+WRITABLE = {'.jpg':'JPEG', '.jpeg':'JPEG', '.jpe':'JPEG', '.jfif':'JPEG', '.png':'PNG', '.tif':'TIFF', '.tiff':'TIFF', '.webp':'WEBP'} # Suffix and format of the files that can be written
+READABLE = {*WRITABLE, '.bmp', '.gif', '.jp2', '.j2k', '.j2c', '.jpc', '.jpf', '.jpx'} # Suffixes of the files that are taken for photographs
 _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000'
 _OPEN = threading.Lock()
 
@@ -185,9 +185,11 @@ def _from_ints(x, bits, path):
 
 # %% ../nbs/07_scan.ipynb #2cf51cee
 def _cmyk_to_rgb(x, icc, notes):
+    import imagecodecs
     if icc is not None and icc[16:20]==b'CMYK':
-        return (_to_srgb(x, icc, 'cmyk').clip(0, 1)*_levels(x.dtype)+0.5).astype(x.dtype)
-    notes.append("CMYK without a profile: converted by the simple formula")
+        try: return (_to_srgb(x, icc, 'cmyk').clip(0, 1)*_levels(x.dtype)+0.5).astype(x.dtype)
+        except imagecodecs.CmsError: notes.append("ICC profile is damaged: CMYK was converted by the simple formula")
+    else: notes.append("CMYK without a profile: converted by the simple formula")
     top = _levels(x.dtype)
     return ((top-x[...,:3].astype(np.uint32))*(top-x[...,3:])//top).astype(x.dtype)
 
@@ -327,6 +329,10 @@ def _papers(im, f, tif, notes):
     if im and im.format=='JPEG2000':
         f.seek(0); boxes = _jp2_boxes(f.read())
         icc,xmp,iptc = boxes.get('icc', icc),boxes.get('xmp', xmp),boxes.get('iptc', iptc)
+    if im and im.format in ('PNG', 'JPEG', 'MPO', 'GIF'):
+        texts = [k for k in getattr(im, 'text', ()) if k!='XML:com.adobe.xmp' and not k.startswith('Raw profile type')]+['comment']*('comment' in info)
+        if texts: notes.append(f"texts outside EXIF, IPTC and XMP were left behind: {', '.join(texts)}")
+    if tif and tif.is_bigtiff and 34665 in tags: notes.append("the part of its EXIF that a BigTIFF keeps in a directory of its own was left behind")
     try:
         if tif and tif.is_bigtiff: exif.update({k:v for k,v in tags.items() if isinstance(v, (str, int)) and k not in (34665, 34853)}) # beyond Pillow
         elif tif: f.seek(0); exif.load_from_fp(f)
@@ -391,6 +397,7 @@ def _read(f, path, max_pixels):
         tif = tifffile.TiffFile(f)
         if not len(tif.pages): raise ScanError(f"{path}: truncated, the directory of its pages is missing")
         page = tif.pages[0]
+        if page.is_reduced: raise ScanError(f"{path}: begins with a preview of another picture, as camera raw files (DNG, NEF) do; these are not read: export the photograph as TIFF")
         _check_size(page.imagewidth, page.imagelength, path, max_pixels)
         _check_complete(tif, size, path)
     f.seek(0)
@@ -405,7 +412,7 @@ def _read(f, path, max_pixels):
     if tif: f.seek(0)
     pixels,alpha,used = _pixels(im, f, tif, path, icc, exif, notes)
     if pixels.ndim==3 and all(np.array_equal(pixels[...,0], pixels[...,i]) for i in (1,2)): pixels = pixels[...,1]
-    dpi = (im.info.get('dpi') if im else None) or (tif.pages[0].get_resolution(2) if tif and 282 in tif.pages[0].tags else None)
+    dpi = (im.info.get('dpi') if im else None) or (tif.pages[0].get_resolution(2) if tif and 282 in tif.pages[0].tags and tif.pages[0].resolutionunit!=1 else None)
     if dpi and not all(1<float(o)<1e6 for o in dpi): dpi = None # 1×1 means: unknown
     turn = exif.get(274, 1)
     if turn in _UPRIGHT: pixels,alpha = [None if o is None else _UPRIGHT[turn](o) for o in (pixels, alpha)]
@@ -662,7 +669,7 @@ def output_format(
     f = format.upper().replace('JPG', 'JPEG').replace('TIF', 'TIFF').replace('TIFFF', 'TIFF') if format else WRITABLE.get(Path(dst).suffix.lower())
     if f not in known: raise ValueError(f"{dst}: format must be one of {', '.join(known)}, got {format or Path(dst).suffix or 'no suffix'}")
     if bits not in (None, 8, 16): raise ValueError(f"bits must be 8 or 16, got {bits}")
-    if bits==16 and f in ('JPEG', 'WEBP'): raise ValueError(f"{f} holds 8 bits only, 16 were asked for: choose TIFF or PNG")
+    if bits==16 and f in ('JPEG', 'WEBP'): raise ValueError(f"{dst}: {f} holds 8 bits only, 16 were asked for: choose TIFF or PNG")
     return f,8 if f in ('JPEG', 'WEBP') else bits or scan_bits
 
 # %% ../nbs/07_scan.ipynb #80f09a36
@@ -682,7 +689,7 @@ def write_scan(
     format,bits = output_format(dst, format, bits, like.bits)
     if dst.exists():
         if os.path.exists(like.path) and os.path.samefile(dst, like.path):
-            if not replace_original: raise ScanError(f"{dst}: is the original photograph; it is only replaced with replace_original=True")
+            if not replace_original: raise ScanError(f"{dst}: is the original photograph, which is never replaced unless replace_original=True says so")
         elif not overwrite: raise ScanError(f"{dst}: exists already, and overwrite is off")
     if not dst.parent.is_dir(): raise ScanError(f"{dst}: the folder {dst.parent} does not exist")
     x,provenance = _collect(rgb, like.shape, bits, format),provenance or Provenance()
@@ -703,7 +710,8 @@ def write_scan(
         os.replace(part, dst)
     except ScanError as e: raise ScanError(f"{dst}: {e}") from None
     except Exception as e: raise ScanError(f"{dst}: could not be written ({type(e).__name__}: {e})") from e
-    finally: part.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError): part.unlink(missing_ok=True) # what went wrong before is what counts
     return more+notes
 
 # %% ../nbs/07_scan.ipynb #377c4074

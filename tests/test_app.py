@@ -38,7 +38,8 @@ class Server:
         for k in [k for k in env if k.lower().startswith('gradio_') or k.lower()=='no_proxy']: del env[k]
         with open(folder/'out', 'w') as out:
             self.process = subprocess.Popen([sys.executable, '-c', SPY, str(self.log), 'app', '--port', str(port), '--device', 'cpu', '--threads', '1',
-                '--max-photos', '4', '--max-megapixels', '12'], stdout=out, stderr=subprocess.STDOUT, env=env)
+                '--max-photos', '4', '--max-megapixels', '12'], stdout=out, stderr=subprocess.STDOUT, env=env,
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)) # ignored where the tests run under nohup
         deadline = time.monotonic()+120
         while 'The page is at' not in self.said:
             assert self.process.poll() is None and time.monotonic()<deadline, self.said
@@ -53,8 +54,8 @@ class Server:
     def cpu(self): # seconds that it computed in its life
         o = Path(f'/proc/{self.process.pid}/stat').read_text().rsplit(')', 1)[1].split()
         return (int(o[11])+int(o[12]))/os.sysconf('SC_CLK_TCK')
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
+    def end(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
         return self.process.wait(120)
 
 @pytest.fixture(scope='module')
@@ -345,6 +346,9 @@ def test_strangers_are_kept_out(server):
     assert status==200 and "default-src 'none'" in headers['content-security-policy'] and not headers.get('access-control-allow-origin')
     for path in ('config', 'info', 'gradio_api/info', 'gradio_api/file=/etc/hostname', 'gradio_api/proxy=http://example.org', 'login', 'docs', 'openapi.json', 'page.py', 'files/a/b'):
         assert ask(path)[0]==404, path
+    question = lambda *data: ask('gradio_api/queue/join', 'POST', json.dumps(dict(data=data, fn_index=0, session_hash='s')).encode(), **{'Content-Type': 'application/json'})
+    assert question({'path': 'x.png', 'url': 'http://example.org/x.png', 'meta': {'_type': 'gradio.FileData'}})[0]==404 # Gradio would go and fetch it
+    assert question('nobody', None)[0]==200 and ask('gradio_api/queue/join', 'POST', b'[')[0]==404
     assert ask('', Host='evil.example')[0]==404 and ask('visits', 'POST', Host='evil.example')[0]==404
     visitor = json.loads(ask('visits', 'POST')[1])['visitor']
     some = bytes(5_000_000)
@@ -361,5 +365,5 @@ def test_nothing_left_the_computer_and_nothing_stays(server):
     for event,address in server.sockets:
         if event!='socket.getaddrinfo': assert address.startswith(("('127.0.0.1',", "('::1',")) or address.startswith("''"), (event, address)
     assert any(e=='socket.bind' for e,_ in server.sockets)
-    assert server.end()==0, server.said
+    assert server.end(signal.SIGHUP)==0, server.said # the terminal is closed
     assert not list((server.folder/'tmp').glob('colorized-*')) and 'Traceback' not in server.said, server.said

@@ -101,6 +101,15 @@ def test_names_that_collide(tmp_path):
     for o in ('a.tif', 'a.jpg', 'a.bmp', 'a.tif.png', 'b.TIF'): (tmp_path/o).touch()
     assert mirror(tmp_path, tmp_path/'o', 'png')[0]=={'a.bmp':'a.bmp.png', 'a.jpg':'a.jpg.png', 'a.tif':'a.tif.png.png', 'a.tif.png':'a.tif.png', 'b.TIF':'b.png'}
 
+def test_what_is_passed_over_is_said(tmp_path, colorizer, capsys):
+    src = photographs(tmp_path/'in', 1)
+    for o in 'a.heic','b.HEIC','notes','.hidden': (src/o).touch()
+    shutil.copy(next(src.glob('*.jpg')), src/'scan.jfif'); shutil.copy(src/'scan.jfif', src/'scan.JPE')
+    (src/'linked').symlink_to(tmp_path)
+    assert mirror(src, tmp_path/'out')[2]=={'.heic': 2, 'without a suffix': 1, 'linked folders': 1}
+    assert colorize_folder(src, tmp_path/'out', colorizer, steps=1, workers=0).done==3 and {'scan.jfif','scan.JPE'}<set(files(tmp_path/'out'))
+    assert '2 .heic, 1 linked folders, 1 without a suffix' in capsys.readouterr().err
+
 # Resuming
 
 def test_only_what_is_missing_is_made(tmp_path, colorizer):
@@ -240,6 +249,18 @@ def alive(group):
         except OSError: continue
         if int(stat[2])==group and stat[0]!='Z': out.append(int(o.parent.name))
     return out
+
+@posix
+@pytest.mark.parametrize('wait', [0., 0.2, 0.5])
+def test_ctrl_c_while_the_workers_are_being_born(tmp_path, model, wait):
+    "It is neither lost nor does it leave a worker behind that complains"
+    src,out = photographs(tmp_path/'in', 12, (400, 300)),tmp_path/'out'
+    p = start(model, src, out)
+    until(lambda: out.exists() and (out/'report.jsonl').exists() or p.poll() is not None); time.sleep(wait)
+    os.killpg(p.pid, signal.SIGINT)
+    said = p.communicate(timeout=60)[1]
+    assert p.returncode==130 and 'interrupted' in said and 'Traceback' not in said, said
+    assert all(whole(out/o) for o in files(out)) and not litter(out)
 
 @posix
 def test_ctrl_c_then_kill_then_two_at_once(tmp_path, model, colorizer):

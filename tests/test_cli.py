@@ -183,6 +183,26 @@ def test_never_over_the_original(scans, run, tmp_path):
         assert 'a.png' in r.stderr and 'original' in r.stderr and not r.stdout
         assert files(tmp_path)==['a.png'] and (tmp_path/'a.png').read_bytes()==before
 
+def test_never_over_another_original(scans, run, tmp_path):
+    "Nor over a photograph that was not named, whatever --overwrite says"
+    shutil.copy(scans/'gray16.tif', tmp_path/'a.tif'); shutil.copy(PHOTO, tmp_path/'a.jpg')
+    before = {o: (tmp_path/o).read_bytes() for o in files(tmp_path)}
+    for photos in ('a.tif', 'a.jpg'),('a.tif',):
+        r = run(*photos, '--out', '.', '--format', 'jpeg', '--overwrite', '--steps', 1, cwd=tmp_path, code=1)
+        assert 'a.jpg' in r.stderr and not r.stdout and {o: (tmp_path/o).read_bytes() for o in files(tmp_path)}==before
+
+def test_two_photographs_of_one_name(scans, run, tmp_path):
+    for o in '1910','1920': (tmp_path/o).mkdir(); shutil.copy(scans/'icon.png', tmp_path/o/'p.png')
+    r = run('1910/p.png', '1920/p.png', '--out', 'colour', '--overwrite', '--steps', 1, cwd=tmp_path, code=2)
+    assert '1910/p.png' in r.stderr and '1920/p.png' in r.stderr and not (tmp_path/'colour').exists()
+    assert '1920' in run('1920', '1910/p.png', '--out', 'colour', cwd=tmp_path, code=2).stderr
+    assert run('1910/p.png', '1910/p.png', '--out', 'colour', '--steps', 1, cwd=tmp_path).stdout=='colour/p.png\n'
+
+def test_a_name_that_is_no_text(scans, run, network, tmp_path):
+    shutil.copy(scans/'icon.png', os.fsencode(tmp_path)+b'/caf\xe9.png')
+    r = subprocess.run([COMMAND, b'caf\xe9.png', '--steps', '1'], cwd=tmp_path, env={**network[0], 'PYTHONIOENCODING': 'utf-8:strict'}, capture_output=True)
+    assert r.returncode==0 and r.stdout==b'caf\\udce9.colorized.png\n' and not r.stderr
+
 def test_a_broken_file_among_good_ones(scans, run, tmp_path):
     shutil.copy(scans/'icon.png', tmp_path/'good.png')
     (tmp_path/'broken.jpg').write_bytes(PHOTO.read_bytes()[:20000])
@@ -311,7 +331,9 @@ def main(capsys, *args):
 
 @pytest.mark.parametrize('args,word', [([], 'photograph'), (['{a}', '--samples', '0'], '--samples'), (['{a}', '--hint', 'red', '--steps', '1'], "'red'"), (['{a}', '--hint', 'first', '--hint', '1,1,red', '--steps', '1'], "'first'"),
     (['{a}', '--hint', '1,1,red', '--hints', 'b.png'], '--hints'), (['{folder}'], '--out'), (['{a}', '--bits', '12'], '--bits'), (['{a}', '--format', 'gif'], '--format'),
-    (['{a}', '--frobnicate'], '--frobnicate'), (['{a}', '--threads', '-1'], 'threads'), (['{a}', '{b}', '--out', '{folder}/one.png'], 'one.png')])
+    (['{a}', '--frobnicate'], '--frobnicate'), (['{a}', '--threads', '-1'], 'threads'), (['{a}', '{b}', '--out', '{folder}/one.png'], 'one.png'), (['{folder}', '--out', '{folder}/out', '--hint', '1,1,red'], '--hint'),
+    (['{folder}', '--out', '{folder}/out', '--hints', 'b.png'], '--hints'), (['{a}', '--out', '{folder}/one.png', '--format', 'jpeg'], '--format'), (['{a}', '--out', '{folder}/one.bmp'], '.bmp'),
+    (['{a}', '--out', '{folder}/one.heic'], '.heic'), (['{a}', '--hint', '1,1,255,0', '--steps', '1'], '255,0'), (['{a}', '--quality', '0'], '--quality')])
 def test_wrong_use_is_2(args, word, scans, capsys, tmp_path):
     for o in 'ab': shutil.copy(scans/'icon.png', tmp_path/f'{o}.png')
     code,out,err = main(capsys, *[o.format(a=tmp_path/'a.png', b=tmp_path/'b.png', folder=tmp_path) for o in args])

@@ -187,9 +187,13 @@ def test_an_overlay_and_points_say_the_same(colorizer, gray, tmp_path):
         g = hint_grid([(120, 80, name)], gray.shape, (64, 96))
         assert g[0,2].any() and torch.allclose(g[0,:2,g[0,2]>0].mean(1), torch.tensor(color.rgb2lab([[[0, 128/255, 0]]])[0,0,1:]).float(), atol=0.5)
 
-@pytest.mark.parametrize('hint,word', [((320, 10, 'red'), '320'), ((10, -1, 'red'), 'outside'), ((1, 1, 'crimsonish'), 'crimsonish')])
+@pytest.mark.parametrize('hint,word', [((320, 10, 'red'), '320'), ((10, -1, 'red'), 'outside'), ((1, 1, 'crimsonish'), 'crimsonish'), ((1, 1, (300, 0, 0)), '300'), ((1, 1, (1, 2)), '0..255'), ((1, 1, (-1, 0, 0)), '0..255')])
 def test_hints_that_do_not_fit(colorizer, gray, hint, word):
     with pytest.raises(ValueError, match=word): colorizer.colorize(gray, steps=1, hints=[hint])
+
+def test_an_overlay_without_transparency_is_no_overlay(colorizer, gray):
+    "As painting programs save it; taken for hints, its ground would make all the photograph white"
+    with pytest.raises(ValueError, match='transparent'): colorizer.colorize(gray, steps=1, hints=Image.new('RGB', gray.shape[::-1], 'white'))
 
 def test_overlay_of_another_size(colorizer, gray):
     with pytest.raises(ValueError, match='10×10.*200×128'): colorizer.colorize(gray, steps=1, hints=Image.new('RGBA', (10, 10)))

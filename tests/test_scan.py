@@ -1,5 +1,5 @@
 "Scans of every kind, in and out; metadata judged by ExifTool, colour by float64 NumPy, damage by what is left on disk"
-import json, os, shutil, struct, subprocess, sys, textwrap, zlib
+import json, os, re, shutil, struct, subprocess, sys, textwrap, zlib
 from pathlib import Path
 import imagecodecs, numpy as np, pytest, tifffile, torch
 from PIL import Image, ImageCms
@@ -68,6 +68,9 @@ def test_cmyk(tmp_path):
     for f in 'c.tif','c.jpg':
         s = read_scan(tmp_path/f)
         assert 'CMYK' in s.warnings[0] and close(s, L_of(np.asarray(im.convert('RGB')), 255), 2.5)
+    im.save(tmp_path/'bad.jpg', quality=100, icc_profile=bytes(16)+b'CMYK'+bytes(200)) # a damaged profile
+    s = read_scan(tmp_path/'bad.jpg')
+    assert 'damaged' in s.warnings[0] and close(s, L_of(np.asarray(im.convert('RGB')), 255), 2.5)
     tifffile.imwrite(tmp_path/'c16.tif', np.asarray(im).astype(np.uint16)*257, photometric='separated')
     assert read_scan(tmp_path/'c16.tif').bits==16 and close(read_scan(tmp_path/'c16.tif'), L_of(np.asarray(im.convert('RGB')), 255), 0.6)
 
@@ -106,6 +109,15 @@ def test_first_page_and_a_warning(tmp_path):
     tifffile.imwrite(tmp_path/'m.tif', np.stack([gray16, 65535-gray16, gray16]), photometric='minisblack', metadata=None)
     s = read_scan(tmp_path/'m.tif')
     assert np.array_equal(s.pixels, gray16) and '3 pages' in s.warnings[0]
+
+def test_a_preview_is_not_taken_for_the_photograph(tmp_path):
+    "Camera raw files begin with one, the picture follows in a directory below or behind"
+    with tifffile.TiffWriter(tmp_path/'raw.dng') as f: f.write(gray8[:8,:8], subfiletype=1, subifds=1, metadata=None); f.write(gray8, metadata=None)
+    with tifffile.TiffWriter(tmp_path/'first.tif') as f: f.write(gray8[:8,:8], subfiletype=1, metadata=None); f.write(gray8, metadata=None)
+    for o in 'raw.dng','first.tif':
+        with pytest.raises(ScanError, match=f'{o}.*preview'): read_scan(tmp_path/o)
+    with tifffile.TiffWriter(tmp_path/'last.tif') as f: f.write(gray8, metadata=None); f.write(gray8[:8,:8], subfiletype=1, metadata=None)
+    assert np.array_equal(read_scan(tmp_path/'last.tif').pixels, gray8)
 
 # Colour management, against arithmetic
 
@@ -234,6 +246,22 @@ def test_resolution_turns_with_the_photograph(tmp_path):
         t = tags(tmp_path/f'out{suffix}')
         assert (round(t['IFD0:XResolution']), round(t['IFD0:YResolution']))==(600,300)
         if suffix!='.webp': assert tuple(map(round, read_scan(tmp_path/f'out{suffix}').dpi))==(600,300)
+
+def test_what_finds_no_place_is_reported(tmp_path):
+    "Texts of PNG and comments of JPEG, written by ExifTool, and the second EXIF directory of a BigTIFF"
+    Image.fromarray(gray8).save(tmp_path/'a.png'); Image.fromarray(gray8).save(tmp_path/'a.jpg'); Image.fromarray(gray8).save(tmp_path/'plain.png')
+    exiftool('-q', '-overwrite_original', '-PNG:Description=Easter', '-PNG:Copyright=Anna', tmp_path/'a.png')
+    exiftool('-q', '-overwrite_original', '-Comment=Easter 1931', tmp_path/'a.jpg')
+    assert re.search('Description.*Copyright|Copyright.*Description', read_scan(tmp_path/'a.png').warnings[0]) and 'comment' in read_scan(tmp_path/'a.jpg').warnings[0]
+    assert not read_scan(tmp_path/'plain.png').warnings
+    tifffile.imwrite(tmp_path/'big.tif', gray8, bigtiff=True, metadata=None, byteorder='<', extratags=[(65000, 16, 1, 16, True)]) # no program here writes one: a directory that is the first again
+    (tmp_path/'big.tif').write_bytes((tmp_path/'big.tif').read_bytes().replace(struct.pack('<HHQ', 65000, 16, 1), struct.pack('<HHQ', 34665, 16, 1)))
+    assert any('BigTIFF' in o for o in read_scan(tmp_path/'big.tif').warnings)
+
+def test_resolution_without_a_unit_is_none(tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', gray8, resolution=(300, 300), resolutionunit='none', metadata=None)
+    tifffile.imwrite(tmp_path/'b.tif', gray8, resolution=(300, 300), resolutionunit='inch', metadata=None)
+    assert read_scan(tmp_path/'a.tif').dpi is None and read_scan(tmp_path/'b.tif').dpi==(300, 300)
 
 def test_long_xmp(tmp_path):
     Image.fromarray(rgb8).save(tmp_path/'a.jpg')
