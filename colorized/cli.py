@@ -53,7 +53,12 @@ def colour(
     if folder and samples>1: raise UsageError("--samples is for single photographs")
     if folder and (hint or hints): raise UsageError("--hint and --hints are for single photographs")
     import torch
+    from colorized.batch import beside
     from colorized.colorizer import Colorizer
+    from colorized.scan import Provenance
+    Provenance(source_type=source_type) # refuses an unknown one
+    for p in sorted(beside([str(p) for p in photos])):
+        photos.remove(Path(p)); print(f"colorized: {p}: passed over, it is the colouring of another", file=sys.stderr)
     to_file = out and _names_file(out, format)
     if to_file and (folder or len(photos)>1): raise UsageError(f"--out {out} names a file: several photographs need a folder")
     jobs = [] if folder else _plan(photos, lambda p: Path(out) if to_file else _destination(p, out, format), samples, seed, uncertainty)
@@ -197,7 +202,8 @@ def train(
     from colorized.learner import train as run
     _check_threads(threads); _keep_memory()
     if threads: torch.set_num_threads(threads)
-    distributed,device = int(os.environ.get('WORLD_SIZE', 1))>1,torch.device(device or best_device())
+    try: distributed,device = int(os.environ.get('WORLD_SIZE', 1))>1,torch.device(device or best_device())
+    except RuntimeError as e: raise UsageError(f"--device: {e}") from None
     if distributed and device.type=='cuda': device = torch.device('cuda', int(os.environ['LOCAL_RANK']))
     kwargs = dict(cbs=[_fid(valid, fid, size)] if fid else [])
     if start or weak: _begin_with(kwargs, start, weak, guidance)

@@ -174,6 +174,9 @@ def test_one_photograph_goes_beside_itself(scans, run, tmp_path):
     assert 'my icon é.colorized.png' in r.stderr and '--overwrite' in r.stderr and (tmp_path/'my icon é.colorized.png').read_bytes()==first
     run('my icon é.png', '--steps', 1, '--overwrite', cwd=tmp_path)
     assert (tmp_path/'my icon é.colorized.png').read_bytes()==first # the same bytes again, in another process
+    r = run('my icon é.png', 'my icon é.colorized.png', '--steps', 1, '--overwrite', cwd=tmp_path) # as *.png would say
+    assert r.stdout=='my icon é.colorized.png\n' and 'passed over' in r.stderr and len(files(tmp_path))==2
+    assert 'source_type' in run('my icon é.png', '--source-type', 'painted by hand', '--overwrite', cwd=tmp_path, code=1).stderr
 
 def test_never_over_the_original(scans, run, tmp_path):
     shutil.copy(scans/'icon.png', tmp_path/'a.png')
@@ -333,7 +336,7 @@ def main(capsys, *args):
     (['{a}', '--hint', '1,1,red', '--hints', 'b.png'], '--hints'), (['{folder}'], '--out'), (['{a}', '--bits', '12'], '--bits'), (['{a}', '--format', 'gif'], '--format'),
     (['{a}', '--frobnicate'], '--frobnicate'), (['{a}', '--threads', '-1'], 'threads'), (['{a}', '{b}', '--out', '{folder}/one.png'], 'one.png'), (['{folder}', '--out', '{folder}/out', '--hint', '1,1,red'], '--hint'),
     (['{folder}', '--out', '{folder}/out', '--hints', 'b.png'], '--hints'), (['{a}', '--out', '{folder}/one.png', '--format', 'jpeg'], '--format'), (['{a}', '--out', '{folder}/one.bmp'], '.bmp'),
-    (['{a}', '--out', '{folder}/one.heic'], '.heic'), (['{a}', '--hint', '1,1,255,0', '--steps', '1'], '255,0'), (['{a}', '--quality', '0'], '--quality')])
+    (['{a}', '--out', '{folder}/one.heic'], '.heic'), (['{a}', '--hint', '1,1,255,0', '--steps', '1'], '255,0'), (['{a}', '--quality', '0'], '--quality'), (['train', '--data', '{folder}', '--out', '{folder}/run', '--device', 'toaster'], 'toaster')])
 def test_wrong_use_is_2(args, word, scans, capsys, tmp_path):
     for o in 'ab': shutil.copy(scans/'icon.png', tmp_path/f'{o}.png')
     code,out,err = main(capsys, *[o.format(a=tmp_path/'a.png', b=tmp_path/'b.png', folder=tmp_path) for o in args])
