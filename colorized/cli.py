@@ -39,29 +39,21 @@ def colour(
     version:Annotated[str, "Print the version", {'action':'version', 'version':f'colorized {__version__}'}]=None,
 ):
     "Colour black-and-white photographs. The lightness stays that of the original; the colour is invented, and the output's metadata say so."
-    photos = [Path(p) for p in dict.fromkeys(photos)]
-    if not photos: raise UsageError("name a photograph or a folder, or see colorized --help")
+    photos,folder = _named(photos)
     if samples<1: raise UsageError(f"--samples must be at least 1, got {samples}")
     if not 1<=quality<=100: raise UsageError(f"--quality must lie in 1..100, got {quality}")
     _check_threads(threads)
     if hint and hints: raise UsageError("give either --hint or --hints")
-    for p in photos:
-        if not p.exists(): raise FileNotFoundError(f"{p}: no such file or folder")
-    folder = next((p for p in photos if p.is_dir()), None)
-    if folder and len(photos)>1: raise UsageError(f"{folder} is a folder: give it a command of its own")
     if folder and not out: raise UsageError(f"{folder} is a folder: say with --out where its colour photographs go")
-    if folder and samples>1: raise UsageError("--samples is for single photographs")
-    if folder and (hint or hints): raise UsageError("--hint and --hints are for single photographs")
+    if folder and (samples>1 or hint or hints): raise UsageError("--samples, --hint and --hints are for single photographs")
     import torch
-    from colorized.batch import beside
+    from colorized.batch import colorize_folder
     from colorized.colorizer import Colorizer
     from colorized.scan import Provenance
     Provenance(source_type=source_type) # refuses an unknown one
-    for p in sorted(beside([str(p) for p in photos])):
-        photos.remove(Path(p)); print(f"colorized: {p}: passed over, it is the colouring of another", file=sys.stderr)
     to_file = out and _names_file(out, format)
     if to_file and (folder or len(photos)>1): raise UsageError(f"--out {out} names a file: several photographs need a folder")
-    jobs = [] if folder else _plan(photos, lambda p: Path(out) if to_file else _destination(p, out, format), samples, seed, uncertainty)
+    jobs = _plan(photos, lambda p: Path(out) if to_file else _destination(p, out, format), samples, seed, uncertainty)
     if threads: torch.set_num_threads(threads)
     look = dict(_draw(steps, temperature), seed=seed, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)
@@ -69,18 +61,26 @@ def colour(
         for p,(dst,*_),_,_ in jobs: print(f"{p} -> {dst}")
         return 0
     if out and not (to_file or dry_run): Path(out).mkdir(parents=True, exist_ok=True)
-    known,colorizer,failed = _hints(hint, hints),Colorizer.from_pretrained(model, device),0
-    if folder: return _folder(folder, out, colorizer, look, file, uncertainty, source_type, dry_run, workers)
-    for job in jobs:
-        try: _photo(*job, colorizer, look, file, known, source_type)
-        except (OSError, ValueError) as e:
-            if len(jobs)==1: raise
-            print(f"colorized: {e}" if str(job[0]) in str(e) else f"colorized: {job[0]}: {e}", file=sys.stderr); failed += 1
-    return int(failed>0)
+    known,colorizer = _hints(hint, hints),Colorizer.from_pretrained(model, device)
+    if folder: return colorize_folder(folder, out, colorizer, **look, **file, uncertainty=uncertainty, source_type=source_type, dry_run=dry_run, workers=workers).exit_code
+    return _each(jobs, colorizer, look, file, known, source_type)
 
 # %% ../nbs/15_cli.ipynb #1aae1d6c
 class UsageError(ValueError):
     "The command was not understood"
+
+def _named(photos):
+    "What the command names: ([photograph, …], None), or ([], folder)"
+    paths = [Path(p) for p in dict.fromkeys(photos)]
+    if not paths: raise UsageError("name a photograph or a folder, or see colorized --help")
+    for p in paths:
+        if not p.exists(): raise FileNotFoundError(f"{p}: no such file or folder")
+        if p.is_dir() and len(paths)>1: raise UsageError(f"{p} is a folder: give it a command of its own")
+    if paths[0].is_dir(): return [],paths[0]
+    from colorized.batch import beside
+    made = beside([str(p) for p in paths]) # as a wildcard names them
+    for p in sorted(made): print(f"colorized: {p}: passed over, it is the colouring of another", file=sys.stderr)
+    return [p for p in paths if str(p) not in made],None
 
 def _draw(steps, temperature):
     "How colours are drawn: what measured best, where nothing else was asked for"
@@ -152,10 +152,15 @@ def _photo(p, outs, sheet, spread, colorizer, look, file, hints, source_type):
         if o: x = np.asarray(im()); write_scan(o, x, Scan(x), result.provenance, overwrite=file['overwrite']); print(o)
     for remark in dict.fromkeys(remarks): print(f"colorized: {p}: {remark}", file=sys.stderr)
 
-def _folder(p, out, colorizer, look, file, uncertainty, source_type, dry_run, workers):
-    "Colour a folder; 1 if a photograph failed"
-    from colorized.batch import colorize_folder
-    return colorize_folder(p, out, colorizer, **look, **file, uncertainty=uncertainty, source_type=source_type, dry_run=dry_run, workers=workers).exit_code
+def _each(jobs, *how):
+    "Colour photographs one by one; 1 if one failed among others"
+    failed = 0
+    for job in jobs:
+        try: _photo(*job, *how)
+        except (OSError, ValueError) as e:
+            if len(jobs)==1: raise
+            print(f"colorized: {e}" if str(job[0]) in str(e) else f"colorized: {job[0]}: {e}", file=sys.stderr); failed = 1
+    return failed
 
 # %% ../nbs/15_cli.ipynb #6647b797
 def info(
