@@ -90,6 +90,7 @@ def _draw(steps, temperature):
 def _check_threads(threads):
     if threads is not None and threads<1: raise UsageError(f"--threads must be at least 1, got {threads}")
 
+# %% ../nbs/15_cli.ipynb #clidest1
 def _destination(p, out, format):
     "Where a single photograph goes"
     from colorized.batch import output_name
@@ -122,6 +123,7 @@ def _plan(photos, destination, samples, seed, uncertainty):
         jobs.append(job)
     return jobs
 
+# %% ../nbs/15_cli.ipynb #clihint1
 def _hints(hint, hints):
     if not hint: return hints
     out = []
@@ -217,6 +219,7 @@ def train(
                 device=device, distributed=distributed, seed=seed, settings=settings, bar=sys.stdout.isatty(), **kwargs)
     if not int(os.environ.get('RANK', 0)): print(f"{learn.this_run.photos} photographs seen in {learn.this_run.seconds/3600:.2f} hours; the model is {learn.this_run.out/'model.safetensors'}")
 
+# %% ../nbs/15_cli.ipynb #clipair1
 def _pair(option, text):
     "KEY=VALUE as a pair"
     key,eq,value = text.partition('=')

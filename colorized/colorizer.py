@@ -57,10 +57,10 @@ def hint_grid(
             x,y,colour,*r = hint
             if not (0<=x<W and 0<=y<H): raise ValueError(f"hint {tuple(hint)} lies outside the photograph of {W}×{H}")
             r = r[0] if r else max(1.5*H/grid[0], 1.5*W/grid[1])/2
-            try: red,green,blue = ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else colour
-            except (ValueError, TypeError): red = None
-            if red is None or not all(0<=o<=255 for o in (red, green, blue)): raise ValueError(f"hint {tuple(hint)}: colour must be a name, '#rrggbb' or (r,g,b), each in 0..255")
-            pen.ellipse([x-r, y-r, x+r, y+r], fill=(int(red), int(green), int(blue), 255))
+            try: rgb = tuple(ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else map(int, colour))
+            except (ValueError, TypeError): rgb = ()
+            if len(rgb)!=3 or not all(0<=o<=255 for o in rgb): raise ValueError(f"hint {tuple(hint)}: colour must be a name, '#rrggbb' or (r,g,b), each in 0..255")
+            pen.ellipse([x-r, y-r, x+r, y+r], fill=(*rgb, 255))
     # 4 pixels a cell and side keep thin strokes; colour is averaged where there is paint only
     rgba = np.asarray(overlay.resize((4*grid[1], 4*grid[0]), Image.BOX)) # Pillow weighs colour by alpha
     t = torch.from_numpy(rgba.copy()).permute(2,0,1)[None]
