@@ -55,12 +55,13 @@ def _look_one(job, c, tmp):
     photo = _fetch(job, tmp, c['storage'])
     L,state,row = _look(photo, c['look']['working_size'], c['multiple'])
     row.pop('seconds')
-    sha,want = row['source_sha256'],job.get('sha256')
+    sha,want,was = row['source_sha256'],job.get('sha256'),job.get('was')
     if want and want.lower()!=sha: raise ScanError(f"{job['name']}: is not the file of the manifest, its SHA-256 is {sha[:12]}…, not {want[:12]}…")
-    if job.get('known')==sha: job['how'] = 'checked'
-    elif job.get('known') and not job['replace']:
-        raise ScanError(f"{job['row']['output']}: exists already and was made of another photograph or version (SHA-256 {job['known'][:12]}…, now {sha[:12]}…); overwrite replaces it")
-    job['row'].update(row); job.update(shape=L.shape, state=state)
+    job['row'].update(row)
+    if was and was['source_sha256']==sha and not job['lost']: job['how'] = 'checked'; job['row'].update(was); return b''
+    if was and was['source_sha256']!=sha and not job['replace']:
+        raise ScanError(f"{job['row']['output']}: exists already and was made of another photograph or version (SHA-256 {was['source_sha256'][:12]}…, now {sha[:12]}…); overwrite replaces it")
+    job.update(shape=L.shape, state=state)
     return L.tobytes()
 
 def look(table, c):
@@ -109,6 +110,7 @@ class Network:
 def _paint_one(job, blob, c, tmp):
     row,photo = job['row'],_fetch(job, tmp, c['storage'])
     state,store = tuple(job['state']),Store(c['dest'], c['storage'])
+    if store.local and (there:=Path(store.root)/row['output']).exists() and there.samefile(photo): raise ScanError(f"{job['name']}: lies where its output would go, and an original is never replaced")
     if photo.parent==Path(tmp):
         if _sha256(photo)!=row['source_sha256']: raise ScanError(f"{job['name']}: was changed while it was being coloured")
         state = (st:=photo.stat()).st_size,st.st_mtime_ns
@@ -185,8 +187,7 @@ def end(self:_Fleet, job):
     setattr(self.sum, kind, getattr(self.sum, kind)+1); self.sum.left -= 1
     self.record.add(dict(row, warnings='; '.join(row.get('warnings') or []) or None))
     self.bar.update()
-    try: self.lease.renew()
-    except OSError as e: self.sum.stopped = self.sum.stopped or str(e)
+    self.sum.stopped = self.sum.stopped or self.lease.error
 
 @patch
 def go(self:_Fleet):

@@ -139,8 +139,8 @@ def thumbnail_L(self:Scan,
 
 # %% ../nbs/07_scan.ipynb #addc53c2
 WRITABLE = {'.jpg':'JPEG', '.jpeg':'JPEG', '.jpe':'JPEG', '.jfif':'JPEG', '.png':'PNG', '.tif':'TIFF', '.tiff':'TIFF', '.webp':'WEBP'} # Suffix and format of the files that can be written
-READABLE = {*WRITABLE, '.bmp', '.gif', '.jp2', '.j2k', '.j2c', '.jpc', '.jpf', '.jpx'} # Suffixes of the files that are taken for photographs
-_FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000'
+READABLE = {*WRITABLE, '.bmp', '.gif', '.jp2', '.j2k', '.j2c', '.jpc', '.jpf', '.jpx', '.heic', '.heif', '.hif', '.avif'} # Suffixes of the files that are taken for photographs
+_FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000','AVIF'
 _OPEN = threading.Lock()
 
 def _open(f):
@@ -148,6 +148,11 @@ def _open(f):
     with _OPEN:
         limit,Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS,None
         try: return Image.open(f, formats=_FORMATS)
+        except Image.UnidentifiedImageError:
+            import pi_heif
+            f.seek(0)
+            if not pi_heif.is_supported(f): raise
+            return pi_heif.HeifImageFile(f)
         finally: Image.MAX_IMAGE_PIXELS = limit
 
 @contextmanager
@@ -337,6 +342,10 @@ def _papers(im, f, tif, notes):
         if tif and tif.is_bigtiff: exif.update({k:v for k,v in tags.items() if isinstance(v, (str, int)) and k not in (34665, 34853)}) # beyond Pillow
         elif tif: f.seek(0); exif.load_from_fp(f)
         elif 'exif' in boxes: exif.load(boxes['exif'])
+        elif im.format=='AVIF': # Pillow spoils its texts where it corrects the orientation
+            import pi_heif
+            f.seek(0); exif.load(pi_heif.open_heif(f).info.get('exif') or b'')
+            exif[274] = im.getexif().get(274, 1)
         else: exif = im.getexif()
     except Exception as e: notes.append(f"EXIF is damaged and was left behind ({e})")
     return icc,xmp,iptc,exif
@@ -377,6 +386,17 @@ def _pixels(im, f, tif, path, icc, exif, notes):
         if bits>8:
             x = _from_ints(imagecodecs.jpeg2k_decode(raw), bits, path)
             return *(_split_alpha(x, notes) if x.ndim==3 and x.shape[2] in (2, 4) else (x, None)),False
+    if im.format=='AVIF':
+        f.seek(0); raw = f.read()
+        deep = raw[raw.find(b'av1C')+6]
+        if deep&0x40:
+            x = _from_ints(imagecodecs.avif_decode(raw), 12 if deep&0x20 else 10, path)
+            return *(_split_alpha(x, notes) if x.ndim==3 and x.shape[2] in (2, 4) else (x, None)),False
+    if im.format=='HEIF': # what libheif turns upright itself; Pillow has no 16-bit colour to hand its 10 bits over in
+        import pi_heif
+        f.seek(0); heif = pi_heif.open_heif(f, convert_hdr_to_8bit=False, hdr_to_16bit=False)
+        x = _from_ints(np.array(heif), heif.info['bit_depth'], path) # a copy: its memory goes with it
+        return *(_split_alpha(x, notes, heif.mode[-1]=='a') if x.ndim==3 and x.shape[2] in (2, 4) else (x, None)),False
     im.load()
     if tif and 274 not in im.getexif(): exif.pop(274, None) # Pillow turns TIFFs itself
     return _pillow_pixels(im, notes)
@@ -403,10 +423,10 @@ def _read(f, path, max_pixels):
     f.seek(0)
     try: im = _open(f)
     except Image.UnidentifiedImageError:
-        if tif is None: raise ScanError(f"{path}: not a photograph in a format that can be read (TIFF, JPEG, PNG, WebP, BMP, GIF, JPEG 2000)") from None
+        if tif is None: raise ScanError(f"{path}: not a photograph in a format that can be read (TIFF, JPEG, PNG, WebP, BMP, GIF, JPEG 2000, HEIC, AVIF)") from None
     if im: _check_size(*im.size, path, max_pixels)
     pages = sum(not p.is_reduced for p in tif.pages) if tif else 1 if im.format=='MPO' else getattr(im, 'n_frames', 1)
-    if pages>1: notes.append(f"only the first of {pages} pages was read")
+    if pages>1: notes.append(f"only the {'main' if im and im.format=='HEIF' else 'first'} of {pages} pages was read")
     if im and im.format in ('PNG', 'JPEG', 'MPO', 'WEBP', 'GIF', 'BMP'): im.load() # a PNG may keep its papers behind the pixels
     icc,xmp,iptc,exif = _papers(im, f, tif, notes)
     if tif: f.seek(0)

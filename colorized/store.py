@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/store.html.md"""
 __all__ = ['RECORD', 'patiently', 'Store', 'photographs', 'Record', 'read_record', 'Lease', 'plan', 'audit', 'report']
 
 # %% ../nbs/17_store.ipynb #8119ba73
-import errno, hashlib, io, json, os, random, re, secrets, socket, time
+import errno, hashlib, io, json, os, random, re, secrets, socket, threading, time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,9 +44,9 @@ _S3 = dict(config_kwargs=dict(connect_timeout=10, read_timeout=60, retries=dict(
 def _where(url, storage=None):
     "(file system, path on it, URL written in one way) of a file or folder"
     from fsspec.core import url_to_fs
-    url = str(url)
+    url = re.sub('^s3a://', 's3://', str(url))
     local = '://' not in url or url.startswith('file://')
-    if local: url = os.path.abspath(os.path.expanduser(url.removeprefix('file://')))
+    if local: url = os.path.realpath(os.path.expanduser(url.removeprefix('file://'))) # a folder has one name, whatever links lead to it
     elif url.startswith('s3://'): storage = {**_S3, **(storage or {})}
     fs,path = url_to_fs(url, **{} if local else storage or {})
     return fs,path.rstrip('/'),url.rstrip('/')
@@ -155,6 +155,13 @@ def _globbed(fs, path, url):
     names = {(fs.unstrip_protocol(k) if far else k): o for k,o in found.items() if o['type']=='file'}
     return {k: dict(bytes=o['size'], etag=_tag(o if far else os.stat(k))) for k,o in names.items()},re.split(r'[*?\[]', url)[0].rpartition('/')[0]
 
+def _misnamed(name):
+    "Why no output can bear this name, or None"
+    if {'', '.', '..'} & {*name.split('/')}: return "has a part that is empty or only dots"
+    if _text(name)!=name: return "is not UTF-8"
+
+def _text(s): return s.encode('utf-8', 'backslashreplace').decode() # names of files may be any bytes
+
 def photographs(
     source,            # Folder, glob, list of files, or manifest (.parquet, .csv); paths or URLs
     storage:dict=None, # Options of the file system
@@ -181,7 +188,9 @@ def photographs(
     start = _where(root, storage)[2] if root else start
     for k in [k for k in found if not k.startswith(f'{start}/') or start.endswith(':/')]:
         errors[k] = f"{k}: does not lie in {start or 'one place with the others'}, so its output has no name (root)"; del found[k]
-    return {k: dict(found[k], name=k[len(start)+1:]) for k in sorted(found)},errors
+    found = {k: dict(found[k], name=k[len(start)+1:]) for k in sorted(found)}
+    for k,why in [(k, why) for k,o in found.items() if (why:=_misnamed(o['name']))]: errors[_text(k)] = f"{_text(k)}: its name {why}, so no output can bear it: rename it"; del found[k]
+    return found,errors
 
 # %% ../nbs/17_store.ipynb #cd1a16a9
 def _outputs(
@@ -190,10 +199,12 @@ def _outputs(
     given:dict={},   # URL -> output, from the record
 ) -> dict:           # URL -> name of the output
     "Which output belongs to which photograph"
-    names = {k: given.get(k) or output_name(o['name'], format) for k,o in photos.items()}
+    names,suffix = {k: output_name(o['name'], format) for k,o in photos.items()},lambda o: os.path.splitext(o)[1]
+    kept = {k: given[k] for k,v in names.items() if k in given and suffix(given[k])==suffix(v)} # not those of another format
+    names.update(kept); taken = {o.lower() for o in kept.values()}
     while True:
         n = Counter(o.lower() for o in names.values())
-        clash = [k for k,v in names.items() if n[v.lower()]>1 and v!=photos[k]['name'] and k not in given]
+        clash = [k for k,v in names.items() if k not in kept and n[v.lower()]>1 and (v!=photos[k]['name'] or v.lower() in taken)]
         if not clash: return names
         for k in clash:
             whole = photos[k]['name']
@@ -217,7 +228,7 @@ class Record:
         now = time.time_ns() # to the microsecond: runs are read in the order of their names
         self.run = time.strftime('%Y%m%dT%H%M%S', time.gmtime(now//10**9))+f'{now//1000%10**6:06}-'+secrets.token_hex(2)
     def add(self, row:dict):
-        self.rows.append({**row, 'run':self.run, 'finished':_now()})
+        self.rows.append({k: _text(v) if isinstance(v, str) else v for k,v in row.items()} | dict(run=self.run, finished=_now()))
         if len(self.rows)>=self.most or time.time()-self.last>self.every: self.flush()
     def flush(self) -> bool: # Is everything written? Else `error` says why, and the rows are kept
         import pyarrow as pa, pyarrow.parquet as pq
@@ -248,9 +259,10 @@ def read_record(
 
 # %% ../nbs/17_store.ipynb #f15cd66d
 class Lease:
-    "One run at a time. Raises `ValueError` if another one is at work"
+    "One run at a time; `error` says what has ended the lease. Raises `ValueError` if another run is at work"
+    name,every = 'record/RUNNING',20. # Seconds between renewals
     def __init__(self, store:Store, run:str):
-        self.store,self.last = store,time.time()
+        self.store,self.error,self.over = store,None,threading.Event()
         self.me = json.dumps(dict(pid=os.getpid(), host=socket.gethostname(), start=_birth(os.getpid()), run=run)).encode()
         try: store.put(self.name, self.me)
         except FileExistsError:
@@ -258,18 +270,28 @@ class Lease:
                 o = json.loads(theirs)
                 raise ValueError(f"{store.url}: run {o['run']} is at work on it (process {o['pid']} on {o['host']}); if that is long dead, remove {self.name}") from None
             store.put(self.name, self.me, replace=True)
-    name = 'record/RUNNING'
+        self.thread = threading.Thread(target=self._keep, daemon=True) # the run itself may be silent for long
+        self.thread.start()
     def _age(self):
         o = self.store.fs.info(f'{self.store.root}/{self.name}')
-        then = o.get('mtime') or o.get('LastModified') or o.get('created') or 0
-        return time.time()-(then.timestamp() if hasattr(then, 'timestamp') else then)
+        then = next((o[k] for k in ('mtime', 'LastModified', 'last_modified', 'updated', 'created') if o.get(k)), None) # in the words of each store
+        return 0 if then is None else time.time()-(then.timestamp() if hasattr(then, 'timestamp') else then)
+    def _keep(self):
+        while not self.error and not self.over.wait(self.every):
+            try: self.renew()
+            except OSError as e: self.error = str(e)
     def renew(self):
-        if time.time()-self.last>20: self.last = time.time(); self.store.put(self.name, self.me+b' '*(int(self.last)%2), replace=True)
+        "Say that we are still at work. Raises `OSError` when another run has taken over"
+        there = self.store.get(self.name)
+        if there.strip()!=self.me: raise OSError(f"{self.store.url}: another run has taken over")
+        self.store.put(self.name, self.me+b' '*(there==self.me), replace=True) # other bytes, or nothing is written
     def release(self):
+        self.over.set(); self.thread.join()
         if self.store.get(self.name).strip()==self.me: self.store.fs.rm_file(f'{self.store.root}/{self.name}')
 
 # %% ../nbs/17_store.ipynb #ae7b7826
 _COMPARED = dict(seed='seed', model_sha256='model', settings_sha256='settings')
+_MADE = 'source_sha256','output_etag','output_bytes','output_sha256','uncertainty'
 
 def _history(record):
     "From the record: (output -> its last good row, URL -> output, (URL -> attempts)"
@@ -289,21 +311,21 @@ def plan(
     more:str='',            # Suffix of a second file that belongs to each output
 ) -> tuple:                 # (jobs, names of those done before, rows of those that may not be done)
     "Compare photographs, record and store"
-    columns = ['path', 'etag', 'source_sha256', 'output', 'output_etag', 'output_bytes', 'error', *_COMPARED]
+    columns = ['path', 'etag', 'output', 'error', *_MADE, *_COMPARED]
     good,given,tries = _history(read_record(store, columns=columns))
     there,short = store.files(),lambda v: f'{v[:12]}…' if isinstance(v, str) else v
     todo,done,refused = [],[],[]
     for url,out in _outputs(photos, format, given).items():
         o,was = photos[url],good.get(out)
         row = dict(path=url, etag=o['etag'], source_bytes=o['bytes'], output=out, attempt=tries[url]+1, **made)
-        job = dict(row=row, name=url, lost=bool(was and out not in there), replace=overwrite, sha256=o.get('sha256'))
+        job = dict(row=row, name=url, lost=bool(was and not {out, out+more}<=there.keys()), replace=overwrite, sha256=o.get('sha256'))
         why = None
         if out in there and was and resume:
             diff = [f"{v} {short(was[k])} (now {short(made[k])})" for k,v in _COMPARED.items() if was[k]!=made[k]]
             if diff: why = "was made with "+', '.join(diff)
             elif there[out][0]!=was['output_bytes'] or not store.local and there[out][1]!=was['output_etag']: why = "is not what the record says"
-            elif was['path']==url and was['etag']==o['etag'] and (not more or out+more in there): done.append(url); continue
-            else: job['known'] = was['source_sha256']
+            elif was['path']==url and was['etag']==o['etag'] and not job['lost']: done.append(url); continue
+            else: job['was'] = {k: was[k] for k in _MADE}
         elif out in there and not resume: why = "is not asked for its settings (resume is off)"
         if why and not overwrite: refused.append(dict(row, error=f"{store.url}/{out}: exists already and {why}; overwrite replaces it"))
         else: todo.append(job)
@@ -317,12 +339,12 @@ def audit(
 ) -> dict:              # done, failed, lost, changed, twice, unknown -> names
     "Hold the record against the store"
     store = dest if isinstance(dest, Store) else Store(dest, storage)
-    rows,there = read_record(store, columns=['path', 'output', 'output_etag', 'output_bytes', 'output_sha256', 'how', 'error']).to_pylist(),store.files()
+    rows,there = read_record(store, columns=['path', 'output', 'how', 'error', *_MADE]).to_pylist(),store.files()
     good = {o['output']: o for o in rows if not o['error']}
     new = Counter(o['output'] for o in rows if o['how']=='new')
     ok = {o['path'] for o in good.values()}
     same = lambda k,o: there[k][0]==o['output_bytes'] and (store.local or there[k][1]==o['output_etag']) and (not deep or hashlib.sha256(store.get(k)).hexdigest()==o['output_sha256'])
-    return dict(done=sorted(good), failed=sorted({o['path'] for o in rows if o['error']}-ok), lost=sorted(k for k in good if k not in there),
+    return dict(done=sorted(good), failed=sorted({o['path'] for o in rows if o['error']}-ok), lost=sorted(k for k in [*good, *(f'{k}.uncertainty.png' for k,o in good.items() if o['uncertainty'] is not None)] if k not in there),
                 changed=sorted(k for k,o in good.items() if k in there and not same(k, o)), twice=sorted(k for k,n in new.items() if n>1),
                 unknown=sorted(k for k in there if not k.startswith('record/') and k not in good and k.removesuffix('.uncertainty.png') not in good))
 

@@ -13,9 +13,9 @@ from colorized import fleet as module
 from colorized.batch import Summary, colorize_folder, output_name
 from colorized.colorizer import Colorizer
 from colorized.cli import main
-from colorized.fleet import Network, _Fleet, colorize_dataset
+from colorized.fleet import Network, _Fleet, _table, _unpack, colorize_dataset, look
 from colorized.scan import Provenance, ScanError
-from colorized.store import audit, read_record
+from colorized.store import Record, Store, audit, photographs, plan, read_record
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith('linux'), reason='finds the processes of a node in /proc')
 SMALL = dict(steps=2, working_size=64, progress=False)
@@ -203,9 +203,8 @@ def test_photograph_that_kills_its_process_is_found():
         def say(self, what): pass
         def update(self): pass
     class Log:
-        def __init__(self): self.rows = []
+        def __init__(self): self.rows,self.error = [],None
         def add(self, row): self.rows.append(row)
-        def renew(self): pass
     log,asked = Log(),[]
     jobs = [dict(name=f'{i}.jpg', row=dict(path=f'{i}.jpg')) for i in range(10)]
     run = _Fleet(jobs, dict(block=4), None, log, log, Summary(left=10), Bar(), 1, 0)
@@ -218,6 +217,34 @@ def test_photograph_that_kills_its_process_is_found():
     assert asked==[(10, 4), (4, 1)] and (run.sum.done, run.sum.failed, run.sum.left)==(9, 1, 0)
     assert sorted(o['path'] for o in log.rows)==[o['name'] for o in jobs]
     assert [o['error'] for o in log.rows if o.get('error')]==['5.jpg: the process that worked on it died; is there too little memory?']
+
+def test_touched_originals_are_looked_at_and_stay_done(tmp_path):
+    "New times, old bytes: no network, no painting, and the record still knows the outputs"
+    src = loopback.snapshots(tmp_path/'scans', 2)
+    store,made = Store(tmp_path/'out'),dict(seed=0, model_sha256='m', settings_sha256='s')
+    c = dict(storage=None, look=dict(working_size=64), multiple=32)
+    record = Record(store, every=1e9)
+    for job in plan(photographs(src)[0], store, made)[0]:
+        store.put(job['row']['output'], b'colour')
+        record.add(dict(job['row'], source_sha256=hashlib.sha256(Path(job['name']).read_bytes()).hexdigest(), output_bytes=6, output_sha256=hashlib.sha256(b'colour').hexdigest(), how='new'))
+    record.flush()
+    for o in src.rglob('*.jpg'): os.utime(o, (1, 1))
+    todo,done,_ = plan(photographs(src)[0], store, made)
+    assert len(todo)==2 and not done
+    jobs,blobs = _unpack(look(_table(todo), c))
+    assert [o['how'] for o in jobs]==['checked']*2 and blobs==[b'']*2
+    later = Record(store, every=1e9)
+    for job in jobs: later.add(dict(job['row'], how=job['how'], warnings=None))
+    later.flush()
+    assert len(plan(photographs(src)[0], store, made)[1])==2 and not any(v for k,v in audit(store, deep=True).items() if k!='done')
+
+def test_an_original_is_never_its_own_output(tmp_path):
+    src = loopback.snapshots(tmp_path/'in', 1)
+    photo = next(src.rglob('*.jpg')); before = photo.read_bytes()
+    job = dict(name=str(photo), row=dict(output=photo.relative_to(src).as_posix(), source_bytes=len(before)), state=(0, 0), replace=True)
+    c = dict(storage=None, dest=str(src))
+    with pytest.raises(ScanError, match='an original is never replaced'): module._paint_one(job, b'', c, str(tmp_path))
+    assert photo.read_bytes()==before
 
 def test_machine_with_another_model_or_version_is_refused(model):
     c = dict(version=module.__version__, threads=1, source=str(model), device='cpu', provenance=Provenance(model_sha256='0'*64))

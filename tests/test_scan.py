@@ -1,13 +1,14 @@
 "Scans of every kind, in and out; metadata judged by ExifTool, colour by float64 NumPy, damage by what is left on disk"
-import json, os, re, shutil, struct, subprocess, sys, textwrap, zlib
+import io, json, os, re, shutil, struct, subprocess, sys, textwrap, zlib
 from pathlib import Path
-import imagecodecs, numpy as np, pytest, tifffile, torch
+import imagecodecs, numpy as np, pillow_heif, pytest, tifffile, torch
 from PIL import Image, ImageCms
 from skimage import color, data
 from colorized.lab import down_chroma
 from colorized.scan import Scan, ScanError, Provenance, read_scan, write_scan, write_colour, paint, merge_xmp, output_format
 
 torch.set_num_threads(1)
+pillow_heif.register_heif_opener() # to write HEIC with; read_scan has a decoder of its own
 IPTC = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
 rgb8 = np.ascontiguousarray(data.coffee()[100:180,200:311])
 rng = np.random.default_rng(0)
@@ -51,6 +52,43 @@ def test_reads(kind, tmp_path):
     assert off<=(6 if kind.endswith('jpg') else 0)
     assert close(s, L_of(want if want.ndim==3 else np.stack([want]*3, -1), 65535 if deep else 255), 1.5 if kind.endswith('jpg') else 2e-3)
     assert read_scan((tmp_path/kind).read_bytes()).pixels.shape==s.pixels.shape
+
+def heic(x, mode, **kwargs):
+    "The bytes of a HEIC file, as good as x265 can make it"
+    out = io.BytesIO()
+    pillow_heif.from_bytes(mode, x.shape[1::-1], x.tobytes()).save(out, quality=-1, chroma=444, **kwargs)
+    return out.getvalue()
+
+@pytest.mark.parametrize('what,x,bits,eps', [
+    ('heic', rgb8, 8, 1), ('heic', gray8, 8, 0), ('heic', rgb16, 10, 128), ('heic', gray16, 10, 64),
+    ('avif', rgb8, 8, 0), ('avif', rgb16, 10, 64), ('avif', rgb16, 12, 16), ('avif', gray16, 10, 64)])
+def test_reads_what_telephones_and_browsers_make(what, x, bits, eps):
+    "A step of 10 bits is 64 of 65,535, of 12 bits 16; the colour transform of x265 costs one more"
+    mode = ('RGB' if x.ndim==3 else 'L')+(';16' if bits>8 else '')
+    s = read_scan(heic(x, mode) if what=='heic' else imagecodecs.avif_encode(x if bits==8 else x>>16-bits, level=100, bitspersample=bits))
+    assert s.pixels.dtype==x.dtype and s.shape==x.shape[:2] and not s.warnings and s.alpha is None
+    assert np.abs(s.pixels.astype(int)-x).max()<=eps
+    assert np.ptp(s.pixels)>0.9*np.ptp(x) and s.pixels.max()>=x.max()-eps # white stays white
+
+def test_telephones_turn_their_photographs_in_the_container(tmp_path):
+    exif = Image.Exif(); exif[274],exif[270] = 6,'Grandmother'
+    upright = np.rot90(rgb8, -1)
+    for format in 'HEIF','AVIF':
+        out = tmp_path/f'a.{format.lower()}'
+        Image.fromarray(rgb8).save(out, format, quality=100, exif=exif.tobytes())
+        assert b'irot' in out.read_bytes()
+        s = read_scan(out)
+        assert s.shape==upright.shape[:2] and np.abs(s.pixels.astype(int)-upright).mean()<3
+        write_colour(tmp_path/'out.png', s, ab, overwrite=True)
+        t = tags(tmp_path/'out.png')
+        assert (t['IFD0:Orientation'], t['IFD0:ImageDescription'])==('Horizontal (normal)', 'Grandmother')
+
+def test_of_several_pictures_the_main_one_is_read():
+    several,out = pillow_heif.from_bytes('L', gray8.shape[::-1], (255-gray8).tobytes()),io.BytesIO()
+    several.add_frombytes('L', gray8.shape[::-1], gray8.tobytes())
+    several.save(out, quality=-1, primary_index=1)
+    s = read_scan(out.getvalue())
+    assert np.abs(s.pixels.astype(int)-gray8).max()<=1 and s.warnings==['only the main of 2 pages was read']
 
 def test_palette_and_bilevel_and_gray_in_colour_clothes(tmp_path):
     im = Image.fromarray(rgb8)
@@ -201,20 +239,20 @@ STORAGE = {f'IFD0:{k}' for k in '''ImageWidth ImageHeight BitsPerSample Compress
 @pytest.fixture(scope='module')
 def rich(tmp_path_factory):
     d = tmp_path_factory.mktemp('rich')
-    Image.fromarray(rgb8).save(d/'a.jpg'); Image.fromarray(rgb8).save(d/'a.webp'); Image.fromarray(rgb8).save(d/'a.jp2')
+    Image.fromarray(rgb8).save(d/'a.jpg'); Image.fromarray(rgb8).save(d/'a.webp'); Image.fromarray(rgb8).save(d/'a.jp2'); Image.fromarray(rgb8).save(d/'a.avif'); (d/'a.heic').write_bytes(heic(rgb8, 'RGB'))
     tifffile.imwrite(d/'a.tif', rgb16, photometric='rgb', metadata=None, software=False)
     (d/'a.png').write_bytes(imagecodecs.png_encode(rgb16))
     for f in d.iterdir(): exiftool('-q', '-m', '-overwrite_original', *RICH, f)
     return d
 
-@pytest.mark.parametrize('src', ['jpg', 'tif', 'png', 'webp', 'jp2'])
+@pytest.mark.parametrize('src', ['jpg', 'tif', 'png', 'webp', 'jp2', 'heic', 'avif'])
 @pytest.mark.parametrize('dst', ['jpg', 'tif', 'png', 'webp'])
 def test_papers_are_carried_over(src, dst, rich, tmp_path):
     before,s = tags(rich/f'a.{src}'),read_scan(rich/f'a.{src}')
     remarks = write_colour(tmp_path/f'out.{dst}', s, ab, Provenance('base', 'ab'*32, 7, 16, {'guidance':1.5}))
     after = tags(tmp_path/f'out.{dst}')
     kept = {k for k in before if k.split(':')[0] in ('IFD0', 'ExifIFD', 'GPS', 'IPTC') or k.startswith('XMP-')} - CHANGED - STORAGE
-    assert len(kept)>=(18 if src=='webp' else 22)
+    assert len(kept)>=(18 if src in ('webp', 'heic', 'avif') else 22)
     lost = {k for k in kept if before[k]!=after.get(k)}
     if dst=='webp':
         assert remarks==(['WebP has no place for IPTC-IIM'] if s.iptc else [])

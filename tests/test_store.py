@@ -1,11 +1,11 @@
 "Stores, manifests, records and plans, without a cluster: folders, and an S3 server on loopback that has bad moods"
-import functools, hashlib, json, os, socket, subprocess, sys, threading
+import datetime, functools, hashlib, json, os, socket, subprocess, sys, threading, time
 from pathlib import Path
 import boto3, pandas as pd, pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'benchmarks'))
 from loopback import KEYS, Bucket, moody
 from colorized import store as module
-from colorized.store import Lease, Record, Store, audit, patiently, photographs, plan, read_record, report
+from colorized.store import Lease, Record, Store, _outputs, audit, patiently, photographs, plan, read_record, report
 
 @pytest.fixture(scope='module')
 def bucket():
@@ -143,6 +143,30 @@ def test_sources_that_are_none(tmp_path, s3):
         with pytest.raises((ValueError, OSError), match=source): photographs(source, s3[0].storage)
     with pytest.raises(FileNotFoundError, match='none.csv'): photographs(f'{s3[0].url}/none.csv', s3[0].storage)
 
+def test_names_that_no_output_can_bear(s3, tmp_path):
+    "A slip of the uploader in a bucket, a way out in a list, a file of an old server"
+    store,bucket = s3
+    client = boto3.client('s3', endpoint_url=bucket.storage['endpoint_url'], aws_access_key_id='a', aws_secret_access_key='b', region_name='us-east-1')
+    prefix = store.root.split('/', 1)[1]
+    for o in ('good.jpg', '/tmp/escaped.jpg', 'box//b.jpg'): client.put_object(Bucket='archive', Key=f'{prefix}/{o}', Body=b'x')
+    found,errors = photographs(store.url, store.storage)
+    assert [o['name'] for o in found.values()]==['good.jpg'] and len(errors)==2 and all('empty or only dots' in o for o in errors.values())
+    pd.DataFrame(dict(path=[f'{store.url}/x/../../up.jpg', f'{store.url}/good.jpg'], bytes=1, etag='e')).to_csv(tmp_path/'m.csv', index=False)
+    found,errors = photographs(tmp_path/'m.csv', store.storage, root=store.url)
+    assert [o['name'] for o in found.values()]==['good.jpg'] and 'up.jpg: its name has a part that is empty or only dots' in next(iter(errors.values()))
+    (tmp_path/'in').mkdir(); (tmp_path/'in/a.jpg').touch(); open(os.fsencode(tmp_path/'in')+b'/M\xfcnchen.jpg', 'w').close()
+    found,errors = photographs(tmp_path/'in')
+    assert [o['name'] for o in found.values()]==['a.jpg'] and r'M\udcfcnchen.jpg: its name is not UTF-8' in next(iter(errors.values()))
+    record = Record(Store(tmp_path/'out'), every=1e9)
+    for k,o in errors.items(): record.add(dict(path=k, error=o))
+    record.add(dict(path='b', error='M\udcfcnchen'))
+    assert record.flush() and r'M\udcfcnchen.jpg' in report(tmp_path/'out')
+
+def test_a_folder_has_one_name(tmp_path):
+    (tmp_path/'in').mkdir(); (tmp_path/'in/a.jpg').touch(); (tmp_path/'link').symlink_to(tmp_path/'in')
+    assert Store(tmp_path/'link').url==Store(tmp_path/'in').url and photographs(tmp_path/'link')==photographs(tmp_path/'in')
+    assert Store('s3a://archive/x', KEYS).url=='s3://archive/x'
+
 # The record
 
 made = dict(seed=0, model_sha256='m'*64, settings_sha256='s'*64)
@@ -173,7 +197,7 @@ def test_what_is_left(tmp_path):
     (tmp_path/'out/a.jpg').unlink(); os.utime(tmp_path/'in/b.jpg', (1, 1)); (tmp_path/'out/c.jpg').write_bytes(b'longer')
     photos,_ = photographs(tmp_path/'in')
     todo,done,refused = plan(photos, store, made)
-    assert [(o['row']['output'], o['lost'], o.get('known'), o['row']['attempt']) for o in todo]==[('a.jpg', True, None, 2), ('b.jpg', False, 'x', 2)] and not done
+    assert [(o['row']['output'], o['lost'], o.get('was', {}).get('source_sha256'), o['row']['attempt']) for o in todo]==[('a.jpg', True, None, 2), ('b.jpg', False, 'x', 2)] and not done
     assert len(refused)==1 and 'c.jpg: exists already and is not what the record says; overwrite replaces it' in refused[0]['error']
     other = dict(made, seed=7)
     (tmp_path/'in/b.jpg').write_bytes(b'b')
@@ -181,6 +205,28 @@ def test_what_is_left(tmp_path):
     assert 'b.jpg: exists already and was made with seed 0 (now 7); overwrite' in refused[0]['error']
     todo,_,refused = plan(photographs(tmp_path/'in')[0], store, other, overwrite=True)
     assert len(todo)==3 and all(o['replace'] for o in todo) and not refused
+
+def test_an_original_that_comes_later_finds_another_name(tmp_path):
+    photos,store = world(tmp_path)
+    given = dict(zip(photos, ('d.jpg', 'b.jpg', 'c.jpg'))) # as if a.jpg had been another file once, whose output was d.jpg
+    (tmp_path/'in/d.jpg').write_bytes(b'd')
+    assert [*_outputs(photographs(tmp_path/'in')[0], None, given).values()]==['d.jpg', 'b.jpg', 'c.jpg', 'd.jpg.jpg']
+
+def test_another_format_means_other_files(tmp_path):
+    photos,store = world(tmp_path)
+    todo,done,refused = plan(photos, store, made, format='PNG')
+    assert [o['row']['output'] for o in todo]==['a.png', 'b.png', 'c.png'] and not done and not refused
+    assert len(plan(photos, store, made, format='JPEG')[1])==3
+
+def test_a_lost_map_is_made_again(tmp_path):
+    photos,store = world(tmp_path)
+    record = Record(store, every=1e9)
+    for row in read_record(store).to_pylist(): record.add(dict(row, uncertainty=1.))
+    record.flush()
+    for k in 'ab': store.put(f'{k}.jpg.uncertainty.png', b'map')
+    todo,done,_ = plan(photos, store, made, more='.uncertainty.png')
+    assert [(o['row']['output'], o['lost']) for o in todo]==[('c.jpg', True)] and len(done)==2
+    assert audit(store)['lost']==['c.jpg.uncertainty.png'] and not audit(store)['unknown']
 
 def test_audit_finds_it(tmp_path):
     photos,store = world(tmp_path)
@@ -201,9 +247,34 @@ def test_lease_of_another_machine(tmp_path):
     note.write_text(json.dumps(dict(pid=1, host=f'not-{socket.gethostname()}', start='1', run='theirs')))
     with pytest.raises(ValueError, match='run theirs is at work on it .process 1 on not-'): Lease(store, 'ours')
     os.utime(note, (note.stat().st_mtime-150,)*2)
-    lease = Lease(store, 'ours'); lease.last -= 30; lease.renew()
+    lease = Lease(store, 'ours'); lease.renew()
     assert json.loads(note.read_text())['run']=='ours'
     lease.release(); assert not note.exists()
+
+def test_lease_lives_in_silence_until_another_run_takes_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(Lease, 'every', 0.02)
+    lease,note = Lease(Store(tmp_path), 'ours'),tmp_path/Lease.name
+    os.utime(note, (1, 1))
+    for _ in range(500):
+        if note.stat().st_mtime>1: break
+        time.sleep(0.01)
+    assert note.stat().st_mtime>1 and not lease.error
+    theirs = json.dumps(dict(pid=1, host='another', start='1', run='theirs'))
+    for _ in range(500):
+        if lease.error: break
+        note.write_text(theirs); time.sleep(0.05)
+    assert 'another run has taken over' in lease.error
+    lease.release(); assert note.read_text()==theirs
+
+@pytest.mark.parametrize('word,stale', [('mtime', True), ('LastModified', True), ('last_modified', True), ('updated', True), (None, False)])
+def test_age_of_a_note_in_the_words_of_each_store(word, stale, tmp_path, monkeypatch):
+    "As of folders, S3, Azure, Google; a store that gives no time has no old notes"
+    store = Store(tmp_path)
+    store.put(Lease.name, json.dumps(dict(pid=1, host='another', start='1', run='theirs')).encode())
+    monkeypatch.setattr(store.fs, 'info', lambda path: {word: datetime.datetime.now(datetime.timezone.utc)-datetime.timedelta(seconds=150)} if word else {})
+    if stale: Lease(store, 'ours').release()
+    else:
+        with pytest.raises(ValueError, match='theirs is at work'): Lease(store, 'ours')
 
 def test_errors_carry_the_name():
     for e,want in ((OSError(5, 'Input/output error'), OSError), (PermissionError('Forbidden'), PermissionError), (RuntimeError('odd'), OSError), (FileNotFoundError('bucket/key'), FileNotFoundError)):
