@@ -172,6 +172,7 @@ def _check_size(w, h, path, max_pixels):
 
 # %% ../nbs/07_scan.ipynb #80d4ccc6
 def _from_float(x, path, notes):
+    x = x.astype(np.promote_types(x.dtype, np.float32)) # half precision ends at 65,504
     if not np.isfinite(x).all(): raise ScanError(f"{path}: holds {np.count_nonzero(~np.isfinite(x))} pixel values that are not finite (NaN or infinity)")
     top = float(x.max())
     if top>65535: raise ScanError(f"{path}: holds float values up to {top:.3g}, which have no agreed white")
@@ -363,6 +364,11 @@ def _usable(icc, gray):
     except Exception as e: return None,f"ICC profile is damaged and was ignored ({e})"
     return icc if off>0.004 else None,None
 
+def _gamma_icc(gamma):
+    "The profile of a PNG that says nothing of its colours but a gamma: sRGB's primaries"
+    import imagecodecs
+    return bytes(imagecodecs.cms_profile('rgb', whitepoint=(0.3127, 0.329, 1), primaries=(0.64, 0.33, 0.3, 0.6, 0.15, 0.06), gamma=1/gamma))
+
 def _check_icc(icc, gray, notes):
     "The profile if it can be used for these pixels and is not sRGB anyway"
     icc,remark = _usable(icc, gray) if icc else (None,None)
@@ -429,10 +435,13 @@ def _read(f, path, max_pixels):
     if pages>1: notes.append(f"only the {'main' if im and im.format=='HEIF' else 'first'} of {pages} pages was read")
     if im and im.format in ('PNG', 'JPEG', 'MPO', 'WEBP', 'GIF', 'BMP'): im.load() # a PNG may keep its papers behind the pixels
     icc,xmp,iptc,exif = _papers(im, f, tif, notes)
+    if not icc and im and im.format=='PNG' and 'srgb' not in im.info and 0.1<(gamma:=im.info.get('gamma', 0))<10 and abs(gamma-1/2.2)>0.01: icc = _gamma_icc(gamma)
     if tif: f.seek(0)
     pixels,alpha,used = _pixels(im, f, tif, path, icc, exif, notes)
     if pixels.ndim==3 and all(np.array_equal(pixels[...,0], pixels[...,i]) for i in (1,2)): pixels = pixels[...,1]
     dpi = (im.info.get('dpi') if im else None) or (tif.pages[0].get_resolution(2) if tif and 282 in tif.pages[0].tags and tif.pages[0].resolutionunit!=1 else None)
+    if im and im.format in ('JPEG', 'MPO') and not im.info.get('jfif_unit') and not exif.get(282): dpi = None # Pillow's 72, of which the file says nothing
+    if not dpi and exif.get(282) and exif.get(283) and (unit:={2:1, 3:2.54}.get(exif.get(296, 2))): dpi = float(exif[282])*unit,float(exif[283])*unit
     if dpi and not all(1<float(o)<1e6 for o in dpi): dpi = None # 1×1 means: unknown
     turn = exif.get(274, 1)
     if turn in _UPRIGHT: pixels,alpha = [None if o is None else _UPRIGHT[turn](o) for o in (pixels, alpha)]
@@ -483,9 +492,12 @@ def rgb8(self:Scan)->np.ndarray: # (H,W,3) uint8
 # %% ../nbs/07_scan.ipynb #f79f33a0
 NAMESPACE = 'https://example.github.io/colorized/ns/1.0/'
 _NS = dict(rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#', x='adobe:ns:meta/', Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/',
+           dc='http://purl.org/dc/elements/1.1/', photoshop='http://ns.adobe.com/photoshop/1.0/', xmpMM='http://ns.adobe.com/xap/1.0/mm/',
            tiff='http://ns.adobe.com/tiff/1.0/', exif='http://ns.adobe.com/exif/1.0/', xmp='http://ns.adobe.com/xap/1.0/', xmpNote='http://ns.adobe.com/xmp/note/',
            colorized=NAMESPACE)
 _TERMS = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
+_OF_THE_FILE = dict(colorized='Model ModelSHA256 Seed Steps Settings', xmp='Thumbnails', exif='ColorSpace PixelXDimension PixelYDimension', dc='format', photoshop='ColorMode ICCProfile',
+                    xmpMM='InstanceID', tiff='Orientation ImageWidth ImageLength BitsPerSample SamplesPerPixel PhotometricInterpretation Compression') # true of the original's file only
 
 # %% ../nbs/07_scan.ipynb #5db6add0
 @dataclass
@@ -539,9 +551,7 @@ def merge_xmp(
         dom = minidom.parseString(f'<x:xmpmeta xmlns:x="{_NS["x"]}"><rdf:RDF xmlns:rdf="{_NS["rdf"]}"><rdf:Description rdf:about=""/></rdf:RDF></x:xmpmeta>')
     rdf = dom.getElementsByTagNameNS(_NS['rdf'], 'RDF')[0]
     added = provenance.properties
-    for key in [*added, *[('colorized', k) for k in ('Model', 'ModelSHA256', 'Seed', 'Steps', 'Settings')], ('tiff', 'Orientation'), ('xmp', 'Thumbnails'),
-                ('exif', 'ColorSpace'), *[(p, k) for p,k in (('tiff', 'ImageWidth'), ('tiff', 'ImageLength'), ('exif', 'PixelXDimension'), ('exif', 'PixelYDimension'))]]:
-        _drop(dom, *key)
+    for key in [*added, *[(p, k) for p,names in _OF_THE_FILE.items() for k in names.split()]]: _drop(dom, *key)
     first = next((d for d in rdf.childNodes if d.localName=='Description'), None)
     new = dom.createElementNS(_NS['rdf'], f'{rdf.prefix or "rdf"}:Description')
     new.setAttributeNS(_NS['rdf'], f'{rdf.prefix or "rdf"}:about', first.getAttributeNS(_NS['rdf'], 'about') if first else '')

@@ -285,6 +285,42 @@ def test_resolution_turns_with_the_photograph(tmp_path):
         assert (round(t['IFD0:XResolution']), round(t['IFD0:YResolution']))==(600,300)
         if suffix!='.webp': assert tuple(map(round, read_scan(tmp_path/f'out{suffix}').dpi))==(600,300)
 
+def test_resolution_is_kept_where_it_stands_and_never_invented(tmp_path):
+    for suffix in 'png','webp','jp2','heic':
+        (tmp_path/'a.heic').write_bytes(heic(rgb8, 'RGB')) if suffix=='heic' else Image.fromarray(rgb8).save(tmp_path/f'a.{suffix}')
+        exiftool('-q', '-overwrite_original', '-IFD0:XResolution=600', '-IFD0:YResolution=600', '-IFD0:ResolutionUnit#=2', tmp_path/f'a.{suffix}')
+        write_colour(tmp_path/'out.tif', read_scan(tmp_path/f'a.{suffix}'), ab, overwrite=True)
+        t = tags(tmp_path/'out.tif')
+        assert (t['IFD0:XResolution'], t['IFD0:YResolution'], t['IFD0:ResolutionUnit'])==(600, 600, 'inches'), suffix
+    exif = Image.Exif(); exif[270] = 'without a resolution' # Pillow says 72 of such
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg', exif=exif)
+    assert Image.open(tmp_path/'a.jpg').info['dpi']==(72, 72) and read_scan(tmp_path/'a.jpg').dpi is None
+
+def test_papers_do_not_speak_of_the_file_of_the_original(tmp_path):
+    "Photoshop's XMP of a 16-bit gray TIFF, beside an 8-bit JPEG in sRGB"
+    tifffile.imwrite(tmp_path/'a.tif', gray16, metadata=None)
+    exiftool('-q', '-overwrite_original', '-XMP-dc:Format=image/tiff', '-XMP-photoshop:ColorMode=1', '-XMP-photoshop:ICCProfileName=Dot Gain 20%', '-XMP-tiff:BitsPerSample=16', '-XMP-tiff:SamplesPerPixel=1',
+        '-XMP-tiff:PhotometricInterpretation=1', '-XMP-tiff:Compression=1', '-XMP-xmpMM:InstanceID=xmp.iid:1', '-XMP-xmpMM:DocumentID=xmp.did:1', '-XMP-photoshop:City=Bremen', tmp_path/'a.tif')
+    before = {k for k in tags(tmp_path/'a.tif') if k.startswith('XMP-')}
+    write_colour(tmp_path/'out.jpg', read_scan(tmp_path/'a.tif'), ab)
+    after = tags(tmp_path/'out.jpg')
+    assert len(before)>=9 and before & after.keys()=={'XMP-photoshop:City', 'XMP-xmpMM:DocumentID', 'XMP-x:XMPToolkit'} & before
+
+def test_half_precision(tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', (gray8/255).astype(np.float16))
+    assert np.abs(read_scan(tmp_path/'a.tif').pixels/257-gray8).max()<0.2
+
+def test_gamma_of_a_png():
+    "By definition: light is the value to the power of 1/gAMA. Where sRGB is stated, or what stands for it, gAMA says nothing new"
+    chunk = lambda kind, data: struct.pack('>I', len(data))+kind+data+struct.pack('>I', zlib.crc32(kind+data))
+    def png(x, gamma, more=b''): data = imagecodecs.png_encode(x); return data[:33]+more+chunk(b'gAMA', struct.pack('>I', gamma))+data[33:]
+    for x in gray8,gray16:
+        light = (x/(255 if x.dtype==np.uint8 else 65535))**1.8
+        want = np.where(light>216/24389, 116*np.cbrt(light)-16, light*24389/27)
+        assert close(read_scan(png(x, 55556)), want, 5e-3)
+    assert read_scan(png(rgb8, 55556)).icc is not None
+    for other in png(gray8, 45455),png(gray8, 55556, chunk(b'sRGB', b'\0')): assert read_scan(other).icc is None
+
 def test_what_finds_no_place_is_reported(tmp_path):
     "Texts of PNG and comments of JPEG, written by ExifTool, and the second EXIF directory of a BigTIFF"
     Image.fromarray(gray8).save(tmp_path/'a.png'); Image.fromarray(gray8).save(tmp_path/'a.jpg'); Image.fromarray(gray8).save(tmp_path/'plain.png')
