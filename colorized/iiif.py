@@ -11,14 +11,14 @@ __all__ = ['Published', 'colorize_manifest']
 import hashlib, itertools, json, os, re, shutil, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from fastcore.basics import patch
 from .batch import Claims, Report, _FULL, _sha256, judge, read_report
 from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer
 from .iiif_image import Fetcher, IIIFError, _shape, parse_info, write_tiles, write_whole
 from .iiif_manifest import Picture, _JSON, _id, colour_body, finish, languages, offer, pictures, read_manifest, rights_remark, validity_remark
-from .scan import ScanError, read_scan
+from .scan import Provenance, ScanError, read_scan
 
 # %% ../nbs/21_iiif.ipynb #e5b821a2
 @patch
@@ -70,11 +70,16 @@ class _Run:
     def state(self, p):
         "('new' | 'done' | 'coloured' | 'broken' | 'other', why)"
         row,dst = self.rows.get(p.key) or {},self.path(p)
-        same = not row.get('error') and row.get('asked')==self.size
+        same = row.get('asked')==self.size
         if not dst.exists(): return 'coloured' if same and row.get('tone')=='colour' and not row.get('output') and not self.recolour else 'new',''
         kind,why = judge(dst, self.made)
         if kind=='done' and not (same and row.get('output_sha256')==_sha256(dst)): return 'broken',"is not in the report as it is"
         return kind,why
+    def kept(self, p):
+        "What the report says of the picture, unless it names a colour version that is not there as it was"
+        row = self.rows.get(p.key) or {}
+        file = self.out/(row.get('output') or '')
+        return row if not row.get('output') or file.exists() and _sha256(file)==row.get('output_sha256') else {}
     def fetch(self, p):
         "In the background: (state, what `Fetcher.original` gives, or None where it is not needed)"
         kind,why = self.state(p)
@@ -96,38 +101,45 @@ def colour(self:_Run, p, data, stitched, notes):
     dst.parent.mkdir(exist_ok=True)
     row['warnings'] += result.save(dst, **self.file, overwrite=True)
     return dict(row, output=dst.relative_to(self.out).as_posix(), output_bytes=dst.stat().st_size, output_sha256=_sha256(dst), seed=self.look['seed'],
-                model_sha256=self.colorizer.sha256, seconds=round(time.time()-start, 3))
+                model_sha256=self.colorizer.sha256, made=asdict(result.provenance), seconds=round(time.time()-start, 3))
 
 @patch
-def tile(self:_Run, p):
+def tile(self:_Run, p, row):
     "See to it that the tiles are there, and are those of the colour version"
     dst,id = self.out/'tiles'/p.name,f'{self.base}/tiles/{p.name}'
-    whole,info = dst/'full/max/0/default.jpg',dst/'info.json'
     dst.parent.mkdir(exist_ok=True)
-    if not (whole.exists() and info.exists() and _sha256(whole)==_sha256(self.path(p))): write_tiles(self.path(p), dst, id)
-    elif (old := json.loads(info.read_text()))['id']!=id: _write(info, {**old, 'id': id})
+    if not self.tiled(p, row): write_tiles(self.out/row['output'], dst, id)
+    elif (old := json.loads((dst/'info.json').read_text()))['id']!=id: _write(dst/'info.json', {**old, 'id': id})
+
+@patch
+def tiled(self:_Run, p, row):
+    whole = self.out/'tiles'/p.name/'full/max/0/default.jpg'
+    return whole.exists() and (self.out/'tiles'/p.name/'info.json').exists() and _sha256(whole)==row['output_sha256']
 
 def _write(path, doc): write_whole(path, (json.dumps(doc, ensure_ascii=False, indent=1)+'\n').encode())
 
 # %% ../nbs/21_iiif.ipynb #7c4b887e
 @patch
+def failed(self:_Run, p, e):
+    "Report what went wrong; the row of the colour version from before, if there is one"
+    if str(e)=='interrupted': raise KeyboardInterrupt from None
+    why,row = str(e).removeprefix('<bytes>: '),self.kept(p)
+    self.report.add({**row, 'path': p.key, 'error': why}); self.say(f"{p.where}, {p.key}: {why.removeprefix(p.key+': ')}")
+    self.sum.failed += 1
+    while e and not (isinstance(e, OSError) and e.errno in _FULL): e = e.__cause__ or e.__context__
+    if e: self.sum.stopped = os.strerror(e.errno)
+    return row if row.get('made') else None
+
+@patch
 def one(self:_Run, p, future):
     "A picture from its original to the row of the report; the row, or None if there is no colour version"
     try:
         kind,got = future.result()
-        if got is None: row = self.rows[p.key]
-        else:
-            row = self.colour(p, *got); self.report.add(row)
-            for o in row['warnings']: self.say(f"{p.where}, {p.key}: {o}")
-        if row.get('output') and self.tiles: self.tile(p)
-    except (IIIFError, ScanError, OSError) as e:
-        if str(e)=='interrupted': raise KeyboardInterrupt from None
-        why = str(e).removeprefix('<bytes>: ')
-        self.report.add(dict(path=p.key, error=why)); self.say(f"{p.where}, {p.key}: {why.removeprefix(p.key+': ')}")
-        self.sum.failed += 1
-        while e and not (isinstance(e, OSError) and e.errno in _FULL): e = e.__cause__ or e.__context__
-        if e: self.sum.stopped = os.strerror(e.errno)
-        return None
+        row = self.rows[p.key] if got is None else self.colour(p, *got)
+        if got is not None or row['error']: row = self.rows[p.key] = {**row, 'error': None}; self.report.add(row)
+        for o in row['warnings'] if got is not None else []: self.say(f"{p.where}, {p.key}: {o}")
+        if row.get('output') and self.tiles: self.tile(p, row)
+    except (IIIFError, ScanError, OSError) as e: return self.failed(p, e)
     what = 'coloured' if not row.get('output') else 'skipped' if got is None else 'done'
     setattr(self.sum, what, getattr(self.sum, what)+1)
     return row if row.get('output') else None
@@ -148,7 +160,10 @@ def go(self:_Run, manifest, source):
                 if self.sum.stopped: return
         finally: self.fetcher.closed.set(); pool.shutdown(wait=False, cancel_futures=True)
     rows = [(p, row) for p,row in rows if row]
-    for p,row in rows: offer(p, colour_body(p, row, self.made, self.base, langs, self.tiles), self.base, langs)
+    for p,row in rows:
+        if tiles := self.tiles and self.tiled(p, row): self.tile(p, row) # those from before may still have another address
+        made = Provenance(**row['made']) if row.get('made') else self.made
+        offer(p, colour_body(p, row, made, self.base, langs, tiles), self.base, langs)
     new = finish(manifest, source, self.base, len(rows))
     if remark := validity_remark(new): self.say(f"{self.sum.manifest}: {remark}")
     _write(self.sum.manifest, new)

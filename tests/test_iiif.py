@@ -488,6 +488,27 @@ def test_settings_and_cache(museum, tmp_path, colorizer, capsys):
     assert said['Seed']=='1' and said['ModelSHA256']==metadata['Model, SHA-256']==colorizer.sha256 and said['DigitalSourceType']==metadata['Digital source type']
     assert set(museum.asked())=={'/album.json'}
 
+def test_what_is_published_outlives_a_failed_run(museum, tmp_path, colorizer):
+    "Other settings without `overwrite`, a server that is gone: manifest and report still offer what is there, as it was made; the next run asks for nothing"
+    files_album(museum, 2); out = tmp_path/'out'
+    run = partial(colorize_manifest, f'{museum.url}/album.json', out, colorizer, rate=100, retries=0, tiles=True, progress=False)
+    assert run().done==2
+    first,rows = result(out),read_report(out)
+    facts = lambda rows: {k: [o[c] for c in ('output', 'output_sha256', 'source_sha256', 'seed')] for k,o in rows.items()}
+    assert run(seed=1).failed==2 and result(out)==first # the seed among its metadata
+    assert facts(read_report(out))==facts(rows) and all('overwrite' in o['error'] for o in read_report(out).values())
+    shutil.rmtree(out/'.cache'); museum.faults = {'/photo0.jpg': status(404), '/photo1.jpg': status(404)}; museum.log.clear()
+    assert run(size=40).failed==2 and result(out)==first
+    museum.log.clear()
+    last = run()
+    assert (last.skipped, last.failed, museum.asked())==(2, 0, ['/album.json']) and result(out)==first
+    assert facts(read_report(out))==facts(rows) and not any(o['error'] for o in read_report(out).values())
+    spoilt = out/rows[f'{museum.url}/photo0.jpg']['output']; spoilt.write_bytes(spoilt.read_bytes()[:-500])
+    moved = run(base_url='https://archive.example', seed=1)
+    assert moved.failed==2 and [b['type'] for b in paint(result(out))]==['Image', 'Choice'] and not read_report(out)[f'{museum.url}/photo0.jpg']['output']
+    tree = paint(result(out))[1]['items'][1]['service'][0]['id']
+    assert json.loads((out/tree.removeprefix('https://archive.example/')/'info.json').read_text())['id']==tree
+
 def test_smaller_pictures(museum, tmp_path, colorizer, capsys):
     "`size` asks the service for less, and colours again; a file without a service stays as it is, and that is said"
     u = museum.url
