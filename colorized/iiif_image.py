@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from fastcore.basics import patch
 from . import __version__
-from .scan import read_scan
+from .scan import _open, read_scan
 
 # %% ../nbs/19_iiif_image.ipynb #dc0c0da4
 class IIIFError(ValueError):
@@ -172,7 +172,7 @@ def _tile(s, x, y, w, h, factor):
     return [f'{r}/{o}' for r in regions for o in sizes]
 
 def _shape(data):
-    with Image.open(io.BytesIO(data)) as im: return im.size
+    with _open(io.BytesIO(data)) as im: return im.size
 
 @patch
 def _picture(self:Fetcher, s, forms, wrong):
@@ -248,7 +248,7 @@ def _stitch(self:Fetcher, s, tw, th, factor):
             region,place = (x, y, min(tw, W-x), min(th, H-y)),out[y//factor:(y+th)//factor, x//factor:(x+tw)//factor]
             shape = place.shape[1],place.shape[0]
             wrong = lambda new: None if new==shape else f"the tile at {x},{y} has {new[0]}×{new[1]} pixels instead of {shape[0]}×{shape[1]}"
-            im = Image.open(io.BytesIO(self._picture(s, _tile(s, *region, factor), wrong)))
+            im = _open(io.BytesIO(self._picture(s, _tile(s, *region, factor), wrong)))
             icc,gray = icc or im.info.get('icc_profile'),gray and im.mode=='L'
             place[:] = np.asarray(im.convert('RGB'))
     buf = io.BytesIO()
@@ -281,7 +281,7 @@ def write_tiles(
     dst = Path(dst); part = dst.with_name(f'.{dst.name}.{secrets.token_hex(4)}.tmp')
     def place(name): (path := part/name/'0/default.jpg').parent.mkdir(parents=True); return path
     try:
-        with Image.open(photo) as im: im = im.convert(im.mode if im.mode in ('L', 'RGB') else 'RGB')
+        with _open(photo) as im: im = im.convert(im.mode if im.mode in ('L', 'RGB') else 'RGB')
         info = tile_info(id, *im.size, tile); W,H = im.size
         shutil.copy(photo, place('full/max'))
         for f in info['tiles'][0]['scaleFactors']:
