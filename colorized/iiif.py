@@ -16,7 +16,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from .batch import Claims, Report, _FULL, _sha256, judge, read_report
 from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer
-from .iiif_image import Fetcher, IIIFError, _shape, parse_info, write_tiles, write_whole
+from .iiif_image import Fetcher, IIIFError, _AGAIN, _shape, parse_info, write_tiles, write_whole
 from .iiif_manifest import Picture, _JSON, _id, colour_body, finish, languages, offer, pictures, read_manifest, rights_remark, validity_remark
 from .scan import Provenance, ScanError, read_scan
 
@@ -31,9 +31,9 @@ def original(self:Fetcher,
     if p.service:
         try: info = json.loads(self.get(url, _JSON, check=lambda data: parse_info(json.loads(data), url)))
         except IIIFError as e:
-            if e.status in (None, 401): raise
+            if e.status in (None, 401, *_AGAIN): raise
             if 'width' in p.service: info = p.service
-            else: notes.append(f"has no info.json (HTTP {e.status}); the file that the manifest names was taken")
+            else: notes.append(f"has no info.json (HTTP {e.status}{', but no JSON'*(e.status==200)}); the file that the manifest names was taken")
     if info is not None: s = parse_info(info, url); s.id = p.key; return self.picture(s, size)
     data = self.get(_id(p.body), check=read_scan)
     if size and max(_shape(data))>size: notes.append("{}×{} pixels, as nothing there makes it smaller".format(*_shape(data)))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from . import __version__
-from .iiif_image import Fetcher, IIIFError
+from .iiif_image import Fetcher, IIIFError, is_private
 from .scan import Provenance
 
 # %% ../nbs/20_iiif_manifest.ipynb #63497791
@@ -168,7 +168,7 @@ def read_manifest(
 ) -> dict:
     "A manifest of version 2 or 3, as version 3. Raises `IIIFError`"
     source = str(source)
-    if re.match(r'https?://', source): data = fetcher.get(source, _JSON, keep=False)
+    if re.match(r'https?://', source): fetcher.public = not is_private(source); data = fetcher.get(source, _JSON, keep=False)
     elif Path(source).is_file(): data = Path(source).read_bytes()
     else: raise IIIFError(f"{source}: neither an address (http…) nor a file")
     try: doc = json.loads(data)

@@ -57,7 +57,7 @@ class Desk(SimpleHTTPRequestHandler):
     def log_message(self, *args): pass
     def answer(self, status, body=b'', **headers):
         self.send_response(status)
-        for k,v in {'Content-Length': len(body), **headers}.items(): self.send_header(k.replace('_', '-'), str(v))
+        for k,v in {'Content_Length': len(body), **headers}.items(): self.send_header(k.replace('_', '-'), str(v))
         self.done(); self.end_headers(); self.wfile.write(body)
     def file(self): return Path(self.translate_path(self.path)).read_bytes()
 
@@ -448,6 +448,98 @@ def test_too_much_is_refused(museum, tmp_path):
     (museum.folder/'big.jpg').write_bytes(b'\xff'*3_000_000)
     with pytest.raises(IIIFError, match='more than 1 MB'): Fetcher(tmp_path/'c', max_bytes=2**20).get(f'{museum.url}/big.jpg')
     with pytest.raises(IIIFError, match='memory'): Fetcher(tmp_path/'c').picture(ImageService(museum.url, 3, 0, 200_000, 100_000, tiles=[(512, 512, [1])]))
+
+def flat(w, h, **kwargs):
+    "A gray JPEG"
+    buf = io.BytesIO(); Image.new('L', (w, h), 99).save(buf, 'JPEG', **kwargs)
+    return buf.getvalue()
+def image_server(museum, info, most=10**6, whole=None):
+    "A level-2 server of gray pictures, by the letter of version 3, that answers in JPEG with at most so many pixels a side, and to the whole as `whole` says"
+    W,H = info['width'],info['height']
+    def answer(h):
+        region,size = h.path.split('/')[2:4]
+        if region=='full' and whole: return whole(h)
+        w,h_ = (W, H) if region=='full' else map(int, region.split(',')[2:])
+        size = (w, h_) if size=='max' else tuple(int(o or most+1) for o in size.split(','))
+        h.answer(200, flat(*size)) if max(size)<=most else h.answer(400)
+    class Any(dict):
+        def get(self, path): return dict.get(self, path) or (answer if path.startswith('/p/') else None)
+    museum.faults = Any()
+    return parse_info({'@context': 'http://iiif.io/api/image/3/context.json', 'id': f'{museum.url}/p', 'profile': 'level2', **info})
+def size_of(data): return Image.open(io.BytesIO(data)).size
+
+@pytest.mark.parametrize('whole,tries', [(status(504), 2), (status(500), 2), (hang, 2), (lambda h: h.answer(200, b'\xff'*99, Content_Length=999), 2), (body(b'\xff'*2_000_000), 1)])
+def test_tiles_where_the_whole_does_not_come(museum, tmp_path, whole, tries):
+    "A server that fails at the whole, or sends more than we take, hands out regions; it is not asked for the whole more often than agreed, nor by its other names"
+    s = image_server(museum, dict(width=900, height=600, sizes=[dict(width=90, height=60)], tiles=[dict(width=512, scaleFactors=[1, 2])]), whole=whole)
+    data,stitched,remarks = Fetcher(tmp_path/'c', rate=200, retries=1, timeout=0.8, max_bytes=2**20).picture(s)
+    assert size_of(data)==(900, 600) and stitched and not remarks
+    assert Counter('full' in o for o in museum.asked())=={True: tries, False: 4}
+
+def test_an_ill_server_does_not_get_us_less(museum, tmp_path):
+    "Where tiles fail as well, another day is better than a small picture; and a dead server is asked twice, not for all sizes"
+    s = image_server(museum, dict(width=900, height=600, sizes=[dict(width=90, height=60)], tiles=[dict(width=512, scaleFactors=[1, 2])]))
+    answer = museum.faults.get; museum.faults.get = lambda path: answer(path) if '90,60' in path else status(502)
+    with pytest.raises(IIIFError, match='HTTP 502'): Fetcher(tmp_path/'c', rate=200, retries=0).picture(s)
+    assert len(museum.log)==2
+
+def test_more_than_fits_into_memory(museum, tmp_path):
+    "The info.json of 260 megapixels says so: the whole is not fetched in vain, and what is taken instead is said"
+    s = image_server(museum, dict(width=20_000, height=13_000, tiles=[dict(width=4096, scaleFactors=[1, 8, 16])]), most=2600)
+    data,stitched,remarks = Fetcher(tmp_path/'c', rate=200, retries=1).picture(s)
+    assert size_of(data)==(2500, 1625) and '20000×13000' in remarks[0] and '2500×1625' in remarks[0]
+    assert not any('/full/max/' in o or o.endswith('4096,4096/0/default.jpg') for o in museum.asked())
+
+def test_what_is_no_picture_is_asked_for_once(museum, tmp_path):
+    museum.faults = {'/a.jpg': body(b'<html>'), '/b.jpg': body(flat(300, 200)[:-300])}
+    f = Fetcher(tmp_path/'c', rate=200, retries=1)
+    for k,n in (('a', 1), ('b', 2)):
+        with pytest.raises(IIIFError): f.get(f'{museum.url}/{k}.jpg', check=read_scan)
+        assert museum.asked().count(f'/{k}.jpg')==n
+
+@pytest.mark.parametrize('more', [{}, dict(tiles=[dict(width=512, scaleFactors=[1, 2, 4, 8])])])
+def test_size_beyond_the_limit_of_the_server(museum, tmp_path, more):
+    s = image_server(museum, dict(width=6000, height=4000, maxWidth=800, **more), most=800)
+    data,stitched,_ = Fetcher(tmp_path/'c', rate=200, retries=0).picture(s, 1000)
+    assert size_of(data)==(800, 533) and not stitched and len(museum.log)==1
+
+@pytest.mark.parametrize('left', [b'', b'\xff\xd8\xff', b'{"wid'])
+def test_what_a_power_cut_left_in_the_cache_is_fetched_again(museum, tmp_path, colorizer, left):
+    files_album(museum, 1); url = f'{museum.url}/photo0.jpg'
+    path = Fetcher(tmp_path/'out/.cache').path(url); path.parent.mkdir(parents=True); path.write_bytes(left)
+    assert colorize_manifest(f'{museum.url}/album.json', tmp_path/'out', colorizer, rate=100, retries=0, progress=False).done==1
+    assert path.read_bytes()==(museum.folder/'photo0.jpg').read_bytes()
+
+def test_a_web_page_instead_of_info(museum, tmp_path, colorizer, capsys):
+    "A page that a server shows for whatever it does not have is no info.json, and is asked for once"
+    u = museum.url; small(museum.folder/'p.jpg'); museum.faults = {'/p/info.json': body(b'<html>Our collections</html>')}
+    album(museum, [dict(id=f'{u}/p.jpg', service=[dict(id=f'{u}/p', type='ImageService3', profile='level2')])])
+    assert colorize_manifest(f'{u}/album.json', tmp_path/'out', colorizer, rate=100, retries=1).done==1
+    assert museum.asked()==['/album.json', '/p/info.json', '/p.jpg'] and 'no info.json (HTTP 200, but no JSON)' in capsys.readouterr().err
+
+def test_no_password_is_sent(museum, tmp_path, monkeypatch):
+    "requests takes one from ~/.netrc by itself, after a redirect as well"
+    (tmp_path/'.netrc').write_text('machine 127.0.0.1 login curator password secret\n'); (tmp_path/'.netrc').chmod(0o600); monkeypatch.setenv('HOME', str(tmp_path))
+    small(museum.folder/'a.jpg'); museum.faults = {'/b.jpg': status(302, Location='/a.jpg')}
+    f = Fetcher(tmp_path/'c', rate=200)
+    for url in (f'{museum.url}/a.jpg', f'{museum.url}/b.jpg', museum.url.replace('//', '//curator:secret@')+'/a.jpg'): f.get(url, keep=False)
+    assert len(museum.log)==4 and not any('Authorization' in h for _,_,h in museum.log)
+
+def test_a_manifest_of_the_internet_leads_to_the_internet(museum, tmp_path, colorizer, monkeypatch):
+    "Here 127.0.0.1 plays the internet and localhost the network of whoever colours; a redirect and an address are refused alike, and another host has its own pace"
+    u,inside = museum.url,museum.url.replace('127.0.0.1', 'localhost')
+    for i in range(3): small(museum.folder/f'photo{i}.jpg')
+    museum.faults = {'/moved.jpg': status(302, Location=f'{inside}/photo1.jpg')}
+    album(museum, [dict(id=f'{u}/photo0.jpg'), dict(id=f'{u}/moved.jpg'), dict(id=f'{inside}/photo2.jpg')])
+    run = partial(colorize_manifest, f'{u}/album.json', colorizer=colorizer, rate=4, retries=0, progress=False)
+    assert run(out=tmp_path/'mine').done==3 and run(out=tmp_path/'mine').requests==1
+    times = [t for t,p,h in museum.log if h['Host'].startswith('localhost')]
+    assert len(times)==2 and times[1]-times[0]>=0.75/4
+    monkeypatch.setattr('colorized.iiif_image.is_private', lambda url: 'localhost' in url)
+    monkeypatch.setattr('colorized.iiif_manifest.is_private', lambda url: 'localhost' in url); museum.log.clear()
+    assert run(out=tmp_path/'out').failed==2 and not any(h['Host'].startswith('localhost') for _,_,h in museum.log)
+    errors = [o['error'] for o in read_report(tmp_path/'out').values() if o['error']]
+    assert len(errors)==2 and all(inside in o and 'private network' in o for o in errors)
 
 def test_politeness_as_the_server_sees_it(museum, tmp_path, colorizer):
     "Never two requests at once, never faster than asked, not at all while it says it is busy; and it can tell who we are"
