@@ -81,6 +81,11 @@ def _provider(o, out):
         name = out.get('requiredStatement', {}).get('value') or {'none': [urlsplit(host).netloc]}
         out['provider'] = [dict(id=host, type='Agent', label=name, logo=logos)]
 
+def _joined(o, more):
+    "What `o` says of itself, then what `more` adds"
+    keys = 'metadata','description','attribution','license','logo','thumbnail','related','seeAlso','rendering','service'
+    return {**o, **{k: [*_list(o.get(k)), *(v for v in _list(more[k]) if v not in _list(o.get(k)))] for k in keys if more.get(k)}}
+
 def _common(o, kind):
     "What manifests, canvases and ranges have in common"
     out = dict(id=_id(o), type=kind)
@@ -110,12 +115,18 @@ def _body(o):
         if isinstance(selector, dict): selector = dict(type=_kind(selector, 'FragmentSelector'), **{k: v for k,v in selector.items() if k not in ('@type', 'type', '@context', '@id')})
         return dict(id=_id(o), type=kind, source=_body(o.get('full')), **({'selector': selector} if selector else {}))
     if kind=='TextualBody': return dict(type=kind, value=str(o.get('chars', '')), **({'format': o['format']} if 'format' in o else {}))
-    return {**_link(o, 'Image'), 'type': kind}
+    return {**_common(o, kind), **_link(o, 'Image'), 'type': kind}
+
+def _target(on):
+    "Where an annotation belongs: a canvas, or a rectangle of it"
+    if not (isinstance(on, dict) and on.get('full')): return _id(on)
+    part = on['selector'].get('value') if isinstance(on.get('selector'), dict) else None
+    return _id(on['full'])+(f'#{part}' if str(part).startswith('xywh=') else '')
 
 def _canvas(o, mint):
     out = _common(o, 'Canvas')
     out.update({k: int(o[k]) for k in ('width', 'height') if o.get(k)})
-    annos = [dict(id=_id(a) or mint('annotation'), type='Annotation', motivation='painting', body=_body(a.get('resource')), target=_id(a.get('on')) or out['id'])
+    annos = [dict(_common(a, 'Annotation'), id=_id(a) or mint('annotation'), motivation='painting', body=_body(a.get('resource')), target=_target(a.get('on')) or out['id'])
              for a in _list(o.get('images')) if isinstance(a, dict)]
     out['items'] = [dict(id=mint('page'), type='AnnotationPage', items=annos)] if annos else []
     if o.get('otherContent'): out['annotations'] = [dict(id=_id(v), type='AnnotationPage') for v in _list(o['otherContent'])]
@@ -147,6 +158,7 @@ def to_v3(
     "A manifest of version 2 in the words of version 3"
     sequences = [o for o in _list(old.get('sequences')) if isinstance(o, dict)]
     first = sequences[0] if sequences else {}
+    old = _joined(old, first) # version 3 has no sequences
     old = {**{k: first[k] for k in ('viewingDirection', 'viewingHint', 'startCanvas') if k in first}, **old}
     out = _common(old, 'Manifest')
     out['items'] = [_canvas(o, mint) for o in _list(first.get('canvases')) if isinstance(o, dict)]
@@ -299,7 +311,8 @@ def offer(
         body = anno['body'][0] if isinstance(anno['body'], list) else anno['body']
         items = list(body['items']) if body.get('type')=='Choice' else [body]
         items[0] = {**items[0], 'label': items[0].get('label') or labels(langs, 0)}
-        anno['body'] = {**(body if body.get('type')=='Choice' else {}), 'type': 'Choice', 'items': [*items, colour]}
+        theirs = {k: items[0][k] for k in ('rights', 'requiredStatement', 'provider') if k in items[0]}
+        anno['body'] = {**(body if body.get('type')=='Choice' else {}), 'type': 'Choice', 'items': [*items, {**colour, **theirs}]}
         anno['id'] = f"{base}/annotation/{p.name}{f'-{i+1}' if i else ''}" # another statement than the publisher's
 
 def finish(
@@ -335,6 +348,13 @@ def rights_remark(
     manifest:dict, # Version 3
 ) -> str|None:
     "What should be thought of before a changed picture is published"
-    r = str(manifest.get('rights') or '')
-    if re.search(r'creativecommons\.org/licenses/[a-z-]*nd', r): return f"the rights given are {r}, which allows no changed versions to be published"
-    if re.search(r'rightsstatements\.org/vocab/(InC|NoC-OKLR|CNE|UND)', r): return f"the rights given are {r}: see to it that you may publish a changed version"
+    for pattern,so in ((r'creativecommons\.org/licenses/[a-z-]*nd', ", which allows no changed versions to be published"),
+                       (r'rightsstatements\.org/(vocab|page)/(InC|NoC-OKLR|CNE|UND)', ": see to it that you may publish a changed version")):
+        for id,r in _rights_of(manifest):
+            if re.search(pattern, r): return f"the rights given{'' if id==_id(manifest) else f' for {id}'} are {r}{so}"
+
+def _rights_of(doc):
+    "(id, rights) of whatever has rights of its own"
+    if isinstance(doc, list): return [o for v in doc for o in _rights_of(v)]
+    if not isinstance(doc, dict): return []
+    return [(_id(doc), str(r)) for r in _list(doc.get('rights'))]+[o for v in doc.values() for o in _rights_of(v)]
