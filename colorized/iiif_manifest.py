@@ -22,13 +22,13 @@ def language_map(
     value, # Text of version 2: string, {"@value", "@language"}, or a list of them; or a language map
 ) -> dict: # {language: [texts]}; `none` where the language is not known
     "A text of version 2 as version 3 writes it"
-    out = {}
+    out,text = {},lambda v: '' if v is None else str(v)
     for o in _list(value):
-        if isinstance(o, dict) and '@value' in o: out.setdefault(o.get('@language') or 'none', []).append(str(o['@value']))
+        if isinstance(o, dict) and '@value' in o: out.setdefault(o.get('@language') or 'none', []).append(text(o['@value']))
         elif isinstance(o, dict):
-            for k,v in o.items(): out.setdefault(k.lstrip('@'), []).extend(map(str, _list(v)))
-        else: out.setdefault('none', []).append(str(o))
-    return out
+            for k,v in o.items(): out.setdefault(k.lstrip('@'), []).extend(map(text, _list(v)))
+        else: out.setdefault('none', []).append(text(o))
+    return out or {'none': ['']} # which is a text, too
 
 _NAMES = {'dctypes:MovingImage': 'Video', 'dctypes:StillImage': 'Image', 'cnt:ContentAsText': 'TextualBody', 'sc:AnnotationList': 'AnnotationPage', 'sc:Layer': 'AnnotationCollection'}
 def _list(v): return [] if v is None else v if isinstance(v, list) else [v]
@@ -42,8 +42,8 @@ def _services(value):
         if not isinstance(o, dict): continue
         about = f"{o.get('@context')} {o.get('profile')}"
         m = re.search(r'(image|search|auth)(?:-api)?/([0-9])', about)
-        kind = dict(image='ImageService', search='SearchService', auth='AuthCookieService').get(m[1])+max(m[2], '1') if m else 'Service'
-        if 'auth/' in about and 'token' in str(o.get('profile')): kind = kind.replace('Cookie', 'Token')
+        kind = dict(image='ImageService', search='SearchService', auth='AuthCookieService').get(m[1])+max(m[2], '1') if m else (re.search(r'^\w+Service\d$', _kind(o, '')) or ['Service'])[0]
+        if 'auth/' in about and (role := re.search('token|logout', str(o.get('profile')))): kind = kind.replace('Cookie', role[0].title())
         profile = next((p.strip() for p in _list(o.get('profile')) if isinstance(p, str)), None)
         a = '' if kind=='ImageService3' else '@' # services of version 3 have version 3's words
         new = {f'{a}id': _id(o) or profile or _id(o.get('@context')), f'{a}type': kind, **({'profile': profile} if profile else {}),
@@ -69,14 +69,14 @@ _RIGHTS = re.compile(r'https?://(www\.)?(creativecommons\.org/(licenses|publicdo
 
 def _rights(o, out):
     "`license` -> `rights` where version 3 allows it, else a line of the metadata"
-    for v in map(str, _list(o.get('license'))):
+    for v in map(str, filter(None, _list(o.get('license')))):
         known = _RIGHTS.search(v) # some wrap it into HTML
         if known and 'rights' not in out: out['rights'] = re.sub(r'https?://(www\.)?', 'http://', known[0]).replace('rightsstatements.org/page/', 'rightsstatements.org/vocab/')
         else: out.setdefault('metadata', []).append(dict(label={'en': ['License']}, value={'none': [v]}))
 
 def _provider(o, out):
     "`logo` -> `provider`"
-    if logos := [_link(v, 'Image') for v in _list(o.get('logo'))]:
+    if logos := [logo for v in _list(o.get('logo')) if (logo := _link(v, 'Image'))['id']]:
         host = '{0.scheme}://{0.netloc}/'.format(urlsplit(logos[0]['id']))
         name = out.get('requiredStatement', {}).get('value') or {'none': [urlsplit(host).netloc]}
         out['provider'] = [dict(id=host, type='Agent', label=name, logo=logos)]
@@ -133,9 +133,9 @@ def _canvas(o, mint):
     return out
 
 # %% ../nbs/20_iiif_manifest.ipynb #51a125c6
-def _ranges(structures):
+def _ranges(structures, mint):
     "The flat list of version 2 -> nested ranges"
-    flat = {_id(o): o for o in structures if isinstance(o, dict)}
+    flat = {_id(o) or mint('range'): o for o in structures if isinstance(o, dict)}
     children = {k: [_id(v) for v in [*_list(o.get('ranges')), *(v for v in _list(o.get('members')) if _kind(v, '')=='Range')]] for k,o in flat.items()}
     for k,o in flat.items():
         if (up := _id(o.get('within'))) in flat and k not in children[up]: children[up].append(k)
@@ -146,9 +146,10 @@ def _ranges(structures):
         items = [build(_id(v)) if _kind(v, '')=='Range' else dict(id=_id(v), type='Canvas') for v in _list(o.get('members'))]
         there = {v['id'] for v in items}
         items += [build(c) for c in children[k] if c not in there]+[dict(id=_id(v), type='Canvas') for v in _list(o.get('canvases')) if _id(v) not in there]
-        return dict(_common(o, 'Range'), items=items)
+        return dict(_common(o, 'Range'), id=k, items=items)
     below = {c for v in children.values() for c in v}
-    return [build(k) for k in [k for k in flat if k not in below] or list(flat)[:1]]
+    tops = [build(k) for k in flat if k not in below]
+    return tops+[build(k) for k in flat if k not in used] # those that contain each other
 
 # %% ../nbs/20_iiif_manifest.ipynb #324706a9
 def to_v3(
@@ -163,7 +164,7 @@ def to_v3(
     out = _common(old, 'Manifest')
     out['items'] = [_canvas(o, mint) for o in _list(first.get('canvases')) if isinstance(o, dict)]
     if old.get('startCanvas'): out['start'] = dict(id=_id(old['startCanvas']), type='Canvas')
-    ranges = _ranges(_list(old.get('structures')))
+    ranges = _ranges(_list(old.get('structures')), mint)
     for i,s in enumerate(sequences[1:], 2): # further orders of the pages are ranges now
         ranges.append({**_common(s, 'Range'), 'id': _id(s) or mint('sequence'), 'label': language_map(s.get('label') or f'Sequence {i}'), 'behavior': ['sequence'],
                        'items': [dict(id=_id(c), type='Canvas') for c in _list(s.get('canvases'))]})
@@ -171,6 +172,18 @@ def to_v3(
     return out
 
 # %% ../nbs/20_iiif_manifest.ipynb #9b944447
+_INSIDE = dict(Manifest=('items', 'Canvas'), Canvas=('items', 'AnnotationPage'), AnnotationPage=('items', 'Annotation'), Annotation=('body', None), Choice=('items', None))
+
+def _tidy(o, kind=None):
+    "Slips that are met in version 3: names and plain texts of version 2, one thing instead of a list, an address instead of a thing"
+    if not isinstance(o, dict): return dict(id=_id(o), type=kind) if kind else o
+    out = {{'@id': 'id', '@type': 'type'}.get(k, k): v for k,v in o.items()}
+    if 'type' in out: out['type'] = _kind(o, '')
+    out.update({k: language_map(out[k]) for k in ('label', 'summary') if out.get(k)})
+    key,inside = _INSIDE.get(kind or out.get('type'), ('', None))
+    if key in out: out[key] = [_tidy(v, inside) for v in _list(out[key])] if key=='items' or isinstance(out[key], list) else _tidy(out[key])
+    return out
+
 _JSON = 'application/ld+json;q=1, application/json;q=0.9, */*;q=0.1'
 
 def read_manifest(
@@ -193,8 +206,9 @@ def read_manifest(
     if re.search('presentation/[14]|shared-canvas.org', context): raise IIIFError(f"{source}: only versions 2 and 3 of the Presentation API are supported, this is {context}")
     if kind!='Manifest': raise IIIFError(f"{source}: not a IIIF manifest (its type is {kind or 'not said'})")
     try:
-        doc = to_v3(doc, mint) if '@type' in doc or 'presentation/2' in context else doc
-        broken = not all(isinstance(o, dict) and _id(o) for o in doc['items'])
+        doc = to_v3(doc, mint) if 'presentation/2' in context or '@type' in doc and 'items' not in doc else doc
+        broken = not all(isinstance(o, dict) and _id(o) for o in _list(doc['items']))
+        if not broken: doc = _tidy(doc, 'Manifest'); pictures(doc) # which raises where it is odd in another way
     except (KeyError, TypeError, AttributeError, ValueError) as e: raise IIIFError(f"{source}: not a valid manifest ({type(e).__name__}: {e})") from e
     if broken: raise IIIFError(f"{source}: not a valid manifest (a canvas without an id)")
     if not doc['items']: raise IIIFError(f"{source}: has no canvases")
@@ -204,9 +218,12 @@ def read_manifest(
 def image_service(
     body:dict, # A picture in a manifest
 ) -> dict|None:
-    "The image service that a picture names, if any"
+    "The image service of a picture, if it names one and shows all that this has"
     for o in _list(body.get('service')):
-        if isinstance(o, dict) and _id(o) and re.search(r'ImageService|/image(-api)?/', f"{o.get('type')} {o.get('@type')} {o.get('@context')} {o.get('profile')}"): return o
+        if isinstance(o, dict) and _id(o) and re.search(r'ImageService|/image(-api)?/', f"{o.get('type')} {o.get('@type')} {o.get('@context')} {o.get('profile')}"):
+            part = re.fullmatch(r'/([^/]+)/[^/]+/([^/]+)/\w+\.\w+', _id(body).removeprefix(_id(o).rstrip('/')))
+            whole = 'full',f"0,0,{o.get('width')},{o.get('height')}"
+            return o if not part or part[1] in whole and part[2]=='0' else None
 
 @dataclass
 class Picture:
@@ -233,13 +250,16 @@ def pictures(
     "The pictures of a manifest, each once"
     out,others = {},[]
     for canvas in manifest['items']:
-        for anno in [a for p in _list(canvas.get('items')) for a in _list(p.get('items')) if 'painting' in _list(a.get('motivation'))]:
+        pages,where = canvas.get('items', []),Picture('', {}, [(canvas, None)]).where
+        annos = [a for p in pages for a in p.get('items', [])]
+        others += [f"{where}: what it shows is said elsewhere, in {_id(o)}, and left as it is" for o in [p for p in pages if 'items' not in p]+[a for a in annos if not {'body', 'motivation'} & {*a}]]
+        for anno in [a for a in annos if 'painting' in _list(a.get('motivation'))]:
             body = anno.get('body')
             if isinstance(body, list) and len(body)==1: body = body[0]
-            if isinstance(body, dict) and body.get('type')=='Choice': body = next(iter(_list(body.get('items'))), None)
+            if isinstance(body, dict) and body.get('type')=='Choice': body = next(iter(body.get('items', [])), None)
             if not (isinstance(body, dict) and body.get('type')=='Image' and _id(body)):
                 kind = body.get('type') if isinstance(body, dict) else 'no single thing'
-                others.append(f"{Picture('', {}, [(canvas, anno)]).where}: shows {kind}, which is left as it is"); continue
+                others.append(f"{where}: shows {kind}, which is left as it is"); continue
             service = image_service(body)
             key = _id(service).rstrip('/') if service else _id(body)
             out.setdefault(key, Picture(key, body, [], service)).places.append((canvas, anno))

@@ -365,6 +365,29 @@ def test_rights_and_credit_of_a_single_picture(tmp_path):
     assert 'no changed' in rights_remark(dict(id=u, rights=page, items=[dict(id=f'{u}/canvas/1', rights=nd)]))
     assert rights_remark(v2_manifest(tmp_path, license='http://creativecommons.org/publicdomain/mark/1.0/')) is None
 
+def test_odd_things_of_version_2(tmp_path):
+    u = 'https://museum.example'
+    m = v2_manifest(tmp_path, license='', logo='', metadata=[dict(label='Date', value={'@value': None, '@language': 'en'}), dict(label='Place', value=None)])
+    assert not {'rights', 'provider'} & {*m} and [o['value'] for o in m['metadata']]==[{'en': ['']}, {'none': ['']}] and valid(coloured(m)[0])
+    m = v2_manifest(tmp_path, resource=dict(service={'id': f'{u}/iiif/a', 'type': 'ImageService3', 'profile': 'level2'}))
+    assert pictures(m)[0][0].key==f'{u}/iiif/a' and valid(coloured(m)[0])
+    part = {'@type': 'oa:SpecificResource', 'full': f'{u}/canvas/1', 'selector': {'@type': 'oa:FragmentSelector', 'value': 'xywh=0,0,50,80'}}
+    for on,target in ((part, f'{u}/canvas/1#xywh=0,0,50,80'), ({'full': {'@id': f'{u}/canvas/1'}}, f'{u}/canvas/1')):
+        assert v2_manifest(tmp_path, annotation=dict(on=on))['items'][0]['items'][0]['items'][0]['target']==target
+    doors = [{'@id': f'{u}/{k}', 'profile': f'http://iiif.io/api/auth/1/{k}'} for k in ('login', 'token', 'logout')]
+    m = v2_manifest(tmp_path, resource=dict(service={'@context': 'http://iiif.io/api/image/2/context.json', '@id': f'{u}/iiif/a', 'profile': 'http://iiif.io/api/image/2/level2.json', 'service': doors}))
+    assert [o['@type'] for o in pictures(m)[0][0].service['service']]==['AuthCookieService1', 'AuthTokenService1', 'AuthLogoutService1'] and valid(coloured(m)[0])
+
+def test_no_range_is_lost(tmp_path):
+    "Ranges that contain each other, beside one that is right, and ranges without an id"
+    def short(r): return [r['id'], *(short(o) if o['type']=='Range' else o['id'] for o in r.get('items', []))]
+    def ranges(*structures): return [short(r) for r in v2_manifest(tmp_path, structures=[{'@type': 'sc:Range', 'label': 'x', **o} for o in structures])['structures']]
+    a,b = {'@id': 'a', 'ranges': ['b'], 'canvases': ['c1']},{'@id': 'b', 'ranges': ['a'], 'canvases': ['c2']}
+    assert ranges({'@id': 'top', 'canvases': ['c0']}, a, b)==[['top', 'c0'], ['a', ['b', ['a'], 'c2'], 'c1']]
+    assert ranges({'@id': 'a', 'within': 'a', 'canvases': ['c1']})==[['a', ['a'], 'c1']]
+    (first,c0),(second,c1) = ranges({'canvases': ['c0']}, {'canvases': ['c1']})
+    assert (c0, c1)==('c0', 'c1') and first!=second and all(o.startswith('https://example.org/colour/range/') for o in (first, second))
+
 def prezi3_manifest():
     "Version 3 as iiif-prezi3 writes it, with about everything that a manifest may hold"
     u = 'https://museum.example'
@@ -416,6 +439,42 @@ def test_canvases_that_are_no_photographs(tmp_path):
     assert [list(o['label'].values())[0][0][:8] for o in paint(new)[2]['items']]==['Daylight', 'Ultravio', 'Colour v']
     ids = [c['items'][0]['items'][0]['id'] for c in new['items']]
     assert len(set(ids))==5
+
+def no_label(m): m['items'][0]['label'] = '1 recto'
+def single(m): c = m['items'][0]; c['items'] = c['items'][0]; c['items']['items'] = c['items']['items'][0]
+def old_names(m):
+    c = m['items'][0]; a = c['items'][0]['items'][0]
+    for o in (m, c, a['body']): o['@id'],o['@type'] = o.pop('id'),o.pop('type')
+    m['@type'],c['@type'],a['body']['@type'] = 'sc:Manifest','sc:Canvas','dctypes:Image'
+def one_choice(m): a = m['items'][0]['items'][0]['items'][0]; a['body'] = dict(type='Choice', items=dict(a['body'], label={'en': ['Daylight']}))
+def one_body(m): a = m['items'][0]['items'][0]['items'][0]; a['body'],a['motivation'] = [a['body']],['painting']
+
+@pytest.mark.parametrize('slip', [no_label, single, old_names, one_choice, one_body], ids=lambda o: o.__name__)
+def test_slips_of_version_3(tmp_path, slip):
+    "What is meant is clear, and what comes out is right"
+    m = prezi3_manifest(); slip(m); (tmp_path/'m.json').write_text(json.dumps(m))
+    m = read_manifest(tmp_path/'m.json', None, counting())
+    found,others = pictures(m)
+    assert [o.key for o in found]==[f'https://museum.example/iiif/p{i}' for i in range(2)] and not others and found[0].where.startswith('canvas https://museum.example/canvas/0 ("')
+    assert valid(coloured(m)[0])
+
+@pytest.mark.parametrize('elsewhere', [lambda c, page: c.update(items=[page['id']]), lambda c, page: c.update(items=[dict(id=page['id'], type='AnnotationPage')]),
+    lambda c, page: page.update(items=['https://museum.example/p/0'])])
+def test_pictures_that_are_listed_elsewhere_are_said(tmp_path, elsewhere):
+    m = prezi3_manifest(); c = m['items'][0]; elsewhere(c, c['items'][0]); (tmp_path/'m.json').write_text(json.dumps(m))
+    found,others = pictures(read_manifest(tmp_path/'m.json', None, counting()))
+    assert len(found)==1 and len(others)==1 and 'canvas/0' in others[0] and 'elsewhere, in https://museum.example/p/0' in others[0]
+
+def test_a_part_of_a_picture_is_not_taken_for_the_whole(museum, tmp_path, colorizer):
+    "Two canvases show the halves of one spread, and a third the whole by the same words; the service has all three"
+    u = museum.url; write_tiles(small(tmp_path/'s.jpg', 200, 100), museum.folder/'s', f'{u}/s', tile=100)
+    halves = ['0,0,100,100/100,100','100,0,100,100/100,100']
+    service = [dict(id=f'{u}/s', type='ImageService3', profile='level0', width=200, height=100)]
+    doc = album(museum, [dict(id=f'{u}/s/{o}/0/default.jpg', service=service) for o in [*halves, '0,0,200,100/100,50']])
+    assert colorize_manifest(f'{u}/album.json', tmp_path/'out', colorizer, rate=100, retries=0, progress=False).done==3
+    colours = [b['items'][1] for b in paint(result(tmp_path/'out'))]
+    assert [(o['width'], o['height']) for o in colours]==[(100, 100), (100, 100), (200, 100)]
+    for o,half in zip(colours, halves): assert abs(gray(tmp_path/'out'/o['id'].removeprefix('http://localhost:8000/'))-gray(museum.folder/f's/{half}/0/default.jpg')).mean()<2
 
 @pytest.mark.parametrize('text,says', [('{', 'not JSON'), ('[]', 'not a manifest'), ('{"type": "Collection", "items": [{"id": "https://x.org/1"}]}', 'https://x.org/1'),
     ('{"@context": "http://iiif.io/api/presentation/4/context.json", "type": "Manifest"}', 'versions 2 and 3'), ('{"type": "Manifest"}', 'items'), ('{"type": "Manifest", "items": []}', 'no canvases'),
