@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from .batch import Claims, Report, _FULL, _sha256, judge, read_report
 from .colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer
 from .iiif_image import Fetcher, IIIFError, _AGAIN, _shape, parse_info, write_tiles, write_whole
-from .iiif_manifest import Picture, _JSON, _id, colour_body, finish, languages, offer, pictures, read_manifest, rights_remark, validity_remark
+from .iiif_manifest import Picture, _JSON, _id, colour_body, demanded, finish, languages, offer, pictures, read_manifest, rights_remark, validity_remark
 from .scan import Provenance, ScanError, read_scan
 
 # %% ../nbs/21_iiif.ipynb #e5b821a2
@@ -34,7 +34,7 @@ def original(self:Fetcher,
             if e.status in (None, 401, *_AGAIN): raise
             if 'width' in p.service: info = p.service
             else: notes.append(f"has no info.json (HTTP {e.status}{', but no JSON'*(e.status==200)}); the file that the manifest names was taken")
-    if info is not None: s = parse_info(info, url); s.id = p.key; return self.picture(s, size)
+    if info is not None: s = parse_info(info, url); s.id,p.credit = p.key,demanded(info); return self.picture(s, size)
     data = self.get(_id(p.body), check=read_scan)
     if size and max(_shape(data))>size: notes.append("{}×{} pixels, as nothing there makes it smaller".format(*_shape(data)))
     return data,False,notes
@@ -92,7 +92,8 @@ class _Run:
 def colour(self:_Run, p, data, stitched, notes):
     "Colour a picture and write it: the row of the report"
     start,scan = time.time(),read_scan(data)
-    row = dict(path=p.key, asked=self.size, width=scan.shape[1], height=scan.shape[0], bits=scan.bits, source_bytes=len(data),
+    if remark := rights_remark(p.credit): notes = [*notes, remark]
+    row = dict(path=p.key, asked=self.size, credit=p.credit, width=scan.shape[1], height=scan.shape[0], bits=scan.bits, source_bytes=len(data),
                source_sha256=None if stitched else hashlib.sha256(data).hexdigest(), # there is no such file but ours
                tone=scan.tone.kind, hue=round(scan.tone.hue, 1), chroma=round(scan.tone.chroma, 1), warnings=[*notes, *scan.warnings])
     if scan.tone.kind=='colour' and not self.recolour: return dict(row, output=None, warnings=[*row['warnings'], "is in colour already and was left alone"])
@@ -162,7 +163,7 @@ def go(self:_Run, manifest, source):
     rows = [(p, row) for p,row in rows if row]
     for p,row in rows:
         if tiles := self.tiles and self.tiled(p, row): self.tile(p, row) # those from before may still have another address
-        made = Provenance(**row['made']) if row.get('made') else self.made
+        made,p.credit = Provenance(**row['made']) if row.get('made') else self.made,row.get('credit') or {}
         offer(p, colour_body(p, row, made, self.base, langs, tiles), self.base, langs)
     new = finish(manifest, source, self.base, len(rows))
     if remark := validity_remark(new): self.say(f"{self.sum.manifest}: {remark}")

@@ -458,6 +458,23 @@ def test_slips_of_version_3(tmp_path, slip):
     assert [o.key for o in found]==[f'https://museum.example/iiif/p{i}' for i in range(2)] and not others and found[0].where.startswith('canvas https://museum.example/canvas/0 ("')
     assert valid(coloured(m)[0])
 
+@pytest.mark.parametrize('version', [2, 3])
+def test_odd_manifests_do_no_harm(tmp_path, version):
+    "Anything else in place of anything: a manifest comes out, or an error that names the file"
+    def paths(o, path=()):
+        yield path
+        for k,v in o.items() if isinstance(o, dict) else enumerate(o) if isinstance(o, list) else []: yield from paths(v, (*path, k))
+    good = prezi3_manifest() if version==3 else json.loads((HERE/'iiif/ghent.json').read_text('utf-8')); n = Counter()
+    for path,odd in itertools.product(list(paths(good))[1:], (None, 'https://x.org/odd', 17, [], {}, [None], ['odd', 3], {'id': 'https://x.org/odd'}, {'type': ['Image']}, [[{}]])):
+        doc = json.loads(json.dumps(good)); at = doc
+        for k in path[:-1]: at = at[k]
+        at[path[-1]] = odd
+        (tmp_path/'m.json').write_text(json.dumps(doc))
+        try: m = read_manifest(tmp_path/'m.json', None, counting()); n['read'] += 1
+        except IIIFError as e: assert str(e).startswith(str(tmp_path/'m.json')); n['refused'] += 1; continue
+        rights_remark(m); json.dumps(validity_remark(coloured(m)[0]))
+    assert n['read']>10*n['refused']>0
+
 @pytest.mark.parametrize('elsewhere', [lambda c, page: c.update(items=[page['id']]), lambda c, page: c.update(items=[dict(id=page['id'], type='AnnotationPage')]),
     lambda c, page: page.update(items=['https://museum.example/p/0'])])
 def test_pictures_that_are_listed_elsewhere_are_said(tmp_path, elsewhere):
@@ -614,6 +631,20 @@ def test_a_web_page_instead_of_info(museum, tmp_path, colorizer, capsys):
     album(museum, [dict(id=f'{u}/p.jpg', service=[dict(id=f'{u}/p', type='ImageService3', profile='level2')])])
     assert colorize_manifest(f'{u}/album.json', tmp_path/'out', colorizer, rate=100, retries=1).done==1
     assert museum.asked()==['/album.json', '/p/info.json', '/p.jpg'] and 'no info.json (HTTP 200, but no JSON)' in capsys.readouterr().err
+
+def test_credit_that_an_image_service_demands(museum, tmp_path, colorizer, capsys):
+    "Versions 2 and 3 of info.json: what they say of rights is given to the colour version, the next time as well, and a refusal is repeated"
+    u,nd = museum.url,'http://creativecommons.org/licenses/by-nd/4.0/'
+    for i,(k,more) in enumerate(dict(v2=dict(license=nd, attribution='(c) The photographer', logo=f'{u}/logo.png'), v3=dict(rights=nd), none={}).items()):
+        write_tiles(small(tmp_path/f'{k}.jpg', x=40*i), museum.folder/k, f'{u}/{k}')
+        info = museum.folder/k/'info.json'; info.write_text(json.dumps({**json.loads(info.read_text()), **more}))
+    album(museum, [dict(id=f'{u}/{k}/full/max/0/default.jpg', service=[dict(id=f'{u}/{k}', type='ImageService3', profile='level0')]) for k in ('v2', 'v3', 'none')])
+    run = partial(colorize_manifest, f'{u}/album.json', tmp_path/'out', colorizer, rate=100, retries=0)
+    assert run().done==3 and capsys.readouterr().err.count(f'{nd}, which allows no changed versions')==2
+    first = result(tmp_path/'out'); v2,v3,none = [b['items'][1] for b in paint(first)]
+    assert v2['rights']==v3['rights']==nd and v2['requiredStatement']['value']=={'none': ['(c) The photographer']} and v2['provider'][0]['logo'][0]['id']==f'{u}/logo.png'
+    assert not {'rights', 'requiredStatement', 'provider'} & {*none} and valid(first)
+    assert run().skipped==3 and result(tmp_path/'out')==first
 
 def test_no_password_is_sent(museum, tmp_path, monkeypatch):
     "requests takes one from ~/.netrc by itself, after a redirect as well"
