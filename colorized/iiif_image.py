@@ -21,7 +21,7 @@ from .scan import _open, read_scan
 # %% ../nbs/19_iiif_image.ipynb #dc0c0da4
 class IIIFError(ValueError):
     "A manifest or picture that cannot be had or understood; the message names it"
-    def __init__(self, message, status=None): super().__init__(message); self.status = status # As HTTP has them; None: the server is not to be had at all
+    def __init__(self, message, status=None): super().__init__(message); self.status = status # As HTTP has them; None: no use in asking the same server for something else
 
 class _Again(Exception): "Worth another try: why, the status, and the seconds that the server asks to wait (None: it does not say)"
 
@@ -41,7 +41,7 @@ class Fetcher:
         except ImportError as e: raise ImportError("to read IIIF: pip install 'colorized[iiif]'") from e
         self.cache,self.rate,self.retries,self.timeout,self.patience,self.max_bytes = Path(cache),rate,retries,timeout,patience,max_bytes
         self.session,self.free,self.closed,self.n = requests.Session(),{},threading.Event(),0
-        self.host,self.public = '',False # That was asked last; only hosts of the internet?
+        self.host,self.public = '',False # Asked last; may we go to hosts of the internet only?
         self.session.max_redirects = 10
         for scheme in ('http://', 'https://'): self.session.mount(scheme, _door(self))
         self.session.headers['User-Agent'] = f'colorized/{__version__} (+https://example.github.io/colorized)'

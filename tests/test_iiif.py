@@ -746,6 +746,7 @@ def test_smaller_pictures(museum, tmp_path, colorizer, capsys):
     assert json.loads((tree/'info.json').read_text())['width']==75
     assert run(size=100).skipped==2
 
+@pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning') # half a bomb
 def test_no_limit_but_ours(museum, tmp_path, colorizer, monkeypatch):
     "Pillow takes what is twice its limit for a bomb (179 megapixels, ours are 250): a picture from tiles, one whole, and the tiles that are written"
     u = museum.url
