@@ -19,9 +19,9 @@ import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageDraw
 from fastcore.basics import patch
 from .batch import output_name
-from .colorizer import WORKING_SIZE, Colorized, Colorizer, hint_grid, working_shape
+from .colorizer import DOUBT, WORKING_SIZE, Colorized, Colorizer, hint_grid, working_shape
 from .lab import join
-from .scan import Scan, ScanError, output_format, paint, read_scan, write_scan
+from .scan import WRITABLE, Scan, ScanError, output_format, paint, read_scan, write_scan
 
 # %% ../nbs/16_app.ipynb #cd55adf5
 def check_strokes(
@@ -95,7 +95,8 @@ class Sitting:
     ):
         self.colorizer,self.path,self.name,self.max_pixels,self.working_size = colorizer,Path(path),name or Path(path).name,max_pixels,working_size
         scan = read_scan(path, max_pixels)
-        self.shape,self.bits,self.format,self.remarks = scan.shape,scan.bits,scan.format,scan.remarks
+        self.shape,self.bits,self.remarks = scan.shape,scan.bits,scan.remarks
+        self.format = scan.format if scan.format in WRITABLE.values() else 'PNG' # of the file that will be written
         (h,w),f = working_shape(scan.shape, working_size, colorizer.net.cfg.multiple),colorizer.net.cfg.factor
         L = scan.thumbnail_L((h, w))
         self.cond,self.L,self.grid = colorizer.condition(L),F.avg_pool2d(L, f),(h//f, w//f)
@@ -141,7 +142,7 @@ def barren(self:Sitting, strokes:list) -> bool:
 def doubt(self:Sitting,
     seeds:list,        # At least two colourings
     strokes:list=(),   # See `Sitting.chroma`
-    top:float=30.,     # Disagreement that is drawn strongest, CIELAB units
+    top:float=DOUBT,   # Disagreement that is drawn strongest, CIELAB units
     side:int=480,      # Longest side
 ) -> Image.Image:      # RGBA
     "Where the colourings disagree, to be laid over the photograph: clear where they agree"
@@ -161,15 +162,14 @@ def write(self:Sitting,
 ) -> tuple:                    # (file, remarks)
     "Write a colouring at full size, with the papers of the original. Raises `ScanError` for what cannot be written"
     strokes = check_strokes(strokes)
-    format = self.format if self.format in ('TIFF', 'JPEG', 'PNG', 'WEBP') else 'PNG'
-    stem,suffix = os.path.splitext(output_name(self.name, format))
+    stem,suffix = os.path.splitext(output_name(self.name, self.format))
     dst,ab,scan = Path(folder)/f'{stem}.colorized{suffix}',self.chroma(seed, strokes)*saturation,read_scan(self.path, self.max_pixels)
     said = dict(corrections=[f"{o['colour']} at {round(o['points'][0][0]*self.shape[1])},{round(o['points'][0][1]*self.shape[0])}" for o in strokes]) if strokes else {}
     made = self.colorizer.provenance(self.colorizer.look(seed=seed, saturation=saturation, working_size=self.working_size), bool(strokes), **said)
     def strips(done=0):
-        for x in paint(scan, ab, output_format(dst, format, None, scan.bits)[1]):
+        for x in paint(scan, ab, output_format(dst, self.format, None, scan.bits)[1]):
             done += len(x); progress(done/scan.shape[0]); yield x
-    return dst,write_scan(dst, strips(), scan, made, format, overwrite=True)
+    return dst,write_scan(dst, strips(), scan, made, self.format, overwrite=True)
 
 # %% ../nbs/16_app.ipynb #db59744a
 @dataclass
@@ -304,7 +304,7 @@ def look(self:Studio, photo:str) -> dict:
     try: s = p.sitting = p.sitting or Sitting(self.colorizer, p.path, p.name, self.limits.megapixels*1e6)
     except ScanError as e:
         self.drop(photo)
-        why = str(e).replace(f'{p.path}: ', '').replace(' (max_pixels)', '')
+        why = re.sub(r' \((max_pixels|\w+(Error|Exception): .*)\)$', '', str(e).replace(f'{p.path}: ', '')).replace('truncated', 'the file is incomplete')
         raise Refused(f"“{p.name}” could not be opened: {why}.") from e
     return dict(name=p.name, width=s.shape[1], height=s.shape[0], bits=s.bits, format=s.format, before=s.before, remarks=s.remarks)
 

@@ -194,7 +194,7 @@ def test_choose_correct_save(server, visitor, tiff, colorizer, tmp_path):
     # the uncertainty, against the library's own
     page.check('#doubting'); v.until('!$("doubt").hidden')
     veil = v.picture('doubt')[...,3].astype(float)
-    want = np.asarray(Image.fromarray(whole.uncertainty).resize(veil.shape[::-1], Image.BOX)).clip(0, 30)
+    want = np.asarray(Image.fromarray(whole.uncertainty).resize(veil.shape[::-1], Image.BOX)).clip(0, 10)
     assert veil.shape==(309, 480) and np.corrcoef(veil.flat, want.flat)[0,1]>0.99 and veil.std()>2
     page.uncheck('#doubting'); assert page.is_hidden('#doubt')
     # another sample
@@ -258,6 +258,35 @@ def test_eight_at_once(server, browser, colorizer, tmp_path):
     while server.kept and time.monotonic()<deadline: time.sleep(0.1)
     assert not server.kept, 'photographs of people who have gone lie about'
 
+def test_the_veil_belongs_to_one_photograph_and_gives_way_to_the_brush(visitor, tmp_path):
+    v = visitor; page = v.page
+    v.bring(*few_pixels(tmp_path/'small', 'riverfront-1931.jpg', 'buffalo-1908.jpg').iterdir()); v.rest(2)
+    page.check('#doubting'); v.until('!$("doubt").hidden')
+    page.evaluate('document.querySelectorAll("#strip button")[1].click()')
+    assert page.evaluate('$("doubt").hidden && !$("after").classList.contains("doubted") && $("doubting").checked') # the first one's veil is not laid over the second
+    v.until('!$("doubt").hidden'); v.rest(2)
+    page.set_viewport_size(dict(width=1280, height=800))
+    v.stroke('Red', 0.4, 0.6); v.rest(2)
+    assert page.is_hidden('#doubt') and not page.is_checked('#doubting') and page.evaluate('getComputedStyle($("after")).filter')=='none'
+    assert page.evaluate('(() => { const b = $("undo").getBoundingClientRect(); return document.elementFromPoint(b.x+b.width/2, b.y+b.height/2) === $("undo") })()'), 'Undo is covered'
+
+@pytest.mark.parametrize('when', ['on its way', 'arrived'])
+def test_a_photograph_can_be_removed_while_it_comes(server, browser, when):
+    v = Visitor(browser, server.base)
+    before,late = set(server.kept),[]
+    def slow(route):
+        late.append(route)
+        if when=='arrived': route.continue_()
+    v.context.route('**/photos/*name=*', slow)
+    v.bring(images/'campus-1910.jpg')
+    if when=='arrived': v.page.evaluate('() => { window.removed = new Promise(done => { const f = XMLHttpRequest.prototype; setInterval(() => { if (photos[0] && photos[0].request === null) { forget(photos[0]); done() } }, 1) }) }')
+    else: v.until('photos[0]?.state=="busy"'); v.page.click('#remove')
+    v.until('!photos.length && !running')
+    deadline = time.monotonic()+10
+    while set(server.kept)-before and time.monotonic()<deadline: v.page.wait_for_timeout(50)
+    assert late and not set(server.kept)-before and not v.messages
+    v.close(server.base)
+
 def test_trouble_is_told_and_the_page_lives_on(visitor, tmp_path):
     v = visitor
     (tmp_path/'letter.jpg').write_text('Dear Anna,')
@@ -267,10 +296,10 @@ def test_trouble_is_told_and_the_page_lives_on(visitor, tmp_path):
     v.bring(*[tmp_path/o for o in ('letter.jpg', 'torn.jpg', 'huge.png', 'heavy.tif')])
     v.until('document.querySelectorAll("#messages p").length==4 && !photos.length')
     said = {re.search('“(.*?)”', o)[1]: o for o in v.messages}
-    assert 'not a photograph' in said['letter.jpg'] and 'could not be opened' in said['torn.jpg']
+    assert 'not a photograph' in said['letter.jpg'] and said['torn.jpg'].startswith('“torn.jpg” could not be opened: the file is incomplete.')
     assert 'megapixels' in said['huge.png'] and '12' in said['huge.png']
     assert 'too large: 90 MB, the limit is 79 MB' in said['heavy.tif']
-    assert not any(str(o) in ' '.join(v.messages) for o in (tmp_path, 'Traceback', '/tmp', 'original'))
+    assert not any(str(o) in ' '.join(v.messages) for o in (tmp_path, 'Traceback', 'Error', '/tmp', 'original'))
     assert v.page.is_visible('#drop') and v.focus()=='files'
     v.bring(*[few_pixels(tmp_path/'small', 'spinning-1907.jpg')/'spinning-1907.jpg']*5)
     v.until('document.querySelectorAll("#messages p").length==1')

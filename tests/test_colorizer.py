@@ -1,5 +1,5 @@
 "The colorizer: the same bytes in any company, hints, every shape and mode, and weights that must be the right ones. Nothing here depends on what the weights have learnt"
-import hashlib, shutil, subprocess, sys
+import json, hashlib, shutil, subprocess, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np, pytest, torch
@@ -187,13 +187,30 @@ def test_an_overlay_and_points_say_the_same(colorizer, gray, tmp_path):
         g = hint_grid([(120, 80, name)], gray.shape, (64, 96))
         assert g[0,2].any() and torch.allclose(g[0,:2,g[0,2]>0].mean(1), torch.tensor(color.rgb2lab([[[0, 128/255, 0]]])[0,0,1:]).float(), atol=0.5)
 
-@pytest.mark.parametrize('hint,word', [((320, 10, 'red'), '320'), ((10, -1, 'red'), 'outside'), ((1, 1, 'crimsonish'), 'crimsonish'), ((1, 1, (300, 0, 0)), '300'), ((1, 1, (1, 2)), '0..255'), ((1, 1, (-1, 0, 0)), '0..255')])
+@pytest.mark.parametrize('hint,word', [((320, 10, 'red'), '320'), ((10, -1, 'red'), 'outside'), ((1, 1, 'crimsonish'), 'crimsonish'), ((1, 1, (300, 0, 0)), '300'), ((1, 1, (1, 2)), '0..255'), ((1, 1, (-1, 0, 0)), '0..255'),
+    ((1, 1, (.2, .3, .4)), 'integer in 0..255'), ((1, 1), 'must be .x, y, colour'), (60, 'hint 60 must be'), ((1, 1, 'red', 'large'), 'radius'), ('red', 'hint .red. must be')])
 def test_hints_that_do_not_fit(colorizer, gray, hint, word):
     with pytest.raises(ValueError, match=word): colorizer.colorize(gray, steps=1, hints=[hint])
 
 def test_an_overlay_without_transparency_is_no_overlay(colorizer, gray):
     "As painting programs save it; taken for hints, its ground would make all the photograph white"
     with pytest.raises(ValueError, match='transparent'): colorizer.colorize(gray, steps=1, hints=Image.new('RGB', gray.shape[::-1], 'white'))
+
+def test_no_hint_is_lost(colorizer, gray):
+    "A point smaller than a cell counts as one; an overlay without paint is refused; no hints are none; an array is an overlay"
+    deep = np.zeros((4000, 3000), np.uint8)
+    assert hint_grid([(1800, 2975, 'red', 5)], deep.shape, (128, 96))[0,2].any()
+    with pytest.raises(ValueError, match='covers nothing'): colorizer.colorize(gray, steps=1, hints=Image.new('RGBA', gray.shape[::-1]))
+    assert colorizer.colorize(gray, steps=1, hints=[]).provenance.settings['hints'] is False
+    over = np.zeros((*gray.shape, 4), np.uint8); over[40:80,40:90] = 0,0,255,255
+    a,b = [colorizer.colorize(gray, steps=1, hints=h) for h in (over, Image.fromarray(over))]
+    assert torch.equal(a.ab, b.ab) and a.provenance.settings['hints'] is True
+
+def test_numbers_of_numpy(colorizer, gray):
+    a,b = [colorizer.colorize(gray, seed=s, steps=k, n_samples=1) for s,k in ((3, 1), (np.int64(3), np.int32(1)))]
+    assert torch.equal(a.ab, b.ab) and a.seeds==b.seeds and json.dumps(b.provenance.settings)
+    for k in 'seed','steps','n_samples','working_size':
+        with pytest.raises(ValueError, match=f'{k} must be an integer'): colorizer.colorize(gray, **{k: 1.5})
 
 def test_overlay_of_another_size(colorizer, gray):
     with pytest.raises(ValueError, match='10×10.*200×128'): colorizer.colorize(gray, steps=1, hints=Image.new('RGBA', (10, 10)))

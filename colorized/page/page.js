@@ -36,11 +36,13 @@ async function ask(name, args, progress = () => {}) {
 }
 function upload(p, progress) {
   return new Promise((yes, no) => {
-    const x = new XMLHttpRequest()
+    const x = p.request = new XMLHttpRequest()
     x.open('POST', `photos/${visit.visitor}?name=${encodeURIComponent(p.name)}`)
     x.upload.onprogress = e => progress({done:e.loaded/e.total})
     x.responseType = 'json'
     x.onload = () => x.response?.id ? yes(x.response.id) : no(new Error(x.response?.error ?? `“${p.name}” could not be taken.`))
+    x.onabort = no
+    x.upload.onload = () => { p.request = null } // what has arrived is taken back when the answer tells its name
     x.onerror = () => no(new Error(`“${p.name}” did not arrive. Is the program still running?`))
     x.send(p.file)
   })
@@ -78,6 +80,7 @@ async function work() { // one photograph after the other, so that nobody fills 
     p.state = 'busy'
     try {
       p.id = await upload(p, o => busy(p, 'Fetching the photograph', o))
+      if (!photos.includes(p)) { discard(p); continue } // removed in the last moment
       Object.assign(p, await ask('look', [p.id], o => busy(p, 'Looking at the photograph', o)))
       p.file = null; p.state = 'seen'
       if (p === now) show()
@@ -97,11 +100,12 @@ function busy(p, what, {place, done} = {}) {
   $('progress').hidden = !(done > 0 && done < 1)
   $('progress').value = done ?? 0
 }
+const discard = p => { if (p.id) fetch(`photos/${p.id}`, {method:'DELETE'}).catch(() => {}) }
 function forget(p) {
   const i = photos.indexOf(p)
   if (i < 0) return
   photos.splice(i, 1)
-  if (p.id) fetch(`photos/${p.id}`, {method:'DELETE'}).catch(() => {})
+  p.request?.abort(); discard(p)
   if (p === now) { now = null; choose(photos[Math.min(i, photos.length-1)] ?? null) }
   strip()
 }
@@ -143,12 +147,16 @@ async function samples(p) { // one after the other; a change in the meantime is 
   p.sampling = false
   strip()
 }
+function lift() { $('doubt').hidden = $('guide').hidden = true; $('after').classList.remove('doubted') } // the veil
 async function doubt(p) {
   const key = JSON.stringify(p.strokes)
+  if (p === now && p.doubted !== key) lift()
   if ($('doubting').checked && p.id && p.doubted !== key) {
+    tell('Comparing eight colourings.')
     try {
       const {image} = await ask('doubt', [p.id, p.strokes], o => busy(p, 'Comparing eight colourings', o))
       Object.assign(p, {veil:image, doubted:key})
+      tell('Where the colour is a guess is shown now.')
     } catch (e) { fail(p, e); $('doubting').checked = false }
     busy(p, '')
   }
@@ -262,8 +270,10 @@ let brush_name = ''
 function paint_with(c, name = '') {
   brush = c; brush_name = name; stroke = null
   $('frame').classList.toggle('painting', !!c); canvas.hidden = !c; $('split').disabled = !!c
-  if (!c) for (const o of $('palette').querySelectorAll(':checked')) o.checked = false
+  if (c) { $('doubting').checked = false; lift() } // under the veil no colour could be seen
+  else for (const o of $('palette').querySelectorAll(':checked')) o.checked = false
   tools(); draw()
+  if (c) $('tools').scrollIntoView({block:'nearest'})
 }
 function tools() {
   const n = now?.strokes.length
@@ -387,7 +397,7 @@ addEventListener('drop', e => { if (carries(e)) { e.preventDefault(); hover(0); 
 // ---- coming and going ----
 async function arrive() {
   try { visit = await post('visits') } catch { return complain('The program does not answer. Is it still running?') }
-  $('terms').textContent = `${visit.photos} photographs at most, ${visit.megapixels} megapixels each: JPEG, PNG, TIFF, WebP and others. `
+  $('terms').textContent = `${visit.photos} photographs at most, ${visit.megapixels} megapixels each: JPEG, PNG, TIFF, WebP, HEIC and others. `
     + (visit.local ? 'They do not leave this computer.' : 'They are deleted when you leave this page.')
   document.body.dataset.ready = 'yes'
 }
