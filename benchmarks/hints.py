@@ -4,15 +4,18 @@
 
 Each photograph (shorter side 256, central square) is coloured from its lightness alone, then with 1, 4, 16, 64 hints: points at random places,
 each with the mean true colour of its 4×4 pixels, given as a user gives them (`hint_grid`, default radius). Seeds and places are those of the
-photograph's number, so that all columns are paired. The baseline paints the same hints' chroma over the colouring without hints, at their cells
-only: what a hint is worth if it does not spread. `elsewhere` is the error on the cells that no hint covers.
+photograph's number, so that all columns are paired. A *correction* is one hint of the true colour where the colouring without hints is most wrong,
+as large as a brush (8 pixels around): what people do with hints. The network alone is the same without `reach`. The baseline paints the same hints' chroma over the colouring without hints, at their cells
+only: what a hint is worth if it does not spread. `elsewhere` is the error on the cells that no hint covers, `moved` the share of cells whose
+chroma is more than 15 from that without hints.
 """
 import argparse, csv, time
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
-from colorized.colorizer import STEPS, Colorizer, hint_grid
+from colorized.colorizer import STEPS, TEMPERATURE, Colorizer, hint_grid
 from colorized.lab import join, rgb_to_lab, up_chroma
 from colorized.metrics import delta_e, list_photos, load_crop, psnr, to_uint8
+from colorized.samplers import dpmpp_2m
 
 KS = 0, 1, 4, 16, 64
 
@@ -22,35 +25,42 @@ def points(rgb, k, rng):
     cells = rng.permutation(mean.shape[1]*mean.shape[2])[:k]
     return [(4*x+2, 4*y+2, tuple(mean[:,y,x].round().int().tolist())) for y,x in zip(*divmod(cells, mean.shape[2]))]
 
-def measured(ab, L, rgb, true, free):
-    "PSNR and ΔE2000 of the whole picture, rms distance of chroma where no hint lies"
+def correction(rgb, wrong):
+    "One hint in the true colour of the 20×20 pixels where the chroma is most wrong on average"
+    y,x = divmod(int(F.avg_pool2d(wrong, 5, 1, 2).flatten().argmax()), wrong.shape[-1])
+    mean = F.avg_pool2d(F.avg_pool2d(rgb[None].float(), 4), 5, 1, 2, count_include_pad=False)[0,:,y,x]
+    return [(4*x+2, 4*y+2, tuple(mean.round().int().tolist()), 8)]
+
+def measured(ab, L, rgb, true, free, plain):
+    "PSNR and ΔE2000 of the whole picture, rms distance of chroma where no hint lies, and how much is other than without hints"
     out = to_uint8(join(L, up_chroma(ab, L.shape[-2:], L)))
     off = (ab-true).pow(2).sum(1, keepdim=True)
-    return dict(psnr=psnr(out, rgb).item(), delta_e=delta_e(out, rgb).mean().item(), elsewhere=(off[free].mean().sqrt().item() if free.any() else float('nan')))
+    return dict(psnr=psnr(out, rgb).item(), delta_e=delta_e(out, rgb).mean().item(), elsewhere=(off[free].mean().sqrt().item() if free.any() else float('nan')),
+                moved=((ab-plain).norm(dim=1)>15).float().mean().item())
 
 def photograph(c, rgb, i):
     "All rows of one photograph"
     L,ab = rgb_to_lab(rgb[None]).split((1,2), 1)
     true,small = F.avg_pool2d(ab, 4),F.avg_pool2d(L, 4)
     cond,rng = c.condition(L),np.random.default_rng(i)
-    where = points(rgb, max(KS), rng)                                  # the first k of them are the k hints
-    grids = [hint_grid(where[:k], rgb.shape[1:], true.shape[-2:], small) for k in KS]
-    look = [c.condition(L, g).hints if k else None for k,g in zip(KS, grids)]
-    plain = c.chroma(cond, [i])
-    for k,g,h in zip(KS, grids, look):
-        mask = g[:,2:]>0
-        spread = c.chroma(cond.with_hints(h), [i]) if k else plain
-        for how,x in (('hints', spread), ('at their cells only', torch.where(mask, g[:,:2], plain))):
-            yield dict(k=k, how=how, covered=mask.float().mean().item(), **measured(x, L, rgb[None], true, ~mask))
+    where,plain = points(rgb, max(KS), rng),c.chroma(cond, [i])         # the first k of them are the k hints
+    kinds = {**{k: where[:k] for k in KS}, 'correction': correction(rgb, (plain-true).pow(2).sum(1, keepdim=True))}
+    for k,hints in kinds.items():
+        if not hints: yield dict(k=k, how='no hints', covered=0., **measured(plain, L, rgb[None], true, torch.ones_like(small)>0, plain)); continue
+        grid = hint_grid(hints, rgb.shape[1:], true.shape[-2:], small)
+        hinted,mask = c.condition(L, grid),grid[:,2:]>0
+        alone = c._chroma(hinted, [i], 1, STEPS, TEMPERATURE, dpmpp_2m, True, True)
+        for how,x in (('hints', c.chroma(hinted, [i], plain=plain)), ('the network alone', alone), ('at their cells only', torch.where(mask, grid[:,:2], plain))):
+            yield dict(k=k, how=how, covered=mask.float().mean().item(), **measured(x, L, rgb[None], true, ~mask, plain))
 
 def summary(rows):
     "Means over the photographs, and the standard error of the paired gain in ΔE2000 against no hints"
-    n = len(rows)//(2*len(KS)); get = lambda k,how,m: np.array([r[m] for r in rows if r['k']==k and r['how']==how])
-    for k in KS:
-        for how in ('hints', 'at their cells only') if k else ('hints',):
-            gain = get(0, 'hints', 'delta_e')-get(k, how, 'delta_e')
-            yield dict(k=k, how=how if k else 'no hints', n=n, covered=f"{get(k, how, 'covered').mean():.4f}", psnr=f"{get(k, how, 'psnr').mean():.2f}",
-                       delta_e=f"{get(k, how, 'delta_e').mean():.2f}", gain=f"{gain.mean():.2f}", gain_se=f"{gain.std(ddof=1)/n**0.5:.2f}", elsewhere=f"{get(k, how, 'elsewhere').mean():.2f}")
+    get = lambda k,how,m: np.array([r[m] for r in rows if r['k']==k and r['how']==how])
+    without = get(0, 'no hints', 'delta_e'); n = len(without)
+    for k,how in dict.fromkeys((r['k'], r['how']) for r in rows):
+        gain = without-get(k, how, 'delta_e')
+        yield dict(k=k, how=how, n=n, covered=f"{get(k, how, 'covered').mean():.4f}", psnr=f"{get(k, how, 'psnr').mean():.2f}", delta_e=f"{get(k, how, 'delta_e').mean():.2f}",
+                   gain=f"{gain.mean():.2f}", gain_se=f"{gain.std(ddof=1)/n**0.5:.2f}", elsewhere=f"{get(k, how, 'elsewhere').mean():.2f}", moved=f"{get(k, how, 'moved').mean():.4f}")
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -63,7 +73,7 @@ def main():
     table = list(summary(rows))
     with args.csv.open('w', newline='') as f: w = csv.DictWriter(f, list(table[0])); w.writeheader(); w.writerows(table)
     print(f"{len(files)} photographs of {Path(args.folder).name}, {STEPS} steps, one sample each, {c}, {time.strftime('%Y-%m-%d', time.gmtime())}\n")
-    print('| hints | how | of the cells | PSNR ↑ | ΔE2000 ↓ | gain in ΔE2000 | chroma off elsewhere ↓ |\n|---:|---|---:|---:|---:|---:|---:|')
-    for r in table: print(f"| {r['k']} | {r['how']} | {float(r['covered']):.1%} | {r['psnr']} | {r['delta_e']} | {r['gain']} ± {r['gain_se']} | {r['elsewhere']} |")
+    print('| hints | how | of the cells | PSNR ↑ | ΔE2000 ↓ | gain in ΔE2000 | chroma off elsewhere ↓ | moved |\n|---:|---|---:|---:|---:|---:|---:|---:|')
+    for r in table: print(f"| {r['k']} | {r['how']} | {float(r['covered']):.1%} | {r['psnr']} | {r['delta_e']} | {r['gain']} ± {r['gain_se']} | {r['elsewhere']} | {float(r['moved']):.1%} |")
 
 if __name__=='__main__': main()

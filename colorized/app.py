@@ -113,12 +113,13 @@ def chroma(self:Sitting,
     strokes = check_strokes(strokes)
     key = seed,json.dumps(strokes)
     if key not in self._ab:
-        cond,c = self.cond,self.colorizer
+        cond,c,plain = self.cond,self.colorizer,None
         if strokes:
+            plain = self.chroma(seed)
             hints = hint_grid(draw_strokes(strokes, self.small.shape), self.small.shape, self.grid, self.L)
             cond = cond.with_hints(c.config.hints(hints).to(c.device))
         while len(self._ab)>=200: del self._ab[next(iter(self._ab))]
-        self._ab[key] = c.chroma(cond, [seed])
+        self._ab[key] = c.chroma(cond, [seed], plain=plain)
     return self._ab[key]
 
 # %% ../nbs/16_app.ipynb #65ca85f3

@@ -175,6 +175,29 @@ def test_hints_are_obeyed_where_they_are_given(colorizer, hue):
     ring = np.zeros(flat.shape, bool); ring[y-40:y+41,x-40:x+41] = True; ring[y-14:y+15,x-14:x+15] = False
     assert (b[ring].mean(0)-a[ring].mean(0))@direction>0                    # and its neighbourhood leans the same way
 
+def test_a_hint_reaches_what_looks_alike(colorizer):
+    "A dark and a bright half: what the network makes of a hint in one of them counts there; the other stays as it is without hints"
+    L = torch.full((1, 1, 256, 384), 25.); L[...,192:] = 88.
+    cond = colorizer.condition(L, hint_grid([(60, 128, 'navy', 12)], (256, 384), (64, 96), L[...,::4,::4]))
+    plain,hinted = [colorizer.chroma(o, [0], 4) for o in (cond.with_hints(None), cond)]
+    alone = colorizer._chroma(cond, [0], 1, 4, 1., C.dpmpp_2m, True, True)
+    moved = lambda ab, *part: (ab-plain).norm(dim=1)[0][part].mean()
+    near,far = (slice(28, 36), slice(8, 22)),(slice(None), slice(60, None))
+    assert moved(alone, *far)>3 # the network takes it for a word on the light
+    assert moved(hinted, *far)<0.35*moved(alone, *far) and moved(hinted, *near)>0.9*moved(alone, *near)
+    k = C.reach(cond)
+    assert torch.allclose(hinted, plain+k*(alone-plain), atol=1e-3) and k.amax()==1
+
+def test_in_company_only_those_with_hints_follow_them(colorizer, gray):
+    L = Scan(gray).thumbnail_L((128, 192))
+    with_hint = colorizer.condition(L, hint_grid([(60, 60, 'red')], gray.shape, (32, 48)))
+    none = torch.zeros_like(with_hint.hints)
+    both = colorizer.condition(torch.cat([L, L])).with_hints(torch.cat([with_hint.hints, none]))
+    a,b = colorizer.chroma(both, [0, 0], 2)
+    assert torch.equal(b, colorizer.chroma(colorizer.condition(L), [0], 2)[0]) and not torch.equal(a, b)
+    known = colorizer.chroma(colorizer.condition(L), [0], 2)
+    assert torch.equal(colorizer.chroma(with_hint, [0], 2, plain=known), colorizer.chroma(with_hint, [0], 2))
+
 def test_an_overlay_and_points_say_the_same(colorizer, gray, tmp_path):
     over = Image.new('RGBA', gray.shape[::-1]); over.paste((0, 128, 0, 255), (100, 60, 140, 100)); over.save(tmp_path/'h.png')
     a,b = [colorizer.colorize(gray, steps=1, hints=h) for h in (over, tmp_path/'h.png')]

@@ -130,7 +130,8 @@ def site():
     base = f'{cfg.doc_host}{cfg.doc_baseurl}/'
     for f in out.rglob('*.html'):
         up = '../'*len(f.relative_to(out).parent.parts)
-        f.write_text(f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}').replace(KATEX, f'{up}site_libs/katex'), 'utf-8')
+        text = f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}').replace(KATEX, f'{up}site_libs/katex')
+        f.write_text(re.sub(r'<img (?![^>]*\balt=)', '<img alt="What the code above draws" ', text), 'utf-8')
     _mend_anchors(out)
     for f in out.rglob('*.css'): f.write_text(WEB_FONT.sub('', f.read_text('utf-8')), 'utf-8')
     stamp.write_text(now)
@@ -139,8 +140,8 @@ def _outputs(cell, figure):
     "The stored outputs of `cell` as Markdown; pictures go to `figure`, which names them"
     for o in cell.get('outputs', []):
         d = o.get('data', {})
-        picture = re.search(r'src="data:image/(\w+);base64,([^"]+)"', _text(d.get('text/html', '')))
-        if picture: yield f"![]({figure(base64.b64decode(picture[2]), picture[1])})"
+        picture = re.search(r'<img alt="([^"]*)" src="data:image/(\w+);base64,([^"]+)"', _text(d.get('text/html', '')))
+        if picture: yield f"![{picture[1]}]({figure(base64.b64decode(picture[3]), picture[2])})"
         elif 'image/png' in d: yield f"![]({figure(base64.b64decode(_text(d['image/png'])))})"
         elif 'text/markdown' in d: yield _text(d['text/markdown'])
         elif o.get('name')=='stdout' or 'text/plain' in d:
@@ -171,6 +172,7 @@ def readme(
             continue
         options = dict(re.findall(r'^#\|\s*([\w-]+):\s*(.+)$', s, re.M))
         code = re.sub(r'^#\|.*\n?', '', s, flags=re.M).strip()
+        code = code.replace("'images/", "'nbs/images/") # as seen from the root of the repository
         if code and options.get('echo')!='false': parts.append(f'```python\n{code}\n```')
         parts += _outputs(c, figure)
     text = '\n\n'.join(parts)+'\n'
