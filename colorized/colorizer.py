@@ -6,8 +6,8 @@ Docs: https://example.github.io/colorized/colorizer.html.md"""
 
 # %% auto #0
 __all__ = ['WORKING_SIZE', 'LESSON', 'CELLS', 'RESTORED', 'SETTLED', 'REACH', 'SURE', 'SMALL', 'KEPT', 'RICHER', 'DOUBT', 'STEPS',
-           'TEMPERATURE', 'TOGETHER', 'WEIGHTS', 'working_shape', 'hint_grid', 'pinned', 'likeness', 'reach',
-           'agreeing', 'sureness', 'keeping', 'Colorized', 'as_scan', 'best_device', 'Colorizer']
+           'TEMPERATURE', 'TOGETHER', 'WEIGHTS', 'working_shape', 'hint_grid', 'pinned', 'likeness', 'agreeing',
+           'reach', 'sureness', 'keeping', 'Colorized', 'as_scan', 'best_device', 'Colorizer']
 
 # %% ../nbs/13_colorizer.ipynb #0666dcd6
 import base64, io, operator, colorized
@@ -108,18 +108,6 @@ def _cells(shape):
     s = min(1, (CELLS/(h*w))**0.5)
     return max(1, int(h*s)),max(1, int(w*s))
 
-# %% ../nbs/13_colorizer.ipynb #reach1c
-REACH = 4. # τ, see above
-
-def reach(
-    cond:Condition, # Of N photographs, with hints
-) -> Tensor:        # (N,1,H/4,W/4) float32 in [0,1], 1 at the hints
-    "How far each place follows the hints"
-    grid,mask = _cells(cond.L.shape[2:]),cond.hints[:,-1:].float()
-    hit = F.adaptive_max_pool2d(mask, grid).flatten(1)>0
-    k = torch.stack([(torch.cdist(p, p[on]).amin(1).square()/-2/REACH).exp() if on.any() else 0*p[:,0] for p,on in zip(_looks(cond).mT, hit)])
-    return torch.maximum(F.interpolate(k.view(-1, 1, *grid), mask.shape[2:], mode='bilinear', align_corners=False), mask)
-
 # %% ../nbs/13_colorizer.ipynb #agree4c
 def agreeing(
     denoise,       # `denoise(x_t, t, cond) -> x0_hat`
@@ -139,6 +127,18 @@ def agreeing(
             strength = lambda o: o.std((2,3), keepdim=True, correction=0).clamp(min=1e-6)
             return x0_hat + F.interpolate(mean*(strength(own)/strength(mean))**restored-own, x0_hat.shape[2:], mode='bilinear', align_corners=False)
     return agreed
+
+# %% ../nbs/13_colorizer.ipynb #reach1c
+REACH = 4. # τ, see above
+
+def reach(
+    cond:Condition, # Of N photographs, with hints
+) -> Tensor:        # (N,1,H/4,W/4) float32 in [0,1], 1 at the hints
+    "How far each place follows the hints"
+    grid,mask = _cells(cond.L.shape[2:]),cond.hints[:,-1:].float()
+    hit = F.adaptive_max_pool2d(mask, grid).flatten(1)>0
+    k = torch.stack([(torch.cdist(p, p[on]).amin(1).square()/-2/REACH).exp() if on.any() else 0*p[:,0] for p,on in zip(_looks(cond).mT, hit)])
+    return torch.maximum(F.interpolate(k.view(-1, 1, *grid), mask.shape[2:], mode='bilinear', align_corners=False), mask)
 
 # %% ../nbs/13_colorizer.ipynb #keep1c
 SURE,SMALL = 8.,1/6   # Chroma of which the first guess is half sure; side of the surroundings, in shorter sides
