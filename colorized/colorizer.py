@@ -348,7 +348,10 @@ def chroma(self:Colorizer,
     ab = self._chroma(cond, seeds, n, steps, temperature, sampler, agree, keep)
     if cond.hints is None: return ab
     if plain is None: plain = self._chroma(cond.with_hints(None), seeds, n, steps, temperature, sampler, agree, keep)
-    return torch.lerp(plain, ab, reach(cond).cpu().repeat_interleave(n, 0))
+    k,on = [o.cpu().repeat_interleave(n, 0) for o in (reach(cond), cond.hints[:,-1:])]
+    change = ab-plain; size = change.norm(dim=1, keepdim=True)
+    most = (size*on).amax((2, 3), keepdim=True) # nothing changes more than what was hinted at
+    return plain + k*change*(most/size.clamp(min=1e-6)).clamp(max=1)
 
 @patch
 def _chroma(self:Colorizer, cond, seeds, n, steps, temperature, sampler, agree, keep):
