@@ -9,33 +9,28 @@ __all__ = ['LUMA', 'open_rgb', 'PhotoFolder', 'KaggleSet', 'photo_source', 'ligh
            'give_hints', 'Recipe', 'Lessons', 'LessonLoader', 'show_lessons', 'photo_dataloaders', 'Subset']
 
 # %% ../nbs/10_data.ipynb #bb80dc7d
-import io, json, math, os
+import io, json, math, os, warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 from fastai.data.core import DataLoaders, TfmdDL
 from .lab import colorfulness, join, rgb_to_lab, srgb_to_linear, up_chroma
-from .scan import READABLE, from_pillow
+from .scan import READABLE, read_scan
 
 # %% ../nbs/10_data.ipynb #4b460778
-def _read(path):
-    "The photograph as a `Scan`"
-    try:
-        with Image.open(path) as im: return from_pillow(im)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise ValueError(f"{path} cannot be read: {e}") from e
-
 def open_rgb(
-    path:str|Path, # Any picture that Pillow reads
+    path:str|Path, # Any photograph that `read_scan` reads
 ) -> Image.Image:  # Upright, 8-bit sRGB; a profile inside the file is honoured
-    "Open a photograph in its own colours. Raises `ValueError` naming the file when it is not a whole picture"
-    return Image.fromarray(_read(path).rgb8())
+    "Open a photograph in its own colours. Raises `ScanError` naming the file when it is not a whole picture"
+    return Image.fromarray(read_scan(path).rgb8())
 
 # %% ../nbs/10_data.ipynb #80bf49dc
+_VERDICTS = 2 # What `_look` says has this version: an index with those of another is made anew
+
 class PhotoFolder:
     "The colour photographs below a folder, sorted by path. Raises `ValueError` when there are none"
     def __init__(self,
@@ -43,29 +38,38 @@ class PhotoFolder:
         index:str|Path=None,       # JSON file that remembers what was seen, so that the next start is quick
         min_colourfulness:float=12.,# Hasler and Süsstrunk's measure; what has less is left out as gray
         threads:int=2,             # For the first look
+        exclude:tuple=(),          # Folders that are no part of it where they lie below `root`: a run's own, that of the watched photographs
     ):
         self.root = Path(root)
         if not self.root.is_dir(): raise ValueError(f"{root} is not a folder of photographs")
         known = json.loads(Path(index).read_text()) if index and Path(index).exists() else {}
-        paths = sorted(p for p in self.root.rglob('*') if p.suffix.lower() in READABLE and p.is_file())
+        if known.get('version')!=_VERDICTS: known = {'version': _VERDICTS}
+        paths = self._paths(exclude)
         keys = [f"{p.relative_to(self.root)}:{p.stat().st_size}" for p in paths]
         todo = [(k,p) for k,p in zip(keys, paths) if k not in known]
-        with ThreadPoolExecutor(threads) as pool: known.update(zip([k for k,_ in todo], pool.map(_look, [p for _,p in todo])))
+        with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool: # the threads' readers quieten them, and undo each other's undoing
+            known.update(zip([k for k,_ in todo], pool.map(_look, [p for _,p in todo])))
         if index and todo: _write_json(index, known)
         kind = lambda o: 'broken' if o is None else o if isinstance(o, str) else 'gray' if o<min_colourfulness else 'colour'
         kinds = {p: kind(known[k]) for p,k in zip(paths, keys)}
         self.files,self.gray,self.broken,self.invented = [[p for p,k in kinds.items() if k==o] for o in ('colour', 'gray', 'broken', 'invented')]
-        self.left_out = f"{len(self.gray)} gray, {len(self.broken)} broken, {len(self.invented)} coloured by a program"
+        self.left_out = f"{len(self.gray)} gray or of one tint, {len(self.broken)} broken, {len(self.invented)} coloured by a program"
         if not self.files: raise ValueError(f"no colour photograph found below {root} ({self.left_out})")
+    def _paths(self, exclude):
+        base = self.root.resolve()
+        skip = [o.relative_to(base) for o in (Path(o).resolve() for o in exclude) if base in o.parents]
+        mine = lambda p: p.suffix.lower() in READABLE and p.is_file() and not any(p.relative_to(self.root).is_relative_to(o) for o in skip)
+        return sorted(p for p in self.root.rglob('*') if mine(p))
     def __len__(self): return len(self.files)
     def __getitem__(self, i): return open_rgb(self.files[i])
     def __repr__(self): return f"{len(self)} photographs below {self.root} (left out: {self.left_out})"
 
 def _look(path):
-    "Colourfulness of a small version; 'invented' when a program coloured it, None when the file is broken"
-    try: scan = _read(path)
+    "Colourfulness of a small version; 'gray' when it has but one warm tint, 'invented' when a program coloured it, None when the file is broken"
+    try: scan = read_scan(path)
     except ValueError: return None
     if scan.invented: return 'invented'
+    if scan.tone.spread<3.5 and scan.tone.hue<120: return 'gray' # a cold tint is more often snow or fog than a print
     im = Image.fromarray(scan.rgb8()); im.thumbnail((96,96), Image.BOX)
     return round(colorfulness(torch.from_numpy(np.array(im)).permute(2,0,1)[None]).item(), 2)
 
@@ -98,9 +102,10 @@ class KaggleSet:
 def photo_source(
     root:str|Path,       # Folder of photographs, or of Kaggle's arrays
     index:str|Path=None, # See `PhotoFolder`
+    exclude:tuple=(),    # The same
 ):
     "The source that fits what `root` holds"
-    return KaggleSet(root) if (Path(root)/'l'/'gray_scale.npy').is_file() else PhotoFolder(root, index)
+    return KaggleSet(root) if (Path(root)/'l'/'gray_scale.npy').is_file() else PhotoFolder(root, index, exclude=exclude)
 
 # %% ../nbs/10_data.ipynb #1011af78
 _linear = srgb_to_linear(torch.arange(256, dtype=torch.float64)/255).float().numpy()
@@ -290,12 +295,13 @@ def photo_dataloaders(
     seed:int=0,             # Decides order, crops, wear and hints
     num_workers:int=0,      # Processes that prepare lessons
     device=None,            # Where batches go
-    index:str|Path=None,    # Folder for the indexes of `PhotoFolder`
+    index:str|Path=None,    # Folder for the indexes of `PhotoFolder`; what lies in it is neither learnt nor watched
     valid_share:float=0.1,  # Used without `valid`
     rank:int=0, world:int=1, # See `LessonLoader`
 ) -> DataLoaders:
     "Loaders of lessons for training and validation"
-    source = lambda o,name: photo_source(o, Path(index)/f'{name}.json' if index else None) if isinstance(o, (str,Path)) else o
+    apart = [o for o in (index, _root(valid)) if o] # the run's own pictures, and those to watch
+    source = lambda o,name: photo_source(o, Path(index)/f'{name}.json' if index else None, apart) if isinstance(o, (str,Path)) else o
     train = source(train, 'train')
     if valid is None:
         every = max(2, round(1/valid_share)); held = range(0, len(train), every)
@@ -305,8 +311,12 @@ def photo_dataloaders(
     dv = LessonLoader(Lessons(valid, recipe, train=False), bs, num_workers=num_workers, rank=rank, world=world)
     return DataLoaders(dl, dv, device=device or torch.device('cpu'))
 
+def _root(source):
+    "The folder of a source, if it has one"
+    return source if isinstance(source, (str,Path)) else getattr(source, 'root', None)
+
 class Subset:
     "Some pictures of a source"
-    def __init__(self, source, idxs): self.source,self.idxs,self.root = source,list(idxs),source.root
+    def __init__(self, source, idxs): self.source,self.idxs,self.root = source,list(idxs),_root(source)
     def __len__(self): return len(self.idxs)
     def __getitem__(self, i): return self.source[self.idxs[i]]
