@@ -90,6 +90,10 @@ def _draw(steps, temperature):
 def _check_threads(threads):
     if threads is not None and threads<1: raise UsageError(f"--threads must be at least 1, got {threads}")
 
+def _check_positive(**options):
+    for k,v in options.items():
+        if v is not None and not v>0: raise UsageError(f"--{k} must be above 0, got {v}")
+
 # %% ../nbs/15_cli.ipynb #clidest1
 def _destination(p, out, format):
     "Where a single photograph goes"
@@ -186,13 +190,13 @@ def train(
     hours:float=None,     # Budget: so many hours
     epochs:float=None,    # Budget: so many times through the data
     photos:int=None,      # Budget: so many photographs
-    resume:bool=False,    # Go on with the run in the folder?
+    resume:bool=False,    # Go on with the run in the folder? What is not named is as it was
     set:Annotated[str, "Settings for experiments, for instance param=v widths=64,128,192 archival=0 tune=0.1 (an unknown name lists them all)", {'nargs':'+', 'action':'extend', 'metavar':'KEY=VALUE'}]=None,
-    size:int=256,         # Side of the training crops, a multiple of 32
-    small:int=128,        # Side of the crops in the first part of the budget, 85 % of the photographs; 0: always --size
-    bs:int=32,            # Photographs in a batch, those of all processes together
-    lr:float=6e-4,        # Learning rate
-    decay:float=0.9995,   # Of the averaged weights, a step
+    size:int=None,        # Side of the training crops, a multiple of 32 (default: 256)
+    small:int=None,       # Side of the crops in the first part of the budget, 85 % of the photographs; 0: always --size (default: 128)
+    bs:int=None,          # Photographs in a batch, those of all processes together (default: 32)
+    lr:float=None,        # Learning rate (default: 0.0006)
+    decay:float=None,     # Of the averaged weights, a step (default: 0.9995)
     start:str=None,       # Begin with the weights of this checkpoint ('default' for those inside the package)
     weak:str=None,        # Learn what --start says, led away from what this worse checkpoint says (autoguidance), instead of the truth
     guidance:float=1.5,   # How far away: 1 is what --start says itself
@@ -200,23 +204,22 @@ def train(
     workers:int=2,        # Helpers that prepare lessons (under torchrun: of each process)
     threads:int=None,     # Threads of the network (default: all cores; beside other programs fewer are faster)
     device:str=None,      # cpu, cuda or mps (default: the best there is)
-    seed:int=0,           # Decides everything random
+    seed:int=None,        # Decides everything random (default: 0)
 ):
     "Train a colourizer on your own photographs; under torchrun on several GPUs or machines"
     import os, torch
     from colorized.colorizer import best_device
-    from colorized.data import Recipe
     from colorized.learner import train as run
-    _check_threads(threads); _keep_memory()
+    _check_threads(threads); _check_positive(hours=hours, epochs=epochs, photos=photos, size=size, bs=bs, lr=lr); _keep_memory()
     if threads: torch.set_num_threads(threads)
     try: distributed,device = int(os.environ.get('WORLD_SIZE', 1))>1,torch.device(device or best_device())
     except RuntimeError as e: raise UsageError(f"--device: {e}") from None
     if distributed and device.type=='cuda': device = torch.device('cuda', int(os.environ['LOCAL_RANK']))
-    kwargs = dict(cbs=[_fid(valid, fid, size)] if fid else [])
+    kwargs = dict(cbs=[_fid(fid)] if fid else [])
     if start or weak: _begin_with(kwargs, start, weak, guidance)
-    settings = dict(_pair('--set', o) for o in set or [])
-    learn = run(data, out, valid, hours, epochs, photos, resume, recipe=Recipe(size=size, small=small), bs=bs, lr=lr, decay=decay, num_workers=workers,
-                device=device, distributed=distributed, seed=seed, settings=settings, bar=sys.stdout.isatty(), **kwargs)
+    settings = {k: v for k,v in dict(size=size, small=small, lr=lr, decay=decay).items() if v is not None} | dict(_pair('--set', o) for o in set or [])
+    learn = run(data, out, valid, hours, epochs, photos, resume, bs=bs, num_workers=workers, device=device,
+                 distributed=distributed, seed=seed, settings=settings, bar=sys.stdout.isatty(), **kwargs)
     if not int(os.environ.get('RANK', 0)): print(f"{learn.this_run.photos} photographs seen in {learn.this_run.seconds/3600:.2f} hours; the model is {learn.this_run.out/'model.safetensors'}")
 
 # %% ../nbs/15_cli.ipynb #clipair1
@@ -251,14 +254,12 @@ def _begin_with(kwargs, start, weak, guidance):
         if not (0.98<b/a<1.02 if k=='chroma_scale' else a==b): raise UsageError(f"--weak {weak} does not go with --start {start}: its {k} is {b}, expected {a}")
     kwargs['cbs'].append(TeacherCallback(deepcopy(net), worse, guidance, dict(strong=sha[:12], weak=worse_sha[:12], scale=guidance)))
 
-def _fid(valid, every, size):
-    "Callback that measures FID on the watched folder"
-    if not valid: raise UsageError("--fid needs --valid, a folder of held-out photographs")
+def _fid(every):
+    "Callback that measures FID on the watched photographs"
     import torch
     from colorized.learner import colour_photographs
-    from colorized.metrics import FIDCallback, list_photos, load_crop
-    photos = torch.stack([load_crop(p, size)[0] for p in list_photos(valid).values()])
-    return FIDCallback(lambda learn,L,gen: colour_photographs(learn.model, learn.diffusion.config, L, seed=int(torch.randint(2**31, (), generator=gen, device=gen.device))), photos, every)
+    from colorized.metrics import FIDCallback
+    return FIDCallback(lambda learn,L,gen: colour_photographs(learn.model, learn.diffusion.config, L, seed=int(torch.randint(2**31, (), generator=gen, device=gen.device))), every=every)
 
 # %% ../nbs/15_cli.ipynb #6cee4534
 def evaluate(
@@ -276,6 +277,7 @@ def evaluate(
     "Measure colours against the truth: FID, KID, colourfulness, ΔE2000, PSNR, recognition …, beside grey, mean chroma and the truth itself"
     if (colorized is None)==(model is None): raise UsageError("give either --colorized, a folder, or --model, a checkpoint")
     if other and not colorized: raise UsageError("--other needs --colorized, the folder to be compared with it")
+    _check_positive(samples=samples, steps=steps)
     _keep_memory()
     from colorized.metrics import evaluate_folders, evaluate_model
     say = lambda line: print(line, file=sys.stderr)
@@ -430,4 +432,4 @@ def main(
     try: return func(*photos, **args) or 0
     except UsageError as e: print(f"colorized: {e}", file=sys.stderr); return 2
     except KeyboardInterrupt: print("colorized: interrupted", file=sys.stderr); return 130
-    except (OSError, ValueError, ImportError) as e: print(f"colorized: {e}", file=sys.stderr); return 1
+    except (OSError, ValueError, ImportError, FloatingPointError) as e: print(f"colorized: {e}", file=sys.stderr); return 1

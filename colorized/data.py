@@ -9,7 +9,7 @@ __all__ = ['LUMA', 'open_rgb', 'PhotoFolder', 'KaggleSet', 'photo_source', 'ligh
            'give_hints', 'Recipe', 'Lessons', 'LessonLoader', 'show_lessons', 'photo_dataloaders', 'Subset']
 
 # %% ../nbs/10_data.ipynb #bb80dc7d
-import io, json, math, os, warnings
+import io, json, math, os, signal, warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,6 +195,7 @@ class Recipe:
         if not 0<=self.small_share<1: raise ValueError(f"small_share must lie in [0,1), got {self.small_share}")
         for k in ('archival','no_hints'):
             if not 0<=getattr(self, k)<=1: raise ValueError(f"{k} must lie in [0,1], got {getattr(self, k)}")
+        if self.size<1 or self.small<0: raise ValueError(f"size must be at least 1 and small at least 0, got size={self.size}, small={self.small}")
         for k in ('size','small'):
             if getattr(self, k)%(4*self.factor): raise ValueError(f"{k} must be divisible by four times the factor, got {k}={getattr(self, k)}, factor={self.factor}")
 
@@ -202,7 +203,7 @@ class Recipe:
 class Lessons:
     "Training examples made from a source of pictures: `lessons[i, seed, epoch] -> (L, hints, ab)`"
     def __init__(self,
-        source,               # Sequence of RGB `PIL.Image`s
+        source,               # Sequence of RGB `PIL.Image`s, such as a list
         recipe:Recipe=Recipe(),
         train:bool=True,      # False: central square, clean lightness, no hints
     ):
@@ -251,6 +252,7 @@ class LessonLoader(TfmdDL):
         rank:int=0, world:int=1, # This process, counted from 0, and how many share each batch
         **kwargs,           # For `TfmdDL`
     ):
+        if bs<1: raise ValueError(f"bs must be at least 1, got {bs}")
         if bs%world: raise ValueError(f"{world} processes cannot share a batch of {bs} photographs evenly")
         super().__init__(dataset, bs=bs//world, shuffle=shuffle, num_workers=num_workers, do_setup=False, **kwargs)
         self.whole,self.seed,self.rank,self.world,self.epoch,self.start,self._n_inp = bs,seed,rank,world,0,0,2
@@ -264,6 +266,7 @@ class LessonLoader(TfmdDL):
         order = np.random.default_rng([self.seed, self.epoch]).permutation(n) if self.shuffle else np.arange(n)
         mine = [self.share(k)[1] for k in range(self.start, len(self))]
         return [(int(order[p]), self.seed, self.epoch) for o in mine for p in o] + [None]*(len(mine)>0 and not mine[-1])
+    def wif(self): signal.signal(signal.SIGINT, signal.SIG_IGN) # in a helper: Ctrl-C is for the main process
     def create_item(self, key): return self.dataset.blank() if key is None else self.dataset[key]
 
 # %% ../nbs/10_data.ipynb #a134c257
@@ -304,6 +307,7 @@ def photo_dataloaders(
     source = lambda o,name: photo_source(o, Path(index)/f'{name}.json' if index else None, apart) if isinstance(o, (str,Path)) else o
     train = source(train, 'train')
     if valid is None:
+        if len(train)<2: raise ValueError(f"{len(train)} photograph cannot be shared between learning and watching: name a folder to watch (valid)")
         every = max(2, round(1/valid_share)); held = range(0, len(train), every)
         train,valid = Subset(train, [i for i in range(len(train)) if i%every]),Subset(train, held)
     else: valid = source(valid, 'valid')

@@ -12,7 +12,7 @@ __all__ = ['VALID', 'generator', 'draw_steps', 'bare', 'DiffusionCallback', 'wei
            'chroma_std', 'train']
 
 # %% ../nbs/11_learner.ipynb #a6a0dabf
-import csv, gc, math, os, time, warnings, zlib
+import csv, gc, math, os, signal, sys, threading, time, warnings, zlib
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from datetime import timedelta
@@ -30,7 +30,7 @@ from fastai.learner import AvgLoss, Learner
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import num_distrib, rank_distrib, trainable_params
 from fastcore.basics import patch
-from .data import Recipe, photo_dataloaders
+from .data import Recipe, _root, photo_dataloaders
 from .denoiser import target, to_x0
 from .encoder import Encoder, encoder_input, load_pretrained
 from .lab import join, lab_to_rgb, up_chroma
@@ -203,12 +203,12 @@ class PerceptualCallback(Callback):
 def wsd(
     progress:float,    # Share of the budget that is spent, in [0,1]
     step:int,          # Steps done
-    warmup:int=200,    # Steps of linear warm-up
+    warmup:int=200,    # Steps of linear warm-up, which takes a tenth of the budget at most
     decay:float=0.3,   # Last share of the budget, in which the rate falls
 ) -> float:            # Factor for the learning rate
     "Warm-up, stable, decay"
     u = max(0., (min(progress, 1.)-(1-decay))/decay) if decay else 0.
-    return min(1., (step+1)/warmup)*(1-math.sqrt(u))
+    return min(1., max((step+1)/warmup, 10*progress))*(1-math.sqrt(u))
 
 # %% ../nbs/11_learner.ipynb #f7473ed0
 def small_part(
@@ -232,12 +232,14 @@ class RunCallback(Callback):
         minutes:float=5.,      # State is saved this often, and after each epoch
         warmup:int=200, decay:float=0.3, # See `wsd`; the decay begins no earlier than the full size
         describe:dict=None,    # Goes into the checkpoint beside what is known here
+        keep:dict=None,        # Goes into the state, for those who resume
         verbose:bool=False,    # Print a line after each epoch?
         loaded:dict=None,      # State to go on from, see `read_state`
     ):
         if (photos is None)==(hours is None): raise ValueError(f"give a budget as photos or as hours, got photos={photos}, hours={hours}")
-        self.out,self.lr,self.budget,self.minutes,self.warmup,self.decay,self.describe,self.verbose = Path(out),lr,(photos,hours),minutes,warmup,decay,describe or {},verbose
+        self.out,self.lr,self.budget,self.minutes,self.warmup,self.decay,self.describe,self.keep,self.verbose = Path(out),lr,(photos,hours),minutes,warmup,decay,describe or {},keep or {},verbose
         self.epoch0 = self.batch0 = self.steps = self.photos = 0
+        self.asked = False # to stop
         self.seconds,self.loaded = 0.,loaded
     @property
     def progress(self): # Share of the budget that is spent
@@ -260,6 +262,7 @@ def before_fit(self:RunCallback):
         self.learn.ema.average.load_state_dict(self.loaded['average']); self.opt.load_state_dict(self.loaded['opt'])
         for k in ('epoch0','batch0','steps','photos','seconds'): setattr(self, k, self.loaded[k])
         self.loaded = None
+        if self.batch0>=len(self.dls.train): self.epoch0,self.batch0 = self.epoch0+1,0 # larger batches have left nothing of the epoch
         if self.verbose and not rank_distrib(): print(f"going on after {self.photos} photographs, from epoch {self.epoch0}, batch {self.batch0}", flush=True)
     self.dls.train.start,self.saved = self.batch0,time.time()
 @patch
@@ -267,6 +270,7 @@ def before_epoch(self:RunCallback): self.trained = False
 @patch
 def before_train(self:RunCallback): # unlike `before_epoch`, never part of a mere `learn.validate()`
     if self.progress>=1: raise CancelFitException()
+    if self.asked: raise KeyboardInterrupt # the state was saved after the last epoch
     self.dls.train.epoch,self.dls.train_ds.size = self.epoch0,self.size
     self.trained,self.cut,self.tick = True,False,time.time()
 @patch
@@ -284,7 +288,8 @@ def after_batch(self:RunCallback):
     if self.budget[1]: self.seconds = from_rank0(lambda: self.seconds) # clocks differ
     self.batch = dl.start+self.iter+1; self.steps += 1; self.photos += len(dl.share(self.batch-1)[0])
     whole = self.batch>=self.n_iter # the epoch's last batch: go on with the next epoch
-    if now-self.saved>60*self.minutes: self.save(self.epoch0+whole, 0 if whole else self.batch)
+    if self.asked or now-self.saved>60*self.minutes: self.save(self.epoch0+whole, 0 if whole else self.batch)
+    if self.asked: raise KeyboardInterrupt
     if not whole and (self.progress>=1 or self.size!=self.dls.train_ds.size): raise CancelTrainException()
 @patch
 def after_cancel_train(self:RunCallback): self.cut = True
@@ -298,13 +303,17 @@ def after_epoch(self:RunCallback):
     self.save(self.epoch0, self.batch); self.save_model(self.out/'model.safetensors')
     row = dict(epoch=self.epoch0-(not self.cut), photos=self.photos, size=self.dls.train_ds.size, hours=round(self.seconds/3600, 4), lr=self.opt.hypers[-1]['lr'],
                train_loss=float(self.learn.smooth_loss), valid_loss=float(self.recorder.loss.value), **{m.name: m.value for m in self.learn.metrics})
-    log = self.out/'log.csv'; names = log.read_text().splitlines()[0].split(',') if log.exists() else list(row)
     row = {k: f'{v:.6g}' if isinstance(v, float) else v for k,v in row.items()}
-    with log.open('a', newline='') as f:
-        out = csv.DictWriter(f, names, extrasaction='ignore')
-        if not f.tell(): out.writeheader()
-        out.writerow(row)
+    _log(self.out/'log.csv', row)
     if self.verbose: print(', '.join(f'{k} {v}' for k,v in row.items()), flush=True)
+
+def _log(path, row):
+    "One row more; columns that are new are empty in the rows before"
+    rows = [*csv.DictReader(path.read_text().splitlines() if path.exists() else ()), row]
+    names = list(dict.fromkeys(k for o in rows for k in o))
+    tmp = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    with tmp.open('w', newline='') as f: out = csv.DictWriter(f, names); out.writeheader(); out.writerows(rows)
+    os.replace(tmp, path)
 
 # %% ../nbs/11_learner.ipynb #cb2bcc5a
 @patch
@@ -314,9 +323,11 @@ def save(self:RunCallback, epoch, batch):
     if rank_distrib(): return
     state = dict(model=bare(self.model).state_dict(), average=self.learn.ema.average.state_dict(), opt=self.opt.state_dict(),
                  config=asdict(self.learn.diffusion.config), settings=self.describe.get('settings', {}), teacher=self.describe.get('teacher'), run_id=os.environ.get('TORCHELASTIC_RUN_ID', 'none'),
-                 epoch0=epoch, batch0=batch, steps=self.steps, photos=self.photos, seconds=self.seconds)
+                 **self.keep, epoch0=epoch, batch0=batch, steps=self.steps, photos=self.photos, seconds=self.seconds)
     tmp = self.out/f'.state.{os.getpid()}.tmp'
-    torch.save(state, tmp); os.replace(tmp, self.out/'state.pt')
+    try: torch.save(state, tmp); os.replace(tmp, self.out/'state.pt')
+    except RuntimeError as e: raise OSError(f"{self.out/'state.pt'} could not be written: {e}") from e # so PyTorch calls a full disk
+    finally: tmp.unlink(missing_ok=True)
 @patch
 def save_model(self:RunCallback, path):
     "The averaged network with its configuration"
@@ -326,12 +337,24 @@ def save_model(self:RunCallback, path):
 
 def read_state(
     out:str|Path, # The run's folder
-) -> dict:        # What `RunCallback.save` wrote, `config` as `ModelConfig`
+) -> dict:        # What `RunCallback.save` wrote, `config` as `ModelConfig` and `recipe` as `Recipe`
     "The state to go on from. Raises `FileNotFoundError` when there is none"
     path = Path(out)/'state.pt'
     if not path.is_file(): raise FileNotFoundError(f"nothing to resume: there is no {path}")
     state = torch.load(path, map_location='cpu', weights_only=True)
-    return {**state, 'config': ModelConfig(**state['config'])}
+    return {**state, **{k: cls(**state[k]) for k,cls in dict(config=ModelConfig, recipe=Recipe).items() if k in state}}
+
+# %% ../nbs/11_learner.ipynb #stopcd01
+@contextmanager
+def _stoppable(run):
+    "Ctrl-C asks the run to save its state and stop, a second one stops it at once"
+    def ask(*_):
+        if run.asked: raise KeyboardInterrupt
+        run.asked = True
+    if threading.current_thread() is not threading.main_thread(): yield; return # signals come to that one only
+    before = signal.signal(signal.SIGINT, ask)
+    try: yield
+    finally: signal.signal(signal.SIGINT, before)
 
 # %% ../nbs/11_learner.ipynb #8faa70be
 @contextmanager
@@ -381,7 +404,7 @@ def agree(
 def _names(source):
     "Number of photographs, and a checksum of their names"
     n,source = len(source),getattr(source, 'source', source) # that of a `Subset`
-    return f"{n} photographs, {zlib.crc32('|'.join(p.relative_to(source.root).as_posix() for p in getattr(source, 'files', ())).encode()):08x}"
+    return f"{n} photographs, {zlib.crc32('|'.join(p.relative_to(source.root).as_posix() for p in getattr(source, 'files', ())).encode('utf-8', 'surrogateescape')):08x}"
 
 def restarted(
     state:dict, # What `read_state` gave
@@ -512,20 +535,36 @@ def chroma_std(
     lessons,   # Lessons, see chapter 10
     n:int=512, # How many to look at
 ) -> float:    # CIELAB units
-    "Root mean square of a and b"
+    "Root mean square of a and b. Raises `ValueError` when there are no lessons"
+    if not len(lessons): raise ValueError("there is no photograph to measure the chroma of")
     picks = np.linspace(0, len(lessons)-1, min(n, len(lessons))).astype(int)
     return float(np.sqrt(np.mean([lessons[int(i), 0, 0][2].square().mean().item() for i in picks])))
 
 # %% ../nbs/11_learner.ipynb #1bbc359e
-def _begin(out, resume, settings, config, recipe, net):
+def _begin(out, resume, settings, config, recipe, kwargs):
     "State to go on from (may be empty), settings, network, lessons and keyword arguments of `diffusion_learner`"
-    state = read_state(out) if resume or (out/'state.pt').exists() else {}
+    state,settings,net = read_state(out) if resume or (out/'state.pt').exists() else {},settings or {},kwargs.get('net')
     if state and not (resume or restarted(state)): raise FileExistsError(f"{out} already holds a run: resume it, or choose another folder")
-    settings = {**state.get('settings', {}), **(settings or {})}
-    config,recipe,given = configure(settings, state.get('config', config), recipe)
+    all_ = {**state.get('settings', {}), **settings}
+    new = settings if 'recipe' in state else all_ # earlier versions kept nothing but the settings
+    config,recipe,given = configure(new, state.get('config', config), recipe or state.get('recipe'))
     if state and config!=state['config']: raise ValueError(f"{out} holds a run of {state['config']}: a resumed run keeps its network and schedule")
     if net is not None and net.cfg!=config.net: raise ValueError(f"the network to start from is {net.cfg}: settings cannot change it")
-    return state,settings,config,recipe,given
+    return state,all_,config,recipe,{**state.get('how', {}), **kwargs, **given}
+
+def _go_on(out, state, bs, **same):
+    "Raise `ValueError` unless the state is of a run with the `same`; count its place in the epoch in batches of `bs`"
+    for k,v in same.items():
+        if state.get(k, v)!=v: raise ValueError(f"{out} holds a run of {k.replace('_', ' ')} {state[k]}, got {v}: a resumed run keeps them")
+    if state: state['batch0'] = math.ceil(state['batch0']*state.get('bs', bs)/bs) # no photograph twice
+
+# %% ../nbs/11_learner.ipynb #chkcall1
+def _check_call(out, data, valid, **budget):
+    "Raise `ValueError` for what cannot be, before a photograph is opened"
+    given = [v for v in budget.values() if v is not None]
+    if len(given)!=1 or not given[0]>0: raise ValueError(f"give one budget above 0, got {', '.join(f'{k}={v}' for k,v in budget.items())}")
+    for o in (data, valid):
+        if (root := _root(o)) and Path(root).resolve()==out.resolve(): raise ValueError(f"{out} is where the photographs are: a run needs a folder of its own")
 
 # %% ../nbs/11_learner.ipynb #b403c83f
 def train(
@@ -537,37 +576,40 @@ def train(
     photos:int=None,          # … or in photographs
     resume:bool=False,        # Go on from `out`'s last state?
     config:ModelConfig=None,  # None: the default, with the chroma scale measured; a resumed run keeps its own
-    recipe:Recipe=None,       # How photographs become lessons; None: the default
-    bs:int=32,                # Photographs in a batch, those of all processes together
+    recipe:Recipe=None,       # How photographs become lessons; None: the default, or as the resumed run had it
+    bs:int=None,              # Photographs in a batch, those of all processes together; None: 32, or as the resumed run had it
     num_workers:int=2,        # Helpers of each process that prepare lessons
     device='cpu',             # Where to train
     bar:bool=True,            # Show progress bars?
     distributed:bool=False,   # One of several processes that torchrun has started?
-    seed:int=0,               # Decides everything random
+    seed:int=None,            # Decides everything random; None: 0, or as the resumed run had it
     settings:dict=None,       # Changes by name, see `configure`; a resumed run keeps its own and takes these besides
     cbs=(),                   # Further callbacks
     run_args:dict=None,       # For `RunCallback`
-    **kwargs,                 # For `diffusion_learner`
+    **kwargs,                 # For `diffusion_learner`; what is not named is as the resumed run had it
 ) -> Learner:
     """Train a colourizer
 
-    Raises `ValueError` unless exactly one budget is given, when processes disagree, or when a run that had a teacher is resumed without it, `FileExistsError` when `out` already holds a run"""
+    Raises `ValueError` unless exactly one budget is given, when processes disagree, or when a run is resumed with another seed, other photographs or without its teacher, `FileExistsError` when `out` already holds a run"""
     out,device = Path(out),torch.device(device)
-    if (hours is not None)+(epochs is not None)+(photos is not None)!=1: raise ValueError(f"give one budget, got hours={hours}, epochs={epochs}, photos={photos}")
+    _check_call(out, data, valid, hours=hours, epochs=epochs, photos=photos)
     measure = not (config or 'chroma_scale' in (settings or {}))
-    state,settings,config,recipe,given = _begin(out, resume, settings, config, recipe, kwargs.get('net'))
+    state,settings,config,recipe,how = _begin(out, resume, settings, config, recipe, kwargs)
+    bs,seed = [state.get(k, o) if v is None else v for k,v,o in (('bs', bs, 32), ('seed', seed, 0))]
     with processes(device) if distributed else nullcontext():
         rank,world = (rank_distrib(),num_distrib()) if distributed else (0,1)
         dls = rank0_first(lambda: photo_dataloaders(data, valid, bs, recipe, seed, num_workers, device, index=out, rank=rank, world=world))
         agree(photographs=_names(dls.train_ds.source), watched_photographs=_names(dls.valid_ds.source), state_of_the_run=f"{state.get('photos', 0)} seen")
+        same = dict(seed=seed, number_of_photographs=len(dls.train_ds)); _go_on(out, state, bs, **same)
         if epochs: photos = math.ceil(epochs*len(dls.train_ds))
         if measure and not state: config = replace(config, chroma_scale=from_rank0(lambda: round(chroma_std(dls.train_ds), 2)))
-        about = dict(data=Path(getattr(data, 'root', data)).name, pictures=len(dls.train_ds), seed=seed, settings=settings) | _teacher(out, cbs, state)
-        run = RunCallback(out, {**kwargs, **given}.get('lr', 6e-4), photos=photos, hours=hours, describe=about, verbose=not bar, loaded=state, **(run_args or {}))
+        about = dict(data=Path(_root(data) or '').name, pictures=len(dls.train_ds), seed=seed, settings=settings) | _teacher(out, cbs, state)
+        keep = dict(same, bs=bs, recipe=asdict(recipe), how={k: how[k] for k in settings_known()['learner'] if k in how})
+        run = RunCallback(out, how.get('lr', 6e-4), photos=photos, hours=hours, describe=about, keep=keep, verbose=not bar, loaded=state, **(run_args or {}))
         own = [run, PreviewCallback(), *([ProcessesCallback()] if distributed else [])]
-        learn = diffusion_learner(dls, config, seed=seed, cbs=[*own, *cbs], path=out, **{**kwargs, **given})
+        learn = diffusion_learner(dls, config, seed=seed, cbs=[*own, *cbs], path=out, **how)
         if not bar or rank: learn.remove_cbs(ProgressCallback); learn.logger = lambda row: None
-        learn.fit(10_000) # the budget ends it
+        with nullcontext() if distributed else _stoppable(run): learn.fit(sys.maxsize) # the budget ends it
     return learn
 
 # %% ../nbs/11_learner.ipynb #teach5c

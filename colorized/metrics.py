@@ -55,13 +55,11 @@ def bootstrap(
     values:Tensor,   # (N,) one value a photograph
     n_boot:int=1000, # Resamples
     seed:int=0,      # Same seed, same interval
-    func=None,       # Applied to each resampled mean, for instance `abs`
 ) -> tuple[float,float]: # Lower and upper end of the 95 % interval of the mean
     "Percentile bootstrap over photographs (Efron 1979)"
     v = np.asarray(values, dtype=np.float64)
     idx = np.random.default_rng(seed).integers(0, len(v), (n_boot, len(v)))
-    means = v[idx].mean(1)
-    return tuple(np.quantile(means if func is None else func(means), (0.025, 0.975)).tolist())
+    return tuple(np.quantile(v[idx].mean(1), (0.025, 0.975)).tolist())
 
 # %% ../nbs/12_metrics.ipynb #83d980c9
 def _need(module, package):
@@ -160,7 +158,7 @@ class InceptionExtractor(nn.Module):
             if not hashlib.sha256(Path(weights).read_bytes()).hexdigest().startswith('6726825d'):
                 raise ValueError(f"{weights} is not the file at {INCEPTION}: its SHA-256 should begin with 6726825d")
         try: self.net = module.FeatureExtractorInceptionV3('inception-v3-compat', ['2048'], feature_extractor_weights_path=weights and str(weights))
-        except OSError as e: raise RuntimeError("the Inception weights of 2015 could not be downloaded: fetch "
+        except OSError as e: raise OSError("the Inception weights of 2015 could not be downloaded: fetch "
             f"{INCEPTION} where there is a network and put it into {torch.hub.get_dir()}/checkpoints, or use extractor='lite1'") from e
         self.eval().requires_grad_(False)
     def forward(self, rgb): return self.net(rgb)[0]
@@ -170,7 +168,7 @@ EXTRACTORS = dict(inception=InceptionExtractor, lite1=LiteExtractor, lite2=lambd
 def get_extractor(
     extractor:str|nn.Module='lite1', # 'inception', 'lite1', 'lite2', or a module with `name`, `num_features`: uint8 (N,3,H,W) -> (N,D)
 ) -> nn.Module:                      # Frozen, in evaluation mode
-    "Build an extractor by name. Raises `ValueError` for an unknown name, `ImportError` or `RuntimeError` naming what is missing"
+    "Build an extractor by name. Raises `ValueError` for an unknown name, `ImportError` or `OSError` naming what is missing"
     if isinstance(extractor, nn.Module): return extractor
     if extractor not in EXTRACTORS: raise ValueError(f"extractor must be one of {', '.join(EXTRACTORS)}, got {extractor!r}")
     return EXTRACTORS[extractor]()
@@ -361,9 +359,10 @@ class Judge:
         return Figure(float(value), name, extractor, n or len(self.true), self.protocol+how, *interval)
 
     def _mean(self, name, values, func=float, how=''):
-        interval = bootstrap(values, seed=self.seed, func=None if func is float else func)
+        low,high = bootstrap(values, seed=self.seed)
+        if func is abs: low,high = (0., max(-low, high)) if low<0<high else sorted((abs(low), abs(high)))
         eye = self.net.name if name=='two_sample' else self.cls.name if name.startswith('top1') else ''
-        return self._figure(name, func(values.mean().item()), eye, len(values), interval, how)
+        return self._figure(name, func(values.mean().item()), eye, len(values), (low, high), how)
 
     def _alone(self, rgb, feats):
         "Measure -> what it says of each photograph, where that needs no look at the true colours"
@@ -432,9 +431,9 @@ def report(self:Judge,
     **kwargs,                  # Further fields of `Report`
 ) -> Report:                   # The systems, then grey, mean chroma and truth, then the first system less each of the others
     "Measure systems and their neighbours"
-    L,ab = rgb_to_lab(self.true).split((1,2), dim=1)
-    mean = ab.double().mean((0,2,3), keepdim=True).float()
-    paint = lambda ab: to_uint8(torch.cat([join(l, ab.expand(len(l), 2, *l.shape[2:])) for l in L.split(16)]))
+    few = self.true.split(16) # a float Lab of all would take 3 MB a photograph of 256 px
+    mean = torch.cat([rgb_to_lab(o)[:,1:].double().mean((2,3), keepdim=True) for o in few]).mean(0, keepdim=True).float()
+    paint = lambda ab: torch.cat([to_uint8(join(rgb_to_lab(o)[:,:1], ab.expand(len(o), 2, *o.shape[2:]))) for o in few])
     gray,first = paint(0*mean)[:,1:2].expand(-1,3,-1,-1),next(iter(outputs), None) # ab = 0 up to rounding: now R = G = B
     columns,seen = {},{}
     for name,rgb in {**outputs, 'grey': gray, 'mean chroma': paint(mean)}.items():
@@ -464,13 +463,16 @@ def load_crop(
 ) -> tuple[Tensor,tuple[int,int]]: # (3,size,size) uint8 and the full (width, height)
     "The centre of a photograph as sRGB, its orientation and profile applied. Raises `ValueError` naming the file that cannot be read"
     im = open_rgb(path)
-    (w,h),k = im.size,size/min(im.size)
-    if k!=1: im = im.resize((max(size, round(w*k)), max(size, round(h*k))), Image.Resampling.BICUBIC)
+    return _crop(im, size),im.size
+
+def _crop(im, size=256):
+    k = size/min(im.size)
+    if k!=1: im = im.resize([max(size, round(o*k)) for o in im.size], Image.Resampling.BICUBIC)
     x,y = (im.width-size)//2,(im.height-size)//2
-    return torch.from_numpy(np.array(im.crop((x, y, x+size, y+size)))).permute(2,0,1),(w,h)
+    return torch.from_numpy(np.array(im.crop((x, y, x+size, y+size)))).permute(2,0,1)
 
 def _protocol(folder, names, size):
-    digest = hashlib.sha256('\n'.join(names).encode()).hexdigest()[:8]
+    digest = hashlib.sha256('\n'.join(names).encode('utf-8', 'surrogateescape')).hexdigest()[:8]
     return f"{Path(folder).name} ({len(names)} photographs, {digest}), shorter side {size}, central {size}×{size}, 8-bit sRGB"
 
 def _labels(labels, names):
@@ -522,6 +524,7 @@ def evaluate_model(
     progress=None,                   # Called with a line of text at every stage
 ) -> Report:                         # Columns colorized, grey, mean chroma, truth
     "Judge a function that colours. The same protocol as `evaluate_folders`, so the figures compare"
+    if n_samples<1: raise ValueError(f"n_samples must be at least 1, got {n_samples}")
     files = list_photos(true_dir)
     if len(files)<2: raise ValueError(f"{true_dir} has {len(files)} photographs: at least 2 are needed")
     true = torch.stack([load_crop(p, size)[0] for p in files.values()])
@@ -538,21 +541,25 @@ class FIDCallback(Callback):
     order = -5
     def __init__(self,
         sample,                          # (learn, L (N,1,H,W), generator) -> sRGB (N,3,H,W) in [0,1]; all noise from the generator
-        photos:Tensor,                   # (N,3,H,W) held-out photographs, float in [0,1] or uint8
-        every:int=1,                     # Epochs between measurements; the last epoch is always measured
+        photos:Tensor|None=None,         # (N,3,H,W) held-out photographs, float in [0,1] or uint8; None: those that the learner watches, cut as everywhere to 256 px
+        every:int=1,                     # Epochs between measurements; the last epoch, or that in which a run's budget ends, is always measured
         extractor:str|nn.Module='lite1', # See `get_extractor`
         bs:int=8,                        # Photographs at a time
         seed:int=0,                      # The same noise at every measurement
         protocol:str='held-out photographs', # Goes into the figures
     ):
         if every<1: raise ValueError(f"every must be at least 1, got {every}")
-        self.sample,self.photos,self.every,self.bs,self.seed,self.protocol = sample,to_uint8(photos),every,bs,seed,protocol
+        self.sample,self.photos,self.every,self.bs,self.seed,self.protocol = sample,photos if photos is None else to_uint8(photos),every,bs,seed,protocol
         self.net,self.figures,self.added = get_extractor(extractor),[],[]
         self.keys = {f'fid_{self.net.name}': 'fid', f'kid_{self.net.name}': 'kid', 'colorfulness': 'colorfulness'}
 
     def before_fit(self):
         self.after_fit() # a fit that was interrupted leaves its metrics behind
-        if not hasattr(self, 'real'): self.real = extract_features(self.photos, self.net)
+        if not hasattr(self, 'real'):
+            watched = self.dls.valid_ds.source if self.photos is None else self.photos
+            if len(watched)<2: raise ValueError(f"FID needs at least 2 photographs to watch, got {len(watched)}")
+            if self.photos is None: self.photos = torch.stack([_crop(watched[i]) for i in range(len(watched))])
+            self.real = extract_features(self.photos, self.net)
         self.now = {k: math.nan for k in self.keys}
         self.added = [ValueMetric(lambda k=k: self.now[k], k) for k in self.keys]
         self.learn.metrics = [*self.learn.metrics, *self.added]
@@ -563,7 +570,8 @@ class FIDCallback(Callback):
     @torch.no_grad()
     def after_validate(self):
         self.now = {k: math.nan for k in self.keys}
-        due = (self.epoch+1)%self.every==0 or self.epoch+1==self.n_epoch
+        over = hasattr(self.learn, 'this_run') and self.learn.this_run.progress>=1
+        due = (self.epoch+1)%self.every==0 or self.epoch+1==self.n_epoch or over
         if not (self.added and due) or rank_distrib(): return # `added` is empty outside of `fit`
         device = next(self.learn.model.parameters()).device
         gen = torch.Generator(device).manual_seed(self.seed)

@@ -1,5 +1,5 @@
 """Training: photographs are learnt by heart and grow on the way, a killed run goes on where it was, skipped steps do not count. Several processes: `test_distributed.py`."""
-import csv, json, os, platform, signal, subprocess, sys, time
+import csv, json, math, os, platform, signal, subprocess, sys, time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ from colorized.colorizer import WEIGHTS, Colorizer
 from colorized.data import PhotoFolder, Recipe, Subset
 from colorized.encoder import load_pretrained
 from colorized.lab import colorfulness
-from colorized.learner import bare, ema, train
+from colorized.learner import bare, chroma_std, ema, train
+from colorized.metrics import FIDCallback
 from colorized.samplers import randn
 from colorized.unet import ModelConfig, UNetConfig, fast_bf16, load_model, sample_ab, save_model
 
@@ -103,6 +104,109 @@ def test_photographs_grow(tmp_path):
     assert [(o['epoch'],o['photos'],o['size']) for o in log] == [('0','20','32'), ('1','28','32'), ('1','40','64')]
     assert np.array(learn.recorder.lrs)/learn.this_run.lr == pytest.approx([1, 1, 1, 1, 0.5, 1-0.75**0.5]) # before the last two steps 70 and 90 % were spent, 40 % are for the decay
     off = go(tmp_path/'photos', tmp_path/'off', photos=16, bs=8, recipe=replace(recipe, small=0)); assert off.dls.train_ds.size==64 and off.this_run.size==64
+
+class Seen(list):
+    "Pictures that remember which of them were asked for"
+    def __init__(self, pictures): super().__init__(pictures); self.asked = []
+    def __getitem__(self, i): self.asked.append(i); return super().__getitem__(i)
+
+def pictures(n): return [Image.fromarray(np.random.default_rng(i).integers(0, 256, (64,64,3), np.uint8)) for i in range(n)]
+SMALL = dict(config=ModelConfig(net=UNetConfig(widths=(32,32), attention=(False,True), groups=8, encoder=None), chroma_scale=20.), num_workers=0, bar=False)
+BRIEF = dict(SMALL, valid=pictures(2), recipe=PLAIN, bf16=False)
+
+def test_a_resumed_run_keeps_what_is_not_named(tmp_path):
+    "Seed, batch size, lessons, learning rate and averaging; what is named wins, but never another seed or other photographs"
+    photos = pictures(16)
+    first = train(photos, tmp_path/'run', photos=16, bs=8, lr=1e-3, decay=0.9, seed=3, settings=dict(no_hints='0.2'), **BRIEF)
+    go_on = partial(train, out=tmp_path/'run', valid=BRIEF['valid'], resume=True, num_workers=0, bar=False)
+    kept = lambda o: (o.dls.train.whole, o.dls.train.seed, o.this_run.lr, o.ema.decay, o.dls.train_ds.recipe, hasattr(o, 'bf16'))
+    assert kept(go_on(photos, photos=24))==kept(first)==(8, 3, 1e-3, 0.9, replace(PLAIN, no_hints=0.2), False)
+    other = go_on(photos, photos=32, lr=2e-3, settings=dict(size='32')); assert kept(other)[2:5]==(2e-3, 0.9, replace(PLAIN, no_hints=0.2, size=32))
+    with pytest.raises(ValueError, match='a run of seed 3, got 4'): go_on(photos, photos=40, seed=4)
+    with pytest.raises(ValueError, match='a run of number of photographs 16, got 15'): go_on(photos[1:], photos=40)
+
+@pytest.mark.parametrize('bs,left', [(2,8), (16,4)])
+def test_another_batch_size_in_mid_epoch(tmp_path, bs, left):
+    "No photograph twice in the epoch, and none left out while they come in batches that fit"
+    photos = Seen(pictures(20))
+    train(photos, tmp_path/'run', photos=12, bs=4, **BRIEF)
+    learn = train(photos, tmp_path/'run', photos=12+left, bs=bs, resume=True, **BRIEF)
+    epoch = photos.asked[:12+left]; assert len(set(epoch))==len(epoch)
+    assert (learn.this_run.epoch0, learn.this_run.batch)==(1, 0)
+
+def test_larger_batches_leave_nothing_of_the_epoch(tmp_path):
+    photos = pictures(20); train(photos, tmp_path/'run', photos=12, bs=4, **BRIEF)
+    assert train(photos, tmp_path/'run', photos=32, bs=32, resume=True, **BRIEF).this_run.epoch0==2
+
+class Press(Callback):
+    "Ctrl-C"
+    order = 1
+    def before_batch(self):
+        if self.training and self.learn.this_run.steps==1: signal.raise_signal(signal.SIGINT)
+
+class Deaf(list):
+    def __getitem__(self, i): assert signal.getsignal(signal.SIGINT)==signal.SIG_IGN; return super().__getitem__(i)
+
+def test_ctrl_c_saves_what_was_learnt(tmp_path):
+    "The batch is finished and the state saved; helpers do not hear it"
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt): train(Deaf(pictures(16)), tmp_path/'run', photos=16, bs=4, cbs=[Press()], **{**BRIEF, 'num_workers': 1})
+    assert learner.read_state(tmp_path/'run')['photos']==8 and signal.getsignal(signal.SIGINT)==before
+
+def test_ctrl_c_while_helpers_are_being_born(tmp_path):
+    "One line, 130 and a state, also for a whole group of processes"
+    data = crops(tmp_path/'photos', 12, 64)
+    args = ['train', '--data', data, '--out', tmp_path/'run', '--photos', 10**6, '--size', 64, '--small', 0, '--bs', 8, '--workers', 2, '--threads', 1, '--device', 'cpu',
+            '--set', 'widths=32,32', 'attention=0,1', 'groups=8', 'encoder=none', 'bf16=0']
+    p = subprocess.Popen([sys.executable, '-c', 'import sys; from colorized.cli import main; sys.exit(main())', *map(str, args)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    log = tmp_path/'run/log.csv'
+    while not (log.exists() and len(log.read_text().splitlines())>2): assert p.poll() is None, p.stderr.read(); time.sleep(0.002)
+    os.killpg(p.pid, signal.SIGINT)
+    _,err = p.communicate(timeout=60)
+    assert p.returncode==130 and err.splitlines()[-1]=='colorized: interrupted' and 'Traceback' not in err, err
+
+def test_short_runs_reach_their_learning_rate(tmp_path):
+    "The warm-up takes a tenth of the budget at most; no number of epochs ends a run"
+    learn = train(pictures(20), tmp_path/'run', epochs=2, bs=2, lr=1e-3, run_args=dict(decay=0), **BRIEF)
+    assert learn.recorder.lrs==pytest.approx([1e-3/200, 5e-4, *[1e-3]*18]) and learn.n_epoch==sys.maxsize
+
+def test_a_full_disk_leaves_no_torn_state(tmp_path, monkeypatch):
+    def full(state, path): Path(path).write_bytes(b'torn'); raise RuntimeError('unexpected pos 64 vs 0')
+    monkeypatch.setattr(torch, 'save', full)
+    with pytest.raises(OSError, match='state.pt could not be written'): train(pictures(4), tmp_path/'run', photos=4, bs=4, **BRIEF)
+    assert not list((tmp_path/'run').glob('*state*'))
+
+class Colours(torch.nn.Module):
+    name,num_features = 'colours',48
+    def forward(self, rgb): return torch.nn.functional.adaptive_avg_pool2d(rgb.float()/255, 4).flatten(1)
+
+@pytest.mark.filterwarnings('ignore:FID from')
+def test_columns_that_come_later(tmp_path):
+    "FID of the watched photographs, always at 256 px, when the budget is over; the log grows a column, or begins anew when it was emptied"
+    again = lambda photos, **kwargs: train(pictures(8), tmp_path/'run', photos=photos, bs=8, **BRIEF, **kwargs)
+    log = tmp_path/'run/log.csv'; rows = lambda: list(csv.DictReader(log.open()))
+    again(8); judge = FIDCallback(lambda learn,L,gen: L.expand(-1,3,-1,-1)/100, every=5, extractor=Colours())
+    again(16, resume=True, cbs=[judge]); one,two = rows()
+    assert judge.photos.shape==(2,3,256,256) and one['photos']=='8' and one['fid_colours']=='' and float(two['fid_colours'])>0
+    log.write_text(''); again(24, resume=True); assert [o['photos'] for o in rows()]==['24']
+    with pytest.raises(ValueError, match='at least 2 photographs to watch, got 1'): train(pictures(8), tmp_path/'one', photos=8, **{**BRIEF, 'valid': pictures(1)}, cbs=[FIDCallback(None, extractor=Colours())])
+
+def test_what_cannot_be_is_refused_at_once(tmp_path):
+    for kw,word in ((dict(photos=0), 'photos=0'), (dict(photos=-5), 'photos=-5'), (dict(hours=0.), 'hours=0.0'), (dict(epochs=math.nan), 'epochs=nan')):
+        with pytest.raises(ValueError, match=f'one budget above 0, got .*{word}'): train(pictures(4), tmp_path/'run', **{**BRIEF, **kw})
+    with pytest.raises(ValueError, match='bs must be at least 1, got 0'): train(pictures(4), tmp_path/'run', photos=4, bs=0, **BRIEF)
+    with pytest.raises(ValueError, match='size=0'): Recipe(size=0, small=0)
+    with pytest.raises(ValueError, match='1 photograph cannot be shared.*valid'): train(pictures(1), tmp_path/'run', photos=4, **{**BRIEF, 'valid': None})
+    with pytest.raises(ValueError, match='no photograph'): chroma_std([])
+    data = crops(tmp_path/'photos', 1)
+    with pytest.raises(ValueError, match='a folder of its own'): train(data, data, photos=4, **BRIEF)
+    assert not (tmp_path/'run').exists()
+
+def test_names_that_are_no_text(tmp_path):
+    data = crops(tmp_path/'photos', 2, 64); odd = data/os.fsdecode(b'caf\xe9.png')
+    try: (data/'000.png').rename(odd)
+    except OSError: pytest.skip('this file system takes valid names only')
+    for photos in (4, 8): assert train(data, tmp_path/'run', photos=photos, bs=4, resume=photos==8, **{**BRIEF, 'valid': data}).this_run.photos==photos
 
 class SkipEveryOther(Callback):
     order = 20

@@ -1,5 +1,5 @@
 "Measures against independent oracles: scipy, NumPy, published tables, and the ranking of spoiled photographs."
-import json, math, subprocess, sys, warnings
+import json, math, os, subprocess, sys, warnings
 import numpy as np, pytest, torch
 from pathlib import Path
 from PIL import Image
@@ -124,6 +124,11 @@ a = torch.zeros(400, 3, 256, 256, dtype=torch.uint8); b = a+1
 M.psnr(a[:1], b[:1]); M.luminance_error(a[:1], b[:1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 M.psnr(a, b); M.luminance_error(a, b); M.diversity(torch.stack([a, b]))
+class Eye(torch.nn.Module):
+    name = 'eye'
+    def forward(self, rgb): return rgb[:,:,::128,::128].flatten(1).float()
+M.delta_e = M.ssim = lambda a, b: torch.zeros(len(a)) # they look at one photograph, or a few, at a time, and take long
+M.Judge(a.random_(), Eye(), None).report({})
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss-before)//1024)"""
     mib = int(subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True).stdout)
     assert mib<400, f'{mib} MiB more'
@@ -203,6 +208,17 @@ def test_bootstrap_covers():
     hits = [l<=0<=h for l,h in (M.bootstrap(torch.tensor(rng.normal(size=50)), n_boot=300) for _ in range(200))]
     assert 0.88 < np.mean(hits) < 0.99
 
+def test_a_mean_that_may_be_zero(small):
+    "The interval of a mean's size reaches zero where that of the mean holds it, and always holds the figure"
+    judge = M.Judge(small, Thumbnail(), None)
+    rng = np.random.default_rng(0)
+    for shift in np.linspace(-0.5, 0.5, 11):
+        f = judge._mean('delta_colorfulness', torch.tensor(rng.normal(shift, 1, 20)), abs)
+        assert f.low<=f.value<=f.high
+        if abs(shift)<0.1: assert f.low==0
+    far = torch.tensor(rng.normal(-5, 1, 20)); f = judge._mean('delta_colorfulness', far, abs)
+    assert (f.low, f.high)==tuple(-o for o in M.bootstrap(far)[::-1])
+
 def test_diversity_by_hand(photos):
     labs = [color.rgb2lab(o[0].permute(1,2,0).numpy())[...,1:] for o in (photos[:1], spoil(photos[:1], .5), spoil(photos[:1], 0.))]
     want = np.mean([np.sqrt(((labs[i]-labs[j])**2).sum(-1)).mean() for i,j in ((0, 1), (0, 2), (1, 2))])
@@ -238,7 +254,7 @@ def test_inception(monkeypatch, photos):
     fx = pytest.importorskip('torch_fidelity.feature_extractor_inceptionv3')
     def offline(*args, **kw): raise OSError('no network')
     monkeypatch.setattr(fx, 'load_state_dict_from_url', offline)
-    with pytest.raises(RuntimeError, match='weights-inception-2015-12-05.*checkpoints.*lite1'): M.get_extractor('inception')
+    with pytest.raises(OSError, match='weights-inception-2015-12-05.*checkpoints.*lite1'): M.get_extractor('inception')
     monkeypatch.setattr(fx, 'load_state_dict_from_url', lambda *a, **k: {})
     monkeypatch.setattr(fx.FeatureExtractorInceptionV3, 'load_state_dict', lambda self, state: None)
     feats = M.extract_features(photos[:1].float()/255, 'inception')
@@ -309,6 +325,13 @@ def test_folders_that_do_not_fit(photos, tmp_path):
     twice = save(tmp_path/'twice', photos[:3]); save(twice, photos[:1], ext='jpg')
     with pytest.raises(ValueError, match='one name'): M.evaluate_folders(true, twice, **kw)
     with pytest.raises(ValueError, match='labels'): M.evaluate_folders(true, true, **{**kw, 'labels': {'cat': 3}})
+    with pytest.raises(ValueError, match='n_samples must be at least 1, got 0'): M.evaluate_model(None, true, n_samples=0)
+
+def test_names_that_are_no_text(small, tmp_path):
+    names = [os.fsdecode(b'caf\xe9'), 'b', 'c']
+    try: true = save(tmp_path/'true', small[:3], names)
+    except OSError: pytest.skip('this file system takes valid names only')
+    assert M.evaluate_folders(true, true, Thumbnail(), classifier=None, size=64)['colorized']['psnr'].n==3
 
 def test_load_crop(photos, tmp_path):
     wide = np.zeros((100, 300, 3), np.uint8); wide[:,100:200] = 200
