@@ -186,7 +186,7 @@ def info(
 def train(
     data:Annotated[str, "Folder of colour photographs, or of Kaggle's arrays (l/, ab/)", {'opt':True, 'required':True}],
     out:Annotated[str, "Folder of the run: state, log, previews, model.safetensors", {'opt':True, 'required':True}],
-    valid:str=None,       # Folder to watch (default: a tenth of the data)
+    valid:str=None,       # Folder to watch, never learnt from (default: a tenth of the data)
     hours:float=None,     # Budget: so many hours
     epochs:float=None,    # Budget: so many times through the data
     photos:int=None,      # Budget: so many photographs
@@ -200,7 +200,7 @@ def train(
     start:str=None,       # Begin with the weights of this checkpoint ('default' for those inside the package)
     weak:str=None,        # Learn what --start says, led away from what this worse checkpoint says (autoguidance), instead of the truth
     guidance:float=1.5,   # How far away: 1 is what --start says itself
-    fid:int=0,            # Measure FID and KID (lite1) on the watched photographs every so many epochs; 0: never
+    fid:int=0,            # Measure FID and KID (lite1) on the watched photographs every so many epochs, and at the end; 0: never
     workers:int=2,        # Helpers that prepare lessons (under torchrun: of each process)
     threads:int=None,     # Threads of the network (default: all cores; beside other programs fewer are faster)
     device:str=None,      # cpu, cuda or mps (default: the best there is)
@@ -277,7 +277,7 @@ def evaluate(
     "Measure colours against the truth: FID, KID, colourfulness, ΔE2000, PSNR, recognition …, beside grey, mean chroma and the truth itself"
     if (colorized is None)==(model is None): raise UsageError("give either --colorized, a folder, or --model, a checkpoint")
     if other and not colorized: raise UsageError("--other needs --colorized, the folder to be compared with it")
-    _check_positive(samples=samples, steps=steps)
+    _check_positive(samples=samples)
     _keep_memory()
     from colorized.metrics import evaluate_folders, evaluate_model
     say = lambda line: print(line, file=sys.stderr)

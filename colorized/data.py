@@ -307,7 +307,7 @@ def photo_dataloaders(
     source = lambda o,name: photo_source(o, Path(index)/f'{name}.json' if index else None, apart) if isinstance(o, (str,Path)) else o
     train = source(train, 'train')
     if valid is None:
-        if len(train)<2: raise ValueError(f"{len(train)} photograph cannot be shared between learning and watching: name a folder to watch (valid)")
+        if len(train)<2: raise ValueError(f"learning and watching need two photographs to share, got {len(train)}: name a folder to watch (valid)")
         every = max(2, round(1/valid_share)); held = range(0, len(train), every)
         train,valid = Subset(train, [i for i in range(len(train)) if i%every]),Subset(train, held)
     else: valid = source(valid, 'valid')

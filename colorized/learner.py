@@ -555,7 +555,7 @@ def _begin(out, resume, settings, config, recipe, kwargs):
 def _go_on(out, state, bs, **same):
     "Raise `ValueError` unless the state is of a run with the `same`; count its place in the epoch in batches of `bs`"
     for k,v in same.items():
-        if state.get(k, v)!=v: raise ValueError(f"{out} holds a run of {k.replace('_', ' ')} {state[k]}, got {v}: a resumed run keeps them")
+        if state.get(k, v)!=v: raise ValueError(f"{out} holds a run of {k.replace('_', ' ')} {state[k]}, got {v}: a resumed run keeps its own")
     if state: state['batch0'] = math.ceil(state['batch0']*state.get('bs', bs)/bs) # no photograph twice
 
 # %% ../nbs/11_learner.ipynb #chkcall1

@@ -336,7 +336,9 @@ def main(capsys, *args):
     (['{a}', '--hint', '1,1,red', '--hints', 'b.png'], '--hints'), (['{folder}'], '--out'), (['{a}', '--bits', '12'], '--bits'), (['{a}', '--format', 'gif'], '--format'),
     (['{a}', '--frobnicate'], '--frobnicate'), (['{a}', '--threads', '-1'], 'threads'), (['{a}', '{b}', '--out', '{folder}/one.png'], 'one.png'), (['{folder}', '--out', '{folder}/out', '--hint', '1,1,red'], '--hint'),
     (['{folder}', '--out', '{folder}/out', '--hints', 'b.png'], '--hints'), (['{a}', '--out', '{folder}/one.png', '--format', 'jpeg'], '--format'), (['{a}', '--out', '{folder}/one.bmp'], '.bmp'),
-    (['{a}', '--out', '{folder}/one.heic'], '.heic'), (['{a}', '--hint', '1,1,255,0', '--steps', '1'], '255,0'), (['{a}', '--quality', '0'], '--quality'), (['train', '--data', '{folder}', '--out', '{folder}/run', '--device', 'toaster'], 'toaster')])
+    (['{a}', '--out', '{folder}/one.heic'], '.heic'), (['{a}', '--hint', '1,1,255,0', '--steps', '1'], '255,0'), (['{a}', '--quality', '0'], '--quality'), (['train', '--data', '{folder}', '--out', '{folder}/run', '--device', 'toaster'], 'toaster'),
+    *((['train', '--data', '{folder}', '--out', '{folder}/run', o, n], o) for o,n in (('--photos','0'), ('--photos','-5'), ('--hours','0'), ('--epochs','-1'), ('--bs','0'), ('--size','0'), ('--lr','nan'))),
+    (['evaluate', '--true', '{folder}', '--model', 'default', '--samples', '0'], '--samples')])
 def test_wrong_use_is_2(args, word, scans, capsys, tmp_path):
     for o in 'ab': shutil.copy(scans/'icon.png', tmp_path/f'{o}.png')
     code,out,err = main(capsys, *[o.format(a=tmp_path/'a.png', b=tmp_path/'b.png', folder=tmp_path) for o in args])

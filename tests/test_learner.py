@@ -196,11 +196,17 @@ def test_what_cannot_be_is_refused_at_once(tmp_path):
         with pytest.raises(ValueError, match=f'one budget above 0, got .*{word}'): train(pictures(4), tmp_path/'run', **{**BRIEF, **kw})
     with pytest.raises(ValueError, match='bs must be at least 1, got 0'): train(pictures(4), tmp_path/'run', photos=4, bs=0, **BRIEF)
     with pytest.raises(ValueError, match='size=0'): Recipe(size=0, small=0)
-    with pytest.raises(ValueError, match='1 photograph cannot be shared.*valid'): train(pictures(1), tmp_path/'run', photos=4, **{**BRIEF, 'valid': None})
+    with pytest.raises(ValueError, match='two photographs to share, got 1.*valid'): train(pictures(1), tmp_path/'run', photos=4, **{**BRIEF, 'valid': None})
     with pytest.raises(ValueError, match='no photograph'): chroma_std([])
     data = crops(tmp_path/'photos', 1)
     with pytest.raises(ValueError, match='a folder of its own'): train(data, data, photos=4, **BRIEF)
     assert not (tmp_path/'run').exists()
+
+def test_a_loss_that_diverges_is_one_line(tmp_path, capsys):
+    data = crops(tmp_path/'photos', 8, 64)
+    assert main([str(o) for o in ['train', '--data', data, '--valid', data, '--out', tmp_path/'run', '--photos', 80, '--size', 64, '--bs', 4, '--lr', '1e30', '--workers', 0, '--threads', 1, '--device', 'cpu',
+                 '--set', 'widths=32,32', 'attention=0,1', 'groups=8', 'encoder=none', 'bf16=0']])==1
+    assert 'the last good state is in' in capsys.readouterr().err.splitlines()[-1]
 
 def test_names_that_are_no_text(tmp_path):
     data = crops(tmp_path/'photos', 2, 64); odd = data/os.fsdecode(b'caf\xe9.png')
