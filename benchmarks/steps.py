@@ -75,10 +75,11 @@ def main():
     labels = torch.tensor([classes[o] for o in names]) if classes else None
     judge,c = Judge(true, args.extractor, args.extractor if args.extractor.startswith('lite') else 'lite1', labels),Colorizer.from_pretrained(args.model, 'cpu')
     look = lambda size, rows: worn(crops(size, rows), rows) if args.worn else rgb_to_L(crops(size, rows))
+    how = ', '.join(f'{k} {getattr(args, k)}' for k in ('reference', 'worn', 'least', 'labels', 'weak')) # what else the figures depend on
     conds,weak = {},load_model(args.weak)[0] if args.weak else None
-    key = lambda r: (r['model'], r['set'], r['spec'], r['extractor'], r['n'])
+    key = lambda r: (r['model'], r['set'], r['spec'], r['extractor'], r['n'], r['how'])
     table = csv.DictReader(args.out.open()) if args.out.exists() else None
-    if table and f"top1_{'agreement' if labels is None else 'accuracy'}_low" not in table.fieldnames: raise SystemExit(f"{args.out} has other columns than these figures: name a file that does not exist yet")
+    if table and not {'how', f"top1_{'agreement' if labels is None else 'accuracy'}_low"} <= {*table.fieldnames}: raise SystemExit(f"{args.out} has other columns than these figures: name a file that does not exist yet")
     done = set(map(key, table or ()))
     def paint(spec):
         spec,_,size = spec.partition('@'); ab = torch.zeros(len(true), 2, 256, 256)
@@ -87,7 +88,7 @@ def main():
             for rows,looks in conds[size]:
                 for i,a in zip(rows, sample(c, weak, looks, rows, spec)): ab[i] = up_chroma(a[None], (256,256), L[i:i+1])[0]
         return torch.cat([to_uint8(join(l[None], a[None])) for l,a in zip(L, ab)])
-    head = lambda spec: dict(model=c.sha256[:12], set=Path(args.valid).name, spec=spec, extractor=args.extractor, n=str(len(true)))
+    head = lambda spec: dict(model=c.sha256[:12], set=Path(args.valid).name, spec=spec, extractor=args.extractor, n=str(len(true)), how=how)
     todo = [o for o in args.specs if key(head(o)) not in done]
     if todo: reference = judge.look(paint(args.reference))
     for spec in todo:

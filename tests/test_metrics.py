@@ -1,5 +1,5 @@
 "Measures against independent oracles: scipy, NumPy, published tables, and the ranking of spoiled photographs."
-import json, math, os, subprocess, sys, warnings
+import csv, json, math, os, runpy, subprocess, sys, warnings
 import numpy as np, pytest, torch
 from pathlib import Path
 from PIL import Image
@@ -392,6 +392,21 @@ def test_callback_records_and_does_not_disturb(photos, tmp_path):
     with with_cb.no_bar(): with_cb.validate() # outside of `fit` nothing is measured
     assert len(cb.figures)==2
     with pytest.raises(ValueError, match='every'): M.FIDCallback(noisy, photos, every=0, extractor=Thumbnail())
+
+@pytest.mark.filterwarnings('ignore')
+def test_steps_measured_otherwise_are_measured_again(tiles, tmp_path, monkeypatch):
+    "benchmarks/steps.py: figures over another reference, or of other photographs, are other lines of the file; one without their column is refused"
+    bench = Path(__file__).parents[1]/'benchmarks'; monkeypatch.syspath_prepend(str(bench))
+    for k,f in dict(two_sample=lambda real, fake, seed: torch.full((len(real),), 0.5), fid=lambda *_: 0., delta_e=lambda rgb, _: torch.zeros(len(rgb))).items(): monkeypatch.setattr(M, k, f) # they take seconds
+    true,out = save(tmp_path/'true', tiles[:10]),tmp_path/'steps.csv'
+    def steps(*more):
+        monkeypatch.setattr(sys, 'argv', ['steps.py', 'gray', '--valid', str(true), '--out', str(out), '--reference', 'gray', *more])
+        runpy.run_path(str(bench/'steps.py'), run_name='__main__')
+        return list(csv.DictReader(out.open()))
+    assert len(steps())==len(steps())==1
+    assert [o['how'].split(', ')[2] for o in steps('--least', '60')]==['least 1', 'least 60']
+    out.write_text('model,set,spec,extractor,n,top1_agreement_low\n')
+    with pytest.raises(SystemExit, match='other columns'): steps()
 
 def test_import_is_light():
     "Importing the module loads none of the heavy optional packages (but fastai loads scikit-learn)"
