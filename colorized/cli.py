@@ -219,7 +219,7 @@ def train(
     if start or weak: _begin_with(kwargs, start, weak, guidance)
     settings = {k: v for k,v in dict(size=size, small=small, lr=lr, decay=decay).items() if v is not None} | dict(_pair('--set', o) for o in set or [])
     learn = run(data, out, valid, hours, epochs, photos, resume, bs=bs, num_workers=workers, device=device,
-                 distributed=distributed, seed=seed, settings=settings, bar=sys.stdout.isatty(), **kwargs)
+                distributed=distributed, seed=seed, settings=settings, bar=sys.stdout.isatty(), **kwargs)
     if not int(os.environ.get('RANK', 0)): print(f"{learn.this_run.photos} photographs seen in {learn.this_run.seconds/3600:.2f} hours; the model is {learn.this_run.out/'model.safetensors'}")
 
 # %% ../nbs/15_cli.ipynb #clipair1

@@ -12,7 +12,7 @@ __all__ = ['VALID', 'generator', 'draw_steps', 'bare', 'DiffusionCallback', 'wei
            'chroma_std', 'train']
 
 # %% ../nbs/11_learner.ipynb #a6a0dabf
-import csv, gc, math, os, signal, sys, threading, time, warnings, zlib
+import csv, gc, math, os, signal, threading, time, warnings, zlib
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from datetime import timedelta
@@ -609,7 +609,7 @@ def train(
         own = [run, PreviewCallback(), *([ProcessesCallback()] if distributed else [])]
         learn = diffusion_learner(dls, config, seed=seed, cbs=[*own, *cbs], path=out, **how)
         if not bar or rank: learn.remove_cbs(ProgressCallback); learn.logger = lambda row: None
-        with nullcontext() if distributed else _stoppable(run): learn.fit(sys.maxsize) # the budget ends it
+        with nullcontext() if distributed else _stoppable(run): learn.fit(10**6) # the budget ends it: so many take days, of however few photographs
     return learn
 
 # %% ../nbs/11_learner.ipynb #teach5c
