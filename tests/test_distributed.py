@@ -130,7 +130,7 @@ def test_a_killed_process_is_started_again(root, pair, tmp_path):
 def test_two_machines(root, tmp_path):
     "Two agents that find each other, one process each, through the command itself"
     meeting = torch.distributed.TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False) # hosted by neither, or the one that leaves last waits for five minutes at the door
-    command = lambda out: ['train', '--data', root, '--valid', root, '--out', tmp_path/out, '--photos', 30, '--bs', BS, '--size', 64, '--small', 32, '--workers', 0, '--lr', 0.2,
+    command = lambda out: ['train', '--data', root, '--valid', root, '--out', tmp_path/out, '--photos', 30, '--bs', BS, '--size', 64, '--small', 32, '--workers', 0, '--lr', 2e-3,
                            '--threads', 1, '--device', 'cpu', '--set', 'widths=32,32', 'attention=0,1', 'groups=8', 'encoder=none', 'bf16=0']
     agents = [torchrun('--nnodes=2', '--nproc-per-node=1', '--rdzv-backend=c10d', f'--rdzv-endpoint=127.0.0.1:{meeting.port}', '--rdzv-conf=is_host=0', '--rdzv-id=spring', '--local-addr=127.0.0.1',
                        '--no-python', '--', 'colorized', *command('two')) for _ in range(2)]
