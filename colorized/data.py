@@ -9,7 +9,7 @@ __all__ = ['LUMA', 'open_rgb', 'PhotoFolder', 'KaggleSet', 'photo_source', 'ligh
            'give_hints', 'Recipe', 'Lessons', 'LessonLoader', 'show_lessons', 'photo_dataloaders', 'Subset']
 
 # %% ../nbs/10_data.ipynb #bb80dc7d
-import io, json, math, os, signal, warnings
+import io, json, math, os, signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +47,7 @@ class PhotoFolder:
         paths = self._paths(exclude)
         keys = [f"{p.relative_to(self.root)}:{p.stat().st_size}" for p in paths]
         todo = [(k,p) for k,p in zip(keys, paths) if k not in known]
-        with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool: # the threads' readers quieten them, and undo each other's undoing
-            known.update(zip([k for k,_ in todo], pool.map(_look, [p for _,p in todo])))
+        with ThreadPoolExecutor(threads) as pool: known.update(zip([k for k,_ in todo], pool.map(_look, [p for _,p in todo])))
         if index and todo: _write_json(index, known)
         kind = lambda o: 'broken' if o is None else o if isinstance(o, str) else 'gray' if o<min_colourfulness else 'colour'
         kinds = {p: kind(known[k]) for p,k in zip(paths, keys)}

@@ -10,7 +10,7 @@ __all__ = ['WRITABLE', 'READABLE', 'NAMESPACE', 'ScanError', 'Tone', 'Scan', 're
 
 # %% ../nbs/07_scan.ipynb #5a11d985
 import io, json, logging, os, re, secrets, struct, threading, warnings as _warnings, zlib
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -155,16 +155,19 @@ def _open(f):
             return pi_heif.HeifImageFile(f)
         finally: Image.MAX_IMAGE_PIXELS = limit
 
-@contextmanager
-def _quiet():
-    "tifffile and Pillow log what they stumble over; we say it once, in our error"
-    log = logging.getLogger('tifffile')
-    before,log.disabled = log.disabled,True
-    try:
-        with _warnings.catch_warnings():
-            _warnings.simplefilter('ignore')
-            yield
-    finally: log.disabled = before
+class _Quiet:
+    "tifffile and Pillow log what they stumble over; we say it once, in our error. Silence is of the whole process: of several threads the first makes it, the last ends it"
+    lock,inside,log = threading.Lock(),0,logging.getLogger('tifffile')
+    def __enter__(self):
+        with self.lock:
+            _Quiet.inside += 1
+            if self.inside>1: return
+            _Quiet.caught,_Quiet.before,self.log.disabled = _warnings.catch_warnings(),self.log.disabled,True
+            self.caught.__enter__(); _warnings.simplefilter('ignore')
+    def __exit__(self, *_):
+        with self.lock:
+            _Quiet.inside -= 1
+            if not self.inside: self.caught.__exit__(None, None, None); self.log.disabled = self.before
 
 def _check_size(w, h, path, max_pixels):
     if w*h>max_pixels: raise ScanError(f"{path}: {w}×{h} pixels are more than the limit of {max_pixels/1e6:.0f} megapixels (max_pixels)")
@@ -458,7 +461,7 @@ def read_scan(
     "Read a photograph: upright, in its own depth, with its papers. `ScanError` names the file and what is wrong with it"
     name = '<bytes>' if isinstance(path, (bytes, bytearray)) else str(path)
     try:
-        with io.BytesIO(path) if name=='<bytes>' else open(path, 'rb') as f, _quiet(): return _read(f, name, max_pixels)
+        with io.BytesIO(path) if name=='<bytes>' else open(path, 'rb') as f, _Quiet(): return _read(f, name, max_pixels)
     except ScanError: raise
     except FileNotFoundError: raise ScanError(f"{name}: no such file") from None
     except IsADirectoryError: raise ScanError(f"{name}: is a folder, not a photograph") from None
