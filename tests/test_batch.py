@@ -103,12 +103,12 @@ def test_names_that_collide(tmp_path):
 
 def test_what_is_passed_over_is_said(tmp_path, colorizer, capsys):
     src = photographs(tmp_path/'in', 1)
-    for o in 'a.heic','b.HEIC','notes','.hidden': (src/o).touch()
+    for o in 'a.dng','b.DNG','notes','.hidden': (src/o).touch()
     shutil.copy(next(src.glob('*.jpg')), src/'scan.jfif'); shutil.copy(src/'scan.jfif', src/'scan.JPE')
     (src/'linked').symlink_to(tmp_path)
-    assert mirror(src, tmp_path/'out')[2]=={'.heic': 2, 'without a suffix': 1, 'linked folders': 1}
+    assert mirror(src, tmp_path/'out')[2]=={'.dng': 2, 'without a suffix': 1, 'linked folders': 1}
     assert colorize_folder(src, tmp_path/'out', colorizer, steps=1, workers=0).done==3 and {'scan.jfif','scan.JPE'}<set(files(tmp_path/'out'))
-    assert '2 .heic, 1 linked folders, 1 without a suffix' in capsys.readouterr().err
+    assert '2 .dng, 1 linked folders, 1 without a suffix' in capsys.readouterr().err
 
 # Resuming
 
