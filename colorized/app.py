@@ -21,7 +21,7 @@ from fastcore.basics import patch
 from .batch import output_name
 from .colorizer import DOUBT, WORKING_SIZE, Colorized, Colorizer, hint_grid, working_shape
 from .lab import join
-from .scan import WRITABLE, Scan, ScanError, output_format, paint, read_scan, write_scan
+from .scan import MOST_PIXELS, WRITABLE, Scan, ScanError, output_format, paint, read_scan, write_scan
 
 # %% ../nbs/16_app.ipynb #cd55adf5
 def check_strokes(
@@ -90,7 +90,7 @@ class Sitting:
         colorizer:Colorizer,    # Who paints
         path:str|Path,          # File; it must stay there until the last `write`
         name:str=None,          # What its owner calls it
-        max_pixels:float=2.5e8, # Larger ones are refused
+        max_pixels:float=MOST_PIXELS, # Larger ones are refused
         working_size:int=WORKING_SIZE, # See `Colorizer.colorize`
     ):
         self.colorizer,self.path,self.name,self.max_pixels,self.working_size = colorizer,Path(path),name or Path(path).name,max_pixels,working_size

@@ -63,6 +63,7 @@ class PhotoFolder:
     def __getitem__(self, i): return open_rgb(self.files[i])
     def __repr__(self): return f"{len(self)} photographs below {self.root} (left out: {self.left_out})"
 
+# %% ../nbs/10_data.ipynb #looksp10
 def _look(path):
     "Colourfulness of a small version; 'gray' when it has but one warm tint, 'invented' when a program coloured it, None when the file is broken"
     try: scan = read_scan(path)

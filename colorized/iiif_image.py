@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from fastcore.basics import patch
 from . import __version__
-from .scan import _open, read_scan
+from .scan import MOST_PIXELS, _open, read_scan
 
 # %% ../nbs/19_iiif_image.ipynb #dc0c0da4
 class IIIFError(ValueError):
@@ -164,8 +164,6 @@ def write_whole(
     finally: part.unlink(missing_ok=True)
 
 # %% ../nbs/19_iiif_image.ipynb #5e61a9fb
-_MOST = 2.5e8 # Pixels that `read_scan` takes
-
 @dataclass
 class ImageService:
     "What `info.json` says"
@@ -181,7 +179,7 @@ class ImageService:
         return all(limit is None or n<=limit for n,limit in ((w, self.max_width), (h, self.max_height or self.max_width), (w*h, self.max_area)))
     def fitting(self, w:int, h:int) -> tuple:
         "The same shape, as large as an answer may be and `read_scan` takes it"
-        k = min(1, *(limit/n for n,limit in ((w, self.max_width), (h, self.max_height or self.max_width)) if limit), (min(self.max_area or _MOST, _MOST)/(w*h))**.5)
+        k = min(1, *(limit/n for n,limit in ((w, self.max_width), (h, self.max_height or self.max_width)) if limit), (min(self.max_area or MOST_PIXELS, MOST_PIXELS)/(w*h))**.5)
         return max(1, int(w*k+1e-6)),max(1, int(h*k+1e-6))
 
 # %% ../nbs/19_iiif_image.ipynb #79bb78d7
@@ -249,10 +247,10 @@ def ways(self:ImageService,
         tiles = [(side, side, [1])]
     ready = [((a, b), _sized(self, a, b)) for a,b in [*self.sizes, *([less] if self.level and less!=(w, h) else [])]] + [
         ((-(-W//f), -(-H//f)), (tw, th, f)) for tw,th,factors in tiles for f in factors if self.allows(tw, th)]
-    ready = sorted((o for o in ready if max(o[0])<=max(w, h) and _area(o[0])<=_MOST), key=lambda o: -o[0][0]*o[0][1])
+    ready = sorted((o for o in ready if max(o[0])<=max(w, h) and _area(o[0])<=MOST_PIXELS), key=lambda o: -o[0][0]*o[0][1])
     asked = [((w, h), _whole(self) if k==1 else _sized(self, w, h))]
     if less==(w, h) and (k==1 or self.level): return asked+ready
-    return ready+(asked if k==1 and w*h<=_MOST else []) # beyond a limit the server may still give less than the whole
+    return ready+(asked if k==1 and w*h<=MOST_PIXELS else []) # beyond a limit the server may still give less than the whole
 
 # %% ../nbs/19_iiif_image.ipynb #0c85ac46
 def _alike(a, b):
@@ -277,7 +275,7 @@ def picture(self:Fetcher,
         new = _shape(data)
         if _area(new)>_area(got): best,got,stitched = data,new,isinstance(how, tuple)
         if max(abs(new[0]-shape[0]), abs(new[1]-shape[1]))<=1: break
-    much = "{}×{} pixels are more than fit into memory".format(*full) if _area(full)>_MOST else None
+    much = "{}×{} pixels are more than fit into memory".format(*full) if _area(full)>MOST_PIXELS else None
     if best is None: raise IIIFError(f"{s.id}: is not to be had{f' with at most {size} pixels' if size else ''}, neither whole nor in tiles nor smaller{f' ({reason or much})' if reason or much else ''}")
     return best,stitched,[] if size or got==full else [f"{much or 'the server gives less'}: {got[0]}×{got[1]} of {full[0]}×{full[1]} were taken"]
 

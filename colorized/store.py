@@ -55,7 +55,9 @@ def _tag(o):
     if isinstance(o, os.stat_result): return f'{o.st_mtime_ns:x}-{o.st_size:x}'
     for k in ('ETag', 'etag', 'md5Hash', 'content_md5'):
         if o.get(k): return str(o[k]).strip('"')
-    return f"{o.get('mtime') or o.get('LastModified') or o.get('created') or ''}-{o['size']}"
+    return f"{_when(o) or ''}-{o['size']}"
+
+def _when(o): return next((o[k] for k in ('mtime', 'LastModified', 'last_modified', 'updated', 'created') if o.get(k)), None) # in the words of each store
 
 # %% ../nbs/17_store.ipynb #df1479fa
 class Store:
@@ -273,8 +275,7 @@ class Lease:
         self.thread = threading.Thread(target=self._keep, daemon=True) # the run itself may be silent for long
         self.thread.start()
     def _age(self):
-        o = self.store.fs.info(f'{self.store.root}/{self.name}')
-        then = next((o[k] for k in ('mtime', 'LastModified', 'last_modified', 'updated', 'created') if o.get(k)), None) # in the words of each store
+        then = _when(self.store.fs.info(f'{self.store.root}/{self.name}'))
         return 0 if then is None else time.time()-(then.timestamp() if hasattr(then, 'timestamp') else then)
     def _keep(self):
         while not self.error and not self.over.wait(self.every):
