@@ -567,21 +567,19 @@ class FIDCallback(Callback):
         self.learn.metrics = [m for m in self.learn.metrics if m not in self.added]
         self.added = []
 
-# %% ../nbs/12_metrics.ipynb #fidaft12
-@patch
-@torch.no_grad()
-def after_validate(self:FIDCallback):
-    self.now = {k: math.nan for k in self.keys}
-    over = hasattr(self.learn, 'this_run') and self.learn.this_run.progress>=1
-    due = (self.epoch+1)%self.every==0 or self.epoch+1==self.n_epoch or over
-    if not (self.added and due) or rank_distrib(): return # `added` is empty outside of `fit`
-    device = next(self.learn.model.parameters()).device
-    gen = torch.Generator(device).manual_seed(self.seed)
-    rgb = torch.cat([to_uint8(self.sample(self.learn, rgb_to_L(o.to(device)), gen)).cpu() for o in self.photos.split(self.bs)])
-    fake = extract_features(rgb, self.net)
-    with warnings.catch_warnings():
-        if self.figures: warnings.simplefilter('ignore') # one warning about a small n is enough
-        values = fid(self.real, fake),1000*kid(self.real, fake, paired=True),colorfulness(rgb).mean().item()
-    self.now = dict(zip(self.keys, values))
-    self.figures.append({name: Figure(v, name, '' if name=='colorfulness' else self.net.name, len(rgb), self.protocol)
-                         for name,v in zip(self.keys.values(), values)})
+    @torch.no_grad()
+    def after_validate(self):
+        self.now = {k: math.nan for k in self.keys}
+        over = hasattr(self.learn, 'this_run') and self.learn.this_run.progress>=1
+        due = (self.epoch+1)%self.every==0 or self.epoch+1==self.n_epoch or over
+        if not (self.added and due) or rank_distrib(): return # `added` is empty outside of `fit`
+        device = next(self.learn.model.parameters()).device
+        gen = torch.Generator(device).manual_seed(self.seed)
+        rgb = torch.cat([to_uint8(self.sample(self.learn, rgb_to_L(o.to(device)), gen)).cpu() for o in self.photos.split(self.bs)])
+        fake = extract_features(rgb, self.net)
+        with warnings.catch_warnings():
+            if self.figures: warnings.simplefilter('ignore') # one warning about a small n is enough
+            values = fid(self.real, fake),1000*kid(self.real, fake, paired=True),colorfulness(rgb).mean().item()
+        self.now = dict(zip(self.keys, values))
+        self.figures.append({name: Figure(v, name, '' if name=='colorfulness' else self.net.name, len(rgb), self.protocol)
+                             for name,v in zip(self.keys.values(), values)})
