@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image
-from colorized.lab import rgb_to_lab, join, down_chroma, up_chroma
+from colorized.photo.lab import rgb_to_lab, join, down_chroma, up_chroma
 
 def load(path, size):
     try: im = Image.open(path).convert('RGB')

@@ -10,10 +10,10 @@ import argparse, json, re, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
-from colorized.batch import colorize_folder
-from colorized.colorizer import STEPS, Colorizer, working_shape
-from colorized.lab import rgb_to_L
-from colorized.scan import paint, read_scan, write_scan
+from colorized.batch.folder import colorize_folder
+from colorized.inference.colorizer import STEPS, Colorizer, working_shape
+from colorized.photo.lab import rgb_to_L
+from colorized.photo.scan import paint, read_scan, write_scan
 from shared import CARD, described, machine, photograph
 
 ECCV = 'ECCV16, float32, forward pass' # The unit of the aims
@@ -81,7 +81,7 @@ def samples(c, args, tmp):
 
 CHILD = r"""import re, resource, sys
 from pathlib import Path
-from colorized.cli import main
+from colorized.cli.main import main
 code,status = main(sys.argv[1:]),Path('/proc/self/status') # ru_maxrss also counts the process that started this one
 peak = int(re.search(r'VmHWM:\s+(\d+)', status.read_text())[1]) if status.exists() else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print('PEAK', peak*(1 if sys.platform=='darwin' else 1024), file=sys.stderr); sys.exit(code)"""
@@ -96,7 +96,7 @@ def run(*argv):
 def cold(c, args, tmp):
     "From the command to its end, model loading included"
     src,dst = photograph(tmp/'cold.jpg', 1),tmp/'cold.out.jpg'
-    bare,help_ = [seconds(lambda: run(*o), args.repeats) for o in (['pass'], ['from colorized.cli import main; main()', '--help'])]
+    bare,help_ = [seconds(lambda: run(*o), args.repeats) for o in (['pass'], ['from colorized.cli.main import main; main()', '--help'])]
     yield row("cold: python -c pass", bare)
     yield row("cold: colorized --help, beyond python -c pass", [b-a for a,b in zip(bare, help_)], aim=0.5)
     yield row("cold: colorized PHOTO, 1 MP", seconds(lambda: run(CHILD, src, '--out', dst, '--threads', args.threads, '--overwrite'), args.repeats))

@@ -23,9 +23,9 @@ def main():
     p.add_argument('folder'); p.add_argument('classes'); p.add_argument('--model'); p.add_argument('--n', type=int, help='only the first so many')
     p.add_argument('--critic', default='lite0'); p.add_argument('--judge', default='lite2')
     args = p.parse_args()
-    from colorized.colorizer import Colorizer
-    from colorized.lab import down_chroma, rgb_to_L, rgb_to_lab
-    from colorized.metrics import LiteExtractor, bootstrap, extract_features, kid, recognised
+    from colorized.inference.colorizer import Colorizer
+    from colorized.photo.lab import down_chroma, rgb_to_L, rgb_to_lab
+    from colorized.evaluation.report import LiteExtractor, bootstrap, extract_features, kid, recognised
     torch.set_num_threads(1)
     rgb,labels = squares(args.folder, args.classes, args.n)
     c,critic,judge,L = Colorizer.from_pretrained(args.model, 'cpu'),LiteExtractor(args.critic),LiteExtractor(args.judge),rgb_to_L(rgb)

@@ -39,8 +39,8 @@ def middle(lab, box):
 
 def coloured(c, scan, i, spec):
     "(H,W,3) uint8: the photograph as it would be written"
-    from colorized.colorizer import working_shape
-    from colorized.scan import paint
+    from colorized.inference.colorizer import working_shape
+    from colorized.photo.scan import paint
     cond = c.condition(scan.thumbnail_L(working_shape(scan.shape)))
     return np.concatenate(list(paint(scan, sample(c, None, [cond], [i], spec), 8)))
 
@@ -48,8 +48,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('clone', type=Path); p.add_argument('out', type=Path); p.add_argument('specs', nargs='*', default=DEFAULT)
     args = p.parse_args()
-    from colorized.colorizer import Colorizer, as_scan
-    from colorized.lab import rgb_to_lab
+    from colorized.inference.colorizer import Colorizer, as_scan
+    from colorized.photo.lab import rgb_to_lab
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True); boxes = args.out/'faces.json'
     if not boxes.exists(): photographs(args.clone, args.out); boxes.write_text(json.dumps(faces(sorted(args.out.glob('*.jpg')))))

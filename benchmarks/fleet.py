@@ -28,9 +28,9 @@ def scans(folder, n, megapixels):
 
 def stages(tmp, args):
     "Core seconds of each stage of one photograph, in this process, medians; unlike seconds of the clock they hardly mind company"
-    from colorized.colorizer import Colorizer
-    from colorized.fleet import Network, _paint_one, _table, _unpack, look
-    from colorized.store import photographs
+    from colorized.inference.colorizer import Colorizer
+    from colorized.fleet.run import Network, _paint_one, _table, _unpack, look
+    from colorized.fleet.store import photographs
     torch.set_num_threads(1)
     own,rows = Colorizer.from_pretrained(device='cpu'),[]
     settings = own.look()
@@ -72,9 +72,9 @@ class Meter:
 
 def speed(tmp, args):
     "One process, and Ray with 1 and 2 actors. What a run of one photograph takes, the start, is taken off"
-    from colorized.batch import colorize_folder
-    from colorized.colorizer import Colorizer
-    from colorized.fleet import colorize_dataset
+    from colorized.batch.folder import colorize_folder
+    from colorized.inference.colorizer import Colorizer
+    from colorized.fleet.run import colorize_dataset
     one,many,rows,own = scans(tmp/'one', 1, 1),scans(tmp/'many', args.photos, 1),[],Colorizer.from_pretrained(device='cpu')
     torch.set_num_threads(1)
     def timed(name, run, mark=None):
@@ -102,7 +102,7 @@ def _leave():
 
 def memory(tmp, args):
     "Memory of all processes of the cluster and of the driver, and what lies in Ray's object store, along a run"
-    from colorized.fleet import colorize_dataset
+    from colorized.fleet.run import colorize_dataset
     src,node,seen,done = loopback.snapshots(tmp/'memory', args.memory),loopback.Node(cpus=2),[],threading.Event()
     before = time.process_time()
     out = tmp/'memory-out'
@@ -130,8 +130,8 @@ def memory(tmp, args):
 
 def kill(tmp, args):
     "A bucket, two nodes; one is killed after a fifth, another joins. Then everything is held against everything"
-    from colorized.fleet import colorize_dataset
-    from colorized.store import audit, read_record
+    from colorized.fleet.run import colorize_dataset
+    from colorized.fleet.store import audit, read_record
     n = args.kill
     bucket = loopback.Bucket()
     bucket.fs.put(f"{loopback.snapshots(tmp/'kill', n)}/", f"{bucket.url}/scans/", recursive=True)

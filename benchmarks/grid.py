@@ -2,8 +2,8 @@
 (`up_chroma`), as if a network had made no mistake. It bounds what a finer grid, or a network between two grids, could gain."""
 import argparse
 import torch, torch.nn.functional as F
-from colorized.lab import rgb_to_lab
-from colorized.metrics import Judge, list_photos, load_crop
+from colorized.photo.lab import rgb_to_lab
+from colorized.evaluation.report import Judge, list_photos, load_crop
 from shared import painted
 
 MEASURES = ['kid', 'two_sample', 'top1_agreement', 'delta_e2000', 'psnr']

@@ -12,10 +12,10 @@ chroma is more than 15 from that without hints.
 import argparse, csv, time
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
-from colorized.colorizer import STEPS, TEMPERATURE, Colorizer, hint_grid
-from colorized.lab import join, rgb_to_lab, up_chroma
-from colorized.metrics import delta_e, list_photos, load_crop, psnr, to_uint8
-from colorized.samplers import dpmpp_2m
+from colorized.inference.colorizer import STEPS, TEMPERATURE, Colorizer, hint_grid
+from colorized.photo.lab import join, rgb_to_lab, up_chroma
+from colorized.evaluation.report import delta_e, list_photos, load_crop, psnr, to_uint8
+from colorized.theory.samplers import dpmpp_2m
 
 KS = 0, 1, 4, 16, 64
 

@@ -25,9 +25,9 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('folder'); p.add_argument('classes'); p.add_argument('--model'); p.add_argument('--extractor', default='lite2'); p.add_argument('--n', type=int, help='only the first so many')
     args = p.parse_args()
-    from colorized.colorizer import Colorizer
-    from colorized.lab import down_chroma, rgb_to_L, rgb_to_lab
-    from colorized.metrics import bootstrap, extract_features, get_extractor, kid, recognised
+    from colorized.inference.colorizer import Colorizer
+    from colorized.photo.lab import down_chroma, rgb_to_L, rgb_to_lab
+    from colorized.evaluation.report import bootstrap, extract_features, get_extractor, kid, recognised
     torch.set_num_threads(1)
     rgb,labels = squares(args.folder, args.classes, args.n)
     c,net,L = Colorizer.from_pretrained(args.model, 'cpu'),get_extractor(args.extractor),rgb_to_L(rgb)

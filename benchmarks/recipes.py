@@ -30,18 +30,18 @@ def train(name, out, data, valid, threads):
     "Train one recipe, unless that is done"
     run = out/name
     if (out/f'{name}.csv').exists(): return
-    cmd = [sys.executable, '-c', 'import sys; from colorized.cli import main; sys.exit(main())', 'train', '--data', data, '--valid', valid, '--out', run,
+    cmd = [sys.executable, '-c', 'import sys; from colorized.cli.main import main; sys.exit(main())', 'train', '--data', data, '--valid', valid, '--out', run,
            '--photos', BUDGET, '--workers', 1, '--threads', threads, *COMMON, *RECIPES[name].split(), *(['--resume'] if (run/'state.pt').exists() else [])]
     subprocess.run(list(map(str, cmd)), check=True)
     shutil.copy(run/'log.csv', out/f'{name}.csv')
 
 def paint(model, inputs, L):
     "Yields the way and (N,3,H,W) uint8 colours: the network sees `size` px, its chroma is joined with the lightness `L`"
-    from colorized.colorizer import Colorizer
-    from colorized.lab import join, up_chroma
-    from colorized.metrics import to_uint8
-    from colorized.samplers import ddim, ddpm
-    from colorized.unet import sample_ab
+    from colorized.inference.colorizer import Colorizer
+    from colorized.photo.lab import join, up_chroma
+    from colorized.evaluation.report import to_uint8
+    from colorized.theory.samplers import ddim, ddpm
+    from colorized.model.unet import sample_ab
     c = Colorizer.from_pretrained(model, 'cpu')
     size,bs = int(COMMON[COMMON.index('--size')+1]),8
     conds = {k: [c.condition(F.interpolate(o, (size,size), mode='area')) for o in x.split(bs)] for k,x in inputs.items()}
@@ -65,8 +65,8 @@ def main():
     p.add_argument('--data', required=True); p.add_argument('--valid', required=True); p.add_argument('--out', type=Path, required=True)
     p.add_argument('--n', type=int, default=250, help='photographs to judge on'); p.add_argument('--threads', type=int, default=1)
     args = p.parse_args()
-    from colorized.lab import rgb_to_L
-    from colorized.metrics import Judge, list_photos, load_crop, to_uint8
+    from colorized.photo.lab import rgb_to_L
+    from colorized.evaluation.report import Judge, list_photos, load_crop, to_uint8
     torch.set_num_threads(args.threads); args.out.mkdir(parents=True, exist_ok=True)
     files = list(list_photos(args.valid).values()); files = files[::max(1, len(files)//args.n)][:args.n]
     table,first,references = args.out/'figures.csv',next(iter(RECIPES)),{}

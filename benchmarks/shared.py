@@ -37,18 +37,18 @@ def photograph(path, megapixels, gray=False, bits=8, seed=0):
 
 def squares(folder, classes, n=None):
     "The first n photographs of a folder as `further.py` writes it: central squares (N,3,256,256), uint8, and their ImageNet classes (N,)"
-    from colorized.metrics import list_photos, load_crop
+    from colorized.evaluation.report import list_photos, load_crop
     files,of = dict([*list_photos(folder).items()][:n]),json.loads(Path(classes).read_text())
     return torch.stack([load_crop(o, 256)[0] for o in files.values()]),torch.tensor([of[o] for o in files])
 
 def painted(L, ab):
     "Lightness (N,1,H,W) and chroma of any size -> (N,3,H,W) uint8, one by one: the same bits in company as alone"
-    from colorized.lab import join, up_chroma
-    from colorized.metrics import to_uint8
+    from colorized.photo.lab import join, up_chroma
+    from colorized.evaluation.report import to_uint8
     return torch.cat([to_uint8(join(l[None], up_chroma(o[None], l.shape[1:], l[None]))) for l,o in zip(L, ab)])
 
 def worn(true, numbers):
     "Lightness of the photographs as old film would have it, (N,1,H,W); each number its own film"
-    from colorized.data import film_weights, lightness, wear
+    from colorized.training.examples import film_weights, lightness, wear
     def one(i, rgb): rng = np.random.default_rng(i); return wear(lightness(rgb, film_weights(rng)), rng)
     return torch.stack([torch.from_numpy(one(i, rgb.permute(1,2,0).numpy()))[None] for i,rgb in zip(numbers, true)])

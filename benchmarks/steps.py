@@ -17,7 +17,7 @@ MEASURES = ['kid', 'fid', 'two_sample', 'top1', 'colorfulness', 'delta_e2000', '
 
 def samplers():
     "Name -> a function under the samplers' contract; the ancestral one goes on with one generator"
-    from colorized.samplers import ddim, ddpm, dpmpp_2m
+    from colorized.theory.samplers import ddim, ddpm, dpmpp_2m
     gen = torch.Generator().manual_seed(1)
     return dict(ddim=ddim, dpmpp_2m=dpmpp_2m, ddpm=lambda *args, **kwargs: ddpm(*args, generator=gen, **kwargs))
 
@@ -27,7 +27,7 @@ def sample(c, weak, conds, rows, spec):
     c.config = replace(c.config, gain=float(gain))
     c.denoise = c.config.denoiser(c.net)
     if guidance!='1':
-        from colorized.learner import led_away
+        from colorized.training.learner import led_away
         c.denoise = c.config.denoiser(led_away(c.net, weak, float(guidance)))
     name,*ways = name.split('+')
     fn,steps = samplers()[name],[*map(int, steps.split('-'))] if '-' in steps else int(steps)
@@ -37,7 +37,7 @@ def sample(c, weak, conds, rows, spec):
 
 def working_sizes(files, size):
     "Working size -> numbers of the photographs"
-    from colorized.colorizer import working_shape
+    from colorized.inference.colorizer import working_shape
     if size!='own': return {int(size or 256): [*range(len(files))]}
     out = {}
     for i,f in enumerate(files): out.setdefault(working_shape((min(Image.open(f).size),)*2)[0], []).append(i)
@@ -62,10 +62,10 @@ def main():
     p.add_argument('--n', type=int, default=250, help='photographs'); p.add_argument('--threads', type=int, default=1)
     p.add_argument('--extractor', default='lite1'); p.add_argument('--reference', default='ddim:16', help='what the others are compared with')
     args = p.parse_args()
-    from colorized.colorizer import Colorizer
-    from colorized.lab import join, rgb_to_L, up_chroma
-    from colorized.metrics import Judge, list_photos, load_crop, to_uint8
-    from colorized.unet import load_model
+    from colorized.inference.colorizer import Colorizer
+    from colorized.photo.lab import join, rgb_to_L, up_chroma
+    from colorized.evaluation.report import Judge, list_photos, load_crop, to_uint8
+    from colorized.model.unet import load_model
     torch.set_num_threads(args.threads)
     names,files = zip(*((k,f) for k,f in list_photos(args.valid).items() if min(Image.open(f).size)>=args.least))
     every = slice(0, max(1, len(files)//args.n)*args.n, max(1, len(files)//args.n)); names,files = names[every],files[every]

@@ -14,9 +14,9 @@ import numpy as np, torch
 from PIL import Image
 from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import ProgressCallback
-from colorized.data import Recipe, photo_dataloaders
-from colorized.learner import diffusion_learner
-from colorized.unet import ModelConfig, fast_bf16
+from colorized.training.examples import Recipe, photo_dataloaders
+from colorized.training.learner import diffusion_learner
+from colorized.model.unet import ModelConfig, fast_bf16
 from shared import described, machine
 
 now = time.perf_counter

@@ -1,8 +1,12 @@
 "Colour for black-and-white photographs, by a conditional diffusion model"
 __version__ = "0.1.0"
 
+_PLACES = dict(Colorizer='inference.colorizer', Colorized='inference.colorizer', Scan='photo.scan',
+    read_scan='photo.scan', colorize_folder='batch.folder', train='training.learner')
+
 def __getattr__(name): # so that `import colorized` stays light
-    if name=='Colorizer':
-        from colorized.colorizer import Colorizer
-        return Colorizer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _PLACES: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+    return getattr(import_module(f'{__name__}.{_PLACES[name]}'), name)
+
+def __dir__(): return [*globals(), *_PLACES]

@@ -1,5 +1,5 @@
 import pytest, torch
-from colorized.unet import ColorNet, ModelConfig, UNetConfig, save_model
+from colorized.model.unet import ColorNet, ModelConfig, UNetConfig, save_model
 
 @pytest.fixture(scope='session')
 def model(tmp_path_factory):

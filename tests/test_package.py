@@ -114,7 +114,7 @@ def loaded(code):
 
 def test_import_is_light(): assert not loaded('import colorized')
 
-def test_help_is_light(): assert not loaded("import sys; sys.argv = ['colorized', '--help']; from colorized.cli import main; main()")
+def test_help_is_light(): assert not loaded("import sys; sys.argv = ['colorized', '--help']; from colorized.cli.main import main; main()")
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):

@@ -3,7 +3,7 @@ import io, shutil, socket, sys
 from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from colorized.app import serve
+from colorized.app.server import serve
 
 root = Path(__file__).resolve().parent.parent
 photo = 'nbs/images/campus-1910.jpg' # Marked as public domain
