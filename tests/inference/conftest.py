@@ -1,0 +1,24 @@
+from pathlib import Path
+import numpy as np, pytest, torch
+from PIL import Image
+from colorized import Colorizer
+
+torch.set_num_threads(1)
+PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/campus-1910.jpg'
+
+@pytest.fixture(scope='session')
+def photo(): return PHOTO
+
+@pytest.fixture(scope='session')
+def colorizer(): return Colorizer.from_pretrained(device='cpu')
+
+@pytest.fixture(scope='session')
+def gray():
+    "(128,200) uint8, coloured at a shorter side of 256"
+    im = Image.open(PHOTO).convert('L').resize((200, 128), Image.Resampling.LANCZOS)
+    return np.asarray(im)
+
+@pytest.fixture(scope='session')
+def four(colorizer, gray):
+    "Four quick colourings"
+    return colorizer.colorize(gray, n_samples=4, seed=3, steps=2)

@@ -1,0 +1,86 @@
+"Hints: none is lost, none is misread, what does not fit is named"
+import numpy as np, pytest, torch
+from PIL import Image
+from skimage import color
+from colorized.inference.hints import hint_grid
+
+def lab(rgb): return color.rgb2lab(np.array(rgb, float).reshape(1,1,3)/255)[0,0]
+
+@pytest.mark.parametrize('name', ['green', (0, 128, 0), '#008000', np.array([0, 128, 0])], ids=str)
+def test_colors_may_be_said_in_any_way(gray, name):
+    grid = hint_grid([(120, 80, name)], gray.shape, (64, 96))
+    there = grid[0,2]>0
+    want = torch.tensor(lab((0, 128, 0))[1:]).float()
+    assert there.any() and torch.allclose(grid[0,:2,there].mean(1), want, atol=0.5)
+    assert not grid[0,:2,~there].any()
+
+def test_where_a_point_lies():
+    "The cell that holds it, whatever the shape of the photograph"
+    grid = hint_grid([(390, 10, 'red', 3)], (100, 400), (25, 100))
+    rows,columns = grid[0,2].nonzero().unbind(1)
+    assert abs(rows.float().mean()-2)<1 and abs(columns.float().mean()-97)<1
+
+def test_a_radius_is_in_pixels_of_the_photograph():
+    area = lambda r: hint_grid([(200, 200, 'red', r)], (400, 400), (100, 100))[0,2].sum().item()
+    for r in (20, 60):
+        assert abs(area(r)-np.pi*(r/4)**2)<0.12*np.pi*(r/4)**2+8
+
+def test_several_hints_keep_their_colors():
+    hints = [(50, 50, 'red', 12), (150, 50, 'navy', 12)]
+    grid = hint_grid(hints, (100, 200), (25, 50))
+    for x,name in ((12, (255, 0, 0)), (37, (0, 0, 128))):
+        assert np.abs(grid[0,:2,12,x].numpy()-lab(name)[1:]).max()<0.5
+
+def test_saturation_follows_the_lightness():
+    "As much chroma for its lightness as was asked for: less where it is darker, never more"
+    L = torch.tensor([10., 53.24, 90.]).repeat_interleave(32).expand(1, 1, 32, 96)
+    hints = [(x, 32, 'red', 20) for x in (32, 96, 160)]
+    grid = hint_grid(hints, (64, 192), (32, 96), L)
+    chroma = [grid[0,:2,16,x].norm().item() for x in (16, 48, 80)]
+    full = np.hypot(*lab((255, 0, 0))[1:])
+    np.testing.assert_allclose(chroma, [full*10/53.24, full, full], rtol=0.01)
+
+def test_an_overlay_and_points_say_the_same(gray, tmp_path):
+    over = Image.new('RGBA', gray.shape[::-1])
+    over.paste((0, 128, 0, 255), (100, 60, 140, 100))
+    over.save(tmp_path/'h.png')
+    a,b,c,d = [hint_grid(o, gray.shape, (64, 96))
+               for o in (over, tmp_path/'h.png', str(tmp_path/'h.png'), np.asarray(over))]
+    assert torch.equal(a, b) and torch.equal(a, c) and torch.equal(a, d)
+    assert 19**2<=a[0,2].sum()<=20**2 # 40 pixels of 200 are 19.2 of 96 cells
+    clear = hint_grid(Image.new('RGBA', gray.shape[::-1]), gray.shape, (64, 96))
+    assert clear.shape==(1,3,64,96) and not clear.any()
+
+def test_half_transparent_paint_keeps_its_color():
+    "Colour is averaged where there is paint only; a cell counts from a fifth of it on"
+    over = np.zeros((40, 40, 4), np.uint8)
+    over[:,:20] = 200,40,40,128
+    over[:,20:] = 255,255,255,40 # too thin to count
+    grid = hint_grid(over, (40, 40), (10, 10))
+    assert grid[0,2,:,:5].all() and not grid[0,2,:,5:].any()
+    assert np.abs(grid[0,:2,5,2].numpy()-lab((200, 40, 40))[1:]).max()<1
+
+def test_a_point_smaller_than_a_cell_is_seen():
+    grid = hint_grid([(1800, 2975, 'red', 5)], (4000, 3000), (128, 96))
+    assert grid[0,2].any()
+
+@pytest.mark.parametrize('hint,word', [((320, 10, 'red'), '320'), ((10, -1, 'red'), 'outside'),
+    ((200, 10, 'red'), 'outside'), ((10, 128, 'red'), 'outside'),
+    ((1, 1, 'crimsonish'), 'crimsonish'),
+    ((1, 1, (300, 0, 0)), '300'), ((1, 1, (1, 2)), '0..255'), ((1, 1, (-1, 0, 0)), '0..255'),
+    ((1, 1, (.2, .3, .4)), 'integer in 0..255'), ((1, 1), 'must be .x, y, colour'),
+    (60, 'hint 60 must be'),
+    ((1, 1, 'red', 'large'), 'radius'), ('red', 'hint .red. must be')], ids=str)
+def test_hints_that_do_not_fit(gray, hint, word):
+    with pytest.raises(ValueError, match=word):
+        hint_grid([hint], gray.shape, (64, 96))
+
+def test_an_overlay_without_transparency_is_none(gray):
+    "As painting programs save it; taken for hints, its ground would make all the photograph white"
+    for mode in ('RGB', 'L', 'RGBA'):
+        with pytest.raises(ValueError, match='transparent'):
+            hint_grid(Image.new(mode, gray.shape[::-1], 'white'), gray.shape, (64, 96))
+
+def test_an_overlay_of_another_size(gray):
+    with pytest.raises(ValueError, match='10×11.*200×128'):
+        hint_grid(Image.new('RGBA', (10, 11)), gray.shape, (64, 96))

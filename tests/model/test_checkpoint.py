@@ -1,0 +1,110 @@
+"Checkpoints: whole or refused, and what older ones held"
+import json
+from dataclasses import asdict, replace
+import pytest, torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from colorized.files import sha256_of
+from colorized.inference.colorizer import WEIGHTS
+from colorized.model.checkpoint import (FORMAT, ModelConfig, SamplingSettings, load_checkpoint,
+    save_checkpoint)
+from colorized.model.unet import ColorNet, UNetConfig
+
+torch.set_num_threads(1)
+TINY = UNetConfig(widths=(32,), attention=(False,), encoder=None)
+CONFIG = ModelConfig(TINY, param='v', chroma_scale=17., training=dict(photographs=3),
+                     sampling=SamplingSettings(steps=4, gain=1.3, average=False))
+
+@pytest.fixture(scope='module')
+def net():
+    torch.manual_seed(0)
+    return ColorNet(TINY)
+
+def rewritten(path, **changes):
+    "The checkpoint at `path` with another header"
+    with safe_open(path, 'pt') as f:
+        header = json.loads(f.metadata()['colorized'])
+        state = {k: f.get_tensor(k) for k in f.keys()}
+    header = {k: v for k,v in {**header, **changes}.items() if v is not None}
+    save_file(state, path, {'colorized': json.dumps(header)})
+
+def test_everything_comes_back(net, tmp_path):
+    path = tmp_path/'a.safetensors'
+    sha = save_checkpoint(path, net, CONFIG)
+    again,config,sha2 = load_checkpoint(path)
+    assert config==CONFIG and sha==sha2==sha256_of(path)
+    assert not again.training
+    for (k,a),b in zip(again.state_dict().items(), net.state_dict().values()):
+        assert a.dtype==torch.float32 and torch.equal(a, b.half().float()), k
+    exact = save_checkpoint(path, net, CONFIG, torch.float32)
+    assert exact!=sha
+    for a,b in zip(load_checkpoint(path)[0].parameters(), net.parameters()):
+        assert torch.equal(a, b)
+    assert [o.name for o in tmp_path.iterdir()]==['a.safetensors']
+
+def test_the_settings_stand_in_the_file(net, tmp_path):
+    save_checkpoint(tmp_path/'a.safetensors', net, CONFIG)
+    with safe_open(tmp_path/'a.safetensors', 'pt') as f:
+        header = json.loads(f.metadata()['colorized'])
+    assert header['format']==FORMAT and header['sampling']==asdict(CONFIG.sampling)
+
+def test_format_1_had_a_gain_and_no_settings(net, tmp_path):
+    path = tmp_path/'old.safetensors'
+    save_checkpoint(path, net, replace(CONFIG, sampling=SamplingSettings()))
+    rewritten(path, format=1, gain=1.4, sampling=None)
+    config = load_checkpoint(path)[1]
+    assert config.sampling==SamplingSettings(gain=1.4) and config.chroma_scale==17.
+    with safe_open(WEIGHTS/'default.safetensors', 'pt') as f:
+        header = json.loads(f.metadata()['colorized'])
+    packaged = load_checkpoint(WEIGHTS/'default.safetensors')[1]
+    if header['format']==1:
+        assert packaged.sampling==SamplingSettings(gain=header['gain'])
+
+def test_what_cannot_be_read_is_refused(net, tmp_path):
+    path = tmp_path/'a.safetensors'
+    save_checkpoint(path, net, CONFIG)
+    other = asdict(UNetConfig())
+    for changes,word in ((dict(format=99), 'format 99'), (dict(net=other), 'does not hold')):
+        save_checkpoint(path, net, CONFIG)
+        rewritten(path, **changes)
+        with pytest.raises(ValueError, match=word) as e:
+            load_checkpoint(path)
+        assert 'a.safetensors' in str(e.value)
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(net, tmp_path, monkeypatch):
+    path = tmp_path/'a.safetensors'
+    path.write_bytes(b'old')
+    def full(*_): raise OSError(28, 'No space left on device')
+    monkeypatch.setattr('colorized.files.os.replace', full)
+    with pytest.raises(OSError, match='No space'):
+        save_checkpoint(path, net, CONFIG)
+    assert path.read_bytes()==b'old' and len(list(tmp_path.iterdir()))==1
+
+@pytest.mark.parametrize('kwargs,word', [(dict(param='y'), "'x0', 'eps' or 'v'"),
+    (dict(schedule=dict(kind='linear'), sampling=SamplingSettings(gain=2.)), 'gain=2.0 needs')])
+def test_configurations_that_cannot_be(kwargs, word):
+    with pytest.raises(ValueError, match=word):
+        ModelConfig(**kwargs)
+
+@pytest.mark.parametrize('name,value', [('gain', 0.), ('gain', -1.), ('cells', 0), ('min_size', 0),
+    ('working_size', 0), ('anchor_chroma', 0.), ('temperature', -0.1), ('average_restored', -1.),
+    ('hint_reach', -1.), ('sampler', 'euler')])
+def test_settings_that_cannot_be(name, value):
+    with pytest.raises(ValueError, match=name):
+        SamplingSettings(**{name: value})
+
+def test_defaults_and_their_changes():
+    "The numbers that users of the packaged weights get: none may change without anybody noticing"
+    s = SamplingSettings()
+    assert asdict(s)==dict(steps=6, sampler='dpmpp_2m', temperature=1., last_step=0.08, gain=1.,
+        average=True, average_restored=0.7, average_until=1/3, cells=2048, anchor=True,
+        anchor_chroma=8., anchor_around=1/6, anchor_gain=1.2, anchor_until=1., hint_reach=4.,
+        working_size=384, min_size=256)
+    assert s.changed(steps=None, gain=2.)==SamplingSettings(gain=2.)
+    assert load_checkpoint(WEIGHTS/'default.safetensors')[1].sampling==SamplingSettings(gain=1.2)
+    with pytest.raises(ValueError, match='unknown setting agree, keep; known are steps, sampler'):
+        s.changed(keep=1, agree=2)
+
+def test_units_of_hints():
+    hints = torch.tensor([20., -40., 0.5]).view(1, 3, 1, 1)
+    assert ModelConfig(chroma_scale=10.).scale_hints(hints).flatten().tolist()==[2., -4., 0.5]

@@ -1,0 +1,89 @@
+"What looks alike, how far hints act, what is small: against the formulas, in NumPy"
+import math
+import numpy as np, pytest, torch
+from colorized.model.similarity import (hint_influence, similarity_matrix,
+    small_region_confidence)
+from colorized.model.unet import Condition
+
+torch.set_num_threads(1)
+
+def gen(seed=0): return torch.Generator().manual_seed(seed)
+
+def points(cond, grid):
+    "Place in quarters of the shorter side, lightness in units of 20, features / sqrt(0.3)"
+    gh,gw = grid
+    L = cond.L[0,0].numpy()
+    H,W = L.shape
+    y,x = np.mgrid[:gh,:gw]*4/min(grid)
+    cells = L.reshape(gh, H//gh, gw, W//gw).mean((1, 3))*50/20
+    p = [y.ravel(), x.ravel(), cells.ravel()]
+    if 16 in cond.features:
+        up = torch.nn.functional.interpolate(cond.features[16], grid, mode='bilinear')
+        f = up[0].numpy().reshape(len(up[0]), -1)
+        f = (f-f.mean(1, keepdims=True))/f.std(1, keepdims=True)
+        p += list(f/np.linalg.norm(f, axis=0)/math.sqrt(0.3))
+    return np.stack(p, 1)
+
+@pytest.fixture
+def cond():
+    L = torch.rand(1, 1, 64, 96, generator=gen())*2-1
+    return Condition(L, {16: torch.randn(1, 7, 4, 6, generator=gen(1))})
+
+@pytest.mark.parametrize('with_features', [True, False])
+def test_weights_are_those_of_the_formula(cond, with_features):
+    if not with_features:
+        cond.features = {}
+    p = points(cond, (8, 12))
+    d2 = ((p[:,None]-p[None])**2).sum(2)
+    want = np.exp(-d2/2)/np.exp(-d2/2).sum(1, keepdims=True)
+    got = similarity_matrix(cond)
+    assert got.shape==(1, 8, 12, 96)
+    np.testing.assert_allclose(got[0].flatten(0, 1).numpy(), want, atol=2e-4)
+
+def test_cells_grow_where_there_would_be_too_many():
+    sizes = {(64, 96): (8, 12), (384, 576): (36, 55), (512, 512): (45, 45), (64, 9000): (3, 536)}
+    for shape,grid in sizes.items():
+        got = similarity_matrix(Condition(torch.zeros(1, 1, *shape), {}))
+        assert tuple(got.shape[1:3])==grid and grid[0]*grid[1]<=2048
+    few = similarity_matrix(Condition(torch.zeros(1, 1, 64, 96), {}), cells=24)
+    assert tuple(few.shape[1:])==(4, 6, 24)
+
+def test_influence_is_that_of_the_nearest_hint(cond):
+    hints = torch.zeros(1, 3, 16, 24)
+    hints[0,2,2:4,2:4] = hints[0,2,12:14,20:22] = 1
+    cond.hints = hints
+    p = points(cond, (8, 12))
+    hinted = p[[1*12+1, 6*12+10]]
+    d2 = ((p[:,None]-hinted[None])**2).sum(2).min(1)
+    for tau in (1., 4.):
+        k = hint_influence(cond, tau)
+        assert k.shape==(1, 1, 16, 24) and (k[hints[:,2:]>0]==1).all()
+        centres = torch.nn.functional.avg_pool2d(k, 2)[0,0].numpy().ravel()
+        want = np.exp(-d2/2/tau)
+        inner = np.ones(96, bool)
+        inner[[13, 82]] = False
+        assert np.abs(centres-want)[inner].mean()<0.03 # enlarged from 8×12
+    assert hint_influence(cond, 8.).mean()>hint_influence(cond, 2.).mean()
+
+def test_influence_without_a_hint_is_none(cond):
+    two = Condition(cond.L.repeat(2, 1, 1, 1), {}, torch.zeros(2, 3, 16, 24))
+    two.hints[1,2,0,0] = 1
+    k = hint_influence(two)
+    assert not k[0].any() and k[1].max()==1
+
+def test_confidence_is_what_its_formula_says():
+    "Chroma over 3×3 places, and the mean of s over a square of a sixth of the shorter side"
+    first = torch.randn(1, 2, 20, 33, generator=gen(2))*12
+    c2 = (first[0].numpy()**2).sum(0)
+    def around(x, n):
+        part = lambda i,j: x[max(0,i-n):i+n+1, max(0,j-n):j+n+1]
+        return np.array([[part(i, j).mean() for j in range(x.shape[1])] for i in range(x.shape[0])])
+    for chroma in (8., 20.):
+        c = around(c2, 1)
+        s = c/(c+chroma**2)
+        want = s*(1-around(s, 1)) # 20 // 6 = 3 places wide
+        got = small_region_confidence(first, chroma)[0,0].numpy()
+        np.testing.assert_allclose(got, want, rtol=1e-4)
+    wide = small_region_confidence(first, around=0.5)[0,0].numpy()
+    s = around(c2, 1)/(around(c2, 1)+64)
+    np.testing.assert_allclose(wide, s*(1-around(s, 5)), rtol=1e-4) # 10 // 2 * 2 + 1 = 11 places
