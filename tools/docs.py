@@ -108,6 +108,38 @@ def _mend_anchors(out):
         return f'href="{m[1]}{page}#{owner}"' if owner in ids.get(page, ()) else f'href="{m[1]}{page}"'
     for f,text in pages.items(): f.write_text(re.sub(r'href="((?:\.\./|\./)*)([\w/-]+\.html)#([\w.]+)"', mend, text), 'utf-8')
 
+def _aliases():
+    "Old addresses of pages and their new ones, from the first cells of notebooks: {'scan.html': 'photo/scan.html'}"
+    found = {}
+    for nb in sorted((root/'nbs').rglob('*.ipynb')):
+        first = _text(json.loads(nb.read_text('utf-8'))['cells'][0]['source'])
+        m = re.search(r'^- aliases: \[/([\w./-]+)\]$', first, re.M)
+        if m: found[m[1]] = _unnumbered(nb.relative_to(root/'nbs').with_suffix('.html').as_posix())
+    return found
+
+REDIRECT = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="1; url={new}">
+<link rel="canonical" href="{new}">
+<title>Moved</title>
+<script>
+const places = {places};
+location.replace(places[location.hash.slice(1).toLowerCase()] || '{new}' + location.hash);
+</script>
+<p>This page has moved: <a href="{new}">{new}</a>
+"""
+
+def _redirect(out):
+    "Pages at old addresses that lead to the new ones, each name to the page that has it now"
+    index = runpy.run_path(str(root/'colorized/_modidx.py'))['d']['syms']
+    places = {place.partition('#')[2]: place for names in index.values() for place,_ in names.values() if '#' in place}
+    for old,new in _aliases().items():
+        up = '../'*old.count('/')
+        there = {k: up+v for k,v in sorted(places.items())}
+        (out/old).parent.mkdir(parents=True, exist_ok=True)
+        (out/old).write_text(REDIRECT.format(new=up+new, places=json.dumps(there)), 'utf-8')
+
 def site():
     "`_proc` -> `_docs`, unless the site is up to date"
     from nbdev.config import get_config
@@ -133,6 +165,7 @@ def site():
         text = f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}').replace(KATEX, f'{up}site_libs/katex')
         f.write_text(re.sub(r'<img (?![^>]*\balt=)', '<img alt="What the code above draws" ', text), 'utf-8')
     _mend_anchors(out)
+    _redirect(out)
     for f in out.rglob('*.css'): f.write_text(WEB_FONT.sub('', f.read_text('utf-8')), 'utf-8')
     stamp.write_text(now)
 
@@ -157,7 +190,7 @@ def readme(
     def figure(data, suffix='png'):
         figures[name := f'nbs/images/readme/figure-{len(figures)+1}.{suffix}'] = data
         return name
-    page = lambda m: f"]({base}/{re.sub(r'^[0-9]+[a-z]?_', '', m[1])}.html{m[2] or ''})"
+    page = lambda m: f"]({base}/{re.sub(r'(^|/)[0-9]+[a-z]?_', r'\1', m[1])}.html{m[2] or ''})"
     for c in json.loads((process(cfg.readme_nb)/cfg.readme_nb).read_text('utf-8'))['cells']:
         s = _text(c['source']).strip()
         if c['cell_type']=='raw':
