@@ -190,7 +190,7 @@ def readme(
     def figure(data, suffix='png'):
         figures[name := f'nbs/images/readme/figure-{len(figures)+1}.{suffix}'] = data
         return name
-    page = lambda m: f"]({base}/{re.sub(r'(^|/)[0-9]+[a-z]?_', r'\1', m[1])}.html{m[2] or ''})"
+    page = lambda m: f"]({base}/{_unnumbered(m[1]+'.html')}{m[2] or ''})"
     for c in json.loads((process(cfg.readme_nb)/cfg.readme_nb).read_text('utf-8'))['cells']:
         s = _text(c['source']).strip()
         if c['cell_type']=='raw':
