@@ -1,0 +1,137 @@
+"Distances between sets of features against closed forms, and intervals that cover."
+import warnings
+import numpy as np, pytest, torch
+from scipy.linalg import sqrtm
+from colorized.evaluation import distances as D
+
+pytestmark = pytest.mark.filterwarnings('ignore:FID from')
+
+def normal(n, d, seed, dtype=None):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+def test_fid_closed_form():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(3000, 12))@rng.normal(size=(12, 12))
+    b = rng.normal(size=(2500, 12))@rng.normal(size=(12, 12))+rng.normal(size=12)
+    sa,sb = np.cov(a.T),np.cov(b.T)
+    want = ((a.mean(0)-b.mean(0))**2).sum() + np.trace(sa+sb-2*sqrtm(sa@sb).real)
+    assert D.fid(torch.tensor(a), torch.tensor(b))==pytest.approx(want, rel=1e-8)
+
+def test_fid_with_fewer_photographs_than_features():
+    """The trace of the root is the sum of the singular values of the centred sets' product:
+    no covariance needed"""
+    rng = np.random.default_rng(1)
+    a,b = rng.normal(size=(40, 100)),rng.normal(size=(40, 100))+.2
+    A,B = a-a.mean(0),b-b.mean(0)
+    root = np.linalg.svd(A@B.T, compute_uv=False).sum()
+    want = ((a.mean(0)-b.mean(0))**2).sum() + ((A**2).sum()+(B**2).sum()-2*root)/39
+    assert D.fid(torch.tensor(a), torch.tensor(b))==pytest.approx(want, rel=1e-5)
+
+def test_fid_small_n_warns_large_does_not():
+    x = normal(2048, 4, 0)
+    with pytest.warns(UserWarning, match='FID from 100 photographs'):
+        D.fid(x[:100], x)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        assert D.fid(x, x)==pytest.approx(0, abs=1e-6)
+
+@pytest.mark.parametrize('real, fake', [
+    (torch.zeros(5, 3), torch.zeros(5, 4)),
+    (torch.zeros(5, 3, 1), torch.zeros(5, 3)),
+    (torch.zeros(5, 3), torch.zeros(5, 3, 1)),
+    (torch.zeros(5, 3), torch.zeros(1, 3))])
+def test_features_that_do_not_fit(real, fake):
+    for measure in (D.fid, D.kid, D.kid_interval, D.two_sample):
+        with pytest.raises(ValueError, match='must be features'):
+            measure(real, fake)
+
+def kernel_sums(x, y, paired):
+    k = lambda u,v: (float(u@v)/len(u)+1)**3
+    n = len(x)
+    every = [(i, j) for i in range(n) for j in range(n)]
+    off = [(i, j) for i,j in every if i!=j]
+    mean = lambda u,v,idx: np.mean([k(u[i], v[j]) for i,j in idx])
+    return mean(x, x, off)+mean(y, y, off)-2*mean(x, y, off if paired else every)
+
+@pytest.mark.parametrize('paired', [False, True])
+def test_kid_formula(paired):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(30, 7))
+    y = x+rng.normal(size=(30, 7))*.5+.1
+    got = D.kid(torch.tensor(x), torch.tensor(y), paired=paired)
+    assert got==pytest.approx(kernel_sums(x, y, paired), rel=1e-9)
+
+def test_kid_properties():
+    g = torch.Generator().manual_seed(3)
+    x,y = torch.randn(200, 16, generator=g),torch.randn(200, 16, generator=g)
+    assert D.kid(x, x, paired=True)==0 and D.kid(x, x)<0
+    assert D.kid(x, y+.5) > D.kid(x, y+.2)
+    few = D.kid(x, y+.5, subset_size=50, subsets=20)
+    assert few==pytest.approx(D.kid(x, y+.5), rel=0.3)
+    assert few==D.kid(x, y+.5, subset_size=50, subsets=20)
+    assert few!=D.kid(x, y+.5, subset_size=50, subsets=20, seed=1)
+    before = torch.get_rng_state()
+    D.kid(x, y, subset_size=50, subsets=2)
+    assert torch.equal(before, torch.get_rng_state())
+
+def test_kid_interval():
+    g = torch.Generator().manual_seed(3)
+    x,y = torch.randn(200, 16, generator=g),torch.randn(200, 16, generator=g)
+    low,high = D.kid_interval(x, y)
+    assert low < D.kid(x, y, paired=True) < high and low < 0 < high
+    assert D.kid_interval(x, y)==(low, high)!=D.kid_interval(x, y, seed=1)
+    low,high = D.kid_interval(x, y+.5, y+.2)
+    assert low < D.kid(x, y+.5, paired=True)-D.kid(x, y+.2, paired=True) < high
+    assert D.kid_interval(x, y, y)==(0, 0)
+    assert D.kid_interval(x, y+.2, y+.5)==pytest.approx((-high, -low))
+
+def test_kid_of_sets_that_do_not_fit():
+    x,y = normal(200, 16, 3),normal(200, 16, 4)
+    for kw,said in ((dict(real=x[:100], fake=y), 'subset_size of at most 100'),
+                    (dict(real=x[:100], fake=y, paired=True), 'one length, got 100 and 200'),
+                    (dict(real=x, fake=y[:,:3]), 'one D'),
+                    (dict(real=x, fake=y, paired=True, subset_size=9), 'must be None, got 9')):
+        with pytest.raises(ValueError, match=said):
+            D.kid(**kw)
+
+def test_kid_interval_covers():
+    "Of 60 draws from equal distributions, about 95 % of the intervals hold the true distance, zero"
+    g = torch.Generator().manual_seed(4)
+    z = lambda: torch.randn(60, 8, generator=g)
+    intervals = [D.kid_interval(z(), z(), n_boot=200) for _ in range(60)]
+    assert sum(low<=0<=high for low,high in intervals) >= 50
+
+def test_kid_interval_of_very_few():
+    "Of three photographs one may be drawn three times, and there is no pair"
+    interval = D.kid_interval(normal(3, 4, 0), normal(3, 4, 1))
+    assert np.isfinite(interval).all()
+
+def test_two_sample():
+    g = torch.Generator().manual_seed(5)
+    x,y = torch.randn(120, 10, generator=g),torch.randn(120, 10, generator=g)
+    # the same scenes on both sides must not help it
+    assert abs(D.two_sample(x, x).mean()-0.5)<0.12
+    told = D.two_sample(x, y)
+    assert abs(told.mean()-0.5)<0.12
+    assert D.two_sample(x, y+3).mean()>0.97
+    assert torch.equal(told, D.two_sample(x, y)) and len(told)==120
+    assert not torch.equal(told, D.two_sample(x, y, seed=1))
+    with pytest.raises(ValueError, match='at least 10, expected, got 8 and 8'):
+        D.two_sample(x[:8], y[:8])
+    with pytest.raises(ValueError, match='one length.*got 120 and 100'):
+        D.two_sample(x, y[:100])
+
+def test_two_sample_says_which_photograph_is_told_right():
+    "Where only some colourings can be told from photographs, these are told right more often"
+    x,y = normal(120, 10, 6),normal(120, 10, 7)
+    y[:40] += 3
+    told = D.two_sample(x, y)
+    assert told[:40].mean() > told[40:].mean()+0.1
+    assert ((told>=0) & (told<=1) & (told*10==(told*10).round())).all() # five halvings, both ways
+
+def test_bootstrap_covers():
+    rng = np.random.default_rng(6)
+    intervals = [D.bootstrap(torch.tensor(rng.normal(size=50)), n_boot=300) for _ in range(200)]
+    assert 0.88 < np.mean([low<=0<=high for low,high in intervals]) < 0.99
+    values = torch.tensor(rng.normal(size=50))
+    assert D.bootstrap(values)==D.bootstrap(values)!=D.bootstrap(values, seed=1)
