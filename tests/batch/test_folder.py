@@ -1,0 +1,107 @@
+"A folder of photographs: what comes out, and what fails"
+import csv, subprocess
+import numpy as np, pytest
+from PIL import Image
+from skimage import data as samples
+from batch_tools import files, litter, photographs, posix, quick
+from colorized.batch.ledger import is_complete, read_provenance, read_report
+from colorized.photo.scan import read_scan
+
+def test_pixels_report_and_provenance(tmp_path, colorizer):
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    (src/'box').mkdir()
+    Image.fromarray(samples.camera()[:90,:120].astype(np.uint16)*257).save(src/'box/ä ö.tif')
+    Image.fromarray(samples.astronaut()[:90,:120]).save(src/'box/colour.bmp')
+    settings = dict(seed=3, temperature=1., saturation=0.5)
+    got = quick(src, out, colorizer, **settings, source_type='algorithmicallyEnhanced')
+    assert (got.done, got.failed, got.skipped, got.left, got.exit_code)==(4, 0, 0, 0, 0)
+    assert str(got).startswith('4 coloured in ')
+    assert sorted(files(out))==['00.jpg', '01.jpg', 'box/colour.png', 'box/ä ö.tif']
+    assert not litter(out)
+    alone = colorizer.colorize(src/'box/ä ö.tif', steps=2, **settings)
+    assert np.array_equal(read_scan(out/'box/ä ö.tif').pixels, alone.array(bits=16))
+    table = list(csv.DictReader(open(out/'report.csv', encoding='utf-8-sig')))
+    assert [o['path'] for o in table]==['00.jpg', '01.jpg', 'box/colour.bmp', 'box/ä ö.tif']
+    row = table[3]
+    shown = [row[k] for k in ('width', 'height', 'bits', 'seed', 'error', 'tone')]
+    assert shown==['120', '90', '16', '3', '', 'neutral']
+    assert row['model_sha256']==colorizer.sha256 and float(row['seconds'])>0
+    assert len(row['source_sha256'])==len(row['output_sha256'])==64
+    assert 'in colour already' in table[2]['warnings'] and table[2]['tone']=='colour'
+    said = read_provenance(out/'00.jpg')
+    assert said['Seed']=='3' and said['source_sha256']==table[0]['source_sha256']
+    assert said['DigitalSourceType'].endswith('algorithmicallyEnhanced')
+
+def test_with_workers_as_without(tmp_path, colorizer):
+    src = photographs(tmp_path/'in', 5)
+    (src/'bad.jpg').write_bytes(b'no')
+    for n in (0, 2):
+        got = quick(src, tmp_path/f'out{n}', colorizer, workers=n)
+        assert (got.done, got.failed)==(5, 1)
+    assert files(tmp_path/'out0')==files(tmp_path/'out2')
+
+def test_uncertainty(tmp_path, colorizer):
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    assert quick(src, out, colorizer).done==2
+    before = files(out)
+    assert quick(src, out, colorizer, uncertainty=True).done==2 # the maps are missing
+    after = files(out)
+    maps = {'00.jpg.uncertainty.png', '01.jpg.uncertainty.png'}
+    assert set(after)-set(before)==maps and before.items()<=after.items()
+    assert all(o['uncertainty']>0 for o in read_report(out).values())
+    assert quick(src, out, colorizer, uncertainty=True).skipped==2
+    result = colorizer.colorize(src/'00.jpg', 8, steps=2)
+    wanted = np.asarray(result.uncertainty_map()) # smaller than 1024 pixels: at full size
+    assert np.array_equal(np.asarray(Image.open(out/'00.jpg.uncertainty.png')), wanted)
+
+def test_dry_run_touches_nothing(tmp_path, colorizer, capsys):
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    assert quick(src, out, colorizer, dry_run=True).left==2 and not out.exists()
+    quick(src, out, colorizer)
+    (src/'00.jpg').write_bytes((src/'01.jpg').read_bytes())
+    before = files(out)
+    got = quick(src, out, colorizer, dry_run=True)
+    assert (got.skipped, got.failed)==(1, 1) and files(out)==before
+    assert 'would fail: was made with source_sha256' in capsys.readouterr().out
+    got = quick(src, out, colorizer, dry_run=True, overwrite=True)
+    assert (got.skipped, got.left)==(1, 1) and ', would be replaced' in capsys.readouterr().out
+    got = quick(src, out, colorizer, dry_run=True, resume=False)
+    assert got.failed==2 and 'would fail: exists already' in capsys.readouterr().out
+
+# Failures
+
+def test_broken_files_do_not_stop_the_rest(tmp_path, colorizer, capsys):
+    src,out = photographs(tmp_path/'in', 3),tmp_path/'out'
+    (src/'01.jpg').write_bytes((src/'01.jpg').read_bytes()[:900])
+    (src/'empty.png').touch()
+    (src/'text.tif').write_text('no')
+    (src/'gone.jpg').symlink_to('nowhere')
+    got = quick(src, out, colorizer, progress=True)
+    assert (got.done, got.failed, got.exit_code)==(2, 4, 1)
+    assert sorted(files(out))==['00.jpg', '02.jpg'] and not litter(out)
+    said = capsys.readouterr().err
+    for o in ('01.jpg', 'empty.png', 'text.tif', 'gone.jpg'):
+        assert str(src/o) in said and str(src/o) in read_report(out)[o]['error']
+    again = quick(src, out, colorizer)
+    assert (again.skipped, again.failed)==(2, 4)
+
+@posix
+def test_full_disk(tmp_path, colorizer, small_disk, capsys):
+    src,out = photographs(tmp_path/'in', 12, (480, 360)),small_disk/'out'
+    got = quick(src, out, colorizer, progress=True)
+    assert got.exit_code==1 and got.failed==1 and got.done>0 and got.left==12-got.done-1
+    said = capsys.readouterr().err
+    assert 'No space left' in said and 'the same command goes on' in said
+    assert len(files(out))==got.done and not litter(out)
+    assert all(is_complete(o) for o in out.glob('*.jpg'))
+    subprocess.run(['mount', '-o', 'remount,size=8m', small_disk], check=True)
+    again = quick(src, out, colorizer)
+    assert (again.skipped, again.done, again.exit_code)==(got.done, 12-got.done, 0)
+    assert set(read_report(out))==set(files(src))
+
+@posix
+def test_read_only_target(tmp_path, colorizer, small_disk):
+    src = photographs(tmp_path/'in', 2)
+    subprocess.run(['mount', '-o', 'remount,ro', small_disk], check=True)
+    for out in (small_disk, small_disk/'out'):
+        with pytest.raises(OSError, match='Read-only.*disk'): quick(src, out, colorizer)

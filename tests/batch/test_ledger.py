@@ -1,0 +1,130 @@
+"What is done, and the report"
+import csv, json
+import numpy as np, pytest, torch
+from PIL import Image
+from batch_tools import files, photographs, quick, rows
+from colorized.batch.ledger import (
+    COLUMNS, Report, expected_properties, is_complete, output_status, read_provenance, read_report)
+from colorized.photo.scan import Provenance, Scan, write_colour
+
+made = Provenance('m', 'abc', 3, 8, dict(saturation=1.0, source_sha256='123'))
+
+@pytest.fixture(params=['.jpg', '.png', '.tif', '.webp'])
+def output(request, tmp_path):
+    "A file of each kind, with provenance"
+    path = tmp_path/f'a{request.param}'
+    gray = np.tile(np.arange(64, dtype=np.uint8)*3, (48, 1))
+    write_colour(path, Scan(gray), torch.full((1,2,8,8), 10.), made)
+    return path
+
+def test_only_what_is_missing_is_made(tmp_path, colorizer):
+    src,out = photographs(tmp_path/'in', 5),tmp_path/'out'
+    quick(src, out, colorizer)
+    before = files(out)
+    stamps = {o: (out/o).stat().st_mtime_ns for o in before}
+    (out/'00.jpg').unlink()
+    (out/'01.jpg').write_bytes(before['01.jpg'][:-1])
+    (out/'02.jpg').write_bytes(b'')
+    again = quick(src, out, colorizer)
+    assert (again.done, again.skipped)==(3, 2) and files(out)==before
+    assert all((out/o).stat().st_mtime_ns==stamps[o] for o in ('03.jpg', '04.jpg'))
+    (out/'report.jsonl').unlink() # the files know it all
+    assert quick(src, out, colorizer).skipped==5
+    assert [o['output_sha256'] is not None and o['width'] for o in rows(out)]==[120]*5
+    assert quick(src, out, colorizer).skipped==5 and len(rows(out))==5 # reported once
+
+CHANGES = [dict(seed=1), dict(steps=3), dict(saturation=1.5), dict(temperature=0.5),
+           dict(working_size=288), dict(quality=80), dict(source_type='composite')]
+
+@pytest.mark.parametrize('change', CHANGES, ids=str)
+def test_other_settings_are_not_done(tmp_path, colorizer, change):
+    src,out = photographs(tmp_path/'in', 1),tmp_path/'out'
+    quick(src, out, colorizer)
+    before = files(out)
+    refused = quick(src, out, colorizer, **change)
+    error = read_report(out)['00.jpg']['error'].lower().replace('digitalsourcetype', 'source_type')
+    assert refused.failed==1 and files(out)==before and next(iter(change)) in error
+    assert quick(src, out, colorizer, **change, overwrite=True).done==1 and files(out)!=before
+    assert quick(src, out, colorizer, **change, overwrite=True).skipped==1
+    assert quick(src, out, colorizer, **change, overwrite=True, resume=False).done==1
+
+def test_a_stranger_is_not_overwritten(tmp_path, colorizer):
+    src,out = photographs(tmp_path/'in', 2),photographs(tmp_path/'out', 1)
+    before = files(out)
+    assert quick(src, out, colorizer).failed==1
+    assert files(out)['00.jpg']==before['00.jpg']
+    assert 'not made by this program' in read_report(out)['00.jpg']['error']
+
+def test_resume_off_asks_nobody(tmp_path, colorizer):
+    src,out = photographs(tmp_path/'in', 1),tmp_path/'out'
+    quick(src, out, colorizer)
+    assert quick(src, out, colorizer, resume=False).failed==1
+    error = read_report(out)['00.jpg']['error']
+    assert error.endswith('is not asked for its settings (resume is off); overwrite replaces it')
+
+def test_status_of_each_kind_of_file(output):
+    assert output_status(output, made)==('done', '')
+    other = Provenance('m', 'abc', 4, 8, made.settings)
+    assert output_status(output, other)==('other', "was made with Seed 3 (now 4)")
+    nameless = Provenance('m', None, 3, 8, made.settings)
+    assert output_status(output, nameless)==('other', "the model has no hash to compare")
+    output.write_bytes(b'')
+    assert output_status(output, made)==('broken', "is empty")
+
+def test_a_file_cut_anywhere_is_not_complete(output):
+    data = output.read_bytes()
+    assert is_complete(output)
+    for n in (1, 2, 40, len(data)//2, len(data)-13):
+        output.write_bytes(data[:-n])
+        assert not is_complete(output)
+
+def test_provenance_that_another_program_has_written_again(tmp_path):
+    "as attributes, in another order, beside a packet that is damaged"
+    packet = '''<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+ xmlns:c="https://example.github.io/colorized/ns/1.0/" c:Steps="8" c:Seed="3" c:Other="no"
+ c:ModelSHA256="abc"><c:Settings>{"saturation": 1.0}</c:Settings></rdf:Description></rdf:RDF>
+</x:xmpmeta><?xpacket end="w"?>'''
+    broken = '<?xpacket begin=""?>https://example.github.io/colorized/ns/1.0/<?xpacket end="w"?>'
+    path = tmp_path/'a.bin'
+    path.write_bytes(b'123'+broken.encode()+b'456'+packet.encode()+b'789')
+    want = {'ModelSHA256':'abc', 'Seed':'3', 'Steps':'8', 'saturation':'1.0'}
+    assert read_provenance(path)==want
+    path.write_bytes(b'nothing')
+    assert read_provenance(path) is None
+    assert {**expected_properties(made), 'x':'y'}.items()>=want.items()
+
+def test_report_on_a_line_cut_short(tmp_path):
+    (tmp_path/'report.jsonl').write_text('{"path": "a.j')
+    r = Report(tmp_path)
+    r.add(dict(path='b.jpg'))
+    r.close()
+    assert list(read_report(tmp_path))==['b.jpg']
+
+def test_report_knows_what_others_write(tmp_path):
+    ours,theirs = Report(tmp_path),Report(tmp_path)
+    theirs.add(dict(path='a.jpg'))
+    theirs.add(dict(path='b.jpg', error='no'))
+    assert ours.knows('a.jpg') and not ours.knows('b.jpg')
+    with open(tmp_path/'report.jsonl', 'a') as f: f.write('{"path": "c.jpg"') # still writing
+    assert not ours.knows('c.jpg')
+    with open(tmp_path/'report.jsonl', 'a') as f: f.write('}\n')
+    assert ours.knows('c.jpg')
+    for o in (ours, theirs): o.close()
+
+def test_table_for_the_spreadsheet(tmp_path):
+    r = Report(tmp_path)
+    r.add(dict(path='ü.jpg', warnings=['one', 'two'], unknown=1))
+    r.add(dict(path='b\udcff.jpg', error='first'))
+    r.add(dict(path='b\udcff.jpg'))
+    r.close()
+    data = (tmp_path/'report.csv').read_bytes()
+    assert data.startswith(b'\xef\xbb\xbfpath,output,') # Excel knows UTF-8 by this mark
+    table = list(csv.DictReader(data.decode('utf-8-sig').splitlines()))
+    assert list(table[0])==COLUMNS
+    assert [(o['path'], o['warnings'], o['error']) for o in table]==[
+        ('b\\udcff.jpg', '', ''), ('ü.jpg', 'one; two', '')]
+    first = json.loads((tmp_path/'report.jsonl').read_text().splitlines()[0])
+    assert list(first)[:len(COLUMNS)]==COLUMNS and first['finished'].endswith('Z')
+    assert [o.name for o in tmp_path.iterdir() if o.name.startswith('.')]==[]

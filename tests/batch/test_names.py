@@ -1,0 +1,77 @@
+"Which output belongs to which photograph"
+import shutil
+from pathlib import Path
+import pytest
+from batch_tools import files, photographs, quick
+from colorized.batch.folder import colorize_folder
+from colorized.batch.names import assign_outputs, existing_colorings, mirror_tree, output_name
+from colorized.batch.ledger import read_report
+
+def test_originals_are_safe(tmp_path, colorizer):
+    src = photographs(tmp_path/'in', 2)
+    before = files(src)
+    for dst in (src, tmp_path, src/'..'/'in'):
+        with pytest.raises(ValueError, match='originals'):
+            quick(src, dst, colorizer, overwrite=True)
+    assert quick(src, src/'out', colorizer).done==2
+    assert quick(src, src/'out', colorizer).skipped==2 # outputs are not taken for photographs
+    assert before.items()<=files(src).items()
+    (tmp_path/'link').mkdir()
+    (tmp_path/'link/00.jpg').symlink_to(src/'00.jpg') # an output that is an original
+    assert quick(src, tmp_path/'link', colorizer, overwrite=True).failed==1
+    assert 'original' in read_report(tmp_path/'link')['00.jpg']['error']
+    assert files(src)['00.jpg']==before['00.jpg']
+
+def test_names_that_collide(tmp_path):
+    for o in ('a.tif', 'a.jpg', 'a.bmp', 'a.tif.png', 'b.TIF'): (tmp_path/o).touch()
+    assert mirror_tree(tmp_path, tmp_path/'o', 'png').outputs=={
+        'a.bmp':'a.bmp.png', 'a.jpg':'a.jpg.png', 'a.tif':'a.tif.png.png', 'a.tif.png':'a.tif.png',
+        'b.TIF':'b.png'}
+
+def test_upper_and_lower_case_are_one():
+    photos = {o: o for o in ('A.tif', 'a.bmp', 'a.png')}
+    outputs = {'A.tif':'A.tif.png', 'a.bmp':'a.bmp.png', 'a.png':'a.png'}
+    assert assign_outputs(photos, 'png')==outputs
+
+def test_what_was_given_stays():
+    "also when another photograph has that name, and whatever the key"
+    photos = dict(one='a.jpg', two='b.jpg', three='c.jpg')
+    given = dict(two='A.jpg', gone='x.jpg')
+    assert assign_outputs(photos, None, given)==dict(one='a.jpg.jpg', two='A.jpg', three='c.jpg')
+    assert assign_outputs(photos, 'png', given)==dict(one='a.png', two='b.png', three='c.png')
+
+def test_formats_that_cannot_be_written_become_png():
+    for o in ('a.bmp', 'a.GIF', 'a.heic', 'a.jp2'): assert output_name(o)=='a.png'
+    assert output_name('box.1/a.JPE')=='box.1/a.JPE' and output_name('a.jpe', 'tiff')=='a.tif'
+
+def test_colorings_need_their_photograph():
+    names = ['a.tif', 'a.colorized.jpg', 'box/a.colorized.jpg', 'a.colorized-2.png', 'a.colorizedx']
+    assert existing_colorings(names)=={'a.colorized.jpg', 'a.colorized-2.png'}
+
+def test_what_is_passed_over_is_said(tmp_path, colorizer, capsys):
+    src = photographs(tmp_path/'in', 1)
+    for o in ('a.dng', 'b.DNG', 'notes', '.hidden'): (src/o).touch()
+    shutil.copy(next(src.glob('*.jpg')), src/'scan.jfif')
+    shutil.copy(src/'scan.jfif', src/'scan.JPE')
+    (src/'linked').symlink_to(tmp_path)
+    ignored = mirror_tree(src, tmp_path/'out').ignored
+    assert ignored=={'.dng': 2, 'without a suffix': 1, 'linked folders': 1}
+    assert colorize_folder(src, tmp_path/'out', colorizer, steps=1, workers=0).done==3
+    assert {'scan.jfif','scan.JPE'}<set(files(tmp_path/'out'))
+    assert '2 .dng, 1 linked folders, 1 without a suffix' in capsys.readouterr().err
+
+def test_folder_that_cannot_be_listed(tmp_path, colorizer, monkeypatch, capsys):
+    "is one failure; the others are coloured"
+    import os
+    src = photographs(tmp_path/'in', 2)
+    photographs(src/'locked', 1)
+    real = os.scandir
+    def scandir(path):
+        if Path(path).name=='locked': raise PermissionError(13, 'Permission denied', str(path))
+        return real(path)
+    monkeypatch.setattr(os, 'scandir', scandir)
+    got = quick(src, tmp_path/'out', colorizer, progress=True)
+    assert (got.done, got.failed, got.left, got.exit_code)==(2, 1, 0, 1)
+    error = read_report(tmp_path/'out')['locked']['error']
+    assert error==f"{src/'locked'}: cannot be listed (Permission denied)"
+    assert error in capsys.readouterr().err
