@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from colorized.batch.folder import colorize_folder
-from colorized.inference.colorizer import STEPS, Colorizer, working_shape
+from colorized.inference.colorizer import STEPS, Colorizer
+from colorized.model.sampling import working_shape
 from colorized.photo.lab import rgb_to_L
 from colorized.photo.scan import paint, read_scan, write_scan
 from shared import CARD, described, machine, photograph

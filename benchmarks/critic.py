@@ -25,13 +25,15 @@ def main():
     args = p.parse_args()
     from colorized.inference.colorizer import Colorizer
     from colorized.photo.lab import down_chroma, rgb_to_L, rgb_to_lab
-    from colorized.evaluation.report import LiteExtractor, bootstrap, extract_features, kid, recognised
+    from colorized.evaluation.features import LiteExtractor, extract_features
+    from colorized.evaluation.distances import bootstrap, kid
+    from colorized.evaluation.measurement import top1_hits
     torch.set_num_threads(1)
     rgb,labels = squares(args.folder, args.classes, args.n)
     c,critic,judge,L = Colorizer.from_pretrained(args.model, 'cpu'),LiteExtractor(args.critic),LiteExtractor(args.judge),rgb_to_L(rgb)
     ab = [torch.cat([c.chroma(c.condition(l[None]), [100_000*k+i]) for i,l in enumerate(L)]) for k in range(DRAWS)]
     real,P,feats,hits = extract_features(rgb, judge),[{} for _ in ab],[{} for _ in ab],[{} for _ in ab]
-    def judged(x): f = extract_features(x, judge); return f,recognised(judge.logits(f), labels)
+    def judged(x): f = extract_features(x, judge); return f,top1_hits(judge.logits(f), labels)
     dull = painted(L, 0*ab[0]); gray,(gray_feats,gray_hits) = looks(critic, dull),judged(dull)
     for k,o in enumerate(ab):
         for s in STRENGTHS: x = painted(L, s*o); P[k][s],(feats[k][s],hits[k][s]) = looks(critic, x),judged(x)

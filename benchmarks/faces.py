@@ -39,7 +39,7 @@ def middle(lab, box):
 
 def coloured(c, scan, i, spec):
     "(H,W,3) uint8: the photograph as it would be written"
-    from colorized.inference.colorizer import working_shape
+    from colorized.model.sampling import working_shape
     from colorized.photo.scan import paint
     cond = c.condition(scan.thumbnail_L(working_shape(scan.shape)))
     return np.concatenate(list(paint(scan, sample(c, None, [cond], [i], spec), 8)))

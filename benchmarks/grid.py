@@ -3,7 +3,8 @@
 import argparse
 import torch, torch.nn.functional as F
 from colorized.photo.lab import rgb_to_lab
-from colorized.evaluation.report import Judge, list_photos, load_crop
+from colorized.evaluation.report import Evaluator
+from colorized.evaluation.folders import list_photos, load_crop
 from shared import painted
 
 MEASURES = ['kid', 'two_sample', 'top1_agreement', 'delta_e2000', 'psnr']
@@ -14,7 +15,7 @@ def main():
     args = p.parse_args(); torch.set_num_threads(args.threads)
     files = list(list_photos(args.folder).values()); files = files[::max(1, len(files)//args.n)][:args.n]
     true = torch.stack([load_crop(f, 256)[0] for f in files])
-    judge,(L,ab) = Judge(true, 'lite1'),rgb_to_lab(true).split((1,2), 1)
+    judge,(L,ab) = Evaluator(true, 'lite1'),rgb_to_lab(true).split((1,2), 1)
     print('grid', *MEASURES)
     for side in (64, 32, 16):
         coarse = F.avg_pool2d(ab, 256//side)

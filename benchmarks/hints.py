@@ -12,9 +12,12 @@ chroma is more than 15 from that without hints.
 import argparse, csv, time
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
-from colorized.inference.colorizer import STEPS, TEMPERATURE, Colorizer, hint_grid
+from colorized.inference.colorizer import STEPS, TEMPERATURE, Colorizer
+from colorized.inference.hints import hint_grid
 from colorized.photo.lab import join, rgb_to_lab, up_chroma
-from colorized.evaluation.report import delta_e, list_photos, load_crop, psnr, to_uint8
+from colorized.evaluation.color import delta_e, psnr
+from colorized.evaluation.folders import list_photos, load_crop
+from colorized.photo.lab import to_uint8
 from colorized.theory.samplers import dpmpp_2m
 
 KS = 0, 1, 4, 16, 64

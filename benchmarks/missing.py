@@ -27,7 +27,9 @@ def main():
     args = p.parse_args()
     from colorized.inference.colorizer import Colorizer
     from colorized.photo.lab import down_chroma, rgb_to_L, rgb_to_lab
-    from colorized.evaluation.report import bootstrap, extract_features, get_extractor, kid, recognised
+    from colorized.evaluation.distances import bootstrap, kid
+    from colorized.evaluation.features import extract_features, get_extractor
+    from colorized.evaluation.measurement import top1_hits
     torch.set_num_threads(1)
     rgb,labels = squares(args.folder, args.classes, args.n)
     c,net,L = Colorizer.from_pretrained(args.model, 'cpu'),get_extractor(args.extractor),rgb_to_L(rgb)
@@ -36,7 +38,7 @@ def main():
     real,gray = extract_features(rgb, net),None
     print(f'{len(rgb)} photographs, {args.extractor}, model {c.sha256[:12]}\n\n| true of it | KID × 1000 | top-1 | over gray |\n|---|---|---|---|')
     for what,o in borrowing(ab, true):
-        feats = extract_features(painted(L, o), net); hits = recognised(net.logits(feats), labels)
+        feats = extract_features(painted(L, o), net); hits = top1_hits(net.logits(feats), labels)
         gray = hits if gray is None else gray
         print(f'| {what} | {1000*kid(real, feats, paired=True):.3g} | {hits.mean():.3f} | {(hits-gray).mean():+.3f} [{", ".join(f"{v:+.3f}" for v in bootstrap(hits-gray))}] |', flush=True)
 

@@ -39,9 +39,9 @@ def paint(model, inputs, L):
     "Yields the way and (N,3,H,W) uint8 colours: the network sees `size` px, its chroma is joined with the lightness `L`"
     from colorized.inference.colorizer import Colorizer
     from colorized.photo.lab import join, up_chroma
-    from colorized.evaluation.report import to_uint8
+    from colorized.photo.lab import to_uint8
     from colorized.theory.samplers import ddim, ddpm
-    from colorized.model.unet import sample_ab
+    from colorized.model.sampling import sample_chroma
     c = Colorizer.from_pretrained(model, 'cpu')
     size,bs = int(COMMON[COMMON.index('--size')+1]),8
     conds = {k: [c.condition(F.interpolate(o, (size,size), mode='area')) for o in x.split(bs)] for k,x in inputs.items()}
@@ -49,7 +49,7 @@ def paint(model, inputs, L):
         seen,sampler,steps = way
         if steps>len(c.schedule): continue
         fn = dict(ddim=ddim, ddpm=lambda *args, **kwargs: ddpm(*args, generator=torch.Generator().manual_seed(0), **kwargs))[sampler]
-        with torch.no_grad(), c._autocast(): ab = torch.cat([sample_ab(c.net, c.config, o, list(range(bs*i, bs*i+len(o))), steps, 1., fn).float() for i,o in enumerate(conds[seen])])
+        with torch.no_grad(), c._autocast(): ab = torch.cat([sample_chroma(c.net, c.config, o, list(range(bs*i, bs*i+len(o))), steps, 1., fn).float() for i,o in enumerate(conds[seen])])
         yield way,torch.cat([to_uint8(join(l, up_chroma(a, L.shape[-2:]))) for l,a in zip(L.split(bs), ab.split(bs))])
 
 def row(name, way, rgb, judge, reference):
@@ -66,7 +66,9 @@ def main():
     p.add_argument('--n', type=int, default=250, help='photographs to judge on'); p.add_argument('--threads', type=int, default=1)
     args = p.parse_args()
     from colorized.photo.lab import rgb_to_L
-    from colorized.evaluation.report import Judge, list_photos, load_crop, to_uint8
+    from colorized.evaluation.report import Evaluator
+    from colorized.evaluation.folders import list_photos, load_crop
+    from colorized.photo.lab import to_uint8
     torch.set_num_threads(args.threads); args.out.mkdir(parents=True, exist_ok=True)
     files = list(list_photos(args.valid).values()); files = files[::max(1, len(files)//args.n)][:args.n]
     table,first,references = args.out/'figures.csv',next(iter(RECIPES)),{}
@@ -74,7 +76,7 @@ def main():
         train(name, args.out, args.data, args.valid, args.threads)
         if table.exists() and name in {r['recipe'] for r in csv.DictReader(table.open())}: continue
         if not references:
-            true = to_uint8(torch.stack([load_crop(f, 256)[0] for f in files])); L,j = rgb_to_L(true),Judge(true)
+            true = to_uint8(torch.stack([load_crop(f, 256)[0] for f in files])); L,j = rgb_to_L(true),Evaluator(true)
             inputs = dict(clean=L, worn=worn(true, range(len(true))))
             references = {way: j.look(rgb) for way,rgb in paint(args.out/first/'model.safetensors', inputs, L)}
         rows = [row(name, way, rgb, j, references[way]) for way,rgb in paint(args.out/name/'model.safetensors', inputs, L)]

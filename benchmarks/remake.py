@@ -41,10 +41,10 @@ def main():
     for o in ('valid', 'outside', 'further', 'out'): p.add_argument(f'--{o}', type=Path, required=True)
     p.add_argument('--jobs', type=int, default=2); p.add_argument('--only', nargs='*', metavar='NAME')
     args = p.parse_args()
-    from colorized.model.unet import load_model
+    from colorized.model.checkpoint import load_checkpoint
     from colorized.inference.colorizer import WEIGHTS
     args.out.mkdir(parents=True, exist_ok=True)
-    todo = jobs(args.valid, args.outside, args.further, args.out, load_model(WEIGHTS/'default.safetensors')[1].gain)
+    todo = jobs(args.valid, args.outside, args.further, args.out, load_checkpoint(WEIGHTS/'default.safetensors')[1].gain)
     if unknown := set(args.only or ())-set(todo): p.error(f"no such table: {', '.join(sorted(unknown))} (known: {', '.join(todo)})")
     def run(name):
         report = args.out/f'{name}.md'

@@ -37,14 +37,14 @@ def photograph(path, megapixels, gray=False, bits=8, seed=0):
 
 def squares(folder, classes, n=None):
     "The first n photographs of a folder as `further.py` writes it: central squares (N,3,256,256), uint8, and their ImageNet classes (N,)"
-    from colorized.evaluation.report import list_photos, load_crop
+    from colorized.evaluation.folders import list_photos, load_crop
     files,of = dict([*list_photos(folder).items()][:n]),json.loads(Path(classes).read_text())
     return torch.stack([load_crop(o, 256)[0] for o in files.values()]),torch.tensor([of[o] for o in files])
 
 def painted(L, ab):
     "Lightness (N,1,H,W) and chroma of any size -> (N,3,H,W) uint8, one by one: the same bits in company as alone"
     from colorized.photo.lab import join, up_chroma
-    from colorized.evaluation.report import to_uint8
+    from colorized.photo.lab import to_uint8
     return torch.cat([to_uint8(join(l[None], up_chroma(o[None], l.shape[1:], l[None]))) for l,o in zip(L, ab)])
 
 def worn(true, numbers):

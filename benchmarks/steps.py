@@ -37,7 +37,7 @@ def sample(c, weak, conds, rows, spec):
 
 def working_sizes(files, size):
     "Working size -> numbers of the photographs"
-    from colorized.inference.colorizer import working_shape
+    from colorized.model.sampling import working_shape
     if size!='own': return {int(size or 256): [*range(len(files))]}
     out = {}
     for i,f in enumerate(files): out.setdefault(working_shape((min(Image.open(f).size),)*2)[0], []).append(i)
@@ -64,8 +64,10 @@ def main():
     args = p.parse_args()
     from colorized.inference.colorizer import Colorizer
     from colorized.photo.lab import join, rgb_to_L, up_chroma
-    from colorized.evaluation.report import Judge, list_photos, load_crop, to_uint8
-    from colorized.model.unet import load_model
+    from colorized.evaluation.report import Evaluator
+    from colorized.evaluation.folders import list_photos, load_crop
+    from colorized.photo.lab import to_uint8
+    from colorized.model.checkpoint import load_checkpoint
     torch.set_num_threads(args.threads)
     names,files = zip(*((k,f) for k,f in list_photos(args.valid).items() if min(Image.open(f).size)>=args.least))
     every = slice(0, max(1, len(files)//args.n)*args.n, max(1, len(files)//args.n)); names,files = names[every],files[every]
@@ -73,10 +75,10 @@ def main():
     true = crops(256, range(len(files))); L = rgb_to_L(true)
     classes = json.loads(args.labels.read_text()) if args.labels else None
     labels = torch.tensor([classes[o] for o in names]) if classes else None
-    judge,c = Judge(true, args.extractor, args.extractor if args.extractor.startswith('lite') else 'lite1', labels),Colorizer.from_pretrained(args.model, 'cpu')
+    judge,c = Evaluator(true, args.extractor, args.extractor if args.extractor.startswith('lite') else 'lite1', labels),Colorizer.from_pretrained(args.model, 'cpu')
     look = lambda size, rows: worn(crops(size, rows), rows) if args.worn else rgb_to_L(crops(size, rows))
     how = ', '.join(f'{k} {getattr(args, k)}' for k in ('reference', 'worn', 'least', 'labels', 'weak')) # what else the figures depend on
-    conds,weak = {},load_model(args.weak)[0] if args.weak else None
+    conds,weak = {},load_checkpoint(args.weak)[0] if args.weak else None
     key = lambda r: (r['model'], r['set'], r['spec'], r['extractor'], r['n'], r['how'])
     table = csv.DictReader(args.out.open()) if args.out.exists() else None
     if table and not {'how', f"top1_{'agreement' if labels is None else 'accuracy'}_low"} <= {*table.fieldnames}: raise SystemExit(f"{args.out} has other columns than these figures: name a file that does not exist yet")

@@ -16,7 +16,8 @@ from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import ProgressCallback
 from colorized.training.examples import Recipe, photo_dataloaders
 from colorized.training.learner import diffusion_learner
-from colorized.model.unet import ModelConfig, fast_bf16
+from colorized.model.checkpoint import ModelConfig
+from colorized.model.unet import has_native_bf16
 from shared import described, machine
 
 now = time.perf_counter
@@ -134,7 +135,7 @@ def main():
         dls = photo_dataloaders(folder, bs=args.bs, recipe=Recipe(size=args.size), num_workers=args.workers)
         if len(dls.train_ds)<need: p.error(f"{args.steps} steps need {need} photographs, there are {len(dls.train_ds)}: lower --steps or --bs")
         for threads in args.threads:
-            for bf16 in (False, True) if fast_bf16(torch.device('cpu')) else (False,):
+            for bf16 in (False, True) if has_native_bf16(torch.device('cpu')) else (False,):
                 rows.append(ours(dls, args, bf16, threads))
                 rows.append(peer(rows[-1]['parameters'], args, bf16, threads))
                 for r in rows[-2:]: print(r['network'], r['precision'], threads, f"{r['images_per_second']:.1f} images/s", file=sys.stderr)

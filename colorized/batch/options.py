@@ -9,7 +9,7 @@ __all__ = ['UNCERTAINTY_SAMPLES', 'BatchOptions']
 
 # %% ../../nbs/batch/02_options.ipynb #44f9bbff
 from fastcore.basics import patch, store_attr
-from ..inference.colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer
+from ..inference.colorizer import Colorizer
 from ..photo.scan import Provenance, output_format
 
 # %% ../../nbs/batch/02_options.ipynb #3ff6306f
@@ -19,10 +19,10 @@ class BatchOptions:
     "How the photographs of a batch are coloured, and what happens to outputs that exist"
     def __init__(self,
         seed:int=0,                    # Of every photograph
-        steps:int=STEPS,               # Denoising steps
-        temperature:float=TEMPERATURE, # Scale of the initial noise
+        steps:int=None,                # Denoising steps; None: as the weights were tuned
+        temperature:float=None,        # Scale of the initial noise; None: as tuned
         saturation:float=1.,           # Multiplies the chroma
-        working_size:int=WORKING_SIZE, # Shorter side at which the network works, at most
+        working_size:int=None,         # Shorter side for the network, at most; None: as tuned
         uncertainty:bool=False,        # Take 8 samples: spread in report, map beside the output
         format:str=None,               # TIFF, PNG, JPEG or WEBP; None: as the photograph, else PNG
         bits:int=None,                 # 8 or 16; None: as the photograph, where the format can
@@ -47,7 +47,7 @@ def seeds(self:BatchOptions) -> list[int]:
 
 @patch(as_prop=True)
 def file(self:BatchOptions) -> dict:
-    "How an output is written: keyword arguments of `write_colour`"
+    "How an output is written: keyword arguments of `Colorization.save`"
     return dict(format=self.format, bits=self.bits, quality=self.quality)
 
 @patch
@@ -60,10 +60,11 @@ def check_format(self:BatchOptions,
 @patch
 def sampling(self:BatchOptions,
     colorizer:Colorizer, # That is going to colour
-) -> dict:               # See `Colorizer.look`
+) -> dict:               # See `Colorizer.options`
     "The settings of the colouring. Raises `ValueError` for what cannot be"
-    return colorizer.look(
-        self.n_samples, self.seed, self.steps, self.temperature, self.saturation, self.working_size)
+    return colorizer.options(
+        self.n_samples, self.seed, self.steps, self.temperature, self.saturation,
+        self.working_size)
 
 # %% ../../nbs/batch/02_options.ipynb #ec677d90
 @patch

@@ -161,8 +161,8 @@ def checked(self:FolderRun, job, result):
 def load(self:FolderRun, job):
     "Have the lightness read"
     if self.summary.stopped: return
-    size,multiple = self.settings['working_size'],self.colorizer.net.cfg.multiple
-    self.send('loaded', job, load_lightness, job.photo, size, multiple)
+    grid = self.colorizer.grid(self.settings['working_size'])
+    self.send('loaded', job, load_lightness, job.photo, grid)
 
 @patch
 def loaded(self:FolderRun, job, result):
@@ -211,7 +211,7 @@ def leave_cores(self:FolderRun, L):
     "Leave the workers their cores"
     self.has_left_cores = True
     c = self.colorizer
-    leave_cores(len(self.workers), lambda: c.chroma(c.condition(L), [0], 1))
+    leave_cores(len(self.workers), lambda: c.sample(c.condition(L), [0], steps=1))
 
 # %% ../../nbs/batch/07_run.ipynb #2ed7b59d
 @patch

@@ -9,11 +9,14 @@ __all__ = ['describe_photo', 'file_state', 'load_lightness', 'predict_chroma', '
 
 # %% ../../nbs/batch/06_tasks.ipynb #a597dfb9
 import os, time
+from dataclasses import replace
 from pathlib import Path
 import numpy as np, torch
 from .ledger import output_status
 from ..files import sha256_of
-from ..inference.colorizer import Colorized, Colorizer, working_shape
+from ..inference.colorization import Colorization
+from ..inference.colorizer import Colorizer
+from ..model.sampling import working_shape
 from ..model.unet import Condition
 from ..photo.scan import Provenance, Scan, ScanError, read_scan, write_scan
 
@@ -37,21 +40,15 @@ def file_state(
 
 def load_lightness(
     photo:str|Path, # A file
-    size:int,       # Shorter side at which the network works, at most
-    multiple:int,   # Of which both sides are multiples
+    grid:dict,      # Of the network: keyword arguments of `working_shape`
 ) -> tuple:         # ((1,1,h,w) float32, its `file_state`, its row of the report)
     "The lightness of a photograph as the network wants it"
     start,scan = time.time(),read_scan(photo)
-    L = scan.thumbnail_L(working_shape(scan.shape, size, multiple)).numpy()
+    L = scan.thumbnail_L(working_shape(scan.shape, **grid)).numpy()
     state = file_state(photo)
     return L,state,dict(describe_photo(photo, scan), seconds=time.time()-start)
 
 # %% ../../nbs/batch/06_tasks.ipynb #f8b58e1e
-def _concatenate(conds):
-    "Conditions of single photographs -> one of all"
-    features = {k: torch.cat([o.features[k] for o in conds]) for k in conds[0].features}
-    return Condition(torch.cat([o.L for o in conds]), features)
-
 def predict_chroma(
     colorizer:Colorizer,
     lightness:list, # (1,1,h,w) of each photograph, all of one shape
@@ -59,8 +56,9 @@ def predict_chroma(
     seeds:list,     # Of the samples of each photograph
 ) -> tuple:         # (n,2,h/4,w/4) chroma of each photograph, a sample for each seed
     "Invent chroma for several photographs at once"
-    cond = _concatenate([colorizer.condition(o) for o in lightness])
-    ab = colorizer.chroma(cond, seeds*len(lightness), settings['steps'], settings['temperature'])
+    cond = Condition.cat([colorizer.condition(o) for o in lightness])
+    draw = {k: settings[k] for k in ('steps', 'temperature')}
+    ab = colorizer.sample(cond, seeds*len(lightness), **draw)
     return (ab*settings['saturation']).split(len(seeds))
 
 # %% ../../nbs/batch/06_tasks.ipynb #f54bacee
@@ -68,7 +66,7 @@ def _write_map(dst, result, overwrite):
     H,W = result.scan.shape
     s = min(1, 1024/max(H, W))
     blank = Scan(np.zeros((max(1, round(H*s)), max(1, round(W*s))), np.uint8))
-    small = Colorized(blank, result.ab, result.seeds, result.provenance)
+    small = replace(result, scan=blank)
     heat = np.asarray(small.uncertainty_map())
     write_scan(dst, heat, Scan(heat), result.provenance, overwrite=overwrite)
 
@@ -79,13 +77,14 @@ def write_output(
     seeds:list,            # Seed of each
     provenance:Provenance, # How the chroma came about
     outputs:list,          # File of the first sample and, of several, that of the uncertainty map
-    file:dict,             # Further arguments of `write_colour`, `overwrite` among them
+    file:dict,             # Further arguments of `Colorization.save`, `overwrite` among them
 ) -> dict:                 # Columns of the report
     "Put chroma on a photograph and write it"
     start = time.time()
     if file_state(photo)!=state:
         raise ScanError(f"{photo}: was changed while it was being coloured")
-    result = Colorized(read_scan(photo), torch.from_numpy(ab), seeds, provenance)
+    sha = provenance.settings['source_sha256']
+    result = Colorization(read_scan(photo), torch.from_numpy(ab), seeds, provenance, sha)
     notes = result.save(outputs[0], 0, **file)
     if len(outputs)>1: _write_map(outputs[1], result, file['overwrite'])
     return dict(

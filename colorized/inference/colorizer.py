@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from .colorization import Colorization
 from .hints import hint_grid
 from ..model.checkpoint import ModelConfig, SamplingSettings, load_checkpoint
-from ..model.sampling import ChromaSampler, working_shape as _working_shape
+from ..model.sampling import ChromaSampler, working_shape
 from ..photo.scan import Provenance, Scan, from_pillow, read_scan
 
 # %% ../../nbs/inference/03_colorizer.ipynb #fc583a15
@@ -95,7 +95,7 @@ def options(self:Colorizer,
     for k,v in dict(temperature=s.temperature, saturation=saturation).items():
         if not 0<=v<=100:
             raise ValueError(f"{k} must lie in 0..100, got {v}")
-    _working_shape((1,1), working_size, self.net.cfg.multiple)
+    working_shape((1,1), **self.grid(working_size))
     return dict(seed=seed, steps=steps, temperature=float(s.temperature),
                 saturation=float(saturation), working_size=working_size)
 
@@ -129,13 +129,12 @@ def as_scan(
                     f"got {type(photo).__name__}")
 
 @patch
-def working_shape(self:Colorizer,
-    shape:tuple,           # (H,W) of a photograph
-    working_size:int=None, # None: as the weights were tuned
-) -> tuple[int,int]:       # (h,w)
-    "The grid on which the network works"
-    size = working_size or self.settings.working_size
-    return _working_shape(shape, size, self.net.cfg.multiple, self.settings.min_size)
+def grid(self:Colorizer,
+    working_size:int=None, # Shorter side at which the network works, at most; None: as tuned
+) -> dict:                 # Keyword arguments of `working_shape`
+    "What decides the grid on which the network works, for whoever makes the lightness elsewhere"
+    return dict(size=working_size or self.settings.working_size, multiple=self.net.cfg.multiple,
+                min_size=self.settings.min_size)
 
 # %% ../../nbs/inference/03_colorizer.ipynb #13bc4bf8
 @patch
@@ -152,7 +151,7 @@ def colorize(self:Colorizer,
     "Colour one photograph. Raises `ScanError` for a bad file, `ValueError` for a bad setting"
     options = self.options(n_samples, seed, steps, temperature, saturation, working_size)
     scan = as_scan(photo)
-    L = scan.thumbnail_L(self.working_shape(scan.shape, options['working_size']))
+    L = scan.thumbnail_L(working_shape(scan.shape, **self.grid(options['working_size'])))
     grid = self._hint_grid(hints, scan.shape, L)
     seeds = [options['seed']+i for i in range(n_samples)]
     draw = {k: options[k] for k in ('steps', 'temperature')}

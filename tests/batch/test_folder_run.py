@@ -9,7 +9,8 @@ from colorized.batch.progress import ProgressBar
 from colorized.batch.run import FolderRun, Job
 from colorized.batch.workers import DIED, Outcome
 from colorized.files import Claims
-from colorized.inference.colorizer import Colorizer, working_shape
+from colorized.inference.colorizer import Colorizer
+from colorized.model.sampling import working_shape
 from colorized.photo.scan import read_scan
 
 def test_photographs_on_one_call_are_those_alone(tmp_path, colorizer, monkeypatch):

@@ -155,7 +155,7 @@ def test_working_size(colorizer, gray):
         r = colorizer.colorize(photo, steps=1, working_size=size)
         want = working_shape(photo.shape, size)
         assert r.ab.shape[-2:]==tuple(n//4 for n in want) and min(want)==side
-        assert colorizer.working_shape(photo.shape, size)==want
+        assert working_shape(photo.shape, **colorizer.grid(size))==want
         assert r.array().shape==(*photo.shape, 3)
         assert r.provenance.settings['working_size']==size
     assert min(colorizer.colorize(large, steps=1).ab.shape[-2:])==96
