@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/files.html.md"""
 __all__ = ['DISK_ERRORS', 'sync_folder', 'atomic_write', 'write_bytes', 'write_json', 'sha256_of', 'process_identity',
            'is_abandoned', 'Claims']
 
-# %% ../nbs/00_files.ipynb #8281c2a5
+# %% ../nbs/00_files.ipynb #497320f3
 import errno, hashlib, json, os, secrets, socket, time
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -18,7 +18,7 @@ try:
 except ImportError: # Windows
     fcntl = None
 
-# %% ../nbs/00_files.ipynb #939ecc96
+# %% ../nbs/00_files.ipynb #8d586c99
 def sync_folder(
     folder:str|Path, # Whose entries should survive a power cut
 ):
@@ -45,7 +45,7 @@ def _publish(part, path, replace):
             raise FileExistsError(errno.EEXIST, 'exists already', str(path)) from None
         os.replace(part, path)
 
-# %% ../nbs/00_files.ipynb #91411d97
+# %% ../nbs/00_files.ipynb #d73eccb5
 DISK_ERRORS = { # `OSError`s that the next file will meet as well: full, read-only, over quota
     errno.ENOSPC, errno.EROFS, getattr(errno, 'EDQUOT', errno.ENOSPC)}
 
@@ -70,7 +70,7 @@ def atomic_write(
         with suppress(OSError): # what went wrong before is what counts
             part.unlink(missing_ok=True)
 
-# %% ../nbs/00_files.ipynb #24623f8e
+# %% ../nbs/00_files.ipynb #7a9d0639
 def write_bytes(
     path:str|Path,     # File; its folder is made if it is not there
     data:bytes,        # All of it
@@ -89,7 +89,7 @@ def write_json(
     "Write a value as JSON in UTF-8, whole or not at all"
     write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=indent)+'\n').encode())
 
-# %% ../nbs/00_files.ipynb #99c6fbe1
+# %% ../nbs/00_files.ipynb #6d6c66da
 def sha256_of(
     path:str|Path, # File
 ) -> str:          # 64 hexadecimal digits
@@ -97,7 +97,7 @@ def sha256_of(
     with open(path, 'rb') as f:
         return hashlib.file_digest(f, 'sha256').hexdigest()
 
-# %% ../nbs/00_files.ipynb #77561518
+# %% ../nbs/00_files.ipynb #850d98ed
 def _process_start(pid):
     "When a process began, in ticks of the kernel: '' if that cannot be known, None if it is dead"
     if os.name!='posix':
@@ -135,7 +135,7 @@ def is_abandoned(
         return age>60 # its maker had no time to write
     return _process_start(pid)!=start if near else age>patience
 
-# %% ../nbs/00_files.ipynb #71a717e0
+# %% ../nbs/00_files.ipynb #588121c1
 class Claims:
     "The outputs that this process is making"
     def __init__(self):

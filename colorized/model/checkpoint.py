@@ -22,7 +22,7 @@ from ..theory.schedule import NoiseSchedule, make_schedule
 class SamplingSettings:
     "How chroma is drawn from a set of weights. Raises `ValueError` for what cannot be"
     steps:int=6                # Denoising steps
-    sampler:str='dpmpp_2m'     # 'dpmpp_2m' or 'ddim'
+    sampler:str='dpmpp_2m'     # 'dpmpp_2m', 'ddim' or 'ddpm'
     temperature:float=1.       # Scale of the initial noise: 1 draws from the model, less is calmer
     last_step:float=0.08       # Share of the chain that few steps leave for the last one
     gain:float=1.              # The first guess, made of nothing but noise, is multiplied by this
@@ -39,8 +39,8 @@ class SamplingSettings:
     working_size:int=384       # Shorter side at which the network works, at most
     min_size:int=256           # And at least, that of the training examples
     def __post_init__(self):
-        if self.sampler not in ('dpmpp_2m', 'ddim'):
-            raise ValueError(f"sampler must be 'dpmpp_2m' or 'ddim', got {self.sampler!r}")
+        if self.sampler not in ('dpmpp_2m', 'ddim', 'ddpm'):
+            raise ValueError(f"sampler must be dpmpp_2m, ddim or ddpm, got {self.sampler!r}")
         for k in ('gain', 'cells', 'anchor_chroma', 'working_size', 'min_size'):
             if not getattr(self, k)>0:
                 raise ValueError(f"{k} must be positive, got {getattr(self, k)}")

@@ -137,8 +137,11 @@ def test_noise_is_that_of_the_seed_scaled():
 
 def test_samplers_differ(packaged, L):
     cond = packaged.condition(L)
-    a,b = [packaged.sample(cond, [0], steps=4, sampler=o) for o in ('dpmpp_2m', 'ddim')]
-    assert not torch.equal(a, b) and torch.equal(a, packaged.sample(cond, [0], steps=4))
+    draw = lambda name, seeds: packaged.sample(cond, seeds, steps=4, sampler=name)
+    a,b,c = [draw(name, [0]) for name in ('dpmpp_2m', 'ddim', 'ddpm')]
+    assert torch.equal(a, packaged.sample(cond, [0], steps=4))
+    assert not torch.equal(a, b) and not torch.equal(b, c) and not torch.equal(a, c)
+    assert close(draw('ddpm', [5, 0])[1], c[0]) # fresh noise is the seed's own, too
 
 def test_settings_of_the_sampler_are_the_default(packaged, L):
     cond = packaged.condition(L)
