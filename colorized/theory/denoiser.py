@@ -1,4 +1,4 @@
-"""Picture, noise or something between: three questions with the same answer, and one that is easier for a small network
+"""Picture, noise or something between: three questions with one answer, one of them easier to learn
 
 Docs: https://example.github.io/colorized/theory/denoiser.html.md"""
 
@@ -10,16 +10,14 @@ __all__ = ['target', 'to_x0', 'to_eps', 'Denoiser']
 # %% ../../nbs/theory/02_denoiser.ipynb #c04bb053
 from fastcore.basics import store_attr
 from torch import Tensor
-from .schedule import NoiseSchedule, check_shapes, check_t, extract
+from .schedule import NoiseSchedule, check_shapes, check_t
 
 # %% ../../nbs/theory/02_denoiser.ipynb #7e2b2a80
 _PARAMS = ('eps', 'x0', 'v')
 
 def _check_param(param):
-    if param not in _PARAMS: raise ValueError(f"param: expected one of {', '.join(map(repr, _PARAMS))}, got {param!r}")
-
-def _signal_noise(schedule, t, like): # the two factors of equation (1), each (N,1,...,1)
-    return extract(schedule.sqrt_alphas_cumprod, t, like),extract(schedule.sqrt_one_minus_alphas_cumprod, t, like)
+    if param not in _PARAMS:
+        raise ValueError(f"param: expected one of {', '.join(map(repr, _PARAMS))}, got {param!r}")
 
 def target(
     param:str,              # 'eps', 'x0' or 'v'
@@ -30,20 +28,22 @@ def target(
 ) -> Tensor:                # (N,C,h,w)
     """What a network of kind `param` should output at `t` (v: Salimans & Ho 2022, section 4).
     Raises `TypeError`/`ValueError` for bad arguments."""
-    _check_param(param); check_shapes(x0=x0, eps=eps)
+    _check_param(param)
+    check_shapes(x0=x0, eps=eps)
     if param!='v':
         check_t(t, len(schedule), len(x0))
         return eps if param=='eps' else x0
-    a,s = _signal_noise(schedule, t, x0)
+    a,s = schedule.signal_noise(t, x0)
     return a*eps - s*x0
 
 # %% ../../nbs/theory/02_denoiser.ipynb #f58634b0
 def _check_solvable(param, schedule, t=None):
     "Raise if `param` is 'eps' and a step (of `t`, or of the whole schedule) is pure noise"
     if param!='eps' or schedule.alphas_cumprod[-1]>0: return
-    if t is None or (t==len(schedule)-1).any():
-        raise ValueError(f"param: expected 'x0' or 'v', got 'eps', which says nothing about x0 at t={len(schedule)-1}, "
-                         "where alphas_cumprod is 0 (zero terminal SNR)")
+    last = len(schedule)-1
+    if t is None or (t==last).any():
+        raise ValueError("param: expected 'x0' or 'v', got 'eps', which says nothing about x0 at "
+                         f"t={last}, where alphas_cumprod is 0 (zero terminal SNR)")
 
 def to_x0(
     param:str,              # 'eps', 'x0' or 'v'
@@ -52,12 +52,14 @@ def to_x0(
     t:Tensor,               # (N,) int64 step indices of `schedule`
     schedule:NoiseSchedule, # The chain that made `x_t`
 ) -> Tensor:                # (N,C,h,w) x0_hat
-    """The clean chroma implied by a network's output. Raises `ValueError` for 'eps' where the SNR is zero,
-    `TypeError`/`ValueError` for bad arguments."""
-    _check_param(param); check_shapes(x_t=x_t, out=out); check_t(t, len(schedule), len(x_t))
+    """The clean chroma implied by a network's output.
+    Raises `TypeError`/`ValueError` for bad arguments, such as 'eps' where the SNR is zero."""
+    _check_param(param)
+    check_shapes(x_t=x_t, out=out)
+    check_t(t, len(schedule), len(x_t))
     _check_solvable(param, schedule, t)
     if param=='x0': return out
-    a,s = _signal_noise(schedule, t, x_t)
+    a,s = schedule.signal_noise(t, x_t)
     return (x_t-s*out)/a if param=='eps' else a*x_t - s*out
 
 # %% ../../nbs/theory/02_denoiser.ipynb #99f8895b
@@ -70,7 +72,7 @@ def to_eps(
     """The noise that explains `x_t` if the clean chroma is `x0_hat`.
     Raises `TypeError`/`ValueError` for bad arguments."""
     check_shapes(x_t=x_t, x0_hat=x0_hat)
-    a,s = _signal_noise(schedule, t, x_t)
+    a,s = schedule.signal_noise(t, x_t)
     return (x_t-a*x0_hat)/s
 
 # %% ../../nbs/theory/02_denoiser.ipynb #5d88e337
@@ -82,14 +84,14 @@ class Denoiser:
         schedule:NoiseSchedule, # The chain it is trained on, not respaced
         param:str='x0',         # What it predicts: 'eps', 'x0' or 'v'
     ):
-        _check_param(param); _check_solvable(param, schedule)
+        _check_param(param)
+        _check_solvable(param, schedule)
         store_attr()
-
     def __call__(self,
         x_t:Tensor, # (N,C,h,w) noisy chroma
         t:Tensor,   # (N,) int64 original timesteps, 0..T-1
         cond=None,  # The condition, handed to the network as it is
     ) -> Tensor:    # (N,C,h,w) x0_hat
         return to_x0(self.param, self.network(x_t, t, cond), x_t, t, self.schedule)
-
-    def __repr__(self): return f"Denoiser({type(self.network).__name__}, param={self.param!r}, {self.schedule})"
+    def __repr__(self):
+        return f"Denoiser({type(self.network).__name__}, param={self.param!r}, {self.schedule})"

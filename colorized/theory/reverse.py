@@ -16,13 +16,14 @@ from .schedule import NoiseSchedule, check_shapes, extract
 def p_mean_log_var(
     x0_hat:Tensor,          # (N,C,h,w) clean chroma, predicted
     x_t:Tensor,             # (N,C,h,w) noisy chroma
-    t:Tensor,               # (N,) int64 step indices of `schedule`: positions 0..len(schedule)-1 if it is respaced
+    t:Tensor,               # (N,) int64 indices of `schedule`, its own positions if it is respaced
     schedule:NoiseSchedule, # The chain being walked back
     var:str='small',        # 'small' (posterior variance) or 'large' (beta)
 ) -> tuple:                 # mean (N,C,h,w), log-variance (N,1,1,1)
     """The Gaussian `p(x_{t-1} | x_t)` of the learned chain (DDPM, section 3.2).
     Raises `TypeError`/`ValueError` for bad arguments."""
-    if var not in ('small', 'large'): raise ValueError(f"var: expected 'small' or 'large', got {var!r}")
+    if var not in ('small', 'large'):
+        raise ValueError(f"var: expected 'small' or 'large', got {var!r}")
     check_shapes(x_t=x_t, x0_hat=x0_hat)
     mean,_,log_var = schedule.q_posterior(x0_hat, x_t, t)
     if var=='large':
@@ -34,7 +35,7 @@ def p_mean_log_var(
 def p_sample(
     x0_hat:Tensor,          # (N,C,h,w) clean chroma, predicted from `x_t`
     x_t:Tensor,             # (N,C,h,w) noisy chroma
-    t:Tensor,               # (N,) int64 step indices of `schedule`: positions 0..len(schedule)-1 if it is respaced
+    t:Tensor,               # (N,) int64 indices of `schedule`, its own positions if it is respaced
     schedule:NoiseSchedule, # The chain being walked back
     noise:Tensor,           # (N,C,h,w) standard normal; not used where t=0
     var:str='small',        # 'small' (posterior variance) or 'large' (beta)

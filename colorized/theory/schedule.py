@@ -16,7 +16,8 @@ from torch import Tensor
 
 # %% ../../nbs/theory/01_schedule.ipynb #e03f1b2c
 def _positive_int(name, n, least=1):
-    if isinstance(n, bool) or not isinstance(n, Integral): raise TypeError(f"{name}: expected an int, got {n!r}")
+    if isinstance(n, bool) or not isinstance(n, Integral):
+        raise TypeError(f"{name}: expected an int, got {n!r}")
     if n<least: raise ValueError(f"{name}: expected at least {least}, got {n}")
 
 def linear_betas(
@@ -34,7 +35,7 @@ def cosine_betas(
     s:float=0.008,        # Offset keeping the first betas above zero
     max_beta:float=0.999, # Cap, so the last step keeps some signal
 ) -> Tensor:              # (T,) float64
-    "Betas whose surviving signal follows a squared cosine: IDDPM (Nichol & Dhariwal 2021, equation 17)"
+    "Betas whose signal follows a squared cosine: IDDPM (Nichol & Dhariwal 2021, equation 17)"
     _positive_int('n_steps', n_steps)
     u = torch.linspace(0, 1, n_steps+1, dtype=torch.float64)
     f = ((u+s)/(1+s)*math.pi/2).cos()**2
@@ -45,58 +46,87 @@ def _check_betas(betas):
     "`betas` as a float64 copy on the CPU, if they can form a chain"
     if not isinstance(betas, Tensor) or not betas.is_floating_point():
         raise TypeError(f"betas: expected a float tensor of shape (T,), got {betas!r}")
-    if betas.ndim!=1 or not len(betas): raise ValueError(f"betas: expected shape (T,) with T>0, got {tuple(betas.shape)}")
+    if betas.ndim!=1 or not len(betas):
+        raise ValueError(f"betas: expected shape (T,) with T>0, got {tuple(betas.shape)}")
     b = betas.detach().cpu().to(torch.float64, copy=True)
-    ok = (1-b<1) & (b<1)   # `1-b<1`, not `b>0`: a beta too small to change a float64 adds no noise either
+    # `1-b<1`, not `b>0`: a beta too small to change a float64 adds no noise either
+    ok = (1-b<1) & (b<1)
     ok[-1] |= b[-1]==1
     if not ok.all():
         i = ok.logical_not().nonzero()[0].item()
-        raise ValueError(f"betas[{i}]: expected a value in (0,1) (the last may be exactly 1), got {b[i].item()}")
+        raise ValueError(f"betas[{i}]: expected a value in (0,1) (the last may be exactly 1), "
+                         f"got {b[i].item()}")
     return b
 
 def _check_timesteps(timesteps, n):
     "`timesteps` as a copy on the CPU, if they can number a chain of `n` steps"
     if not isinstance(timesteps, Tensor) or timesteps.dtype!=torch.int64:
         raise TypeError(f"timesteps: expected an int64 tensor, got {timesteps!r}")
-    if timesteps.shape!=(n,): raise ValueError(f"timesteps: expected shape ({n},) like betas, got {tuple(timesteps.shape)}")
+    if timesteps.shape!=(n,):
+        raise ValueError(f"timesteps: expected shape ({n},) like betas, "
+                         f"got {tuple(timesteps.shape)}")
     if timesteps[0]<0 or (timesteps.diff()<=0).any():
         raise ValueError(f"timesteps: expected increasing indices >= 0, got {timesteps.tolist()}")
     return timesteps.detach().cpu().clone()
+
+# %% ../../nbs/theory/01_schedule.ipynb #7e019f5c
+def _make_tables(betas):
+    "All tables, (T,) float64 each"
+    alphas = 1-betas
+    ac = alphas.cumprod(0)
+    prev = torch.cat([ac.new_ones(1), ac[:-1]])
+    var = betas*(1-prev)/(1-ac)
+    # the posterior at t=0 has variance 0, whose logarithm nobody can use
+    first = var[1:2] if len(betas)>1 else betas
+    return dict(
+        betas=betas,
+        alphas=alphas,
+        alphas_cumprod=ac,
+        alphas_cumprod_prev=prev,
+        sqrt_alphas_cumprod=ac.sqrt(),
+        sqrt_one_minus_alphas_cumprod=(1-ac).sqrt(),
+        snr=ac/(1-ac),
+        log_snr=ac.log()-torch.log1p(-ac),
+        posterior_variance=var,
+        posterior_log_variance_clipped=torch.cat([first, var[1:]]).log(),
+        posterior_mean_coef1=betas*prev.sqrt()/(1-ac),
+        posterior_mean_coef2=(1-prev)*alphas.sqrt()/(1-ac))
 
 # %% ../../nbs/theory/01_schedule.ipynb #d7a55034
 class NoiseSchedule:
     """Read-only float64 tables of a variance-preserving chain, `t = 0..T-1` (DDPM, section 2).
     Raises `TypeError`/`ValueError` for betas that form none."""
     def __init__(self,
-        betas:Tensor,               # (T,) float step variances, each in (0,1); the last may be exactly 1
-        timesteps:Tensor|None=None, # (T,) int64, increasing: the step of the original chain behind each entry; default 0..T-1
+        betas:Tensor,               # (T,) float step variances, each in (0,1); the last may be 1
+        timesteps:Tensor|None=None, # (T,) int64, increasing: the original steps; None: 0..T-1
     ):
         betas = _check_betas(betas)
-        alphas = 1-betas
-        ac = alphas.cumprod(0)
-        prev = torch.cat([ac.new_ones(1), ac[:-1]])
-        var = betas*(1-prev)/(1-ac)
-        first = var[1:2] if len(betas)>1 else betas   # the posterior at t=0 has variance 0, whose logarithm nobody can use
-        vars(self)['_tables'] = dict(betas=betas, alphas=alphas, alphas_cumprod=ac, alphas_cumprod_prev=prev,
-            sqrt_alphas_cumprod=ac.sqrt(), sqrt_one_minus_alphas_cumprod=(1-ac).sqrt(), snr=ac/(1-ac), log_snr=ac.log()-torch.log1p(-ac),
-            posterior_variance=var, posterior_log_variance_clipped=torch.cat([first, var[1:]]).log(),
-            posterior_mean_coef1=betas*prev.sqrt()/(1-ac), posterior_mean_coef2=(1-prev)*alphas.sqrt()/(1-ac),
-            timesteps=torch.arange(len(betas)) if timesteps is None else _check_timesteps(timesteps, len(betas)))
-
+        if timesteps is None:
+            timesteps = torch.arange(len(betas))
+        else:
+            timesteps = _check_timesteps(timesteps, len(betas))
+        vars(self)['_tables'] = {**_make_tables(betas), 'timesteps': timesteps}
     def __getattr__(self, name):
         tables = vars(self).get('_tables', {})
-        if name not in tables: raise AttributeError(f"NoiseSchedule has no table {name!r}; it has {', '.join(tables)}")
+        if name not in tables:
+            raise AttributeError(f"NoiseSchedule has no table {name!r}; it has {', '.join(tables)}")
         return tables[name].clone()
-
-    def __setattr__(self, name, value): raise AttributeError(f"{name}: a NoiseSchedule is read-only; make a new one")
-    def __delattr__(self, name): raise AttributeError(f"{name}: a NoiseSchedule is read-only; make a new one")
+    def __setattr__(self, name, value):
+        raise AttributeError(f"{name}: a NoiseSchedule is read-only; make a new one")
+    def __delattr__(self, name):
+        raise AttributeError(f"{name}: a NoiseSchedule is read-only; make a new one")
     def __dir__(self): return [*super().__dir__(), *self._tables]
     def __len__(self): return len(self._tables['betas'])
     def __repr__(self):
         lam,ts = self._tables['log_snr'],self._tables['timesteps']
-        return f"NoiseSchedule({len(self)} steps, t={ts[0]}..{ts[-1]}, log-SNR {lam[0]:.1f}..{lam[-1]:.1f})"
+        return (f"NoiseSchedule({len(self)} steps, t={ts[0]}..{ts[-1]}, "
+                f"log-SNR {lam[0]:.1f}..{lam[-1]:.1f})")
 
 # %% ../../nbs/theory/01_schedule.ipynb #16807c9c
+def _kind(o):
+    "What is wrong with something that should be a tensor: its dtype, or that it is none"
+    return o.dtype if isinstance(o, Tensor) else repr(o)
+
 def check_t(
     t:Tensor,    # (N,) int64 step indices
     n_steps:int, # Length of the chain: each index must lie in 0..n_steps-1
@@ -104,19 +134,23 @@ def check_t(
 ):
     "Raise `TypeError` or `ValueError` unless `t` holds one valid step index per image"
     if not isinstance(t, Tensor) or t.dtype!=torch.int64:
-        raise TypeError(f"t: expected an int64 tensor of shape ({n},), got {t.dtype if isinstance(t, Tensor) else repr(t)}")
-    if t.shape!=(n,): raise ValueError(f"t: expected shape ({n},), one step per image, got {tuple(t.shape)}")
+        raise TypeError(f"t: expected an int64 tensor of shape ({n},), got {_kind(t)}")
+    if t.shape!=(n,):
+        raise ValueError(f"t: expected shape ({n},), one step per image, got {tuple(t.shape)}")
     if t.device.type=='cpu' and n and not (0<=t.min() and t.max()<n_steps):
-        raise ValueError(f"t: expected steps in 0..{n_steps-1}, got {t.min().item()}..{t.max().item()}")
+        raise ValueError(f"t: expected steps in 0..{n_steps-1}, "
+                         f"got {t.min().item()}..{t.max().item()}")
 
 def extract(
     table:Tensor, # (T,) one column of a schedule
     t:Tensor,     # (N,) int64 step indices, 0..T-1
     like:Tensor,  # (N,...) float tensor whose device, dtype and number of axes the result takes
 ) -> Tensor:      # (N,1,...,1)
-    "Look up `table` at `t`, ready to broadcast over `like`. Raises `TypeError`/`ValueError` for a bad `t`."
+    """Look up `table` at `t`, ready to broadcast over `like`.
+    Raises `TypeError`/`ValueError` for a bad `t`."""
     check_t(t, len(table), len(like))
-    return table.to(like.dtype).to(t.device).gather(0, t).to(like.device).view(-1, *[1]*(like.ndim-1))
+    values = table.to(like.dtype).to(t.device).gather(0, t)
+    return values.to(like.device).view(-1, *[1]*(like.ndim-1))
 
 # %% ../../nbs/theory/01_schedule.ipynb #d021c2fc
 def check_shapes(
@@ -126,11 +160,22 @@ def check_shapes(
     (ref,first),*rest = tensors.items()
     for name,o in tensors.items():
         if not isinstance(o, Tensor) or not o.is_floating_point():
-            raise TypeError(f"{name}: expected a float tensor, got {o.dtype if isinstance(o, Tensor) else repr(o)}")
+            raise TypeError(f"{name}: expected a float tensor, got {_kind(o)}")
     for name,o in rest:
-        if o.shape!=first.shape: raise ValueError(f"{name}: expected shape {tuple(first.shape)} like {ref}, got {tuple(o.shape)}")
+        if o.shape!=first.shape:
+            raise ValueError(f"{name}: expected shape {tuple(first.shape)} like {ref}, "
+                             f"got {tuple(o.shape)}")
 
 # %% ../../nbs/theory/01_schedule.ipynb #e3f31510
+@patch
+def signal_noise(self:NoiseSchedule,
+    t:Tensor,    # (N,) int64 step indices, 0..T-1
+    like:Tensor, # (N,...) float tensor, as in `extract`
+) -> tuple[Tensor,Tensor]: # Each (N,1,...,1)
+    "The factors of picture and noise in equation (8), at `t`"
+    return (extract(self._tables['sqrt_alphas_cumprod'], t, like),
+            extract(self._tables['sqrt_one_minus_alphas_cumprod'], t, like))
+
 @patch
 def q_sample(self:NoiseSchedule,
     x0:Tensor,  # (N,C,h,w) clean chroma, standard deviation about 1
@@ -140,8 +185,8 @@ def q_sample(self:NoiseSchedule,
     """Jump from `x0` to `x_t` without walking the chain (DDPM, equation 4).
     Raises `TypeError`/`ValueError` for bad arguments."""
     check_shapes(x0=x0, eps=eps)
-    return (extract(self._tables['sqrt_alphas_cumprod'], t, x0)*x0
-            + extract(self._tables['sqrt_one_minus_alphas_cumprod'], t, x0)*eps)
+    signal,noise = self.signal_noise(t, x0)
+    return signal*x0 + noise*eps
 
 # %% ../../nbs/theory/01_schedule.ipynb #167da7e2
 def _betas_of(alphas_cumprod): # (T,) float64 -> (T,) float64, equation (10)
@@ -151,9 +196,10 @@ def shift_betas(
     betas:Tensor,   # (T,) float step variances
     shift:float=1., # Divide the SNR of every step by `shift`**2; above 1 means noisier
 ) -> Tensor:        # (T,) float64
-    """The same chain with its log-SNR lowered by `2*log(shift)`: simple diffusion (Hoogeboom et al. 2023).
-    Raises `ValueError` unless `shift` is positive."""
-    if not 0<shift<math.inf: raise ValueError(f"shift: expected a positive number, got {shift}")
+    """The same chain with its log-SNR lowered by `2*log(shift)`.
+    Simple diffusion (Hoogeboom et al. 2023). Raises `ValueError` unless `shift` is positive."""
+    if not 0<shift<math.inf:
+        raise ValueError(f"shift: expected a positive number, got {shift}")
     ac = (1-_check_betas(betas)).cumprod(0)
     return _betas_of(ac/(ac + shift**2*(1-ac)))
 
@@ -164,7 +210,9 @@ def zero_terminal_snr(
     """Rescale a chain so that its last step is pure noise (Lin et al. 2023, algorithm 1).
     Raises `ValueError` for a single step."""
     s = (1-_check_betas(betas)).cumprod(0).sqrt()
-    if len(s)<2: raise ValueError("betas: expected at least 2 steps, got 1: its only step would be pure noise")
+    if len(s)<2:
+        raise ValueError(
+            "betas: expected at least 2 steps, got 1: its only step would be pure noise")
     return _betas_of(((s-s[-1])*s[0]/(s[0]-s[-1]))**2)
 
 # %% ../../nbs/theory/01_schedule.ipynb #40abfdb8
@@ -177,36 +225,54 @@ def make_schedule(
     zero_terminal:bool=False,  # Make the last step pure noise, see `zero_terminal_snr`
 ) -> NoiseSchedule:
     "A schedule by name. Raises `ValueError` for an unknown `kind`."
-    if kind not in _KINDS: raise ValueError(f"kind: expected one of {', '.join(map(repr, _KINDS))}, got {kind!r}")
+    if kind not in _KINDS:
+        names = ', '.join(map(repr, _KINDS))
+        raise ValueError(f"kind: expected one of {names}, got {kind!r}")
     betas = _KINDS[kind](n_steps)
     if shift!=1: betas = shift_betas(betas, shift)
-    if zero_terminal: betas = zero_terminal_snr(betas) if n_steps>1 else torch.ones_like(betas) # one step of pure noise: a network learns the mean
+    if zero_terminal:
+        # one step of pure noise: a network learns the mean
+        betas = zero_terminal_snr(betas) if n_steps>1 else torch.ones_like(betas)
     return NoiseSchedule(betas)
+
+# %% ../../nbs/theory/01_schedule.ipynb #66bb74df
+def _even_indices(steps, T, last):
+    "`steps` indices of a chain of length `T`, see `respace`"
+    _positive_int('steps', steps)
+    if steps>T:
+        raise ValueError(f"steps: expected at most {T}, the length of the chain, got {steps}")
+    left = torch.arange(1, steps+1, dtype=torch.float64)*T/steps
+    if last is not None and last<1/steps and steps>1:
+        left = torch.linspace(max(1, last*T), T, steps, dtype=torch.float64)
+    return left.round().long() - 1
+
+def _check_indices(steps, T):
+    "`steps` as int64 indices, if they can respace a chain of length `T`"
+    idx = torch.as_tensor(steps).cpu()
+    if idx.is_floating_point() or idx.dtype==torch.bool:
+        raise TypeError(f"steps: expected an int or integer indices, got {steps!r}")
+    idx = idx.long()
+    if idx.ndim!=1 or not len(idx) or idx[0]<0 or idx[-1]>=T or (idx.diff()<=0).any():
+        raise ValueError(f"steps: expected increasing indices in 0..{T-1}, got {idx.tolist()}")
+    return idx
 
 # %% ../../nbs/theory/01_schedule.ipynb #f77908a2
 @patch
 def respace(self:NoiseSchedule,
-    steps:int|list, # How many evenly spaced steps, the last always among them; or which: increasing indices in 0..T-1
-    last:float=None,# Share of the chain, in (0,1], that is left for the last step to the clean image; None: 1/steps, and never more than that
+    steps:int|list,  # How many, evenly spaced and the last among them; or which: increasing indices
+    last:float=None, # Share of the chain, in (0,1], left for the last step; None: 1/steps
 ) -> NoiseSchedule: # Betas recomputed; its `timesteps` say which original steps it visits
     """The same chain, visited at fewer steps (guided-diffusion's `respace`).
     Raises `ValueError` if there are not so many."""
     T = len(self)
-    if last is not None and not 0<last<=1: raise ValueError(f"last: expected a share in (0,1], got {last}")
+    if last is not None and not 0<last<=1:
+        raise ValueError(f"last: expected a share in (0,1], got {last}")
     if isinstance(steps, Integral):
-        _positive_int('steps', steps)
-        if steps>T: raise ValueError(f"steps: expected at most {T}, the length of the chain, got {steps}")
-        left = torch.arange(1, steps+1, dtype=torch.float64)*T/steps
-        if last is not None and last<1/steps and steps>1: left = torch.linspace(max(1, last*T), T, steps, dtype=torch.float64)
-        idx = left.round().long() - 1
+        idx = _even_indices(steps, T, last)
     else:
-        idx = torch.as_tensor(steps).cpu()
-        if idx.is_floating_point() or idx.dtype==torch.bool:
-            raise TypeError(f"steps: expected an int or integer indices, got {steps!r}")
-        idx = idx.long()
-        if idx.ndim!=1 or not len(idx) or idx[0]<0 or idx[-1]>=T or (idx.diff()<=0).any():
-            raise ValueError(f"steps: expected increasing indices in 0..{T-1}, got {idx.tolist()}")
-    return NoiseSchedule(_betas_of(self._tables['alphas_cumprod'][idx]), self._tables['timesteps'][idx])
+        idx = _check_indices(steps, T)
+    alphas_cumprod,timesteps = self._tables['alphas_cumprod'],self._tables['timesteps']
+    return NoiseSchedule(_betas_of(alphas_cumprod[idx]), timesteps[idx])
 
 # %% ../../nbs/theory/01_schedule.ipynb #6fd7024e
 @patch
@@ -216,7 +282,8 @@ def q_posterior(self:NoiseSchedule,
     t:Tensor,   # (N,) int64 step indices of this schedule, 0..T-1
 ) -> tuple:     # mean (N,C,h,w), variance (N,1,1,1), log-variance (N,1,1,1)
     """Mean and variance of `q(x_{t-1} | x_t, x0)` (DDPM, equation 7).
-    The variance is 0 at `t=0`; there the log-variance is that of `t=1`. Raises `TypeError`/`ValueError` for bad arguments."""
+    The variance is 0 at `t=0`; there the log-variance is that of `t=1`.
+    Raises `TypeError`/`ValueError` for bad arguments."""
     check_shapes(x0=x0, x_t=x_t)
     at = lambda name: extract(self._tables[name], t, x0)
     mean = at('posterior_mean_coef1')*x0 + at('posterior_mean_coef2')*x_t

@@ -22,9 +22,15 @@ def gaussian_kl(
     log_var2:Tensor, # Log variance of p; all four broadcast
 ) -> Tensor:         # Elementwise divergence, nats
     "Kullback-Leibler divergence of two Gaussians, one value an element"
-    return 0.5*(log_var2-log_var1-1 + (log_var1-log_var2).exp() + (mean1-mean2)**2*(-log_var2).exp())
+    apart = (mean1-mean2)**2*(-log_var2).exp()
+    return 0.5*(log_var2-log_var1-1 + (log_var1-log_var2).exp() + apart)
 
 # %% ../../nbs/theory/04_vlb.ipynb #bc0a8b91
+def _check_known(name, value, known):
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}")
+
+# %% ../../nbs/theory/04_vlb.ipynb #0211f6ff
 def loss_weight(
     kind:str,               # 'uniform', 'simple', 'min_snr', 'inv_sigma2' or 'vlb'
     param:str,              # The space in which the MSE is taken: 'eps', 'x0' or 'v'
@@ -32,19 +38,28 @@ def loss_weight(
     t:Tensor,               # (N,) int64 indices into `schedule`
     clamp:float=5.,         # Lid of 'min_snr' (its gamma) and of 'inv_sigma2'; may be `math.inf`
 ) -> Tensor:                # (N,) float32
-    """Factor for the MSE in the space of `param` that weights the *x0* error as `kind` says, whatever `param` is
-
-    Raises `ValueError` for an unknown `kind` or `param`, a `clamp` that is not positive, and for 'eps' where the SNR is 0, as there the noise
-    says nothing about x0; `TypeError`/`ValueError` for a bad `t`."""
-    snr,one = schedule.snr,torch.ones_like(schedule.snr)
+    """Factor for the MSE in the space of `param` that weights the *x0* error as `kind` says.
+    Raises `ValueError` for an unknown `kind` or `param`, a `clamp` that is not positive, and for
+    'eps' where the SNR is 0, as there the noise says nothing about x0; `TypeError`/`ValueError`
+    for a bad `t`."""
+    snr = schedule.snr
+    one = torch.ones_like(snr)
     err = dict(eps=snr, x0=one, v=snr+1)
-    omega = dict(uniform=one, simple=snr, min_snr=snr.clamp(max=clamp), inv_sigma2=(snr+1).clamp(max=clamp),
-                 vlb=torch.cat([snr[:1], snr[:-1]-snr[1:]])/2)
-    if kind not in omega: raise ValueError(f"kind: expected one of {', '.join(map(repr, omega))}, got {kind!r}")
-    if param not in err: raise ValueError(f"param: expected one of {', '.join(map(repr, err))}, got {param!r}")
-    if not clamp>0: raise ValueError(f"clamp: expected a positive number, got {clamp}")
+    omega = dict(
+        uniform=one,
+        simple=snr,
+        min_snr=snr.clamp(max=clamp),
+        inv_sigma2=(snr+1).clamp(max=clamp),
+        vlb=torch.cat([snr[:1], snr[:-1]-snr[1:]])/2)
+    _check_known('kind', kind, omega)
+    _check_known('param', param, err)
+    if not clamp>0:
+        raise ValueError(f"clamp: expected a positive number, got {clamp}")
     check_t(t, len(schedule), t.numel() if isinstance(t, Tensor) else 0)
-    if param=='eps' and snr[-1]==0 and (t==len(schedule)-1).any(): raise ValueError(f"param: expected 'x0' or 'v' at t={len(schedule)-1}, where the SNR is 0, got 'eps'")
+    last = len(schedule)-1
+    if param=='eps' and snr[-1]==0 and (t==last).any():
+        raise ValueError(
+            f"param: expected 'x0' or 'v' at t={last}, where the SNR is 0, got 'eps'")
     return extract(omega[kind]/err[param], t, torch.empty(len(t), device=t.device))
 
 # %% ../../nbs/theory/04_vlb.ipynb #a4f3ac4f
@@ -52,14 +67,18 @@ def decoder_nll(
     x0:Tensor,            # (N,C,H,W) the clean image
     mean:Tensor,          # (N,C,H,W) mean of the decoder
     log_var:Tensor,       # Log variance of the decoder, broadcasts
-    bin_width:float=None, # None: density of a continuous variable; else probability of the bin of this width around `x0`
+    bin_width:float=None, # None: density; else probability of the bin of this width around `x0`
 ) -> Tensor:              # (N,C,H,W) elementwise, nats
-    "Negative log-likelihood of a Gaussian decoder, continuous or discretised (Ho et al., eq. 13, without its open end bins)"
-    if bin_width is None: return 0.5*(math.log(2*math.pi)+log_var + (x0-mean)**2*(-log_var).exp())
-    if not bin_width>0: raise ValueError(f"bin_width: expected a positive number or None, got {bin_width}")
+    """Negative log-likelihood of a Gaussian decoder, continuous or discretised.
+    Ho et al., equation 13, without its open end bins"""
+    if bin_width is None:
+        return 0.5*(math.log(2*math.pi)+log_var + (x0-mean)**2*(-log_var).exp())
+    if not bin_width>0:
+        raise ValueError(f"bin_width: expected a positive number or None, got {bin_width}")
     scale = (-0.5*log_var).exp()/math.sqrt(2)
     z,half = (x0-mean).abs()*scale,bin_width/2*scale
-    mass = (torch.erfc(z-half)-torch.erfc(z+half))/2   # in the upper tail, where small probabilities keep their digits (`special.ndtr` loses them)
+    # in the upper tail, where small probabilities keep their digits (`special.ndtr` loses them)
+    mass = (torch.erfc(z-half)-torch.erfc(z+half))/2
     return -mass.clamp(min=torch.finfo(mass.dtype).tiny).log()
 
 # %% ../../nbs/theory/04_vlb.ipynb #5df3acdc
@@ -71,6 +90,25 @@ def bits_per_dim(
     if n_dims<1: raise ValueError(f"n_dims: expected at least 1, got {n_dims}")
     return nats/(n_dims*math.log(2))
 
+# %% ../../nbs/theory/04_vlb.ipynb #48a5feaf
+def _total(o):
+    return o.flatten(1).sum(1)
+
+def _step_term(i, x0, x0_hat, x_t, t, schedule, var, bin_width):
+    "The term of code step `i`, (N,) nats: the decoder, or a divergence"
+    if i==0:
+        log_var = -extract(schedule.snr.log(), t, x0)
+        return _total(decoder_nll(x0, x0_hat, log_var, bin_width))
+    q_mean,_,q_log_var = schedule.q_posterior(x0, x_t, t)
+    p_mean,p_log_var = p_mean_log_var(x0_hat, x_t, t, schedule, var)
+    return _total(gaussian_kl(q_mean, q_log_var, p_mean, p_log_var))
+
+def _prior_term(x0, schedule):
+    "L_T, (N,) nats: how far the noisiest step is from pure noise"
+    t = torch.full((len(x0),), len(schedule)-1, device=x0.device)
+    a,s = schedule.signal_noise(t, x0)
+    return _total(gaussian_kl(a*x0, 2*s.log(), torch.zeros_like(x0), torch.zeros_like(s)))
+
 # %% ../../nbs/theory/04_vlb.ipynb #16887adc
 @torch.no_grad()
 def vlb_terms(
@@ -79,28 +117,26 @@ def vlb_terms(
     cond,                      # Handed to `denoise` untouched
     schedule:NoiseSchedule,    # The chain, perhaps re-spaced
     generator:torch.Generator, # Source of the noise
-    var:str='small',           # Variance of the model's steps, 'small' or 'large' as in `p_mean_log_var`
+    var:str='small',           # Variance of the model's steps, as in `p_mean_log_var`
     bin_width:float=None,      # For `decoder_nll`
-) -> Tensor:                   # (N,T+1) nats an image: the decoder L_0, then one term a step, last the prior L_T
-    """The terms of the variational bound (Ho et al., arXiv 2006.11239, eq. 5); their sum bounds the negative log-likelihood
-
-    Column `t` is the term of code step `t`. Raises `TypeError` for anything but a `torch.Generator`, `ValueError` where `denoise` changes the shape."""
-    if not isinstance(generator, torch.Generator): raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
-    total = lambda o: o.flatten(1).sum(1)
+) -> Tensor:                   # (N,T+1) nats an image: decoder L_0, one term a step, prior L_T
+    """The terms of the variational bound (Ho et al., arXiv 2006.11239, equation 5).
+    Their sum bounds the negative log-likelihood; column `t` is the term of code step `t`.
+    Raises `TypeError` for anything but a `torch.Generator`, `ValueError` where `denoise` changes
+    the shape."""
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
+    source = dict(generator=generator, dtype=x0.dtype, device=generator.device)
     terms = []
     for i in range(len(schedule)):
         t = torch.full((len(x0),), i, device=x0.device)
-        eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=generator.device).to(x0.device)
-        x_t = schedule.q_sample(x0, t, eps)
+        x_t = schedule.q_sample(x0, t, torch.randn(x0.shape, **source).to(x0.device))
         x0_hat = denoise(x_t, schedule.timesteps.to(x0.device)[t], cond)
-        if x0_hat.shape!=x0.shape: raise ValueError(f"denoise: expected an estimate of shape {tuple(x0.shape)}, got {tuple(x0_hat.shape)}")
-        if i==0: terms.append(total(decoder_nll(x0, x0_hat, -extract(schedule.snr.log(), t, x0), bin_width)))
-        else:
-            q_mean,_,q_log_var = schedule.q_posterior(x0, x_t, t)
-            terms.append(total(gaussian_kl(q_mean, q_log_var, *p_mean_log_var(x0_hat, x_t, t, schedule, var))))
-    a,s = extract(schedule.sqrt_alphas_cumprod, t, x0),extract(schedule.sqrt_one_minus_alphas_cumprod, t, x0)
-    terms.append(total(gaussian_kl(a*x0, 2*s.log(), torch.zeros_like(x0), torch.zeros_like(s))))
-    return torch.stack(terms, 1)
+        if x0_hat.shape!=x0.shape:
+            raise ValueError(f"denoise: expected an estimate of shape {tuple(x0.shape)}, "
+                             f"got {tuple(x0_hat.shape)}")
+        terms.append(_step_term(i, x0, x0_hat, x_t, t, schedule, var, bin_width))
+    return torch.stack([*terms, _prior_term(x0, schedule)], 1)
 
 # %% ../../nbs/theory/04_vlb.ipynb #d7a5ed68
 def gaussian_denoiser(
@@ -108,13 +144,17 @@ def gaussian_denoiser(
     cov:Tensor,             # (d,d) covariance of the data
     schedule:NoiseSchedule, # The full chain that original timesteps refer to
 ) -> Callable:              # `denoise(x_t, t, cond) -> x0_hat`
-    "The exact optimal denoiser, E[x0|x_t], of a Gaussian data distribution: an oracle for tests. Raises `ValueError` for shapes that do not match."
-    if mean.ndim!=1: raise ValueError(f"mean: expected shape (d,), got {tuple(mean.shape)}")
-    if cov.shape!=(len(mean),len(mean)): raise ValueError(f"cov: expected shape {(len(mean),)*2} to go with mean, got {tuple(cov.shape)}")
+    """The exact optimal denoiser, E[x0|x_t], of a Gaussian data distribution: an oracle for tests.
+    Raises `ValueError` for shapes that do not match."""
+    if mean.ndim!=1:
+        raise ValueError(f"mean: expected shape (d,), got {tuple(mean.shape)}")
+    if cov.shape!=(len(mean),len(mean)):
+        raise ValueError(f"cov: expected shape {(len(mean),)*2} to go with mean, "
+                         f"got {tuple(cov.shape)}")
     lam,U = torch.linalg.eigh(cov)
     def denoise(x_t, t, cond=None):
         x = x_t.flatten(1)
-        a,s = extract(schedule.sqrt_alphas_cumprod, t, x),extract(schedule.sqrt_one_minus_alphas_cumprod, t, x)
+        a,s = schedule.signal_noise(t, x)
         m,l,V = (o.to(x) for o in (mean,lam,U))
         return (m + (x-a*m)@V*(a*l/(a**2*l+s**2))@V.T).view_as(x_t)
     return denoise
