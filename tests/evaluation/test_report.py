@@ -1,7 +1,8 @@
 "An evaluator ranks spoiled photographs, and its report says how."
 import json
 import numpy as np, pytest, torch
-from colorized.evaluation.distances import bootstrap
+from colorized.evaluation.distances import bootstrap, fid, kid
+from colorized.evaluation.features import extract_features
 from colorized.evaluation.measurement import Measurement
 from colorized.evaluation.report import Evaluator, Report
 from colorized.photo.lab import join, rgb_to_L, rgb_to_lab, to_uint8
@@ -16,8 +17,9 @@ def test_a_mean_that_may_be_zero(small):
     rng = np.random.default_rng(0)
     size = lambda values: evaluator._size_of_mean('delta_colorfulness', values)
     for shift in np.linspace(-0.5, 0.5, 11):
-        o = size(torch.tensor(rng.normal(shift, 1, 20)))
-        assert o.low<=o.value<=o.high
+        values = torch.tensor(rng.normal(shift, 1, 20))
+        o,(low,high) = size(values),bootstrap(values)
+        assert o.low<=o.value<=o.high==max(abs(low), abs(high))
         if abs(shift)<0.1: assert o.low==0
     far = torch.tensor(rng.normal(-5, 1, 20))
     o = size(far)
@@ -83,6 +85,21 @@ def test_truth_and_differences_say_so(small):
     assert apart==report['a − c']==evaluator.compare(evaluator.observe(a), evaluator.observe(b))
     assert 'fid' not in apart and apart['psnr'].value>0>apart['delta_e2000'].value
 
+def test_the_halves_of_the_truth_share_no_photograph(small):
+    "By hand: a permutation of the seed, cut in two; of an odd number one is left out"
+    evaluator = Evaluator(small[:5], Thumbnail(), None, seed=4)
+    perm = np.random.default_rng(4).permutation(5)
+    a,b = [extract_features(small[perm[o]], Thumbnail()) for o in (slice(0, 2), slice(2, 4))]
+    truth = evaluator.summarize_truth()
+    assert truth['kid'].value==pytest.approx(1000*kid(a, b), rel=1e-9) and truth['kid'].n==2
+    assert truth['fid'].value==pytest.approx(fid(a, b), rel=1e-6)
+
+def test_the_two_sample_test_wants_ten_photographs(small):
+    many = small.repeat(2, 1, 1, 1)
+    for n in (9, 10):
+        values = Evaluator(many[:n], Thumbnail(), None).observe(spoil(many[:n], 0.5)).values
+        assert ('two_sample' in values)==(n==10)
+
 def test_three_photographs_have_no_halves(small):
     truth = Evaluator(small[:3], Thumbnail(), None).summarize_truth()
     assert list(truth)==['colorfulness', 'colorfulness_abs']
@@ -98,10 +115,10 @@ def test_diversity_is_of_the_first_system(small):
 
 def test_table():
     "The better direction, differing n, what is missing, and the first five names of those left out"
-    kid = lambda value,n,**kw: Measurement(value, 'kid', 'lite1', n, **kw)
+    one = lambda value,n,**kw: Measurement(value, 'kid', 'lite1', n, **kw)
     psnr = Measurement(30., 'psnr', '', 9)
-    ours = {'psnr': psnr, 'kid': kid(1.5, 9, low=1., high=2.25)}
-    report = Report({'ours': ours, 'truth': {'kid': kid(2., 4)}}, 'by hand', list('abcdef'), ['z'])
+    ours = {'psnr': psnr, 'kid': one(1.5, 9, low=1., high=2.25)}
+    report = Report({'ours': ours, 'truth': {'kid': one(2., 4)}}, 'by hand', list('abcdef'), ['z'])
     assert report.markdown()=='''\
 | measure | extractor | ours (n=9) | truth (n=4) |
 |---|---|---|---|
