@@ -7,7 +7,7 @@ Docs: https://example.github.io/colorized/photo/formats.html.md"""
 # %% auto #0
 __all__ = ['WRITABLE', 'output_format', 'EmbeddedMetadata', 'encode_image']
 
-# %% ../../nbs/photo/09_formats.ipynb #e9678932
+# %% ../../nbs/photo/09_formats.ipynb #13d037b1
 import io, struct, zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,8 @@ def output_format(
     if f not in _FORMATS:
         got = format or suffix or 'no suffix'
         raise ValueError(f"{dst}: format must be one of {', '.join(_FORMATS)}, got {got}")
-    if bits not in (None, 8, 16): raise ValueError(f"bits must be 8 or 16, got {bits}")
+    if bits not in (None, 8, 16):
+        raise ValueError(f"bits must be 8 or 16, got {bits}")
     is_shallow = f in ('JPEG', 'WEBP')
     if bits==16 and is_shallow:
         only = f"{f} holds 8 bits only, 16 were asked for"
@@ -53,13 +54,16 @@ class EmbeddedMetadata:
     dpi:tuple=None   # (x,y) pixels an inch
     quality:int=95   # Of JPEG and WebP; 100 is lossless for WebP
 
+# %% ../../nbs/photo/09_formats.ipynb #76489248
 def _chunk(kind, data):
     return struct.pack('>I', len(data))+kind+data+struct.pack('>I', zlib.crc32(kind+data))
 
 def _png_chunks(m):
     "Chunks of the metadata"
     yield b'iCCP',b'sRGB\0\0'+zlib.compress(srgb_profile())
-    if m.dpi: yield b'pHYs',struct.pack('>2IB', *[round(o/0.0254) for o in m.dpi], 1)
+    if m.dpi:
+        per_meter = [round(o/0.0254) for o in m.dpi]
+        yield b'pHYs',struct.pack('>2IB', *per_meter, 1)
     if m.exif: yield b'eXIf',m.exif[6:]
     yield b'iTXt',b'XML:com.adobe.xmp\0\0\0\0\0'+m.xmp
     if m.iptc:
@@ -102,7 +106,7 @@ def _write_jpeg(f, x, m, remarks):
         if body: f.write(struct.pack('>2BH', 255, marker, len(body)+2)+body)
     f.write(jpeg[start:])
 
-# %% ../../nbs/photo/09_formats.ipynb #4708955d
+# %% ../../nbs/photo/09_formats.ipynb #835945b7
 def _write_webp(f, x, m, remarks):
     h,w = x.shape[:2]
     if max(h, w)>16383:
@@ -141,7 +145,7 @@ def _append_directories(f, directories):
         f.seek(entries[code-1])
         f.write(struct.pack('<HHII', code, 4, 1, at))
 
-# %% ../../nbs/photo/09_formats.ipynb #962eb270
+# %% ../../nbs/photo/09_formats.ipynb #6bb5baa2
 def _write_tiff(f, x, m, remarks):
     import tifffile
     exif = Image.Exif()
@@ -161,7 +165,7 @@ def _write_tiff(f, x, m, remarks):
     elif directories:
         remarks.append("EXIF beyond its plain texts does not fit a BigTIFF and was left behind")
 
-# %% ../../nbs/photo/09_formats.ipynb #6dad6ece
+# %% ../../nbs/photo/09_formats.ipynb #902e55d9
 _WRITERS = dict(TIFF=_write_tiff, PNG=_write_png, JPEG=_write_jpeg, WEBP=_write_webp)
 
 def encode_image(

@@ -7,7 +7,7 @@ Docs: https://example.github.io/colorized/photo/metadata.html.md"""
 # %% auto #0
 __all__ = ['OpenFile', 'Metadata', 'read_metadata', 'read_dpi', 'exif_text', 'clean_exif', 'usable_profile', 'png_gamma_profile']
 
-# %% ../../nbs/photo/05_metadata.ipynb #9b6af657
+# %% ../../nbs/photo/05_metadata.ipynb #0237fa6f
 import struct
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,7 +17,7 @@ from PIL import Image
 from .scan import convert_to_srgb
 from .xmp import xmp_packet
 
-# %% ../../nbs/photo/05_metadata.ipynb #ef81df28
+# %% ../../nbs/photo/05_metadata.ipynb #b3fc376f
 @dataclass
 class OpenFile:
     "A photograph's file, opened, and what two libraries make of it"
@@ -92,7 +92,8 @@ def _jp2_boxes(data):
 def _tag_bytes(value, byteorder):
     "A tag's value as bytes, however tifffile read it"
     if value is None or isinstance(value, bytes): return value
-    if isinstance(value, tuple): return struct.pack(f'{byteorder}{len(value)}I', *value)
+    if isinstance(value, tuple):
+        return struct.pack(f'{byteorder}{len(value)}I', *value)
     return bytes(value)
 
 def _tiff_metadata(tiff):
@@ -108,7 +109,7 @@ def _image_metadata(image):
         if not iptc and k in info: iptc = _hexadecimal_profile(info[k])
     return Metadata(info.get('icc_profile'), xmp_packet(image), iptc)
 
-# %% ../../nbs/photo/05_metadata.ipynb #2fde3417
+# %% ../../nbs/photo/05_metadata.ipynb #bcdeca03
 def _warn_of_losses(file):
     if file.format in ('PNG', 'JPEG', 'MPO', 'GIF'):
         texts = [k for k in getattr(file.image, 'text', ())
@@ -121,7 +122,7 @@ def _warn_of_losses(file):
         file.warnings.append("the part of its EXIF that a BigTIFF keeps in a directory of its own "
                              "was left behind")
 
-# %% ../../nbs/photo/05_metadata.ipynb #fe1e657d
+# %% ../../nbs/photo/05_metadata.ipynb #3730a05c
 def _fill_exif(exif, file, boxes):
     "Fill it from TIFF, JPEG 2000 and AVIF"
     if file.tiff and file.tiff.is_bigtiff: # beyond Pillow
@@ -141,13 +142,15 @@ def _fill_exif(exif, file, boxes):
 def _read_exif(file, boxes):
     exif = Image.Exif()
     try:
-        if file.tiff or 'exif' in boxes or file.format=='AVIF': _fill_exif(exif, file, boxes)
-        else: exif = file.image.getexif()
+        if file.tiff or 'exif' in boxes or file.format=='AVIF':
+            _fill_exif(exif, file, boxes)
+        else:
+            exif = file.image.getexif()
     except Exception as e:
         file.warnings.append(f"EXIF is damaged and was left behind ({e})")
     return exif
 
-# %% ../../nbs/photo/05_metadata.ipynb #d8e31173
+# %% ../../nbs/photo/05_metadata.ipynb #aa2be75e
 def read_metadata(
     file:OpenFile, # Where it is looked for
 ) -> Metadata:
@@ -159,7 +162,7 @@ def read_metadata(
     found.exif = _read_exif(file, boxes)
     return found
 
-# %% ../../nbs/photo/05_metadata.ipynb #fcdace47
+# %% ../../nbs/photo/05_metadata.ipynb #f48d0519
 def _stated_dpi(file, exif):
     dpi = file.image.info.get('dpi') if file.image else None
     if not dpi and file.tiff and 282 in file.page.tags and file.page.resolutionunit!=1:
@@ -205,7 +208,7 @@ def _fit_exif(exif, shape, dpi):
         for tag,v in list(d.items()): d[tag] = exif_text(v)
     return exif.tobytes()
 
-# %% ../../nbs/photo/05_metadata.ipynb #16750269
+# %% ../../nbs/photo/05_metadata.ipynb #dae8cde9
 def clean_exif(
     exif:Image.Exif, # As read; changed
     shape:tuple,     # (H,W) of the upright pixels
@@ -252,7 +255,7 @@ def usable_profile(
     if warning: warnings.append(warning)
     return icc
 
-# %% ../../nbs/photo/05_metadata.ipynb #87d8350e
+# %% ../../nbs/photo/05_metadata.ipynb #250add08
 def _gamma_profile(gamma):
     import imagecodecs
     primaries = 0.64,0.33,0.3,0.6,0.15,0.06

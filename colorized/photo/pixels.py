@@ -7,7 +7,7 @@ Docs: https://example.github.io/colorized/photo/pixels.html.md"""
 # %% auto #0
 __all__ = ['Decoded', 'pillow_pixels', 'decode_pixels', 'turn_upright', 'collapse_gray']
 
-# %% ../../nbs/photo/07_pixels.ipynb #35b0238a
+# %% ../../nbs/photo/07_pixels.ipynb #2900fe4d
 from typing import NamedTuple
 import numpy as np
 from PIL import Image
@@ -72,7 +72,7 @@ def _with_alpha(x, associated=False):
     has_alpha = x.ndim==3 and x.shape[2] in (2, 4)
     return _split_alpha(x, associated) if has_alpha else (x, None)
 
-# %% ../../nbs/photo/07_pixels.ipynb #58d6ca75
+# %% ../../nbs/photo/07_pixels.ipynb #fd6e783e
 class Decoded(NamedTuple):
     "The pixels of a file"
     pixels:np.ndarray      # (H,W) or (H,W,3), uint8 or uint16
@@ -93,7 +93,8 @@ def pillow_pixels(
         return Decoded(rgb, is_srgb=True)
     if im.mode in ('1', 'L', 'RGB') and not has_key:
         return Decoded(np.array(im.convert('L') if is_bilevel else im))
-    if im.mode[-1] not in 'Aa' and not has_key: return Decoded(np.array(im.convert('RGB')))
+    if im.mode[-1] not in 'Aa' and not has_key:
+        return Decoded(np.array(im.convert('RGB')))
     is_gray = im.mode in ('1', 'L', 'LA', 'La')
     return Decoded(*_split_alpha(np.array(im.convert('LA' if is_gray else 'RGBA'))))
 
@@ -113,7 +114,7 @@ def _tiff_values(page, path, warnings):
     else: x = _from_integers(x, page.bitspersample, path)
     return max_level(x.dtype)-x if kind=='MINISWHITE' else x
 
-# %% ../../nbs/photo/07_pixels.ipynb #c26b221c
+# %% ../../nbs/photo/07_pixels.ipynb #79ab0c0a
 def _drop_extra_channels(x, extra, n, warnings):
     "(H,W,C) -> `n` channels and alpha"
     alpha = None
@@ -129,21 +130,23 @@ def _decode_tiff(page, path, icc, warnings):
     if x.ndim==3:
         extra = [int(o) for o in page.extrasamples]
         x,alpha = _drop_extra_channels(x, extra, _KINDS[kind], warnings)
-    if kind=='SEPARATED': return Decoded(_cmyk_to_rgb(x, icc, warnings), alpha, is_srgb=True)
-    return Decoded(x, alpha)
+    if kind!='SEPARATED': return Decoded(x, alpha)
+    return Decoded(_cmyk_to_rgb(x, icc, warnings), alpha, is_srgb=True)
 
 # %% ../../nbs/photo/07_pixels.ipynb #978a3ba8
 def _decode_png(file):
     import imagecodecs
     file.f.seek(24) # the depth, in its header
-    if file.f.read(1)==b'\x10': return _with_alpha(imagecodecs.png_decode(file.read()))
+    if file.f.read(1)==b'\x10':
+        return _with_alpha(imagecodecs.png_decode(file.read()))
 
 def _decode_jpeg2000(file):
     import imagecodecs
     data = file.read()
     size_marker = data.find(b'\xff\x4f\xff\x51')
     bits = (data[size_marker+42]&127)+1
-    if bits>8: return _with_alpha(_from_integers(imagecodecs.jpeg2k_decode(data), bits, file.path))
+    if bits>8:
+        return _with_alpha(_from_integers(imagecodecs.jpeg2k_decode(data), bits, file.path))
 
 def _decode_avif(file):
     import imagecodecs
@@ -161,9 +164,9 @@ def _decode_heif(file):
     x = np.array(heif) # a copy: its memory goes with it
     return _with_alpha(_from_integers(x, heif.info['bit_depth'], file.path), heif.mode[-1]=='a')
 
+# %% ../../nbs/photo/07_pixels.ipynb #88ffacb6
 _DECODERS = dict(PNG=_decode_png, JPEG2000=_decode_jpeg2000, AVIF=_decode_avif, HEIF=_decode_heif)
 
-# %% ../../nbs/photo/07_pixels.ipynb #a250f93a
 def decode_pixels(
     file:OpenFile,  # Opened
     icc:bytes|None, # Its profile
@@ -178,7 +181,7 @@ def decode_pixels(
     turned = bool(file.tiff) and 274 not in file.image.getexif() # Pillow turns TIFFs itself
     return pillow_pixels(file.image, file.warnings)._replace(is_upright=turned)
 
-# %% ../../nbs/photo/07_pixels.ipynb #2dce2804
+# %% ../../nbs/photo/07_pixels.ipynb #dfdeef61
 _TURNS = { # EXIF orientation -> what brings it upright
     2: lambda x: x[:,::-1],
     3: lambda x: x[::-1,::-1],

@@ -7,7 +7,7 @@ Docs: https://example.github.io/colorized/photo/provenance.html.md"""
 # %% auto #0
 __all__ = ['Provenance', 'merge_xmp', 'read_provenance', 'expected_properties', 'settings_sha256']
 
-# %% ../../nbs/photo/06_provenance.ipynb #753b41cc
+# %% ../../nbs/photo/06_provenance.ipynb #d6c8dcf5
 import hashlib, json, mmap, os, re
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,8 @@ def _add_description(dom, properties):
     about = first.getAttributeNS(XMP_NAMESPACES['rdf'], 'about') if first else ''
     new = dom.createElementNS(XMP_NAMESPACES['rdf'], f'{prefix}:Description')
     new.setAttributeNS(XMP_NAMESPACES['rdf'], f'{prefix}:about', about)
-    for p in ('Iptc4xmpExt', 'colorized', 'tiff'): new.setAttribute(f'xmlns:{p}', XMP_NAMESPACES[p])
+    for p in ('Iptc4xmpExt', 'colorized', 'tiff'):
+        new.setAttribute(f'xmlns:{p}', XMP_NAMESPACES[p])
     for (p,name),text in properties.items():
         element = dom.createElementNS(XMP_NAMESPACES[p], f'{p}:{name}')
         new.appendChild(element).appendChild(dom.createTextNode(text))
@@ -116,7 +117,7 @@ def _find_properties(dom):
                 out[o.localName] = o.value if o is not d else o.firstChild.data
     return out
 
-# %% ../../nbs/photo/06_provenance.ipynb #a0948476
+# %% ../../nbs/photo/06_provenance.ipynb #4f0001a5
 def read_provenance(
     path:str|Path, # A file
 ) -> dict|None:    # Property -> text, the settings among them; None: nothing of ours in it
@@ -133,7 +134,7 @@ def read_provenance(
             continue
         return {**out, **{k: str(v) for k,v in settings.items()}}
 
-# %% ../../nbs/photo/06_provenance.ipynb #06d545f5
+# %% ../../nbs/photo/06_provenance.ipynb #bb722eba
 def expected_properties(
     provenance:Provenance, # With settings
 ) -> dict:                 # Property -> text

@@ -18,7 +18,7 @@ from .lab import rgb_to_L, rgb_to_lab
 from .resampling import resampling_matrix
 from .xmp import NAMESPACE
 
-# %% ../../nbs/photo/04_scan.ipynb #1eafe942
+# %% ../../nbs/photo/04_scan.ipynb #c045d1da
 class ScanError(ValueError):
     "A photograph that cannot be read or written; the message names the file and the reason"
 
@@ -70,7 +70,7 @@ def _measure_tone(rgb):
     a,b = ab.mean(1).tolist()
     return Tone(float(np.degrees(np.arctan2(b, a))%360), float(np.hypot(a, b)), spread)
 
-# %% ../../nbs/photo/04_scan.ipynb #ac996d29
+# %% ../../nbs/photo/04_scan.ipynb #899ba2bc
 def _gray_to_srgb(icc, dtype):
     "sRGB value of every gray level, in [0,1]"
     ramp = np.arange(max_level(dtype)+1, dtype=dtype)[None]
@@ -171,7 +171,7 @@ def thumbnail_L(self:Scan,
         out[first:end] += a[first:end]@self.L(slice(i, i+step))[0,0]
     return (out@B.T).clamp(0, 100)[None,None]
 
-# %% ../../nbs/photo/04_scan.ipynb #da953574
+# %% ../../nbs/photo/04_scan.ipynb #143e03d9
 def _to_bytes(x):
     return (x*255+0.5).clip(0, 255).astype(np.uint8)
 
@@ -179,7 +179,8 @@ def _to_bytes(x):
 def rgb8(self:Scan)->np.ndarray: # (H,W,3) uint8
     "The photograph in its own colours as 8-bit sRGB: what training and measures start from"
     p = self.pixels
-    if p.ndim==2: return np.take(_to_bytes(self.gray_to_srgb), p)[...,None].repeat(3, 2)
+    if p.ndim==2:
+        return np.take(_to_bytes(self.gray_to_srgb), p)[...,None].repeat(3, 2)
     if self.icc is None and p.dtype==np.uint8: return p
     to_rgb = lambda o: _pixels_to_rgb(o, self.icc)[0].permute(1,2,0).numpy()
     return np.concatenate([_to_bytes(to_rgb(o)) for o in _strips(p)])

@@ -7,7 +7,7 @@ Docs: https://example.github.io/colorized/photo/writing.html.md"""
 # %% auto #0
 __all__ = ['render_strips', 'write_scan', 'write_color']
 
-# %% ../../nbs/photo/10_writing.ipynb #e62b575d
+# %% ../../nbs/photo/10_writing.ipynb #754b9a96
 import os
 from pathlib import Path
 import numpy as np, torch
@@ -42,7 +42,8 @@ def render_strips(
     ab = down_chroma(ab, (min(ab.shape[2], H), min(ab.shape[3], W)))
     L_small = scan.thumbnail_L(tuple(ab.shape[-2:])) if guided else None
     step = max(1, strip//W)
-    for i in range(0, H, step): yield _render_rows(scan, ab, L_small, (i, min(i+step, H)), bits)
+    for i in range(0, H, step):
+        yield _render_rows(scan, ab, L_small, (i, min(i+step, H)), bits)
 
 # %% ../../nbs/photo/10_writing.ipynb #3e5d6902
 def _to_depth(x, bits):
@@ -72,10 +73,11 @@ def _collect(rgb, shape, bits):
     convert = lambda x: _to_depth(_check_strip(x, shape[1]), bits)
     if isinstance(rgb, np.ndarray): out,n = convert(rgb),len(rgb)
     else: out,n = _stack_strips(map(convert, rgb), shape)
-    if n!=shape[0]: raise ValueError(f"rgb has {n} rows, the photograph {shape[0]}")
+    if n!=shape[0]:
+        raise ValueError(f"rgb has {n} rows, the photograph {shape[0]}")
     return out
 
-# %% ../../nbs/photo/10_writing.ipynb #2bfefd3a
+# %% ../../nbs/photo/10_writing.ipynb #00a36990
 def _check_destination(dst, original, overwrite, replace_original):
     if dst.exists():
         is_original = os.path.exists(original) and os.path.samefile(dst, original)
@@ -123,8 +125,10 @@ def write_scan(
     _check_destination(dst, like.path, overwrite, replace_original)
     x,lost = _collect(rgb, like.shape, bits),[]
     if like.alpha is not None:
-        if format=='JPEG': lost.append("JPEG has no transparency: it was left behind")
-        else: x = _add_alpha(x, like.alpha)
+        if format=='JPEG':
+            lost.append("JPEG has no transparency: it was left behind")
+        else:
+            x = _add_alpha(x, like.alpha)
     xmp,remarks = merge_xmp(like.xmp, provenance)
     bare_xmp = merge_xmp(None, provenance)[0]
     metadata = EmbeddedMetadata(xmp, bare_xmp, like.exif, like.iptc, like.dpi, quality)

@@ -7,11 +7,11 @@ Docs: https://example.github.io/colorized/photo/xmp.html.md"""
 # %% auto #0
 __all__ = ['NAMESPACE', 'XMP_NAMESPACES', 'rdf_of', 'parse_xmp', 'remove_property', 'xmp_packet']
 
-# %% ../../nbs/photo/03_xmp.ipynb #527f2fc0
+# %% ../../nbs/photo/03_xmp.ipynb #781bcd81
 import re
 from xml.dom import minidom
 
-# %% ../../nbs/photo/03_xmp.ipynb #e2b57a1f
+# %% ../../nbs/photo/03_xmp.ipynb #85ff399e
 NAMESPACE = 'https://example.github.io/colorized/ns/1.0/' # Of our own properties
 XMP_NAMESPACES = dict( # Prefix -> namespace
     rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#',
@@ -26,7 +26,7 @@ XMP_NAMESPACES = dict( # Prefix -> namespace
     xmpNote='http://ns.adobe.com/xmp/note/',
     colorized=NAMESPACE)
 
-# %% ../../nbs/photo/03_xmp.ipynb #3c6e0d13
+# %% ../../nbs/photo/03_xmp.ipynb #ca4771b2
 def rdf_of(
     dom:minidom.Document, # An XMP packet
 ) -> minidom.Element:     # None: it holds none
@@ -45,7 +45,7 @@ def parse_xmp(
     if rdf_of(dom) is None: raise ValueError("it holds no rdf:RDF")
     return dom
 
-# %% ../../nbs/photo/03_xmp.ipynb #16aeaf26
+# %% ../../nbs/photo/03_xmp.ipynb #adaca6f0
 def remove_property(
     dom:minidom.Document, # An XMP packet
     prefix:str,           # One of `XMP_NAMESPACES`
@@ -78,7 +78,8 @@ def _join_packets(xmp, more):
         a,b = parse_xmp(xmp),parse_xmp(more)
     except Exception:
         return xmp
-    for d in list(rdf_of(b).childNodes): rdf_of(a).appendChild(a.importNode(d, True))
+    for d in list(rdf_of(b).childNodes):
+        rdf_of(a).appendChild(a.importNode(d, True))
     remove_property(a, 'xmpNote', 'HasExtendedXMP')
     return a.documentElement.toxml().encode()
 

@@ -104,9 +104,12 @@ def test_alpha_comes_and_goes(x, suffix, tmp_path):
     a = np.random.default_rng(1).integers(0, 256, gray8.shape).astype(x.dtype)
     if x.dtype==np.uint16: a *= 257
     xa = np.dstack([x, a])
-    if suffix=='.png': (tmp_path/'a.png').write_bytes(imagecodecs.png_encode(xa))
-    else: tifffile.imwrite(tmp_path/'a.tif', xa, photometric='rgb' if x.ndim==3 else 'minisblack',
-                           planarconfig='contig', extrasamples=['unassalpha'])
+    if suffix=='.png':
+        (tmp_path/'a.png').write_bytes(imagecodecs.png_encode(xa))
+    else:
+        kind = 'rgb' if x.ndim==3 else 'minisblack'
+        tifffile.imwrite(tmp_path/'a.tif', xa, photometric=kind, planarconfig='contig',
+                         extrasamples=['unassalpha'])
     s = read_scan(tmp_path/f'a{suffix}')
     assert np.array_equal(s.pixels, x) and np.array_equal(s.alpha, a)
     for out in '.png','.tif','.webp':
@@ -149,10 +152,10 @@ STORED = { # Orientation -> as a sensor saw it
 def test_orientation(turn, suffix, tmp_path):
     stored,f = np.ascontiguousarray(STORED[turn]),tmp_path/f'o{suffix}'
     deep = stored.astype(np.uint16)*257
+    options = {'.jpg': dict(quality=100, subsampling=0), '.webp': dict(lossless=True)}
     if suffix=='16.tif': tifffile.imwrite(f, deep, photometric='rgb')
     elif suffix=='16.png': f.write_bytes(imagecodecs.png_encode(deep))
-    elif suffix=='.jpg': Image.fromarray(stored).save(f, quality=100, subsampling=0)
-    else: Image.fromarray(stored).save(f, **(dict(lossless=True) if suffix=='.webp' else {}))
+    else: Image.fromarray(stored).save(f, **options.get(suffix, {}))
     change(f, f'-IFD0:Orientation#={turn}', '-IFD0:Make=Linhof')
     s = read_scan(f)
     assert s.shape==gray8.shape
