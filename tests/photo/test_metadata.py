@@ -1,0 +1,221 @@
+"Metadata, written by ExifTool and read by ExifTool behind our own reading and writing"
+import json, re, struct
+import imagecodecs, numpy as np, pytest, tifffile
+from PIL import Image, ImageCms
+from colorized.photo.provenance import Provenance
+from colorized.photo.reading import read_scan
+from colorized.photo.writing import write_color
+from photo_files import (IPTC, L_of, ab, change, exif_with, gray16, gray8, heic, is_close,
+                         png_chunk, rgb16, rgb8, tags)
+
+RICH = [
+    '-IFD0:Make=Linhof', '-IFD0:Model=Technika é', '-IFD0:Artist=Änne Müller',
+    '-IFD0:Copyright=(c) Archive', '-IFD0:ImageDescription=Harbour', '-IFD0:Software=ScanSuite 3',
+    '-ExifIFD:DateTimeOriginal=1912:05:06 07:08:09', '-ExifIFD:ExposureTime=1/125',
+    '-ExifIFD:FNumber=5.6', '-ExifIFD:LensModel=Apo 90', '-ExifIFD:UserComment=scan 12',
+    '-GPS:GPSLatitude=53.1', '-GPS:GPSLatitudeRef=N', '-GPS:GPSLongitude=8.8',
+    '-GPS:GPSLongitudeRef=E', '-IFD0:Orientation#=6', '-ExifIFD:ColorSpace#=65535',
+    '-XMP-dc:Title=Hafen & Möwen', '-XMP-dc:Subject=harbour', '-XMP-dc:Subject=gulls',
+    '-XMP-dc:Rights=CC0', '-XMP-xmp:CreatorTool=ScanSuite', '-XMP-tiff:Orientation#=6',
+    f'-XMP-iptcExt:DigitalSourceType={IPTC}negativeFilm', '-XMP-photoshop:City=Bremen',
+    '-XMP-xmpMM:HistoryAction=scanned', '-IPTC:Headline=Gulls', '-IPTC:Keywords=harbour',
+    '-IPTC:Keywords=gulls', '-IPTC:By-line=Müller', '-IPTC:CodedCharacterSet=UTF8']
+CHANGED = {
+    'IFD0:Orientation', 'XMP-tiff:Orientation', 'ExifIFD:ColorSpace',
+    'XMP-iptcExt:DigitalSourceType'}
+STORAGE = {f'IFD0:{k}' for k in '''ImageWidth ImageHeight BitsPerSample Compression StripOffsets
+    PhotometricInterpretation SamplesPerPixel RowsPerStrip StripByteCounts PlanarConfiguration
+    Predictor YCbCrPositioning XResolution YResolution ResolutionUnit SampleFormat'''.split()}
+
+@pytest.fixture(scope='module')
+def rich(tmp_path_factory):
+    d = tmp_path_factory.mktemp('rich')
+    for suffix in 'jpg','webp','jp2','avif': Image.fromarray(rgb8).save(d/f'a.{suffix}')
+    (d/'a.heic').write_bytes(heic(rgb8, 'RGB'))
+    tifffile.imwrite(d/'a.tif', rgb16, photometric='rgb', metadata=None, software=False)
+    (d/'a.png').write_bytes(imagecodecs.png_encode(rgb16))
+    for f in d.iterdir(): change(f, *RICH)
+    return d
+
+def is_kept(k):
+    group = k.split(':')[0]
+    return group in ('IFD0', 'ExifIFD', 'GPS', 'IPTC') or group.startswith('XMP-')
+
+@pytest.mark.parametrize('src', ['jpg', 'tif', 'png', 'webp', 'jp2', 'heic', 'avif'])
+@pytest.mark.parametrize('dst', ['jpg', 'tif', 'png', 'webp'])
+def test_metadata_is_carried_over(src, dst, rich, tmp_path):
+    before,s = tags(rich/f'a.{src}'),read_scan(rich/f'a.{src}')
+    made = Provenance('base', 'ab'*32, 7, 16, {'guidance':1.5})
+    remarks = write_color(tmp_path/f'out.{dst}', s, ab, made)
+    after = tags(tmp_path/f'out.{dst}')
+    kept = {k for k in before if is_kept(k)} - CHANGED - STORAGE
+    assert len(kept)>=(18 if src in ('webp', 'heic', 'avif') else 22)
+    lost = {k for k in kept if before[k]!=after.get(k)}
+    if dst=='webp':
+        assert remarks==(['WebP has no place for IPTC-IIM'] if s.iptc else [])
+        lost = {k for k in lost if not k.startswith('IPTC:')}
+    else:
+        assert not remarks
+    assert not lost
+    assert not [k for k in after if 'Warning' in k or 'Error' in k]
+    assert after['IFD0:Orientation']==after['XMP-tiff:Orientation']=='Horizontal (normal)'
+    assert after['ExifIFD:ColorSpace']=='sRGB'
+    assert after['XMP-iptcExt:DigitalSourceType']==IPTC+'compositeWithTrainedAlgorithmicMedia'
+    ours = {k: after[f'XMP-colorized:{k}'] for k in ('Model', 'Seed', 'Steps', 'ModelSHA256')}
+    assert ours==dict(Model='base', Seed=7, Steps=16, ModelSHA256='ab'*32)
+    assert json.loads(after['XMP-colorized:Settings'])=={'guidance':1.5}
+    assert after['XMP-colorized:Software'].startswith('colorized ')
+
+def test_stale_thumbnail_is_dropped(tmp_path):
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg')
+    Image.fromarray(rgb8).resize((32,24)).save(tmp_path/'thumb.jpg')
+    change(tmp_path/'a.jpg', '-IFD0:Make=Linhof', f'-ThumbnailImage<={tmp_path/"thumb.jpg"}')
+    assert 'IFD1:ThumbnailLength' in tags(tmp_path/'a.jpg')
+    for suffix in '.jpg','.tif','.png','.webp':
+        write_color(tmp_path/f'out{suffix}', read_scan(tmp_path/'a.jpg'), ab)
+        assert not [k for k in tags(tmp_path/f'out{suffix}') if 'Thumbnail' in k]
+
+def resolution(path):
+    t = tags(path)
+    return round(t['IFD0:XResolution']),round(t['IFD0:YResolution'])
+
+def test_resolution_turns_with_the_photograph(tmp_path):
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg', dpi=(300,600), exif=exif_with(orientation=6))
+    s = read_scan(tmp_path/'a.jpg')
+    assert s.dpi==(600,300)
+    for suffix in '.jpg','.tif','.png','.webp':
+        out = tmp_path/f'out{suffix}'
+        write_color(out, s, ab)
+        assert resolution(out)==(600,300)
+        if suffix!='.webp': assert tuple(map(round, read_scan(out).dpi))==(600,300)
+
+@pytest.mark.parametrize('suffix', ['png', 'webp', 'jp2', 'heic'])
+def test_resolution_is_kept_where_it_stands(suffix, tmp_path):
+    f,out = tmp_path/f'a.{suffix}',tmp_path/'out.tif'
+    if suffix=='heic': f.write_bytes(heic(rgb8, 'RGB'))
+    else: Image.fromarray(rgb8).save(f)
+    change(f, '-IFD0:XResolution=600', '-IFD0:YResolution=500', '-IFD0:ResolutionUnit#=2')
+    write_color(out, read_scan(f), ab)
+    assert resolution(out)==(600,500) and tags(out)['IFD0:ResolutionUnit']=='inches'
+    change(f, '-IFD0:ResolutionUnit#=3') # a centimetre
+    assert np.allclose(read_scan(f).dpi, (600*2.54, 500*2.54))
+
+def test_resolution_is_never_invented(tmp_path):
+    exif = exif_with(description='without a resolution') # Pillow says 72 of such
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg', exif=exif)
+    assert Image.open(tmp_path/'a.jpg').info['dpi']==(72, 72)
+    assert read_scan(tmp_path/'a.jpg').dpi is None
+
+def test_resolution_without_a_unit_is_none(tmp_path):
+    for unit,dpi in dict(none=None, inch=(300,200), centimeter=(762,508)).items():
+        tifffile.imwrite(tmp_path/'a.tif', gray8, resolution=(300, 200), resolutionunit=unit,
+                         metadata=None)
+        found = read_scan(tmp_path/'a.tif').dpi
+        assert found==dpi or np.allclose(found, dpi)
+
+def test_metadata_does_not_speak_of_the_file_of_the_original(tmp_path):
+    "Photoshop's XMP of a 16-bit gray TIFF, beside an 8-bit JPEG in sRGB"
+    tifffile.imwrite(tmp_path/'a.tif', gray16, metadata=None)
+    change(tmp_path/'a.tif', '-XMP-dc:Format=image/tiff', '-XMP-photoshop:ColorMode=1',
+        '-XMP-photoshop:ICCProfileName=Dot Gain 20%', '-XMP-tiff:BitsPerSample=16',
+        '-XMP-tiff:SamplesPerPixel=1', '-XMP-tiff:PhotometricInterpretation=1',
+        '-XMP-tiff:Compression=1', '-XMP-xmpMM:InstanceID=xmp.iid:1',
+        '-XMP-xmpMM:DocumentID=xmp.did:1', '-XMP-photoshop:City=Bremen')
+    before = {k for k in tags(tmp_path/'a.tif') if k.startswith('XMP-')}
+    write_color(tmp_path/'out.jpg', read_scan(tmp_path/'a.tif'), ab)
+    after = tags(tmp_path/'out.jpg')
+    expected = {'XMP-photoshop:City', 'XMP-xmpMM:DocumentID', 'XMP-x:XMPToolkit'}
+    assert len(before)>=9 and before & after.keys()==expected & before
+
+def test_what_finds_no_place_is_reported(tmp_path):
+    "Texts of PNG and comments of JPEG, written by ExifTool"
+    for name in 'a.png','a.jpg','plain.png': Image.fromarray(gray8).save(tmp_path/name)
+    change(tmp_path/'a.png', '-PNG:Description=Easter', '-PNG:Copyright=Anna')
+    change(tmp_path/'a.jpg', '-Comment=Easter 1931')
+    said = read_scan(tmp_path/'a.png').warnings[0]
+    assert re.search('Description.*Copyright|Copyright.*Description', said)
+    assert 'comment' in read_scan(tmp_path/'a.jpg').warnings[0]
+    assert not read_scan(tmp_path/'plain.png').warnings
+
+def test_the_second_directory_of_a_bigtiff_is_reported(tmp_path):
+    "No program here writes one: a directory that is the first again"
+    f = tmp_path/'big.tif'
+    tifffile.imwrite(f, gray8, bigtiff=True, metadata=None, byteorder='<', description='Easter',
+                     extratags=[(65000, 16, 1, 16, True)])
+    ours,theirs = [struct.pack('<HHQ', code, 16, 1) for code in (65000, 34665)]
+    f.write_bytes(f.read_bytes().replace(ours, theirs))
+    s = read_scan(f)
+    assert any('BigTIFF' in o for o in s.warnings) and b'Easter' in s.exif
+
+def test_long_xmp(tmp_path):
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg')
+    (tmp_path/'long.txt').write_text('x'*80000)
+    change(tmp_path/'a.jpg', f'-XMP-dc:Description<={tmp_path/"long.txt"}', '-XMP-dc:Title=Long')
+    s = read_scan(tmp_path/'a.jpg')
+    assert not write_color(tmp_path/'out.png', s, ab)
+    assert len(tags(tmp_path/'out.png')['XMP-dc:Description'])==80000
+    assert 'too large' in write_color(tmp_path/'out.jpg', s, ab)[0]
+    assert 'XMP-iptcExt:DigitalSourceType' in tags(tmp_path/'out.jpg')
+
+def test_iptc_inside_photoshop_resources_of_a_tiff(tmp_path):
+    iptc = b'\x1c\x02\x69\0\5Gulls' # a headline
+    block = b'8BIM\4\4\0\0'+struct.pack('>I', len(iptc))+iptc
+    tifffile.imwrite(tmp_path/'a.tif', gray8, metadata=None,
+                     extratags=[(34377, 7, len(block), block, True)])
+    assert read_scan(tmp_path/'a.tif').iptc==iptc
+    write_color(tmp_path/'out.tif', read_scan(tmp_path/'a.tif'), ab)
+    assert tags(tmp_path/'out.tif')['IPTC:Headline']=='Gulls'
+
+def test_damaged_exif_does_not_stop_a_photograph(tmp_path):
+    exif = b'Exif\0\0MM\0*\0\0\0\x08\0\x03'+b'\xff'*60
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg', exif=exif)
+    s = read_scan(tmp_path/'a.jpg')
+    write_color(tmp_path/'out.tif', s, ab)
+    assert read_scan(tmp_path/'out.tif').shape==s.shape
+
+# Colour profiles, against arithmetic
+
+def test_gray_gamma_profile_is_honoured_at_full_depth(tmp_path):
+    "down to the shadows, where Little CMS's integer shortcuts are off by 350 levels"
+    icc,x = imagecodecs.cms_profile('gray', gamma=1.8),gray16//4
+    tifffile.imwrite(tmp_path/'g.tif', x, iccprofile=icc)
+    s = read_scan(tmp_path/'g.tif')
+    Y = (x/65535)**1.8
+    L = np.where(Y>0.008856, 116*np.cbrt(Y)-16, 116*7.787*Y)
+    assert is_close(s, L, 0.01) and not is_close(s, L_of(np.stack([x]*3, -1), 65535), 1)
+    write_color(tmp_path/'out.tif', s, ab)
+    assert is_close(read_scan(tmp_path/'out.tif'), L, 0.02)
+
+@pytest.mark.parametrize('bits', [8, 16])
+def test_adobe_rgb_is_converted(bits, tmp_path):
+    icc = imagecodecs.cms_profile('adobergb')
+    x = (rgb8//2+64) if bits==8 else (rgb16//2+16384) # muted: inside sRGB
+    tifffile.imwrite(tmp_path/'a.tif', x, photometric='rgb', iccprofile=icc)
+    lin = (x/(2**bits-1.))**2.19921875
+    Y = lin@[0.29734, 0.62736, 0.07529]
+    s = read_scan(tmp_path/'a.tif')
+    assert s.icc and is_close(s, 116*np.cbrt(Y)-16, 0.1)
+
+def test_srgb_profiles_change_nothing_and_foreign_ones_are_reported(tmp_path):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+    of_cmyk,of_gray = srgb[:16]+b'CMYK'+srgb[20:],imagecodecs.cms_profile('gray', gamma=1.8)
+    said = {srgb: '', b'not a profile'*20: 'does not fit', of_cmyk: 'CMYK does not fit',
+            of_gray: 'GRAY does not fit', srgb[:300]: 'damaged'}
+    for icc,part in said.items():
+        Image.fromarray(rgb8).save(tmp_path/'a.png', icc_profile=icc)
+        s = read_scan(tmp_path/'a.png')
+        assert s.icc is None and is_close(s, L_of(rgb8, 255), 1e-3)
+        assert len(s.warnings)==bool(part) and part in ''.join(s.warnings)
+
+def test_gamma_of_a_png():
+    "By definition: light is the value to the power of 1/gAMA, unless sRGB is stated or meant"
+    def png(x, gamma, more=b''):
+        data = imagecodecs.png_encode(x)
+        return data[:33]+more+png_chunk(b'gAMA', struct.pack('>I', gamma))+data[33:]
+    for x in gray8,gray16:
+        light = (x/(255 if x.dtype==np.uint8 else 65535))**1.8
+        want = np.where(light>216/24389, 116*np.cbrt(light)-16, light*24389/27)
+        assert is_close(read_scan(png(x, 55556)), want, 5e-3)
+    assert read_scan(png(rgb8, 55556)).icc is not None
+    for other in png(gray8, 45455),png(gray8, 55556, png_chunk(b'sRGB', b'\0')),png(gray8, 1):
+        assert read_scan(other).icc is None

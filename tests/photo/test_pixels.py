@@ -1,0 +1,211 @@
+"Pixels of every depth and kind, none lost on the way"
+import io
+import imagecodecs, numpy as np, pytest, tifffile
+from PIL import Image
+from colorized.photo.pixels import Decoded, collapse_gray, pillow_pixels, turn_upright
+from colorized.photo.reading import read_scan
+from colorized.photo.scan import ScanError
+from colorized.photo.writing import write_color
+from photo_files import (L_of, WRITE, ab, change, gray16, gray8, gray_L_of, heic, is_close, largest,
+                         rgb16, rgb8, tags)
+
+@pytest.mark.parametrize('kind', WRITE)
+def test_reads(kind, tmp_path):
+    WRITE[kind](tmp_path/kind)
+    s,deep = read_scan(tmp_path/kind),'8' not in kind.split('.')[0].split('_')[0]
+    is_jpeg,top = kind.endswith('jpg'),65535 if deep else 255
+    assert s.bits==(16 if deep else 8) and s.shape==gray8.shape
+    assert s.alpha is None and not s.warnings and s.path==str(tmp_path/kind)
+    is_gray = 'rgb' not in kind and kind!='f32.tif'
+    want = (gray16 if deep else gray8) if is_gray else (rgb16 if deep else rgb8)
+    assert s.pixels.shape==want.shape and s.pixels.flags.c_contiguous
+    assert largest(s.pixels, want)<=(6 if is_jpeg else 0)
+    L = gray_L_of(want, top) if is_gray else L_of(want, top)
+    assert is_close(s, L, 1.5 if is_jpeg else 2e-3)
+    assert np.array_equal(read_scan((tmp_path/kind).read_bytes()).pixels, s.pixels)
+
+@pytest.mark.parametrize('what, x, bits, eps', [
+    ('heic', rgb8, 8, 1), ('heic', gray8, 8, 0), ('heic', rgb16, 10, 128), ('heic', gray16, 10, 64),
+    ('avif', rgb8, 8, 0), ('avif', rgb16, 10, 64), ('avif', rgb16, 12, 16),
+    ('avif', gray16, 10, 64)])
+def test_reads_what_telephones_and_browsers_make(what, x, bits, eps):
+    "A step of 10 bits is 64 of 65,535, of 12 bits 16; the colour transform of x265 costs one more"
+    if what=='heic':
+        data = heic(x, ('RGB' if x.ndim==3 else 'L')+(';16' if bits>8 else ''))
+    else:
+        shallow = x if bits==8 else x>>16-bits
+        data = imagecodecs.avif_encode(shallow, level=100, bitspersample=bits)
+    s = read_scan(data)
+    assert s.pixels.dtype==x.dtype and s.shape==x.shape[:2] and not s.warnings and s.alpha is None
+    assert largest(s.pixels, x)<=eps
+    assert np.ptp(s.pixels)>0.9*np.ptp(x) and s.pixels.max()>=x.max()-eps # white stays white
+
+def test_palette_and_bilevel():
+    im = Image.fromarray(rgb8)
+    palette,bw = im.quantize(32),im.convert('1')
+    kinds = [(palette, 'PNG', {}), (palette, 'TIFF', {}), (palette, 'GIF', {}), (bw, 'PNG', {}),
+             (bw, 'TIFF', dict(compression='group4')), (bw, 'BMP', {})]
+    for im,format,options in kinds:
+        f = io.BytesIO()
+        im.save(f, format, **options)
+        s = read_scan(f.getvalue())
+        assert np.array_equal(s.pixels, np.asarray(im.convert('L' if im is bw else 'RGB'))), format
+        assert s.format==format
+
+def test_gray_in_colour_clothes(tmp_path):
+    for x in gray8,gray16:
+        (tmp_path/'g.png').write_bytes(imagecodecs.png_encode(np.stack([x]*3, -1)))
+        assert np.array_equal(read_scan(tmp_path/'g.png').pixels, x)
+    almost = np.stack([gray8]*3, -1)
+    almost[7,9,2] ^= 1
+    assert collapse_gray(almost) is almost
+
+def test_transparent_colours_become_alpha():
+    "PNG's and GIF's way: one level or entry is not shown"
+    palette = Image.fromarray(rgb8).quantize(8)
+    for im,format in (Image.fromarray(gray8), 'PNG'),(palette, 'PNG'),(palette, 'GIF'):
+        f,k = io.BytesIO(),100 if im.mode=='L' else 3
+        im.save(f, format, transparency=k)
+        s = read_scan(f.getvalue())
+        assert np.array_equal(s.alpha==0, np.asarray(im)==k) and set(np.unique(s.alpha))=={0,255}
+        assert s.pixels.ndim==(2 if im.mode=='L' else 3)
+
+def cmyk_L(im): return L_of(np.asarray(im.convert('RGB')), 255)
+
+def test_cmyk(tmp_path):
+    im = Image.fromarray(rgb8).convert('CMYK')
+    im.save(tmp_path/'c.tif')
+    im.save(tmp_path/'c.jpg', quality=100)
+    for f in 'c.tif','c.jpg':
+        s = read_scan(tmp_path/f)
+        assert s.warnings==['CMYK without a profile: converted by the simple formula']
+        assert is_close(s, cmyk_L(im), 2.5)
+    damaged = bytes(16)+b'CMYK'+bytes(200)
+    im.save(tmp_path/'bad.jpg', quality=100, icc_profile=damaged)
+    s = read_scan(tmp_path/'bad.jpg')
+    assert 'damaged' in s.warnings[0] and is_close(s, cmyk_L(im), 2.5)
+
+def test_deep_cmyk(tmp_path):
+    im = Image.fromarray(rgb8).convert('CMYK')
+    deep = np.asarray(im).astype(np.uint16)*257
+    tifffile.imwrite(tmp_path/'c.tif', deep, photometric='separated')
+    s = read_scan(tmp_path/'c.tif')
+    assert s.bits==16 and is_close(s, cmyk_L(im), 0.6)
+
+def test_formula_of_cmyk_is_exact():
+    ink = np.random.default_rng(0).integers(0, 256, (20,30,4), dtype=np.uint8)
+    x = pillow_pixels(Image.fromarray(ink, mode='CMYK'), [])
+    want = (255-ink[...,:3].astype(int))*(255-ink[...,3:].astype(int))//255
+    assert np.array_equal(x.pixels, want) and x.is_srgb and x.alpha is None
+
+@pytest.mark.parametrize('x', [rgb8, rgb16, gray8, gray16], ids='rgb8 rgb16 gray8 gray16'.split())
+@pytest.mark.parametrize('suffix', ['.png', '.tif'])
+def test_alpha_comes_and_goes(x, suffix, tmp_path):
+    a = np.random.default_rng(1).integers(0, 256, gray8.shape).astype(x.dtype)
+    if x.dtype==np.uint16: a *= 257
+    xa = np.dstack([x, a])
+    if suffix=='.png':
+        (tmp_path/'a.png').write_bytes(imagecodecs.png_encode(xa))
+    else:
+        kind = 'rgb' if x.ndim==3 else 'minisblack'
+        tifffile.imwrite(tmp_path/'a.tif', xa, photometric=kind, planarconfig='contig',
+                         extrasamples=['unassalpha'])
+    s = read_scan(tmp_path/f'a{suffix}')
+    assert np.array_equal(s.pixels, x) and np.array_equal(s.alpha, a)
+    for out in '.png','.tif','.webp':
+        assert not write_color(tmp_path/f'out{out}', s, ab)
+        back = read_scan(tmp_path/f'out{out}')
+        assert np.array_equal(back.alpha>>(back.bits-8), a>>(s.bits-8))
+    remarks = write_color(tmp_path/'out.jpg', s, ab)
+    assert remarks==['JPEG has no transparency: it was left behind']
+
+@pytest.mark.parametrize('x', [rgb16, gray16], ids=['rgb', 'gray'])
+def test_associated_alpha_is_divided_out(x, tmp_path):
+    a = np.full(gray8.shape, 40000, np.uint16)
+    a[:5] = 0
+    multiplied = (x.astype(float)*(a/65535).reshape(*a.shape, *[1]*(x.ndim-2))).round()
+    tifffile.imwrite(tmp_path/'a.tif', np.dstack([multiplied, a]).astype(np.uint16),
+                     photometric='rgb' if x.ndim==3 else 'minisblack', planarconfig='contig',
+                     extrasamples=['assocalpha'])
+    s = read_scan(tmp_path/'a.tif')
+    assert np.array_equal(s.alpha, a) and largest(s.pixels[5:], x[5:])<=1 and not s.pixels[:5].any()
+
+def test_opaque_alpha_is_none(tmp_path):
+    opaque = np.dstack([rgb16, np.full(gray8.shape, 65535, np.uint16)])
+    (tmp_path/'a.png').write_bytes(imagecodecs.png_encode(opaque))
+    assert read_scan(tmp_path/'a.png').alpha is None
+
+def test_extra_channels_are_ignored_with_a_warning(tmp_path):
+    x = np.dstack([rgb16, gray16, gray16])
+    tifffile.imwrite(tmp_path/'a.tif', x, photometric='rgb', planarconfig='contig',
+                     extrasamples=['unspecified']*2)
+    s = read_scan(tmp_path/'a.tif')
+    assert np.array_equal(s.pixels, rgb16) and s.alpha is None
+    assert s.warnings==['2 extra channels without a meaning were ignored']
+
+STORED = { # Orientation -> as a sensor saw it
+    1: rgb8, 2: rgb8[:,::-1], 3: rgb8[::-1,::-1], 4: rgb8[::-1], 5: rgb8.swapaxes(0,1),
+    6: rgb8.swapaxes(0,1)[::-1], 7: rgb8[::-1,::-1].swapaxes(0,1), 8: rgb8.swapaxes(0,1)[:,::-1]}
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.tif', '.webp', '16.tif', '16.png'])
+@pytest.mark.parametrize('turn', range(1, 9))
+def test_orientation(turn, suffix, tmp_path):
+    stored,f = np.ascontiguousarray(STORED[turn]),tmp_path/f'o{suffix}'
+    deep = stored.astype(np.uint16)*257
+    options = {'.jpg': dict(quality=100, subsampling=0), '.webp': dict(lossless=True)}
+    if suffix=='16.tif': tifffile.imwrite(f, deep, photometric='rgb')
+    elif suffix=='16.png': f.write_bytes(imagecodecs.png_encode(deep))
+    else: Image.fromarray(stored).save(f, **options.get(suffix, {}))
+    change(f, f'-IFD0:Orientation#={turn}', '-IFD0:Make=Linhof')
+    s = read_scan(f)
+    assert s.shape==gray8.shape
+    assert largest(s.pixels>>(s.bits-8), rgb8)<=(4 if suffix=='.jpg' else 0)
+    write_color(tmp_path/'out.png', s, ab)
+    assert tags(tmp_path/'out.png')['IFD0:Orientation']=='Horizontal (normal)'
+
+def test_alpha_turns_with_the_pixels(tmp_path):
+    Image.fromarray(np.dstack([rgb8, gray8])).save(tmp_path/'a.png')
+    change(tmp_path/'a.png', '-IFD0:Orientation#=6')
+    s = read_scan(tmp_path/'a.png')
+    assert np.array_equal(s.alpha, np.rot90(gray8, -1)) and s.shape==s.alpha.shape
+
+def test_unknown_orientations_leave_pixels_alone():
+    for turn in 0,1,9,'6',(6,): assert turn_upright(rgb8, turn) is rgb8
+
+def test_half_precision(tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', (gray8/255).astype(np.float16))
+    assert np.abs(read_scan(tmp_path/'a.tif').pixels/257-gray8).max()<0.2
+
+@pytest.mark.parametrize('top', [1, 255, 65535])
+def test_white_of_floats(top, tmp_path):
+    x = np.linspace(0, top, 64*64).reshape(64,64)
+    tifffile.imwrite(tmp_path/'a.tif', x)
+    s = read_scan(tmp_path/'a.tif')
+    assert largest(s.pixels, np.linspace(0, 65535, 64*64).reshape(64,64).round())<=1
+    assert s.warnings==([] if top==1 else [f'float values 0…{top:.4g} were scaled from 0…{top:.4g} '
+                                           'and clipped'])
+
+def test_negative_floats_are_black(tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', np.array([[-0.5, 0.5], [1, 0]], np.float32))
+    s = read_scan(tmp_path/'a.tif')
+    assert s.pixels.tolist()==[[0, 32768], [65535, 0]] and 'clipped' in s.warnings[0]
+
+@pytest.mark.parametrize('x, why', [
+    (np.full((8,8), 1e20, np.float32), 'up to 1e.20, which have no agreed white'),
+    (np.full((8,8), np.inf, np.float32), '64 pixel values that are not finite'),
+    (np.zeros((8,8), np.int16), 'signed 16-bit pixels have no agreed meaning')])
+def test_pixels_without_a_meaning(x, why, tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', x)
+    with pytest.raises(ScanError, match=f'a.tif: .*{why}'): read_scan(tmp_path/'a.tif')
+
+@pytest.mark.parametrize('options, why', [
+    (dict(photometric='cielab'), '16-bit TIFF with photometric interpretation CIELAB'),
+    (dict(photometric='minisblack', volumetric=True, tile=(16,16,16)), 'axes ZYX')])
+def test_tiffs_that_are_no_photographs(options, why, tmp_path):
+    x = rgb16 if options['photometric']=='cielab' else np.stack([gray16]*2)
+    tifffile.imwrite(tmp_path/'a.tif', x, **options)
+    with pytest.raises(ScanError, match=f'a.tif: .*{why}'): read_scan(tmp_path/'a.tif')
+
+def test_decoded_says_what_was_done():
+    assert Decoded(gray8)[1:]==(None, False, False)
+    assert pillow_pixels(Image.fromarray(rgb8).convert('YCbCr'), []).pixels.shape==rgb8.shape

@@ -1,0 +1,89 @@
+"What is said about the making of colour: into a packet, out of a file, judged by ExifTool"
+import hashlib, json
+import pytest
+from colorized.photo.provenance import (Provenance, expected_properties, merge_xmp, read_provenance,
+                                        settings_sha256)
+from colorized.photo.reading import read_scan
+from colorized.photo.scan import NAMESPACE, Scan
+from colorized.photo.writing import write_color
+from photo_files import IPTC, ab, gray8, tags
+
+made = Provenance('base', 'ab'*32, 7, 16, dict(saturation=1.0, source_sha256='12', name='Möwen'))
+said = dict(DigitalSourceType=IPTC+'compositeWithTrainedAlgorithmicMedia', ModelSHA256='ab'*32,
+            Seed='7', Steps='16', saturation='1.0', source_sha256='12', name='Möwen')
+
+@pytest.mark.parametrize('term, uri', [
+    ('digitalCapture', IPTC+'digitalCapture'),
+    ('https://example.org/own', 'https://example.org/own')])
+def test_source_type_is_configurable(term, uri, tmp_path):
+    write_color(tmp_path/'a.png', Scan(gray8), ab, Provenance(source_type=term))
+    assert tags(tmp_path/'a.png')['XMP-iptcExt:DigitalSourceType']==uri
+
+@pytest.mark.parametrize('term', ['by hand', '', 'ftp://example.org/own', 'https://a b'])
+def test_other_source_types_are_refused(term):
+    with pytest.raises(ValueError, match='source_type'): Provenance(source_type=term)
+
+def test_colouring_again_leaves_one_note(tmp_path):
+    write_color(tmp_path/'a.png', Scan(gray8), ab, Provenance(model='old', seed=1, steps=4))
+    write_color(tmp_path/'b.png', read_scan(tmp_path/'a.png'), ab, Provenance(model='new', seed=2))
+    t = tags(tmp_path/'b.png')
+    assert (t['XMP-colorized:Model'], t['XMP-colorized:Seed'])==('new', 2)
+    assert 'XMP-colorized:Steps' not in t
+
+HOSTILE = [
+    b'<!DOCTYPE a [<!ENTITY b "c">]><x:xmpmeta xmlns:x="adobe:ns:meta/">&b;</x:xmpmeta>',
+    b'<x:xmpmeta', b'\xff\xfe\x00', b'', b'\0'*100, b'<a/>',
+    '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>'.encode('utf-16')]
+@pytest.mark.parametrize('xmp', HOSTILE)
+def test_hostile_xmp_is_replaced_with_a_remark(xmp):
+    new,remarks = merge_xmp(xmp, Provenance())
+    assert b'compositeWithTrained' in new and b'passwd' not in new
+    assert len(remarks)==(1 if xmp else 0)
+
+RDF = 'xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+def test_the_subject_and_the_prefix_of_the_original_are_kept():
+    old = f'<r:RDF {RDF}><r:Description r:about="uuid:1" xmlns:t="urn:t" t:a="b"/></r:RDF>'
+    new = merge_xmp(old.encode(), made)[0].decode()
+    assert new.count('r:about="uuid:1"')==2==new.count('<r:Description ') and 't:a="b"' in new
+    assert new.startswith('<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n')
+    assert new.endswith('\n<?xpacket end="w"?>')
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.tif', '.webp'])
+def test_files_tell_their_provenance(suffix, tmp_path):
+    write_color(tmp_path/f'a{suffix}', Scan(gray8), ab, made)
+    assert read_provenance(tmp_path/f'a{suffix}')==said==expected_properties(made)
+
+def test_expected_properties_leave_out_what_is_not_known():
+    bare = dict(DigitalSourceType=said['DigitalSourceType'])
+    assert expected_properties(Provenance(settings={}))==bare
+    assert expected_properties(Provenance(seed=0, settings={}))['Seed']=='0'
+
+def test_settings_have_one_hash():
+    want = hashlib.sha256(json.dumps(sorted(said.items())).encode()).hexdigest()
+    assert settings_sha256(made)==want
+    assert settings_sha256(Provenance(settings=dict(a=1, b=2)))==settings_sha256(
+        Provenance(model='other name', settings=dict(b=2, a=1)))
+
+def file_of(tmp_path, *packets):
+    whole = [b'<?xpacket begin=""?>'+o.encode()+b'<?xpacket end="w"?>' for o in packets]
+    (tmp_path/'a').write_bytes(b'noise'.join([b'', *whole, b'']))
+    return tmp_path/'a'
+def rdf(attributes):
+    return f'<r:RDF {RDF} xmlns:c="{NAMESPACE}"><r:Description {attributes}/></r:RDF>'
+
+def test_attributes_are_read_as_elements_are(tmp_path):
+    "as other programs like to rewrite them"
+    f = file_of(tmp_path, rdf('c:Seed="3" c:Settings="{&quot;a&quot;: 1.5}" c:Model="m" Steps="9"'))
+    assert read_provenance(f)==dict(Seed='3', a='1.5')
+
+def test_the_first_readable_packet_of_ours_counts(tmp_path):
+    theirs = f'<r:RDF {RDF}><r:Description/></r:RDF>'
+    torn,bad = rdf('c:Seed="1"')[:-5],rdf('c:Seed="2" c:Settings="{"')
+    f = file_of(tmp_path, theirs, torn, bad, rdf('c:Seed="3"'), rdf('c:Seed="4"'))
+    assert read_provenance(f)==dict(Seed='3')
+
+def test_files_of_others_and_empty_ones_tell_nothing(tmp_path):
+    assert read_provenance(file_of(tmp_path)) is None
+    assert read_provenance(file_of(tmp_path, f'<r:RDF {RDF}><r:Description/></r:RDF>')) is None
+    (tmp_path/'empty').write_bytes(b'')
+    assert read_provenance(tmp_path/'empty') is None

@@ -1,0 +1,188 @@
+"What is opened and what is refused: pages, telephones, damage, hostile files, threads"
+import io, logging, os, struct, threading, warnings, zlib
+import imagecodecs, numpy as np, pillow_heif, pytest, tifffile
+from PIL import Image
+from colorized.photo.reading import (MAX_PIXELS, _SILENCE, open_image, open_rgb, read_scan,
+                                     scan_from_pillow)
+from colorized.photo.scan import ScanError
+from colorized.photo.writing import write_color
+from photo_files import (WRITE, ab, exif_with, gray16, gray8, largest, png_chunk, rgb8, tags)
+
+@pytest.mark.parametrize('format', ['HEIF', 'AVIF'])
+def test_telephones_turn_their_photographs_in_the_container(format, tmp_path):
+    exif,f,out = exif_with(orientation=6, description='Grandmother'),tmp_path/'a',tmp_path/'out.png'
+    Image.fromarray(rgb8).save(f, format, quality=100, exif=exif.tobytes())
+    assert b'irot' in f.read_bytes()
+    s,upright = read_scan(f),np.rot90(rgb8, -1)
+    assert s.shape==upright.shape[:2] and np.abs(s.pixels.astype(int)-upright).mean()<3
+    write_color(out, s, ab)
+    t = tags(out)
+    assert t['IFD0:Orientation']=='Horizontal (normal)'
+    assert t['IFD0:ImageDescription']=='Grandmother'
+
+def test_of_several_pictures_the_main_one_is_read():
+    out = io.BytesIO()
+    several = pillow_heif.from_bytes('L', gray8.shape[::-1], (255-gray8).tobytes())
+    several.add_frombytes('L', gray8.shape[::-1], gray8.tobytes())
+    several.save(out, quality=-1, primary_index=1)
+    s = read_scan(out.getvalue())
+    assert largest(s.pixels, gray8)<=1 and s.warnings==['only the main of 2 pages was read']
+
+def test_first_page_and_a_warning(tmp_path):
+    pages = np.stack([gray16, 65535-gray16, gray16])
+    tifffile.imwrite(tmp_path/'m.tif', pages, photometric='minisblack', metadata=None)
+    s = read_scan(tmp_path/'m.tif')
+    assert np.array_equal(s.pixels, gray16)
+    assert s.warnings==['only the first of 3 pages was read']
+
+def test_second_views_of_a_jpeg_are_no_pages():
+    f,im = io.BytesIO(),Image.fromarray(rgb8)
+    im.save(f, 'MPO', save_all=True, append_images=[im], quality=100)
+    s = read_scan(f.getvalue())
+    assert s.format=='JPEG' and not s.warnings and np.abs(s.pixels.astype(int)-rgb8).mean()<3
+
+def write_pages(path, *pages):
+    with tifffile.TiffWriter(path) as f:
+        for x,options in pages: f.write(x, metadata=None, **options)
+
+def test_a_preview_is_not_taken_for_the_photograph(tmp_path):
+    "Camera raw files begin with one, the picture follows in a directory below or behind"
+    small,photo = gray8[:8,:8],(gray8, {})
+    write_pages(tmp_path/'raw.dng', (small, dict(subfiletype=1, subifds=1)), photo)
+    write_pages(tmp_path/'first.tif', (small, dict(subfiletype=1)), photo)
+    for o in 'raw.dng','first.tif':
+        with pytest.raises(ScanError, match=f'{o}.*preview'): read_scan(tmp_path/o)
+    write_pages(tmp_path/'last.tif', photo, (small, dict(subfiletype=1)))
+    s = read_scan(tmp_path/'last.tif')
+    assert np.array_equal(s.pixels, gray8) and not s.warnings
+
+# Pictures in memory
+
+@pytest.mark.parametrize('x', [gray8, gray16, rgb8, np.dstack([rgb8, gray8])])
+def test_pillow_pictures(x):
+    s = scan_from_pillow(Image.fromarray(x))
+    assert np.array_equal(s.pixels, x[...,:3] if x.ndim==3 else x) and s.path=='<memory>'
+    assert (s.alpha is None)==(x.ndim==2 or x.shape[2]==3)
+
+def test_pillow_pictures_are_turned_and_keep_profile_and_xmp():
+    f,icc = io.BytesIO(),imagecodecs.cms_profile('adobergb')
+    Image.fromarray(rgb8).save(f, 'PNG', exif=exif_with(orientation=6), icc_profile=icc)
+    s = scan_from_pillow(Image.open(f))
+    assert np.array_equal(s.pixels, np.rot90(rgb8, -1)) and s.icc==icc
+    im = Image.fromarray(gray8)
+    im.info['xmp'] = b'packet'
+    assert scan_from_pillow(im).xmp==b'packet'
+
+def test_pillow_integers_and_floats():
+    x = gray16.astype(np.int32)
+    s = scan_from_pillow(Image.fromarray(x))
+    assert s.pixels.dtype==np.uint16 and np.array_equal(s.pixels, x)
+    for bad in x+1000,x-60000,x.astype(np.float32):
+        with pytest.raises(ValueError, match='must hold integers in 0..65535'):
+            scan_from_pillow(Image.fromarray(bad))
+
+def test_open_rgb(tmp_path):
+    (tmp_path/'a.png').write_bytes(imagecodecs.png_encode(rgb8.astype(np.uint16)*257))
+    im = open_rgb(tmp_path/'a.png')
+    assert im.mode=='RGB' and np.array_equal(np.asarray(im), rgb8)
+    with pytest.raises(ScanError, match='none.png'): open_rgb(tmp_path/'none.png')
+
+# Damage
+
+def bomb(bits):
+    head = png_chunk(b'IHDR', struct.pack('>IIBBBBB', 60000, 60000, bits, 2, 0, 0, 0))
+    pixels = png_chunk(b'IDAT', zlib.compress(b'\0'*1000))
+    return b'\x89PNG\r\n\x1a\n'+head+pixels+png_chunk(b'IEND', b'')
+
+@pytest.mark.parametrize('kind', [k for k in WRITE if k not in ('g16_be.tif', 'u32.tif')])
+@pytest.mark.parametrize('part', [0.03, 0.5, 0.9])
+def test_truncated(kind, part, tmp_path):
+    WRITE[kind](tmp_path/kind)
+    raw = (tmp_path/kind).read_bytes()
+    (tmp_path/kind).write_bytes(raw[:int(len(raw)*part)])
+    with pytest.raises(ScanError) as e: read_scan(tmp_path/kind)
+    assert kind in str(e.value) and '\n' not in str(e.value)
+
+@pytest.mark.parametrize('name, content, why', [
+    ('zero.tif', b'', 'empty'), ('text.jpg', b'hello, I am not a photograph', 'not a photograph'),
+    ('zip.png', b'PK\3\4'+b'\0'*99, 'not a photograph'),
+    ('script.tif', b'%!PS-Adobe-3.0 EPSF-3.0\n', 'not a photograph'),
+    ('bomb8.png', bomb(8), '60000×60000 pixels .* limit of 250 megapixels'),
+    ('bomb16.png', bomb(16), 'limit'), ('ff.jpg', b'\xff\xd8\xff'+b'\0'*50, 'ff.jpg'),
+    ('tiff.tif', b'II*\0\x08\0\0\0', 'tiff.tif')])
+def test_not_a_photograph(name, content, why, tmp_path):
+    (tmp_path/name).write_bytes(content)
+    with pytest.raises(ScanError, match=why) as e: read_scan(tmp_path/name)
+    assert name in str(e.value)
+
+@pytest.mark.parametrize('kind', ['g16.tif', 'rgb8.png', 'rgb16.jp2'])
+def test_the_limit_is_the_callers(kind, tmp_path):
+    WRITE[kind](tmp_path/kind)
+    n = gray8.size
+    assert read_scan(tmp_path/kind, max_pixels=n).shape==gray8.shape
+    with pytest.raises(ScanError, match='max_pixels'): read_scan(tmp_path/kind, max_pixels=n-1)
+    assert MAX_PIXELS==250e6
+
+def test_pillows_own_limit_is_neither_used_nor_lost(monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
+    f = io.BytesIO()
+    Image.fromarray(rgb8).save(f, 'PNG')
+    assert read_scan(f.getvalue()).shape==gray8.shape
+    with pytest.raises(Image.UnidentifiedImageError): open_image(io.BytesIO(b'nothing'))
+    assert Image.MAX_IMAGE_PIXELS==10
+
+def test_noise_in_a_png_is_an_error_and_not_a_black_picture(tmp_path):
+    Image.fromarray(rgb8).save(tmp_path/'n.png')
+    raw = bytearray((tmp_path/'n.png').read_bytes())
+    raw[len(raw)//3:len(raw)//3+40] = bytes(40)
+    (tmp_path/'n.png').write_bytes(raw)
+    with pytest.raises(ScanError): read_scan(tmp_path/'n.png')
+
+def test_missing_folder_unreadable(tmp_path, monkeypatch):
+    with pytest.raises(ScanError, match='none.jpg: no such file'): read_scan(tmp_path/'none.jpg')
+    with pytest.raises(ScanError, match='is a folder'): read_scan(tmp_path)
+    Image.fromarray(gray8).save(tmp_path/'locked.png')
+    (tmp_path/'locked.png').chmod(0)
+    if os.geteuid(): # root may read anything
+        with pytest.raises(ScanError, match='permission'): read_scan(tmp_path/'locked.png')
+
+@pytest.mark.parametrize('error, why', [
+    (MemoryError(), "too large for this computer's memory"), (PermissionError(), 'may not be read'),
+    (OSError('image file is truncated'), 'truncated .OSError'),
+    (KeyError('x'), "damaged or not supported .KeyError: 'x'")])
+def test_every_error_names_the_file(error, why, monkeypatch, tmp_path):
+    def fail(*args): raise error
+    monkeypatch.setattr('colorized.photo.reading.read_metadata', fail)
+    Image.fromarray(gray8).save(tmp_path/'a.png')
+    with pytest.raises(ScanError, match=f'a.png: {why}'): read_scan(tmp_path/'a.png')
+    with pytest.raises(ScanError, match=f'^<bytes>: {why}'):
+        read_scan((tmp_path/'a.png').read_bytes())
+
+def test_not_finite_pixels_are_counted(tmp_path):
+    for v in np.nan,np.inf:
+        x = np.zeros((8,8,3), np.float32)
+        x[3,4] = v
+        tifffile.imwrite(tmp_path/'nan.tif', x, photometric='rgb')
+        with pytest.raises(ScanError, match='3 pixel values that are not finite'):
+            read_scan(tmp_path/'nan.tif')
+
+# Silence
+
+def test_readers_in_threads_leave_warnings_as_they_were():
+    "The first in makes silence, the last out ends it, whatever their order"
+    log = logging.getLogger('tifffile')
+    before,inside,leave = list(warnings.filters),threading.Event(),threading.Event()
+    def other():
+        with _SILENCE:
+            inside.set()
+            leave.wait(10)
+    with _SILENCE:
+        thread = threading.Thread(target=other)
+        thread.start()
+        assert inside.wait(10) and log.disabled
+    assert log.disabled # the other is still inside
+    with warnings.catch_warnings(record=True) as said: warnings.warn('nobody hears')
+    assert not said
+    leave.set()
+    thread.join()
+    assert list(warnings.filters)==before and not log.disabled
