@@ -7,7 +7,7 @@ Docs: https://example.github.io/colorized/training/perceptual.html.md"""
 # %% auto #0
 __all__ = ['perceptual_distance', 'PerceptualCallback']
 
-# %% ../../nbs/training/07_perceptual.ipynb #ef4b5ec7
+# %% ../../nbs/training/07_perceptual.ipynb #8e4adb85
 import torch, torch.nn.functional as F
 from torch import Tensor
 from fastai.callback.core import Callback
@@ -29,7 +29,7 @@ def perceptual_distance(
     def distance(s, f): return (unit(f)-unit(true_features[s])).square().sum(1).mean((1,2))
     return sum(distance(s, f) for s,f in encoder.look(encoder_input(rgb)).items())
 
-# %% ../../nbs/training/07_perceptual.ipynb #a3fa7b96
+# %% ../../nbs/training/07_perceptual.ipynb #a606f51b
 class PerceptualCallback(Callback):
     "Adds `weight` times the perceptual distance, at `size` px, to the loss of training"
     order = DiffusionCallback.order-1 # sees the examples before they become denoising problems
@@ -38,7 +38,7 @@ class PerceptualCallback(Callback):
         size:int=128, # Larger examples are made smaller for it
     ): self.weight,self.size = weight,size
     def before_fit(self):
-        self.encoder = load_pretrained().to(self.dls.device, memory_format=torch.channels_last)
+        self.frozen_encoder = load_pretrained().to(self.dls.device, memory_format=torch.channels_last)
     def before_batch(self): (self.L,_),(self.ab,) = self.xb,self.yb
     def after_loss(self):
         if not self.training: return
@@ -49,5 +49,5 @@ class PerceptualCallback(Callback):
             return lab_to_rgb(torch.cat([L, up_chroma(ab, L.shape[-2:])], 1))
         rgb,true = color(x0_hat*diffusion.config.chroma_scale),color(self.ab)
         with torch.autocast(L.device.type, torch.bfloat16, enabled=hasattr(self.learn, 'bf16')):
-            distance = perceptual_distance(self.encoder, rgb, true)
+            distance = perceptual_distance(self.frozen_encoder, rgb, true)
         self.learn.loss_grad = self.loss_grad + self.weight*diffusion.rank_weight*distance.mean()
