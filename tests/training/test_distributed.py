@@ -1,5 +1,7 @@
-"""Several processes: the same result as one, every photograph read once, killed and resumed in mid-epoch, two machines.
-All of it on CPUs over gloo, the second machine being a second agent on this one; NCCL and CUDA need hardware that is not here."""
+"""Several processes: the result of one, photographs read once, killed and resumed, two machines
+
+All of it on CPUs over gloo, the second machine being a second agent on this one; NCCL and CUDA need
+hardware that is not here."""
 import os, re, shlex, signal, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,27 +10,33 @@ from PIL import Image
 from fastai.callback.core import Callback
 from torch.distributed.run import parse_args
 from colorized.cli.main import main
-from colorized.training.examples import PhotoFolder, Recipe
-from colorized.training.learner import processes, train
 from colorized.model.unet import ModelConfig, UNetConfig
+from colorized.training.distributed import check_ranks_agree, from_rank0, processes
+from colorized.training.examples import Recipe
+from colorized.training.sources import PhotoFolder
+from colorized.training.train import train
 
 torch.set_num_threads(1)
 N,BS = 17,8 # Batches of 8, 8 and 1: for the last, one of two processes has no photograph
 NET = UNetConfig(widths=(32,32), attention=(False,True), groups=8, encoder=None)
-PLAN = dict(config=ModelConfig(net=NET, chroma_scale=20.), recipe=Recipe(size=64, small=32, small_share=0.5), bs=BS, photos=70, num_workers=0, bar=False, bf16=False,
-            lr=2e-3, decay=0.9, perceptual=0.2, run_args=dict(warmup=2, minutes=0))
+PLAN = dict(config=ModelConfig(net=NET, chroma_scale=20.), bs=BS, photos=70, num_workers=0,
+            bar=False, recipe=Recipe(size=64, small=32, small_share=0.5), bf16=False, lr=2e-3,
+            decay=0.9, perceptual=0.2, run_args=dict(warmup=2, minutes=0))
 
 class Double(Callback):
     "Computes in float64: two ways of adding up then differ by nothing that Adam could make large"
-    order,run_valid = 9,True # before others look at the lessons
+    order,run_valid = 9,True # before others look at the examples
     def before_fit(self): self.learn.preview.every = 1000 # previews are bfloat16
-    def before_batch(self): self.learn.xb,self.learn.yb = ([o.double() for o in b] for b in (self.xb,self.yb))
+    def before_batch(self):
+        self.learn.xb,self.learn.yb = ([o.double() for o in b] for b in (self.xb,self.yb))
     def after_loss(self): self.learn.loss = self.loss.float() # what fastai writes down
 
 def in_float64(*args, **kwargs):
     torch.set_default_dtype(torch.float64)
-    try: return train(*args, **{**PLAN, **kwargs, 'cbs': [Double(), *kwargs.get('cbs', ())]})
-    finally: torch.set_default_dtype(torch.float32)
+    try:
+        return train(*args, **{**PLAN, **kwargs, 'cbs': [Double(), *kwargs.get('cbs', ())]})
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 class Reads:
     "A folder that writes down which photographs are read"
@@ -42,45 +50,74 @@ class Kill(Callback):
     "SIGKILL to the second of two processes, in mid-epoch, once"
     order = 80 # after `RunCallback`
     def after_batch(self):
-        if self.training and self.learn.this_run.steps==5 and (os.environ['RANK'],os.environ['TORCHELASTIC_RESTART_COUNT'])==('1','0'): os.kill(os.getpid(), signal.SIGKILL)
+        first_life = (os.environ['RANK'], os.environ['TORCHELASTIC_RESTART_COUNT'])==('1', '0')
+        if self.training and self.learn.this_run.steps==5 and first_life:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 def weights(path):
     state = torch.load(Path(path)/'state.pt', weights_only=True)
-    return {f'{part}.{k}': v for part in ('model','average') for k,v in state[part].items() if v.is_floating_point()}
+    return {f'{part}.{k}': v for part in ('model','average')
+            for k,v in state[part].items() if v.is_floating_point()}
 
 def threads():
     "Names of the threads of this process, where Linux tells them"
     return [p.read_text().strip() for p in Path('/proc/self/task').glob('*/comm')]
 
+def check_facts(rank):
+    "What only one process sees is an error on both; what the first says, both hear"
+    check_ranks_agree(photographs='the same')
+    with pytest.raises(ValueError, match='do not see the same my rank: rank 0 0, rank 1 1'):
+        check_ranks_agree(photographs='the same', my_rank=rank)
+    assert from_rank0(lambda: rank)==0
+
 def job(root, out, what):
     "What `torchrun` runs on each process"
-    out,rank = Path(out),os.environ['RANK']
-    if what=='killed': in_float64(root, out, root, distributed=True, cbs=[Kill()])
+    out,rank = Path(out),int(os.environ['RANK'])
+    if what=='killed':
+        in_float64(root, out, root, distributed=True, cbs=[Kill()])
     else:
         with processes(torch.device('cpu')):
-            learn = in_float64(Reads(root, out/f'reads{rank}'), out/'whole', root, distributed=True)
+            check_facts(rank)
+            reads = Reads(root, out/f'reads{rank}')
+            learn = in_float64(reads, out/'whole', root, distributed=True)
             torch.save(learn.ema.net.state_dict(), out/f'average{rank}.pt')
-            learn = train(root, out/'timed', root, distributed=True, **{**PLAN, 'photos': None, 'hours': 1/3600, 'bf16': True})
-            torch.save((learn.this_run.steps, learn.ema.net.state_dict()), out/f'timed{rank}.pt')
-    assert not any('gloo' in o for o in threads()), threads() # At the interpreter's end such a thread aborts the process now and then, and torchrun calls the run failed
+            learn = train(root, out/'timed', root, distributed=True,
+                          **{**PLAN, 'photos': None, 'hours': 1/3600, 'bf16': True})
+            seen = learn.this_run.steps,learn.ema.net.state_dict()
+            torch.save(seen, out/f'timed{rank}.pt')
+    # At the interpreter's end such a thread aborts the process now and then, and torchrun calls the
+    # run failed
+    assert not any('gloo' in o for o in threads()), threads()
 
-def torchrun(*args, **kwargs):
-    return subprocess.Popen([sys.executable, '-m', 'torch.distributed.run', *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env=dict(os.environ, OMP_NUM_THREADS='1', GLOO_SOCKET_IFNAME='lo', TORCH_DISABLE_SHARE_RDZV_TCP_STORE='1'), **kwargs)
+def torchrun(*args):
+    env = dict(os.environ, OMP_NUM_THREADS='1', GLOO_SOCKET_IFNAME='lo',
+               TORCH_DISABLE_SHARE_RDZV_TCP_STORE='1')
+    command = [sys.executable, '-m', 'torch.distributed.run', *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env=env)
+
 def finish(*agents):
     "What each printed; when one fails or hangs, what all of them complained of"
     with ThreadPoolExecutor(len(agents)) as pool: said = list(pool.map(_wait, agents))
-    assert not any(o.returncode for o in agents), '\n\n'.join(f"exit code {o.returncode}\n{err[-3000:]}" for o,(_,err) in zip(agents, said))
+    complaints = [f"exit code {o.returncode}\n{err[-3000:]}" for o,(_,err) in zip(agents, said)]
+    assert not any(o.returncode for o in agents), '\n\n'.join(complaints)
     return [out for out,_ in said]
+
 def _wait(agent):
-    try: return agent.communicate(timeout=120)
-    except subprocess.TimeoutExpired: agent.terminate(); return agent.communicate(timeout=60) # killed, it would leave its process with our pipes
+    try:
+        return agent.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        agent.terminate() # killed, it would leave its process with our pipes
+        return agent.communicate(timeout=60)
+
 def same(a, b): return all(torch.equal(a[k], b[k]) for k in b)
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp('photos'); rng = np.random.default_rng(0)
-    for i in range(N): Image.fromarray(rng.integers(0, 256, (3,3,3), np.uint8)).resize((48,48), Image.BICUBIC).save(root/f'{i:02}.png')
+    root,rng = tmp_path_factory.mktemp('photos'),np.random.default_rng(0)
+    for i in range(N):
+        im = Image.fromarray(rng.integers(0, 256, (3,3,3), np.uint8))
+        im.resize((48,48), Image.BICUBIC).save(root/f'{i:02}.png')
     return root
 
 @pytest.fixture(scope='module')
@@ -99,21 +136,29 @@ def single(root, tmp_path_factory):
 def test_one_process_and_two_agree(pair, single):
     "Weights, average and losses, through uneven batches, cut epochs and the change of size"
     one,two = weights(single/'whole'),weights(pair/'whole')
-    for k in one: assert one[k].dtype==torch.float64; torch.testing.assert_close(two[k], one[k], atol=1e-9, rtol=0, msg=k)
-    a,b = [torch.load(pair/f'average{i}.pt', weights_only=True) for i in (0,1)]; assert same(a, b)
-    rows = [[o.split(',') for o in (d/'whole/log.csv').read_text().splitlines()] for d in (single,pair)]
-    assert [r[:3] for r in rows[0]] == [r[:3] for r in rows[1]] == [['epoch','photos','size'], *[[e,p,s] for e,p,s in
-        (('0','17','32'), ('1','34','32'), ('2','42','32'), ('2','51','64'), ('3','68','64'), ('4','76','64'))]]
-    for x,y in zip(rows[0][1:], rows[1][1:]): np.testing.assert_allclose(np.array(x[4:], float), np.array(y[4:], float), rtol=1e-4)
+    for k in one:
+        assert one[k].dtype==torch.float64
+        torch.testing.assert_close(two[k], one[k], atol=1e-9, rtol=0, msg=k)
+    a,b = [torch.load(pair/f'average{i}.pt', weights_only=True) for i in (0,1)]
+    assert same(a, b)
+    read = lambda d: [o.split(',') for o in (d/'whole/log.csv').read_text().splitlines()]
+    rows = [read(d) for d in (single,pair)]
+    expected = ['epoch,photos,size', '0,17,32', '1,34,32', '2,42,32', '2,51,64', '3,68,64',
+                '4,76,64']
+    for o in rows: assert [','.join(r[:3]) for r in o]==expected
+    for x,y in zip(rows[0][1:], rows[1][1:]):
+        np.testing.assert_allclose(np.array(x[4:], float), np.array(y[4:], float), rtol=1e-4)
 
 def test_every_photograph_is_read_once(pair, single):
     "In each epoch by exactly one process, and the batches are those of a single process"
     reads = lambda path: [int(o) for o in path.read_text().split()]
     whole,(a,b) = reads(single/'reads'),(reads(pair/f'reads{i}') for i in (0,1))
-    assert (len(whole),len(a),len(b)) == (76,36,40)
-    for e in range(4): assert sorted(whole[17*e:17*e+17]) == sorted(a[8*e:8*e+8]+b[9*e:9*e+9]) == list(range(N))
+    assert (len(whole), len(a), len(b))==(76, 36, 40)
+    for e in range(4):
+        epoch = sorted(a[8*e:8*e+8]+b[9*e:9*e+9])
+        assert sorted(whole[17*e:17*e+17])==epoch==list(range(N))
     a,b,batches = iter(a),iter(b),[(4,4), (4,4), (0,1)]*4+[(4,4)]
-    assert whole == [next(o) for m,n in batches for o in [a]*m+[b]*n]
+    assert whole==[next(o) for m,n in batches for o in [a]*m+[b]*n]
 
 def test_hours_end_all_processes_at_the_same_step(pair):
     "A clock of its own would make each process stop elsewhere; in bfloat16"
@@ -121,20 +166,27 @@ def test_hours_end_all_processes_at_the_same_step(pair):
     assert m==n>0 and same(a, b)
 
 def test_a_killed_process_is_started_again(root, pair, tmp_path):
-    "SIGKILL in mid-epoch; torchrun starts both again, they go on from the last state, and nothing is lost"
-    said, = finish(torchrun('--standalone', '--nproc-per-node=2', '--max-restarts=1', __file__, root, tmp_path/'run', 'killed'))
-    seen,epoch,batch = map(int, re.search(r'going on after (\d+) photographs, from epoch (\d+), batch (\d+)', said).groups())
-    assert (seen,epoch,batch) in ((25,1,1), (33,1,2))
+    """SIGKILL in mid-epoch; torchrun starts both again, they go on from the last state
+
+    Nothing is lost."""
+    said, = finish(torchrun('--standalone', '--nproc-per-node=2', '--max-restarts=1', __file__,
+                            root, tmp_path/'run', 'killed'))
+    line = re.search(r'going on after (\d+) photographs, from epoch (\d+), batch (\d+)', said)
+    assert tuple(map(int, line.groups())) in ((25,1,1), (33,1,2))
     assert same(weights(tmp_path/'run'), weights(pair/'whole'))
 
 def test_two_machines(root, tmp_path):
     "Two agents that find each other, one process each, through the command itself"
-    meeting = torch.distributed.TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False) # hosted by neither, or the one that leaves last waits for five minutes at the door
-    command = lambda out: ['train', '--data', root, '--valid', root, '--out', tmp_path/out, '--photos', 30, '--bs', BS, '--size', 64, '--small', 32, '--workers', 0, '--lr', 2e-3,
-                           '--threads', 1, '--device', 'cpu', '--set', 'widths=32,32', 'attention=0,1', 'groups=8', 'encoder=none', 'bf16=0']
-    agents = [torchrun('--nnodes=2', '--nproc-per-node=1', '--rdzv-backend=c10d', f'--rdzv-endpoint=127.0.0.1:{meeting.port}', '--rdzv-conf=is_host=0', '--rdzv-id=spring', '--local-addr=127.0.0.1',
-                       '--no-python', '--', 'colorized', *command('two')) for _ in range(2)]
-    said = finish(*agents)
+    # Hosted by neither, or the one that leaves last waits for five minutes at the door
+    meeting = torch.distributed.TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False)
+    command = lambda out: ['train', '--data', root, '--valid', root, '--out', tmp_path/out,
+        '--photos', 30, '--bs', BS, '--size', 64, '--small', 32, '--workers', 0, '--lr', 2e-3,
+        '--threads', 1, '--device', 'cpu', '--set', 'widths=32,32', 'attention=0,1', 'groups=8',
+        'encoder=none', 'bf16=0']
+    agent = lambda: torchrun('--nnodes=2', '--nproc-per-node=1', '--rdzv-backend=c10d',
+        f'--rdzv-endpoint=127.0.0.1:{meeting.port}', '--rdzv-conf=is_host=0', '--rdzv-id=spring',
+        '--local-addr=127.0.0.1', '--no-python', '--', 'colorized', *command('two'))
+    said = finish(*[agent() for _ in range(2)])
     assert sorted('33 photographs seen' in o for o in said)==[False,True]
     assert main([str(o) for o in command('one')])==0
     one,two = weights(tmp_path/'one'),weights(tmp_path/'two')
@@ -143,10 +195,12 @@ def test_two_machines(root, tmp_path):
 if __name__=='__main__': job(*sys.argv[1:])
 
 def test_torchrun_leaves_our_flags_alone():
-    "The commands of the documentation, with a flag that torchrun would take for an abbreviation of its own"
+    "The commands of the documentation, with a flag that torchrun would take for one of its own"
     page = (Path(__file__).parents[2]/'nbs'/'distributed.qmd').read_text()
-    commands = [c for c in re.findall(r'^torchrun (.*?[^\\])$', page, re.M|re.S) if 'colorized train' in c]
+    commands = re.findall(r'^torchrun (.*?[^\\])$', page, re.M|re.S)
+    commands = [c for c in commands if 'colorized train' in c]
     assert len(commands)==2
     for c in commands:
         args = parse_args(shlex.split(c.replace('\\\n', ' '))+['--start', 'default'])
-        assert args.training_script=='colorized' and args.training_script_args[0]=='train' and args.training_script_args[-2:]==['--start','default']
+        assert args.training_script=='colorized' and args.training_script_args[0]=='train'
+        assert args.training_script_args[-2:]==['--start','default']

@@ -1,0 +1,63 @@
+"Loaders: which photographs are learnt from, in which order, and who gets which part of a batch"
+import numpy as np, pytest
+from PIL import Image
+from colorized.training.examples import ColorizationDataset, Recipe
+from colorized.training.loaders import ResumableLoader, photo_dataloaders
+from colorized.training.sources import PhotoFolder
+from test_sources import folder
+from training_helpers import pictures
+
+SMALL = Recipe(size=64, small=0)
+
+def test_run_and_validation_are_not_learnt_from(tmp_path):
+    "Both may lie below the photographs; a source that is the whole folder leaves nothing out"
+    root = folder(tmp_path/'photos', 3)
+    watched,run = folder(root/'watched', 2),folder(root/'runs'/'a', 1)
+    dls = photo_dataloaders(root, watched, recipe=SMALL, index=run)
+    assert [len(dls.train_ds), len(dls.valid_ds)]==[3, 2]
+    source = PhotoFolder(watched)
+    assert len(photo_dataloaders(root, source, recipe=SMALL, index=run).train_ds)==3
+    assert len(photo_dataloaders(root, root, recipe=SMALL, index=tmp_path).train_ds)==6
+    assert sorted(o.name for o in run.glob('*.json'))==['train.json', 'valid.json']
+
+def test_order_is_decided_by_seed_and_epoch():
+    "Pinned: a resumed run must find the order of the version that began it"
+    dl = ResumableLoader(ColorizationDataset(list(range(10)), SMALL), bs=4, shuffle=True, seed=1)
+    order = lambda: [i for i,*_ in dl.get_idxs()]
+    assert order()==np.random.default_rng([1, 0]).permutation(10).tolist()
+    assert all(key[1:]==(1, 0) for key in dl.get_idxs())
+    whole = order()
+    dl.start = 2
+    assert order()==whole[8:]
+    dl.epoch,dl.start = 3,0
+    assert order()==np.random.default_rng([1, 3]).permutation(10).tolist()!=whole
+
+@pytest.mark.parametrize('world', [1, 2, 3, 4])
+@pytest.mark.parametrize('n', [1, 11, 12, 13, 24])
+def test_each_photograph_falls_to_one_process(world, n):
+    "Every batch is shared out without rest; all processes see as many batches"
+    data = ColorizationDataset(list(range(n)), SMALL)
+    loaders = [ResumableLoader(data, bs=12, rank=r, world=world) for r in range(world)]
+    assert len({len(o) for o in loaders})==1
+    for k in range(len(loaders[0])):
+        batch = loaders[0].positions(k)[0]
+        assert [p for o in loaders for p in o.positions(k)[1]]==list(batch)
+        assert batch==range(12*k, min(12*k+12, n))
+    for o in loaders: # a blank where there is no photograph: all take as many steps
+        keys,without = o.get_idxs(),not o.positions(len(o)-1)[1]
+        assert keys.count(None)==without and (keys[-1] is None)==without
+
+def test_what_cannot_be_is_refused():
+    data = ColorizationDataset(pictures(2), SMALL)
+    with pytest.raises(ValueError, match='bs must be at least 1, got 0'): ResumableLoader(data, bs=0)
+    with pytest.raises(ValueError, match='2 processes cannot share a batch of 3'):
+        ResumableLoader(data, bs=3, world=2)
+    with pytest.raises(ValueError, match='two photographs to share, got 1.*valid'):
+        photo_dataloaders(pictures(1))
+
+def test_every_so_manieth_picture_is_held_back():
+    for share,every in ((0.1, 10), (0.25, 4), (1., 2)):
+        dls = photo_dataloaders(list(range(40)), valid_share=share)
+        held = dls.valid_ds.source.idxs
+        assert held==list(range(0, 40, every))
+        assert sorted(held+dls.train_ds.source.idxs)==list(range(40))

@@ -1,0 +1,43 @@
+"Previews: three rows of photographs, written whole, after the epochs that were asked for"
+import numpy as np, torch
+from PIL import Image
+from fastai.callback.core import Callback
+from colorized.photo.lab import rgb_to_L
+from colorized.training.previews import colorize_batch
+from colorized.training.train import train
+from training_helpers import BRIEF, NO_ENCODER, pictures, random_net
+
+def test_previews_of_a_run(tmp_path):
+    "Gray input, colouring with the averaged network, truth; of at most eight photographs"
+    learn = train(pictures(4), tmp_path/'run', photos=8, bs=4, net=random_net(NO_ENCODER),
+                  **{**BRIEF, 'valid': pictures(9)})
+    files = sorted(o.name for o in (tmp_path/'run').glob('*preview*'))
+    assert files==['preview-00000004.png', 'preview-00000008.png']
+    im = np.asarray(Image.open(tmp_path/'run'/files[-1]))
+    assert im.shape==(3*64,8*64,3) and (im==np.asarray(learn.preview.image)).all()
+    gray,color,true = im.reshape(3,64,8,64,3).transpose(0,2,1,3,4)
+    assert (gray[...,0]==gray[...,1]).all() and (gray[...,0]==gray[...,2]).all()
+    examples = learn.dls.valid_ds
+    picks = [examples[i] for i in np.linspace(0, 8, 8).astype(int)]
+    L = torch.stack([o[0] for o in picks])
+    assert abs(gray[...,0]/255-L[:,0].numpy()/100).max()<0.01
+    expected = colorize_batch(learn.ema.net, NO_ENCODER, L, list(range(8)), steps=8)
+    made = torch.from_numpy(color.copy()).permute(0,3,1,2)/255
+    assert (made-expected).abs().max()<0.01
+    assert (made-torch.from_numpy(true.copy()).permute(0,3,1,2)/255).abs().mean()>0.02
+
+class EverySecond(Callback):
+    def before_fit(self): self.learn.preview.every = 2
+
+def test_epochs_between_previews(tmp_path):
+    train(pictures(4), tmp_path/'run', photos=12, bs=4, cbs=[EverySecond()], **BRIEF)
+    assert [o.name for o in (tmp_path/'run').glob('*.png')]==['preview-00000008.png']
+
+def test_lightness_stays_and_seeds_decide():
+    net,L = random_net(NO_ENCODER),torch.rand(3,1,64,64)*60+20
+    rgb = colorize_batch(net, NO_ENCODER, L, [5,6,5])
+    assert rgb.dtype==torch.float32 and rgb.shape==(3,3,64,64)
+    assert (rgb_to_L(rgb)-L).abs().max()<1
+    assert torch.equal(rgb, colorize_batch(net, NO_ENCODER, L, [5,6,5]))
+    other = colorize_batch(net, NO_ENCODER, L, [5,7,5])
+    assert (other[1]-rgb[1]).abs().max()>0.01 and (other[0]-rgb[0]).abs().max()<0.01

@@ -1,0 +1,50 @@
+"Settings by name: where each goes, and what a run makes of them"
+import pytest
+from colorized.model.unet import ModelConfig, load_model
+from colorized.training.examples import Recipe
+from colorized.training.settings import configure, known_settings
+from training_helpers import crops, go
+
+def test_every_setting_can_be_set():
+    "To its default, as text: nothing changes, and nothing is refused"
+    known = known_settings()
+    for place,values in known.items():
+        for k,v in values.items():
+            text = ','.join(map(str, v)) if isinstance(v, tuple) else str(v)
+            config,recipe,kwargs = configure({k: text})
+            assert (config, recipe)==(ModelConfig(), Recipe()), k
+            assert kwargs==({k: v} if place=='learner' else {}), k
+    names = [k for o in known.values() for k in o]
+    assert [k for k in set(names) if names.count(k)>1]==['factor'] # of network and examples alike
+
+def test_settings_change_what_is_given():
+    config,recipe = ModelConfig(chroma_scale=15.),Recipe(size=128, small=64)
+    changed,smaller,kwargs = configure(dict(param='v', small='32', bf16='no'), config, recipe)
+    assert (changed.param, changed.chroma_scale)==('v', 15.)
+    assert smaller==Recipe(size=128, small=32) and kwargs==dict(bf16=False)
+
+def test_settings_reach_the_run(tmp_path):
+    """What `--set` names changes network, schedule, examples and optimizer
+
+    It is kept by a resumed run, and stands in the checkpoint."""
+    data = crops(tmp_path/'photos', 16)
+    settings = dict(param='v', shift='1', weight='min_snr', widths='32,64', attention='0,1',
+                    blocks='2', factor='8', patch='1', archival='0', no_hints='0.2', size='64',
+                    bf16='0')
+    def run(out='run', **kwargs):
+        return go(data, tmp_path/out, config=None, recipe=None, bs=8, **kwargs)
+    learn = run(photos=16, settings=settings)
+    net,config,_ = load_model(tmp_path/'run/model.safetensors')
+    assert (config.param, config.schedule['shift'])==('v', 1.)
+    assert (net.cfg.widths, net.cfg.blocks, net.cfg.factor, net.cfg.patch)==((32,64), 2, 8, 1)
+    assert config.training['settings']==settings and config.chroma_scale!=20.
+    assert learn.diffusion.weight=='min_snr' and not hasattr(learn, 'bf16')
+    assert learn.dls.train_ds.recipe==Recipe(size=64, factor=8, archival=0., no_hints=0.2)
+    more = run(photos=32, resume=True)
+    assert more.diffusion.config==learn.diffusion.config
+    assert more.diffusion.weight=='min_snr' and more.this_run.photos==32
+    with pytest.raises(ValueError, match='keeps its network'):
+        run(photos=40, resume=True, settings=dict(blocks='1'))
+    with pytest.raises(ValueError, match='unknown setting colour'):
+        run('other', photos=8, settings=dict(colour='red'))
+    assert not (tmp_path/'other').exists()

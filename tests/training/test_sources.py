@@ -1,0 +1,106 @@
+"The photographs that training learns from: what is read, what is left out, what is a source"
+import json, os, warnings
+import imagecodecs, numpy as np, pytest, tifffile
+from PIL import Image
+from skimage import data
+from colorized.training.sources import PhotoFolder, Subset, open_rgb, source_fingerprint
+from colorized.training.train import train
+from training_helpers import BRIEF, crops
+
+def photo(i=0, side=96):
+    "A colourful square"
+    rgb = (data.coffee, data.astronaut, data.rocket)[i%3]()
+    return np.ascontiguousarray(rgb[20*i:20*i+400, 100:500][::400//side, ::400//side][:side,:side])
+
+def folder(root, n):
+    root.mkdir(parents=True)
+    for i in range(n):
+        Image.fromarray(photo(i)).save(root/f'{i}.png')
+    return root
+
+@pytest.mark.filterwarnings('ignore')
+def test_deep_files_are_read_as_for_coloring(tmp_path):
+    "16 bits in planes, JPEG 2000 and floats come out as what they show, a torn file is named once"
+    rgb = photo()
+    deep = rgb.astype(np.uint16)*257
+    tifffile.imwrite(tmp_path/'planar.tif', np.moveaxis(deep, -1, 0), photometric='rgb',
+                     planarconfig='separate')
+    tifffile.imwrite(tmp_path/'float.tif', rgb.astype(np.float32)/255, photometric='rgb')
+    (tmp_path/'deep.jp2').write_bytes(imagecodecs.jpeg2k_encode(deep, level=0))
+    photos = PhotoFolder(tmp_path)
+    assert [p.name for p in photos.files]==['deep.jp2', 'float.tif', 'planar.tif']
+    for im in photos: assert abs(np.asarray(im, float)-rgb).max()<=1
+    (tmp_path/'torn.png').write_bytes(b'\x89PNG')
+    with pytest.raises(ValueError) as e: open_rgb(tmp_path/'torn.png')
+    assert str(e.value).count('torn.png')==1
+
+def test_reading_leaves_the_warnings_as_they_were(tmp_path):
+    root,before = folder(tmp_path/'photos', 12),list(warnings.filters)
+    for _ in range(5): PhotoFolder(root, threads=4)
+    assert warnings.filters==before
+
+def test_sepia_is_no_color(tmp_path):
+    """One warm tint teaches that the world is brown; one cold tint may be snow
+
+    What an older version said is not believed."""
+    L = data.camera()[::4, ::4].astype(float)[...,None]/255
+    root = tmp_path/'photos'
+    root.mkdir()
+    for name,tint in dict(sepia=(1, 0.8, 0.55), snow=(0.6, 0.8, 1)).items():
+        Image.fromarray((255*L*tint).astype(np.uint8)).save(root/f'{name}.png')
+    index = tmp_path/'index.json'
+    index.write_text(json.dumps({f"{p.name}:{p.stat().st_size}": 40. for p in root.iterdir()}))
+    for _ in range(2):
+        photos = PhotoFolder(root, index)
+        assert [[p.stem for p in o] for o in (photos.files, photos.gray)]==[['snow'], ['sepia']]
+        assert '1 gray or of one tint' in repr(photos)
+
+def test_the_index_keeps_its_format(tmp_path):
+    "Path and size of each file, colourfulness or a word; whole, in ASCII, and nothing beside it"
+    root = folder(tmp_path/'photos', 2)
+    (root/'sub').mkdir()
+    Image.fromarray(data.camera()[::8,::8]).save(root/'sub'/'grün.png')
+    (root/'torn.png').write_bytes(b'\x89PNG')
+    index = tmp_path/'run'/'train.json'
+    photos = PhotoFolder(root, index)
+    key = lambda name: f"{name}:{(root/name).stat().st_size}"
+    known = json.loads(index.read_bytes().decode('ascii'))
+    assert [o.name for o in index.parent.iterdir()]==['train.json']
+    assert set(known)=={'version', *map(key, ('0.png', '1.png', 'sub/grün.png', 'torn.png'))}
+    assert (known['version'], known[key('torn.png')])==(2, None) and known[key('0.png')]>12
+    assert (len(photos), len(photos.gray), len(photos.broken))==(2, 1, 1)
+    before = index.stat().st_mtime_ns
+    assert PhotoFolder(root, index).files==photos.files and index.stat().st_mtime_ns==before
+    (root/'new.png').write_bytes((root/'0.png').read_bytes()) # one more: the others are remembered
+    index.write_text(json.dumps({**known, key('1.png'): 1.}))
+    assert [p.name for p in PhotoFolder(root, index).files]==['0.png', 'new.png']
+
+def test_generated_color_is_left_out(tmp_path):
+    from colorized.photo.scan import Scan, write_scan
+    root = folder(tmp_path/'photos', 1)
+    write_scan(root/'ours.png', photo(), Scan(photo())) # with our note
+    photos = PhotoFolder(root)
+    assert [[p.name for p in o] for o in (photos.files, photos.generated)]==[['0.png'], ['ours.png']]
+    assert '1 coloured by a program' in photos.left_out
+
+def test_names_that_are_no_text(tmp_path):
+    data = crops(tmp_path/'photos', 2, 64)
+    try:
+        (data/'000.png').rename(data/os.fsdecode(b'caf\xe9.png'))
+    except OSError:
+        pytest.skip('this file system takes valid names only')
+    for photos in (4, 8):
+        learn = train(data, tmp_path/'run', photos=photos, bs=4, resume=photos==8,
+                      **{**BRIEF, 'valid': data})
+        assert learn.this_run.photos==photos
+
+def test_fingerprints_tell_sources_apart(tmp_path):
+    "By number and names; a part by the names of the whole"
+    photos = PhotoFolder(folder(tmp_path/'photos', 3))
+    of = source_fingerprint
+    assert of(photos).startswith('3 photographs, ') and of(Subset(photos, [0])).startswith('1 ')
+    assert of(Subset(photos, [0])).split()[-1]==of(photos).split()[-1]
+    assert of(PhotoFolder(folder(tmp_path/'copy', 3)))==of(photos) # wherever it lies
+    (tmp_path/'copy'/'2.png').rename(tmp_path/'copy'/'3.png')
+    assert of(PhotoFolder(tmp_path/'copy'))!=of(photos)
+    assert of([1, 2])==of([3, 4])=='2 photographs, 00000000'
