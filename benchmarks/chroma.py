@@ -10,7 +10,8 @@ import argparse
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image
-from colorized.photo.lab import rgb_to_lab, join, down_chroma, up_chroma
+from colorized.photo.lab import rgb_to_lab, combine_to_rgb
+from colorized.photo.resampling import down_chroma, up_chroma
 
 def load(path, size):
     try: im = Image.open(path).convert('RGB')
@@ -52,7 +53,7 @@ def main():
     print(f"n = {len(x)} photographs at {args.size} px\n\n| chroma at | enlarged by | PSNR | ΔE | ΔE at edges |\n|---|---|---|---|---|")
     for factor in args.factors:
         for name,up in enlargements(down_chroma(ab, factor=factor), L).items():
-            rgb = (join(L, up)*255).round()/255
+            rgb = (combine_to_rgb(L, up)*255).round()/255
             psnr = -10*(rgb-x).pow(2).mean((1,2,3)).clamp(min=1e-10).log10().mean()
             de = (up-ab).norm(dim=1)
             print(f"| {args.size//factor}×{args.size//factor} | `{name}` | {psnr:.1f} | {de.mean():.2f} | {de[edge].mean():.2f} |", flush=True)

@@ -14,7 +14,9 @@ from colorized.batch.folder import colorize_folder
 from colorized.inference.colorizer import STEPS, Colorizer
 from colorized.model.sampling import working_shape
 from colorized.photo.lab import rgb_to_L
-from colorized.photo.scan import paint, read_scan, write_scan
+from colorized.photo.writing import render_strips
+from colorized.photo.reading import read_scan
+from colorized.photo.writing import write_scan
 from shared import CARD, described, machine, photograph
 
 ECCV = 'ECCV16, float32, forward pass' # The unit of the aims
@@ -56,7 +58,7 @@ def one(c, args, tmp):
         scan = read_scan(src); t.append(now())
         cond = c.condition(scan.thumbnail_L(working_shape(scan.shape))); t.append(now())
         ab = c.chroma(cond, [0]); t.append(now())
-        rgb = np.concatenate(list(paint(scan, ab))); t.append(now())
+        rgb = np.concatenate(list(render_strips(scan, ab))); t.append(now())
         write_scan(dst, rgb, scan, overwrite=True); t.append(now())
         for k,a,b in zip(parts, t, t[1:]): parts[k].append(b-a)
     for k,v in parts.items(): yield row(f"  of it {k}", v[1:])

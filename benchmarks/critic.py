@@ -24,7 +24,8 @@ def main():
     p.add_argument('--critic', default='lite0'); p.add_argument('--judge', default='lite2')
     args = p.parse_args()
     from colorized.inference.colorizer import Colorizer
-    from colorized.photo.lab import down_chroma, rgb_to_L, rgb_to_lab
+    from colorized.photo.resampling import down_chroma
+    from colorized.photo.lab import rgb_to_L, rgb_to_lab
     from colorized.evaluation.features import LiteExtractor, extract_features
     from colorized.evaluation.distances import bootstrap, kid
     from colorized.evaluation.measurement import top1_hits

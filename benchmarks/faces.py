@@ -40,9 +40,9 @@ def middle(lab, box):
 def coloured(c, scan, i, spec):
     "(H,W,3) uint8: the photograph as it would be written"
     from colorized.model.sampling import working_shape
-    from colorized.photo.scan import paint
+    from colorized.photo.writing import render_strips
     cond = c.condition(scan.thumbnail_L(working_shape(scan.shape)))
-    return np.concatenate(list(paint(scan, sample(c, None, [cond], [i], spec), 8)))
+    return np.concatenate(list(render_strips(scan, sample(c, None, [cond], [i], spec), 8)))
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from colorized.inference.colorizer import STEPS, TEMPERATURE, Colorizer
 from colorized.inference.hints import hint_grid
-from colorized.photo.lab import join, rgb_to_lab, up_chroma
+from colorized.photo.lab import combine_to_rgb, rgb_to_lab
+from colorized.photo.resampling import up_chroma
 from colorized.evaluation.color import delta_e, psnr
 from colorized.evaluation.folders import list_photos, load_crop
 from colorized.photo.lab import to_uint8
@@ -36,7 +37,7 @@ def correction(rgb, wrong):
 
 def measured(ab, L, rgb, true, free, plain):
     "PSNR and ΔE2000 of the whole picture, rms distance of chroma where no hint lies, and how much is other than without hints"
-    out = to_uint8(join(L, up_chroma(ab, L.shape[-2:], L)))
+    out = to_uint8(combine_to_rgb(L, up_chroma(ab, L.shape[-2:], L)))
     off = (ab-true).pow(2).sum(1, keepdim=True)
     return dict(psnr=psnr(out, rgb).item(), delta_e=delta_e(out, rgb).mean().item(), elsewhere=(off[free].mean().sqrt().item() if free.any() else float('nan')),
                 moved=((ab-plain).norm(dim=1)>15).float().mean().item())

@@ -26,7 +26,8 @@ def main():
     p.add_argument('folder'); p.add_argument('classes'); p.add_argument('--model'); p.add_argument('--extractor', default='lite2'); p.add_argument('--n', type=int, help='only the first so many')
     args = p.parse_args()
     from colorized.inference.colorizer import Colorizer
-    from colorized.photo.lab import down_chroma, rgb_to_L, rgb_to_lab
+    from colorized.photo.resampling import down_chroma
+    from colorized.photo.lab import rgb_to_L, rgb_to_lab
     from colorized.evaluation.distances import bootstrap, kid
     from colorized.evaluation.features import extract_features, get_extractor
     from colorized.evaluation.measurement import top1_hits

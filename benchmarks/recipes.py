@@ -38,7 +38,8 @@ def train(name, out, data, valid, threads):
 def paint(model, inputs, L):
     "Yields the way and (N,3,H,W) uint8 colours: the network sees `size` px, its chroma is joined with the lightness `L`"
     from colorized.inference.colorizer import Colorizer
-    from colorized.photo.lab import join, up_chroma
+    from colorized.photo.lab import combine_to_rgb
+    from colorized.photo.resampling import up_chroma
     from colorized.photo.lab import to_uint8
     from colorized.theory.samplers import ddim, ddpm
     from colorized.model.sampling import sample_chroma
@@ -50,7 +51,7 @@ def paint(model, inputs, L):
         if steps>len(c.schedule): continue
         fn = dict(ddim=ddim, ddpm=lambda *args, **kwargs: ddpm(*args, generator=torch.Generator().manual_seed(0), **kwargs))[sampler]
         with torch.no_grad(), c._autocast(): ab = torch.cat([sample_chroma(c.net, c.config, o, list(range(bs*i, bs*i+len(o))), steps, 1., fn).float() for i,o in enumerate(conds[seen])])
-        yield way,torch.cat([to_uint8(join(l, up_chroma(a, L.shape[-2:]))) for l,a in zip(L.split(bs), ab.split(bs))])
+        yield way,torch.cat([to_uint8(combine_to_rgb(l, up_chroma(a, L.shape[-2:]))) for l,a in zip(L.split(bs), ab.split(bs))])
 
 def row(name, way, rgb, judge, reference):
     "A line of `figures.csv`"

@@ -43,12 +43,14 @@ def squares(folder, classes, n=None):
 
 def painted(L, ab):
     "Lightness (N,1,H,W) and chroma of any size -> (N,3,H,W) uint8, one by one: the same bits in company as alone"
-    from colorized.photo.lab import join, up_chroma
+    from colorized.photo.lab import combine_to_rgb
+    from colorized.photo.resampling import up_chroma
     from colorized.photo.lab import to_uint8
-    return torch.cat([to_uint8(join(l[None], up_chroma(o[None], l.shape[1:], l[None]))) for l,o in zip(L, ab)])
+    return torch.cat([to_uint8(combine_to_rgb(l[None], up_chroma(o[None], l.shape[1:], l[None]))) for l,o in zip(L, ab)])
 
 def worn(true, numbers):
     "Lightness of the photographs as old film would have it, (N,1,H,W); each number its own film"
-    from colorized.training.examples import film_weights, lightness, wear
-    def one(i, rgb): rng = np.random.default_rng(i); return wear(lightness(rgb, film_weights(rng)), rng)
+    from colorized.training.aging import film_weights, lightness
+    from colorized.training.aging import simulate_aging
+    def one(i, rgb): rng = np.random.default_rng(i); return simulate_aging(lightness(rgb, film_weights(rng)), rng)
     return torch.stack([torch.from_numpy(one(i, rgb.permute(1,2,0).numpy()))[None] for i,rgb in zip(numbers, true)])

@@ -27,8 +27,8 @@ def sample(c, weak, conds, rows, spec):
     c.config = replace(c.config, gain=float(gain))
     c.denoise = c.config.denoiser(c.net)
     if guidance!='1':
-        from colorized.training.learner import led_away
-        c.denoise = c.config.denoiser(led_away(c.net, weak, float(guidance)))
+        from colorized.training.distillation import autoguided
+        c.denoise = c.config.denoiser(autoguided(c.net, weak, float(guidance)))
     name,*ways = name.split('+')
     fn,steps = samplers()[name],[*map(int, steps.split('-'))] if '-' in steps else int(steps)
     seeds = torch.tensor(rows).split(GROUP)
@@ -63,7 +63,8 @@ def main():
     p.add_argument('--extractor', default='lite1'); p.add_argument('--reference', default='ddim:16', help='what the others are compared with')
     args = p.parse_args()
     from colorized.inference.colorizer import Colorizer
-    from colorized.photo.lab import join, rgb_to_L, up_chroma
+    from colorized.photo.lab import combine_to_rgb, rgb_to_L
+    from colorized.photo.resampling import up_chroma
     from colorized.evaluation.report import Evaluator
     from colorized.evaluation.folders import list_photos, load_crop
     from colorized.photo.lab import to_uint8
@@ -89,7 +90,7 @@ def main():
             if size not in conds: conds.clear(); conds[size] = [(rows, [c.condition(look(n, part)) for part in chunked(rows, GROUP)]) for n,rows in working_sizes(files, size).items()]
             for rows,looks in conds[size]:
                 for i,a in zip(rows, sample(c, weak, looks, rows, spec)): ab[i] = up_chroma(a[None], (256,256), L[i:i+1])[0]
-        return torch.cat([to_uint8(join(l[None], a[None])) for l,a in zip(L, ab)])
+        return torch.cat([to_uint8(combine_to_rgb(l[None], a[None])) for l,a in zip(L, ab)])
     head = lambda spec: dict(model=c.sha256[:12], set=Path(args.valid).name, spec=spec, extractor=args.extractor, n=str(len(true)), how=how)
     todo = [o for o in args.specs if key(head(o)) not in done]
     if todo: reference = judge.look(paint(args.reference))

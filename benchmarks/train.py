@@ -14,7 +14,8 @@ import numpy as np, torch
 from PIL import Image
 from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import ProgressCallback
-from colorized.training.examples import Recipe, photo_dataloaders
+from colorized.training.examples import Recipe
+from colorized.training.loaders import photo_dataloaders
 from colorized.training.learner import diffusion_learner
 from colorized.model.checkpoint import ModelConfig
 from colorized.model.unet import has_native_bf16

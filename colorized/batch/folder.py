@@ -20,7 +20,7 @@ from .run import FolderRun, Job
 from .tasks import check_outputs
 from .workers import run_task
 from ..inference.colorizer import Colorizer
-from ..photo.scan import READABLE
+from ..photo.reading import READABLE
 
 # %% ../../nbs/batch/08_folder.ipynb #c48e094b
 def _list_jobs(src, dst, options, colorizer):

@@ -12,7 +12,8 @@ import os, re
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
-from ..photo.scan import READABLE, WRITABLE, output_format
+from ..photo.reading import READABLE
+from ..photo.formats import WRITABLE, output_format
 
 # %% ../../nbs/batch/01_names.ipynb #0dd2fdf2
 def output_name(

@@ -10,7 +10,8 @@ __all__ = ['UNCERTAINTY_SAMPLES', 'BatchOptions']
 # %% ../../nbs/batch/02_options.ipynb #44f9bbff
 from fastcore.basics import patch, store_attr
 from ..inference.colorizer import Colorizer
-from ..photo.scan import Provenance, output_format
+from ..photo.provenance import Provenance
+from ..photo.formats import output_format
 
 # %% ../../nbs/batch/02_options.ipynb #3ff6306f
 UNCERTAINTY_SAMPLES = 8 # From which the uncertainty is measured

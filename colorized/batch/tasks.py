@@ -18,7 +18,10 @@ from ..inference.colorization import Colorization
 from ..inference.colorizer import Colorizer
 from ..model.sampling import working_shape
 from ..model.unet import Condition
-from ..photo.scan import Provenance, Scan, ScanError, read_scan, write_scan
+from ..photo.provenance import Provenance
+from ..photo.scan import Scan, ScanError
+from ..photo.reading import read_scan
+from ..photo.writing import write_scan
 
 # %% ../../nbs/batch/06_tasks.ipynb #8c6c82b7
 def describe_photo(

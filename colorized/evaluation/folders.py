@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn, Tensor
 from .report import Evaluator, Report
 from ..photo.lab import rgb_to_L, to_uint8
-from ..photo.scan import READABLE, read_scan
+from ..photo.reading import READABLE, read_scan
 
 # %% ../../nbs/evaluation/06_folders.ipynb #20b896c9
 def list_photos(
@@ -60,7 +60,7 @@ def load_crop(
 ) -> tuple[Tensor,tuple[int,int]]: # (3,size,size) uint8 and the full (width, height)
     """The center of a photograph as sRGB, its orientation and profile applied.
     Raises `ValueError` naming the file that cannot be read"""
-    image = _open_rgb(path)
+    image = open_rgb(path)
     return center_crop(image, size),image.size
 
 # %% ../../nbs/evaluation/06_folders.ipynb #726800b3
@@ -106,7 +106,7 @@ def evaluate_folders(
     seed:int=0,                      # Of bootstraps, halves and folds
     progress=None,                   # Called with a line of text at every stage
 ) -> Report: # Columns colorized, grey, mean chroma, truth; of another system, it and the difference
-    """Judge any system by its output folder.
+    """Evaluator any system by its output folder.
     Raises `ValueError` when nothing matches or a photograph's size differs"""
     true = list_photos(true_dir)
     other_dirs = [other_dir] if other_dir else []
@@ -138,7 +138,7 @@ def evaluate_model(
     seed:int=0,                      # Of bootstraps, halves and folds
     progress=None,                   # Called with a line of text at every stage
 ) -> Report:                         # Columns colorized (first sample), grey, mean chroma, truth
-    """Judge a function that colours.
+    """Evaluator a function that colours.
     The same protocol as `evaluate_folders`, so the figures compare"""
     if n_samples<1:
         raise ValueError(f"n_samples must be at least 1, got {n_samples}")

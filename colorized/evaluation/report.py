@@ -20,7 +20,7 @@ from .color import delta_e, diversity, luminance_error, psnr, ssim, uint8_pair
 from .distances import bootstrap, fid, kid, kid_interval, two_sample
 from .features import extract_features, get_extractor, map_batches
 from .measurement import MEASURES, Measurement, top1_hits
-from ..photo.lab import colorfulness, join, rgb_to_lab, to_uint8
+from ..photo.lab import colorfulness, combine_to_rgb, rgb_to_lab, to_uint8
 
 # %% ../../nbs/evaluation/05_report.ipynb #18b3adee
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _neighbors(self:Evaluator):
         colored = []
         for o in few:
             L = rgb_to_lab(o)[:,:1]
-            colored.append(to_uint8(join(L, ab.expand(len(o), 2, *o.shape[2:]))))
+            colored.append(to_uint8(combine_to_rgb(L, ab.expand(len(o), 2, *o.shape[2:]))))
         return torch.cat(colored)
     means = [rgb_to_lab(o)[:,1:].double().mean((2,3), keepdim=True) for o in few]
     mean = torch.cat(means).mean(0, keepdim=True).float()

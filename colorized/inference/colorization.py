@@ -16,8 +16,13 @@ from PIL import Image
 from fastcore.basics import patch
 from torch import Tensor
 from ..files import sha256_of
-from ..photo.lab import down_chroma, join, up_chroma
-from ..photo.scan import Provenance, Scan, output_format, paint, write_scan
+from ..photo.resampling import down_chroma, up_chroma
+from ..photo.lab import combine_to_rgb
+from ..photo.provenance import Provenance
+from ..photo.scan import Scan
+from ..photo.writing import render_strips
+from ..photo.formats import output_format
+from ..photo.writing import write_scan
 
 # %% ../../nbs/inference/02_colorization.ipynb #ddd0dae6
 @dataclass(eq=False, repr=False)
@@ -43,7 +48,7 @@ class Colorization:
         bits:int=None,    # 8 or 16; None: as the photograph
     ) -> np.ndarray:      # (H,W,3) uint8 or uint16
         "Colour at full size"
-        return np.concatenate(list(paint(self.scan, self._ab(i), bits)))
+        return np.concatenate(list(render_strips(self.scan, self._ab(i), bits)))
     def image(self, i:int=0) -> Image.Image:
         "Colour at full size, as an 8-bit picture"
         return Image.fromarray(self.array(i, 8))
@@ -83,7 +88,7 @@ def save(self:Colorization,
     "Write a sample with the metadata of the original and its provenance"
     made = self.file_provenance(i, bits, quality)
     format,depth = output_format(dst, format, bits, self.scan.bits)
-    strips = paint(self.scan, self._ab(i), depth)
+    strips = render_strips(self.scan, self._ab(i), depth)
     if progress:
         strips = _report(strips, self.scan.shape[0], progress)
     return write_scan(dst, strips, self.scan, made, format, depth, quality=quality, **kwargs)
@@ -130,7 +135,7 @@ def gray_scan(
     "Its lightness alone, small: what is coloured for a screen"
     s = min(1, side/max(scan.shape))
     L = scan.thumbnail_L(tuple(max(1, round(n*s)) for n in scan.shape))
-    gray = join(L, torch.zeros_like(L).expand(-1,2,-1,-1))[0,1]
+    gray = combine_to_rgb(L, torch.zeros_like(L).expand(-1,2,-1,-1))[0,1]
     return Scan((gray*255).round().byte().numpy())
 
 @patch

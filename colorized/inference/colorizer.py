@@ -17,7 +17,9 @@ from .colorization import Colorization
 from .hints import hint_grid
 from ..model.checkpoint import ModelConfig, SamplingSettings, load_checkpoint
 from ..model.sampling import ChromaSampler, working_shape
-from ..photo.scan import Provenance, Scan, from_pillow, read_scan
+from ..photo.provenance import Provenance
+from ..photo.scan import Scan
+from ..photo.reading import scan_from_pillow, read_scan
 
 # %% ../../nbs/inference/03_colorizer.ipynb #fc583a15
 WEIGHTS = Path(colorized.__file__).parent/'weights'
@@ -123,7 +125,7 @@ def as_scan(
     "Whatever holds a photograph, as a `Scan`. Raises `TypeError` for anything else"
     if isinstance(photo, Scan): return photo
     if isinstance(photo, (str,Path)): return read_scan(photo)
-    if isinstance(photo, Image.Image): return from_pillow(photo)
+    if isinstance(photo, Image.Image): return scan_from_pillow(photo)
     if isinstance(photo, np.ndarray): return Scan(photo)
     raise TypeError("a photograph must be a path, a Scan, a PIL image or a NumPy array, "
                     f"got {type(photo).__name__}")

@@ -16,7 +16,8 @@ from fastcore.basics import patch
 from .checkpoint import ModelConfig, SamplingSettings
 from .similarity import hint_influence, similarity_matrix, small_region_confidence
 from .unet import ColorNet, Condition, has_native_bf16
-from ..photo.lab import join, up_chroma
+from ..photo.lab import combine_to_rgb
+from ..photo.resampling import up_chroma
 from ..theory.guidance import (amplify, anchor_small_regions, average_similar, clamp_hints,
     compose, reuse_first_guess)
 from ..theory.samplers import ddim, ddpm, dpmpp_2m, randn
@@ -254,4 +255,4 @@ def colorize_batch(self:ChromaSampler,
     "Colour photographs of one size at that size; their lightness is kept"
     ab = self.sample(self.condition(L), seeds, **changes)
     L = L.cpu()
-    return join(L, up_chroma(ab, L.shape[-2:], L))
+    return combine_to_rgb(L, up_chroma(ab, L.shape[-2:], L))

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from fastai.callback.core import Callback
 from fastai.learner import AvgLoss
-from ..model.unet import ModelConfig
+from ..model.checkpoint import ModelConfig
 from ..theory.denoiser import target
 from ..theory.vlb import loss_weight
 from .distributed import unwrap_model
@@ -57,7 +57,7 @@ class DiffusionCallback(Callback):
         x0 = ab/scale
         t,eps,self.rank_weight = self.draw(x0.shape)
         t,eps = t.to(x0.device),eps.to(x0)
-        cond = net.condition(L, self.config.hints(hints) if net.cfg.hints else None)
+        cond = net.condition(L, self.config.scale_hints(hints) if net.cfg.hints else None)
         weight = self.rank_weight*loss_weight(self.weight, param, self.schedule, t)
         self.learn.xb = (self.schedule.q_sample(x0, t, eps), t, cond)
         self.learn.yb = (target(param, x0, eps, t, self.schedule), weight)

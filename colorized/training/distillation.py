@@ -11,7 +11,7 @@ __all__ = ['autoguided', 'DistillationCallback']
 import torch
 from fastai.callback.core import Callback
 from ..model.unet import ColorNet
-from ..theory.samplers import guided
+from ..theory.guidance import guided
 from .callbacks import DiffusionCallback
 
 # %% ../../nbs/training/08_distillation.ipynb #teach02

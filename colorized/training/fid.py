@@ -9,14 +9,16 @@ __all__ = ['colorize_with_learner', 'FIDCallback']
 
 # %% ../../nbs/training/12_fid.ipynb #8c752f66
 import math, warnings
-import numpy as np, torch
-from PIL import Image
+import torch
 from torch import Tensor, nn
 from fastai.callback.core import Callback
 from fastai.learner import ValueMetric
 from fastai.torch_core import rank_distrib
 from fastcore.basics import patch
-from ..evaluation.report import Figure, extract_features, fid, get_extractor, kid
+from ..evaluation.measurement import Measurement
+from ..evaluation.features import extract_features, get_extractor
+from ..evaluation.folders import center_crop
+from ..evaluation.distances import fid, kid
 from ..photo.lab import colorfulness, rgb_to_L, to_uint8
 from .previews import colorize_batch
 
@@ -30,15 +32,6 @@ def colorize_with_learner(
     seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
     seeds = [seed+i for i in range(len(L))]
     return colorize_batch(learn.model, learn.diffusion.config, L, seeds)
-
-# %% ../../nbs/training/12_fid.ipynb #5379ccc0
-def _central_square(im, size=256):
-    "(3,size,size) uint8, the centre of a picture, its shorter side brought to `size`"
-    k = size/min(im.size)
-    if k!=1:
-        im = im.resize([max(size, round(o*k)) for o in im.size], Image.Resampling.BICUBIC)
-    x,y = (im.width-size)//2,(im.height-size)//2
-    return torch.from_numpy(np.array(im.crop((x, y, x+size, y+size)))).permute(2,0,1)
 
 # %% ../../nbs/training/12_fid.ipynb #4ea35e9f
 class FIDCallback(Callback):
@@ -88,7 +81,7 @@ def _look_at_photos(self:FIDCallback):
     if len(photos)<2:
         raise ValueError(f"FID needs at least 2 photographs to watch, got {len(photos)}")
     if self.photos is None:
-        self.photos = torch.stack([_central_square(photos[i]) for i in range(len(photos))])
+        self.photos = torch.stack([center_crop(photos[i]) for i in range(len(photos))])
     self.real = extract_features(self.photos, self.net)
 
 @patch
@@ -108,5 +101,5 @@ def _measure(self:FIDCallback):
                   colorfulness(rgb).mean().item())
     self.latest = dict(zip(self.keys, values))
     eye = lambda name: '' if name=='colorfulness' else self.net.name
-    self.measurements.append({name: Figure(v, name, eye(name), len(rgb), self.protocol)
+    self.measurements.append({name: Measurement(v, name, eye(name), len(rgb), self.protocol)
                               for name,v in zip(self.keys.values(), values)})

@@ -16,7 +16,8 @@ from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import trainable_params
 from ..model.encoder import load_pretrained
-from ..model.unet import ColorNet, ModelConfig, fast_bf16
+from ..model.unet import ColorNet, has_native_bf16
+from ..model.checkpoint import ModelConfig
 from .callbacks import (BFloat16Callback, DiffusionCallback, EMACallback,
                                           ValidationLoss, weighted_mse)
 from .distributed import unwrap_model
@@ -67,7 +68,7 @@ def diffusion_learner(
     if tune: _unfreeze(net, tune)
     net = net.to(dls.device, memory_format=torch.channels_last)
     own = [DiffusionCallback(config, weight, seed), EMACallback(decay), GradientClip(clip)]
-    if bf16 and fast_bf16(dls.device): own.append(BFloat16Callback())
+    if bf16 and has_native_bf16(dls.device): own.append(BFloat16Callback())
     if perceptual: own.append(PerceptualCallback(perceptual))
     adam = partial(OptimWrapper, opt=torch.optim.AdamW, betas=(0.9,0.99), fused=True)
     learn = Learner(dls, net, loss_func=weighted_mse, opt_func=adam, lr=lr, wd=wd, wd_bn_bias=True,

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
 from fastai.data.core import DataLoaders, TfmdDL
-from ..photo.lab import join, up_chroma
+from ..photo.lab import combine_to_rgb
+from ..photo.resampling import up_chroma
 from .examples import ColorizationDataset, Recipe
 from .sources import Subset, photo_source, source_root
 
@@ -89,8 +90,8 @@ def show_examples(
     enlarge = lambda o: F.interpolate(o, L.shape[-2:])
     full,given = up_chroma(ab, L.shape[-2:]),hints[:,2:]>0
     hint_L,hint_ab = torch.where(given, 60., 90.),torch.where(given, hints[:,:2], torch.zeros(()))
-    rows = dict(input=L[:,0]/100, hints=join(enlarge(hint_L), enlarge(hint_ab)),
-                chroma=join(torch.full_like(L, 65), full), colour=join(L, full))
+    rows = dict(input=L[:,0]/100, hints=combine_to_rgb(enlarge(hint_L), enlarge(hint_ab)),
+                chroma=combine_to_rgb(torch.full_like(L, 65), full), colour=combine_to_rgb(L, full))
     fig,axs = plt.subplots(len(rows), n, figsize=figsize or (1.7*n,6.6), squeeze=False)
     for axr,(name,ims) in zip(axs, rows.items()):
         axr[0].set_title(name, loc='left', fontsize=9)

@@ -12,7 +12,8 @@ import torch, torch.nn.functional as F
 from torch import Tensor
 from fastai.callback.core import Callback
 from ..model.encoder import Encoder, encoder_input, load_pretrained
-from ..photo.lab import lab_to_rgb, up_chroma
+from ..photo.lab import lab_to_rgb
+from ..photo.resampling import up_chroma
 from ..theory.denoiser import to_x0
 from .callbacks import DiffusionCallback
 
@@ -24,10 +25,10 @@ def perceptual_distance(
 ) -> Tensor:         # (N,) from 0, for equal photographs, to 12
     "How differently the encoder sees two photographs, above"
     with torch.no_grad():
-        true_features = encoder.look(encoder_input(true))
+        true_features = encoder.features(encoder_input(true))
     unit = lambda f: F.normalize(f.to(rgb), dim=1) # bfloat16 would add up badly
     def distance(s, f): return (unit(f)-unit(true_features[s])).square().sum(1).mean((1,2))
-    return sum(distance(s, f) for s,f in encoder.look(encoder_input(rgb)).items())
+    return sum(distance(s, f) for s,f in encoder.features(encoder_input(rgb)).items())
 
 # %% ../../nbs/training/07_perceptual.ipynb #a606f51b
 class PerceptualCallback(Callback):
@@ -45,7 +46,7 @@ class PerceptualCallback(Callback):
         diffusion = self.learn.diffusion
         x0_hat = to_x0(diffusion.config.param, self.pred, *self.xb[:2], diffusion.schedule)
         L = F.avg_pool2d(self.L, max(1, self.L.shape[-1]//self.size))
-        def color(ab): # `join` has no gradient
+        def color(ab): # `combine_to_rgb` has no gradient
             return lab_to_rgb(torch.cat([L, up_chroma(ab, L.shape[-2:])], 1))
         rgb,true = color(x0_hat*diffusion.config.chroma_scale),color(self.ab)
         with torch.autocast(L.device.type, torch.bfloat16, enabled=hasattr(self.learn, 'bf16')):

@@ -8,29 +8,43 @@ Docs: https://example.github.io/colorized/training/previews.html.md"""
 __all__ = ['colorize_batch', 'PreviewCallback']
 
 # %% ../../nbs/training/11_previews.ipynb #d79d9dbd
+from contextlib import contextmanager
 import numpy as np, torch
 from PIL import Image
 from torch import Tensor
 from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib
 from ..files import atomic_write
-from ..model.unet import ColorNet, ModelConfig, fast_bf16, sample_ab
-from ..photo.lab import join, up_chroma
+from ..model.checkpoint import ModelConfig
+from ..model.sampling import ChromaSampler
+from ..model.unet import ColorNet
+from ..photo.lab import combine_to_rgb
+from ..photo.resampling import up_chroma
 
 # %% ../../nbs/training/11_previews.ipynb #eaed13c3
+@contextmanager
+def _borrowed(net):
+    "Within the block the network may be frozen; afterwards it is as it was"
+    training,flags = net.training,[(p, p.requires_grad) for p in net.parameters()]
+    try:
+        yield
+    finally:
+        net.train(training)
+        for p,flag in flags:
+            p.requires_grad_(flag)
+
 def colorize_batch(
-    net:ColorNet,       # In evaluation mode
+    net:ColorNet,       # Encoder and U-Net, on the device of `L`
     config:ModelConfig, # Its configuration
     L:Tensor,           # (N,1,H,W) lightness
     seeds:list[int],    # N seeds
-    steps:int=8,        # Denoising steps, or as many as the schedule has
-) -> Tensor:            # (N,3,H,W) sRGB in [0,1]
-    "Colour a batch of photographs of one size"
-    steps = min(steps, config.schedule['n_steps'])
-    device = L.device
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=fast_bf16(device)):
-        ab = sample_ab(net, config, net.condition(L), list(seeds), steps).float()
-    return join(L, up_chroma(ab, L.shape[-2:]))
+    steps:int=None,     # Denoising steps; None: as the configuration says, or as the chain has
+) -> Tensor:            # (N,3,H,W) sRGB in [0,1], on the CPU
+    "Colour a batch of photographs of one size, as users will have them coloured"
+    steps = min(steps or config.sampling.steps, config.schedule['n_steps'])
+    with _borrowed(net):
+        sampler = ChromaSampler(net, config, L.device)
+        return sampler.colorize_batch(L, list(seeds), steps=steps)
 
 # %% ../../nbs/training/11_previews.ipynb #c1399f47
 class PreviewCallback(Callback):
@@ -39,7 +53,7 @@ class PreviewCallback(Callback):
     def __init__(self,
         n:int=8,         # How many photographs
         every:int=1,     # Epochs between previews
-        steps:int=8,     # Denoising steps
+        steps:int=None,  # Denoising steps; None: as users will have them
         show:bool=False, # Display it, in a notebook?
     ):
         self.n,self.every,self.steps,self.show = n,every,steps,show
@@ -48,13 +62,13 @@ class PreviewCallback(Callback):
         examples = self.dls.valid_ds
         picks = np.linspace(0, len(examples)-1, min(self.n, len(examples))).astype(int)
         L,_,ab = [torch.stack(o) for o in zip(*[examples[int(i)] for i in picks])]
-        self.L,self.true = L,join(L, up_chroma(ab, L.shape[-2:]))
+        self.L,self.true = L,combine_to_rgb(L, up_chroma(ab, L.shape[-2:]))
     def after_epoch(self):
         if (self.epoch+1)%self.every or rank_distrib(): return
-        net,device = self.learn.ema.net.eval(),next(self.model.parameters()).device
+        net,device = self.learn.ema.net,next(self.model.parameters()).device
         rgb = colorize_batch(net, self.learn.diffusion.config, self.L.to(device),
                              range(len(self.L)), self.steps)
-        self.image = _grid(self.L.expand(-1,3,-1,-1)/100, rgb.cpu(), self.true)
+        self.image = _grid(self.L.expand(-1,3,-1,-1)/100, rgb, self.true)
         if hasattr(self.learn, 'this_run'): self._save(self.learn.this_run)
         if self.show:
             from IPython.display import display

@@ -17,7 +17,7 @@ from fastai.callback.core import Callback, CancelFitException, CancelTrainExcept
 from fastai.torch_core import rank_distrib
 from fastcore.basics import patch
 from ..files import atomic_write
-from ..model.unet import ModelConfig, save_model
+from ..model.checkpoint import ModelConfig, save_checkpoint
 from .budget import Budget, wsd
 from .distributed import from_rank0, torchrun_id, unwrap_model
 from .examples import Recipe
@@ -207,7 +207,7 @@ def save_network(self:RunCallback,
     about = dict(self.describe, photographs=self.photos, steps=self.steps,
                  hours=round(self.seconds/3600, 3), date=time.strftime('%Y-%m-%d', time.gmtime()))
     config = replace(self.learn.diffusion.config, training=about)
-    return save_model(path, self.learn.ema.net, config)
+    return save_checkpoint(path, self.learn.ema.net, config)
 
 # %% ../../nbs/training/10_run.ipynb #fb363321
 def read_state(
@@ -217,8 +217,10 @@ def read_state(
     path = Path(out)/'state.pt'
     if not path.is_file(): raise FileNotFoundError(f"nothing to resume: there is no {path}")
     state = torch.load(path, map_location='cpu', weights_only=True)
-    classes = dict(config=ModelConfig, recipe=Recipe)
-    return {k: classes[k](**v) if k in classes else v for k,v in state.items()}
+    state['config'] = ModelConfig.from_dict(state['config'])
+    if 'recipe' in state: # earlier versions kept nothing but the settings
+        state['recipe'] = Recipe(**state['recipe'])
+    return state
 
 # %% ../../nbs/training/10_run.ipynb #stopcd01
 @contextmanager

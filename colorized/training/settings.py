@@ -12,7 +12,8 @@ import math
 from dataclasses import fields, replace
 from inspect import signature
 import torch
-from ..model.unet import ModelConfig, UNetConfig
+from ..model.checkpoint import ModelConfig, SamplingSettings
+from ..model.unet import UNetConfig
 from ..theory.vlb import loss_weight
 from .examples import Recipe
 from .learner import diffusion_learner
@@ -26,8 +27,9 @@ def known_settings() -> dict: # Where it belongs → {name: default}
     net = {k: v for k,v in of(UNetConfig).items() if k!='channels'}
     parameters = signature(diffusion_learner).parameters
     learner = {k: parameters[k].default for k in _LEARNER}
-    return dict(model=dict(param='x0', chroma_scale=20., gain=1.), net=net,
-                schedule=ModelConfig().schedule, recipe=of(Recipe), learner=learner)
+    return dict(model=dict(param='x0', chroma_scale=20.), net=net,
+                schedule=ModelConfig().schedule, sampling=of(SamplingSettings),
+                recipe=of(Recipe), learner=learner)
 
 # %% ../../nbs/training/14_settings.ipynb #07729115
 _BOOLEANS = {'0': False, '1': True, 'false': False, 'true': True, 'no': False, 'yes': True}
@@ -72,7 +74,8 @@ def configure(
              for place,defaults in known.items()}
     config,recipe = config or ModelConfig(),recipe or Recipe()
     config = replace(config, **given['model'], net=replace(config.net, **given['net']),
-                     schedule={**config.schedule, **given['schedule']})
+                     schedule={**config.schedule, **given['schedule']},
+                     sampling=replace(config.sampling, **given['sampling']))
     recipe = replace(recipe, **{'factor': config.net.factor, **given['recipe']})
     _check_fit(config, recipe, given['learner'].get('weight', known['learner']['weight']))
     return config,recipe,given['learner']

@@ -17,7 +17,7 @@ import numpy as np, torch
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import Learner
 from fastai.torch_core import num_distrib, rank_distrib
-from ..model.unet import ModelConfig
+from ..model.checkpoint import ModelConfig
 from .distillation import DistillationCallback
 from .distributed import (ProcessesCallback, check_ranks_agree, from_rank0,
                                             processes, rank0_first, restarted)

@@ -4,8 +4,9 @@ import numpy as np, pytest
 from PIL import Image
 from skimage import data as samples
 from batch_tools import files, litter, photographs, posix, quick
-from colorized.batch.ledger import is_complete, read_provenance, read_report
-from colorized.photo.scan import read_scan
+from colorized.batch.ledger import is_complete, read_report
+from colorized.photo.provenance import read_provenance
+from colorized.photo.reading import read_scan
 
 def test_pixels_report_and_provenance(tmp_path, colorizer):
     src,out = photographs(tmp_path/'in', 2),tmp_path/'out'

@@ -11,7 +11,7 @@ from colorized.batch.workers import DIED, Outcome
 from colorized.files import Claims
 from colorized.inference.colorizer import Colorizer
 from colorized.model.sampling import working_shape
-from colorized.photo.scan import read_scan
+from colorized.photo.reading import read_scan
 
 def test_photographs_on_one_call_are_those_alone(tmp_path, colorizer, monkeypatch):
     "Chunks of 4, photographs of two shapes"

@@ -3,9 +3,11 @@ import csv, json
 import numpy as np, pytest, torch
 from PIL import Image
 from batch_tools import files, photographs, quick, rows
-from colorized.batch.ledger import (
-    COLUMNS, Report, expected_properties, is_complete, output_status, read_provenance, read_report)
-from colorized.photo.scan import Provenance, Scan, write_colour
+from colorized.batch.ledger import COLUMNS, Report, is_complete, output_status, read_report
+from colorized.photo.provenance import expected_properties, read_provenance
+from colorized.photo.provenance import Provenance
+from colorized.photo.scan import Scan
+from colorized.photo.writing import write_color
 
 made = Provenance('m', 'abc', 3, 8, dict(saturation=1.0, source_sha256='123'))
 
@@ -14,7 +16,7 @@ def output(request, tmp_path):
     "A file of each kind, with provenance"
     path = tmp_path/f'a{request.param}'
     gray = np.tile(np.arange(64, dtype=np.uint8)*3, (48, 1))
-    write_colour(path, Scan(gray), torch.full((1,2,8,8), 10.), made)
+    write_color(path, Scan(gray), torch.full((1,2,8,8), 10.), made)
     return path
 
 def test_only_what_is_missing_is_made(tmp_path, colorizer):

@@ -5,7 +5,7 @@ import pytest
 from fastcore.docments import docments
 from batch_tools import photographs, quick
 from colorized.batch.folder import colorize_folder
-from colorized.batch.ledger import expected_properties, settings_sha256
+from colorized.photo.provenance import expected_properties, settings_sha256
 from colorized.batch.options import BatchOptions
 
 BAD = [dict(steps=0), dict(saturation=-1), dict(temperature=-1), dict(working_size=100),

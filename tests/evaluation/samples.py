@@ -2,7 +2,7 @@
 import numpy as np, torch
 from PIL import Image
 from torch import nn
-from colorized.photo.lab import join, rgb_to_lab, to_uint8
+from colorized.photo.lab import combine_to_rgb, rgb_to_lab, to_uint8
 
 def square(im, size):
     im = Image.fromarray(im)
@@ -14,11 +14,11 @@ def square(im, size):
 def spoil(rgb, scale):
     "The same photographs with their chroma multiplied"
     lab = rgb_to_lab(rgb)
-    return to_uint8(join(lab[:,:1], lab[:,1:]*scale))
+    return to_uint8(combine_to_rgb(lab[:,:1], lab[:,1:]*scale))
 
 def tinted(L, ab=(10., 20.)):
     "One tint for all"
-    return join(L, torch.tensor(ab).view(1,2,1,1).expand(len(L), 2, *L.shape[2:]))
+    return combine_to_rgb(L, torch.tensor(ab).view(1,2,1,1).expand(len(L), 2, *L.shape[2:]))
 
 def hwc(rgb): return rgb.permute(0,2,3,1).numpy()
 

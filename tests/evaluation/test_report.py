@@ -5,7 +5,7 @@ from colorized.evaluation.distances import bootstrap, fid, kid
 from colorized.evaluation.features import extract_features
 from colorized.evaluation.measurement import Measurement
 from colorized.evaluation.report import Evaluator, Report
-from colorized.photo.lab import join, rgb_to_L, rgb_to_lab, to_uint8
+from colorized.photo.lab import combine_to_rgb, rgb_to_L, rgb_to_lab, to_uint8
 from .samples import Narrow, Thumbnail, spoil
 
 pytestmark = pytest.mark.filterwarnings('ignore:FID from')
@@ -68,7 +68,7 @@ def test_neighbours(photos):
     assert (rgb_to_L(gray)-rgb_to_L(many)).abs().max()<0.3
     mean = rgb_to_lab(many)[:,1:].mean((0,2,3)).view(1,2,1,1)
     L = rgb_to_L(many)
-    want = to_uint8(join(L, mean.expand(len(L), 2, *L.shape[2:])))
+    want = to_uint8(combine_to_rgb(L, mean.expand(len(L), 2, *L.shape[2:])))
     assert (neighbors['mean chroma'].int()-want.int()).abs().max()<=1
 
 def test_truth_and_differences_say_so(small):

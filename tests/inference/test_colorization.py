@@ -5,7 +5,9 @@ import numpy as np, pytest, torch
 from PIL import Image
 from skimage import color
 from colorized.inference.colorization import Colorization, gray_scan
-from colorized.photo.scan import Provenance, Scan, read_scan
+from colorized.photo.provenance import Provenance
+from colorized.photo.scan import Scan
+from colorized.photo.reading import read_scan
 
 @pytest.fixture
 def two():

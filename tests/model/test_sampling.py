@@ -8,7 +8,8 @@ from colorized.model import sampling
 from colorized.model.checkpoint import ModelConfig, SamplingSettings
 from colorized.model.sampling import ChromaSampler, sample_chroma, working_shape
 from colorized.model.unet import ColorNet, UNetConfig
-from colorized.photo.lab import rgb_to_lab, up_chroma
+from colorized.photo.lab import rgb_to_lab
+from colorized.photo.resampling import up_chroma
 from colorized.photo.scan import Scan
 
 torch.set_num_threads(1)

@@ -4,7 +4,8 @@ import pytest
 from colorized.photo.provenance import (Provenance, expected_properties, merge_xmp, read_provenance,
                                         settings_sha256)
 from colorized.photo.reading import read_scan
-from colorized.photo.scan import NAMESPACE, Scan
+from colorized.photo.xmp import NAMESPACE
+from colorized.photo.scan import Scan
 from colorized.photo.writing import write_color
 from photo_files import IPTC, ab, gray8, tags
 

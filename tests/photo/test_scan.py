@@ -1,7 +1,8 @@
 "A photograph in memory: lightness against scikit-image, tint, own colours, its word on itself"
 import imagecodecs, numpy as np, pytest, torch
 from colorized.photo.resampling import down_chroma
-from colorized.photo.scan import NAMESPACE, Scan, Tone, convert_to_srgb, srgb_profile
+from colorized.photo.xmp import NAMESPACE
+from colorized.photo.scan import Scan, Tone, convert_to_srgb, srgb_profile
 from photo_files import IPTC, L_of, gray16, gray8, gray_L_of, is_close, rgb16, rgb8
 
 sepia = (gray8[...,None]*[1, 0.85, 0.65]).astype(np.uint8)

@@ -10,7 +10,8 @@ from PIL import Image
 from fastai.callback.core import Callback
 from torch.distributed.run import parse_args
 from colorized.cli.main import main
-from colorized.model.unet import ModelConfig, UNetConfig
+from colorized.model.checkpoint import ModelConfig
+from colorized.model.unet import UNetConfig
 from colorized.training.distributed import check_ranks_agree, from_rank0, processes
 from colorized.training.examples import Recipe
 from colorized.training.sources import PhotoFolder

@@ -1,6 +1,6 @@
 "Settings by name: where each goes, and what a run makes of them"
 import pytest
-from colorized.model.unet import ModelConfig, load_model
+from colorized.model.checkpoint import ModelConfig, load_checkpoint
 from colorized.training.examples import Recipe
 from colorized.training.settings import configure, known_settings
 from training_helpers import crops, go
@@ -34,7 +34,7 @@ def test_settings_reach_the_run(tmp_path):
     def run(out='run', **kwargs):
         return go(data, tmp_path/out, config=None, recipe=None, bs=8, **kwargs)
     learn = run(photos=16, settings=settings)
-    net,config,_ = load_model(tmp_path/'run/model.safetensors')
+    net,config,_ = load_checkpoint(tmp_path/'run/model.safetensors')
     assert (config.param, config.schedule['shift'])==('v', 1.)
     assert (net.cfg.widths, net.cfg.blocks, net.cfg.factor, net.cfg.patch)==((32,64), 2, 8, 1)
     assert config.training['settings']==settings and config.chroma_scale!=20.

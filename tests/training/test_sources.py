@@ -3,7 +3,8 @@ import json, os, warnings
 import imagecodecs, numpy as np, pytest, tifffile
 from PIL import Image
 from skimage import data
-from colorized.training.sources import PhotoFolder, Subset, open_rgb, source_fingerprint
+from colorized.training.sources import PhotoFolder, Subset, source_fingerprint
+from colorized.photo.reading import open_rgb
 from colorized.training.train import train
 from training_helpers import BRIEF, crops
 
@@ -76,7 +77,8 @@ def test_the_index_keeps_its_format(tmp_path):
     assert [p.name for p in PhotoFolder(root, index).files]==['0.png', 'new.png']
 
 def test_generated_color_is_left_out(tmp_path):
-    from colorized.photo.scan import Scan, write_scan
+    from colorized.photo.scan import Scan
+    from colorized.photo.writing import write_scan
     root = folder(tmp_path/'photos', 1)
     write_scan(root/'ours.png', photo(), Scan(photo())) # with our note
     photos = PhotoFolder(root)

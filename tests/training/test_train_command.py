@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from colorized.cli.main import main
 from colorized.inference.colorizer import WEIGHTS
-from colorized.model.unet import load_model, save_model
+from colorized.model.checkpoint import load_checkpoint, save_checkpoint
 from training_helpers import crops
 
 @pytest.fixture(scope='module')
@@ -65,20 +65,20 @@ def test_distill(photos, trained, run, tmp_path):
     assert code==1 and 'needs the same teacher' in err
     code,text,_ = distill('--weak', model, '--resume', '--photos', 24)
     assert code==0 and '24 photographs' in text
-    assert load_model(out/'model.safetensors')[1].training['teacher']['scale']==1.5
+    assert load_checkpoint(out/'model.safetensors')[1].training['teacher']['scale']==1.5
 
 def test_start_from_the_packaged_weights(photos, run, tmp_path):
     code,_,_ = run(*options(photos, tmp_path/'begun'), '--start', 'default', '--photos', 16)
     assert code==0
-    mine,config,_ = load_model(tmp_path/'begun/model.safetensors')
-    packaged,its_config,_ = load_model(WEIGHTS/'default.safetensors')
+    mine,config,_ = load_checkpoint(tmp_path/'begun/model.safetensors')
+    packaged,its_config,_ = load_checkpoint(WEIGHTS/'default.safetensors')
     assert config.gain==its_config.gain
     assert all((a-b).abs().max()<0.01 for a,b in zip(mine.parameters(), packaged.parameters()))
 
 def test_teachers_that_do_not_fit(photos, trained, run, tmp_path):
     model,other = trained/'model.safetensors',tmp_path/'other.safetensors'
-    net,config,_ = load_model(model)
-    save_model(other, net, replace(config, schedule={**config.schedule, 'shift': 1.}))
+    net,config,_ = load_checkpoint(model)
+    save_checkpoint(other, net, replace(config, schedule={**config.schedule, 'shift': 1.}))
     distill = lambda *more: run(*options(photos, tmp_path/'untaught'), '--photos', 16, *more)
     code,_,err = distill('--start', model, '--weak', other)
     assert code==2 and 'its schedule is' in err

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np, pytest, torch
 from fastai.callback.core import Callback
 from colorized.cli.main import main
-from colorized.model.unet import load_model
+from colorized.model.checkpoint import load_checkpoint
 from colorized.training.run import RunCallback, read_state, save_on_interrupt
 from colorized.training.train import train
 from training_helpers import (BRIEF, PLAIN, TINY_OPTIONS, crops, go, pictures, same_weights,
@@ -34,7 +34,7 @@ def test_survives_kill_9(tmp_path):
     assert victim.returncode==-signal.SIGKILL, "the run ended before it was killed"
     assert state_of(state.parent)['photos']<LONG['photos']
     for out in ('killed','whole'): go(data, tmp_path/out, resume=out=='killed', **LONG)
-    killed,whole = [load_model(tmp_path/o/'model.safetensors')[0].state_dict()
+    killed,whole = [load_checkpoint(tmp_path/o/'model.safetensors')[0].state_dict()
                     for o in ('killed','whole')]
     assert same_weights(killed, whole)
 

@@ -4,7 +4,8 @@ import numpy as np, torch
 from PIL import Image
 from skimage import data as samples
 from sklearn.datasets import load_sample_image
-from colorized.model.unet import ColorNet, ModelConfig, UNetConfig
+from colorized.model.unet import ColorNet, UNetConfig
+from colorized.model.checkpoint import ModelConfig
 from colorized.photo.lab import colorfulness
 from colorized.training.examples import Recipe
 from colorized.training.train import train
