@@ -1,0 +1,175 @@
+"The record, the lease, and what is left to do"
+import datetime, json, os, socket, time
+import pytest
+from fleet_tools import made, until, world
+from colorized.batch.names import assign_outputs
+from colorized.fleet.audit import audit, report
+from colorized.fleet.record import RECORD, Lease, Record, plan, read_record
+from colorized.fleet.sources import photographs
+from colorized.fleet.store import Store
+
+def test_all_is_done(tmp_path):
+    photos,store = world(tmp_path)
+    todo,done,refused = plan(photos, store, made)
+    assert (todo, len(done), refused)==([], 3, [])
+    found = audit(store.url, deep=True)
+    assert found.pop('done')==['a.jpg', 'b.jpg', 'c.jpg'] and not any(found.values())
+    said = report(store.url)
+    assert '3 photographs are coloured, 0 failed' in said and '3 neutral' in said
+
+def test_what_is_left(tmp_path):
+    photos,store = world(tmp_path)
+    (tmp_path/'out/a.jpg').unlink()
+    os.utime(tmp_path/'in/b.jpg', (1, 1))
+    (tmp_path/'out/c.jpg').write_bytes(b'longer')
+    photos,_ = photographs(tmp_path/'in')
+    todo,done,refused = plan(photos, store, made)
+    assert [(o['row']['output'], o['lost']) for o in todo]==[('a.jpg', True), ('b.jpg', False)]
+    assert 'was' not in todo[0] and todo[1]['was']['source_sha256']=='x' and not done
+    assert [o['row']['attempt'] for o in todo]==[2, 2]
+    why = 'c.jpg: exists already and is not what the record says; overwrite replaces it'
+    assert len(refused)==1 and why in refused[0]['error']
+
+def test_other_settings(tmp_path):
+    photos,store = world(tmp_path)
+    other = dict(made, seed=7)
+    _,_,refused = plan(photos, store, other)
+    assert len(refused)==3
+    why = 'b.jpg: exists already and was made with seed 0 (now 7); overwrite'
+    assert why in refused[1]['error']
+    todo,_,refused = plan(photos, store, other, overwrite=True)
+    assert len(todo)==3 and all(o['replace'] and 'was' not in o for o in todo) and not refused
+    another = dict(made, model_sha256='n'*64)
+    error = plan(photos, store, another)[2][0]['error']
+    assert "was made with model mmmmmmmmmmmm… (now nnnnnnnnnnnn…)" in error
+
+def test_resume_off_asks_nobody(tmp_path):
+    photos,store = world(tmp_path)
+    (tmp_path/'out/a.jpg').unlink()
+    todo,done,refused = plan(photos, store, made, resume=False)
+    assert [o['row']['output'] for o in todo]==['a.jpg'] and not done
+    assert all('(resume is off); overwrite replaces it' in o['error'] for o in refused)
+    assert len(plan(photos, store, made, resume=False, overwrite=True)[0])==3
+
+def test_tags_of_outputs_count_in_a_bucket(s3, tmp_path):
+    "where another object of the same size is another object"
+    store,_ = s3
+    store.put('a.jpg', b'one')
+    photos = {'x/a.jpg': dict(name='a.jpg', bytes=1, etag='e')}
+    record = Record(store, every=1e9)
+    row = dict(path='x/a.jpg', etag='e', output='a.jpg', output_bytes=3, how='new', **made)
+    record.add(dict(row, output_etag=store.tag('a.jpg')))
+    record.flush()
+    assert plan(photos, store, made)[1]==['x/a.jpg'] and not audit(store)['changed']
+    store.put('a.jpg', b'two', replace=True)
+    assert 'is not what the record says' in plan(photos, store, made)[2][0]['error']
+    assert audit(store)['changed']==['a.jpg']
+
+def test_an_original_that_comes_later_finds_another_name(tmp_path):
+    photos,store = world(tmp_path)
+    # as if a.jpg had been another file once, whose output was d.jpg
+    given = dict(zip(photos, ('d.jpg', 'b.jpg', 'c.jpg')))
+    (tmp_path/'in/d.jpg').write_bytes(b'd')
+    found = {k: o['name'] for k,o in photographs(tmp_path/'in')[0].items()}
+    outputs = assign_outputs(found, None, given)
+    assert [*outputs.values()]==['d.jpg', 'b.jpg', 'c.jpg', 'd.jpg.jpg']
+
+def test_the_record_gives_the_names(tmp_path):
+    photos,store = world(tmp_path)
+    record = Record(store, every=1e9)
+    url = next(iter(photos))
+    row = dict(path=url, etag=photos[url]['etag'], output='older.jpg', output_bytes=3, how='new')
+    record.add(dict(row, **made))
+    record.flush()
+    store.put('older.jpg', b'old')
+    (tmp_path/'in/older.jpg').write_bytes(b'late')
+    todo,done,_ = plan(photographs(tmp_path/'in')[0], store, made)
+    assert [o['row']['output'] for o in todo]==['older.jpg.jpg'] and len(done)==3
+
+def test_another_format_means_other_files(tmp_path):
+    photos,store = world(tmp_path)
+    todo,done,refused = plan(photos, store, made, format='PNG')
+    assert [o['row']['output'] for o in todo]==['a.png', 'b.png', 'c.png']
+    assert not done and not refused
+    assert len(plan(photos, store, made, format='JPEG')[1])==3
+
+def test_a_lost_map_is_made_again(tmp_path):
+    photos,store = world(tmp_path)
+    record = Record(store, every=1e9)
+    for row in read_record(store).to_pylist(): record.add(dict(row, uncertainty=1.))
+    record.flush()
+    for k in 'ab': store.put(f'{k}.jpg.uncertainty.png', b'map')
+    todo,done,_ = plan(photos, store, made, more='.uncertainty.png')
+    assert [(o['row']['output'], o['lost']) for o in todo]==[('c.jpg', True)] and len(done)==2
+    assert audit(store)['lost']==['c.jpg.uncertainty.png'] and not audit(store)['unknown']
+
+def test_shards(tmp_path):
+    "A shard is written when it is full or late, never twice; columns can be chosen"
+    record = Record(Store(tmp_path), every=1e9, most=2)
+    for i in range(5): record.add(dict(path=f'{i}', attempt=1))
+    assert len(list((tmp_path/'record').iterdir()))==2 and len(record.rows)==1
+    assert record.flush() and record.flush()
+    names = sorted(o.name for o in (tmp_path/'record').iterdir())
+    assert names==[f'{record.run}-{i:05}.parquet' for i in range(3)]
+    assert read_record(tmp_path)['path'].to_pylist()==['0', '1', '2', '3', '4']
+    assert read_record(tmp_path).schema.names==list(RECORD)
+    assert read_record(tmp_path, columns=['error', 'path']).schema.names==['path', 'error']
+    late = Record(Store(tmp_path), every=0)
+    late.add(dict(path='5'))
+    assert not late.rows and late.run>record.run
+    assert read_record(tmp_path)['path'].to_pylist()[-1]=='5'
+
+def test_damaged_shard_is_named(tmp_path):
+    _,store = world(tmp_path)
+    store.put('record/99.parquet', b'PAR1 and then nothing')
+    with pytest.raises(ValueError, match='record/99.parquet: is no shard'): read_record(store)
+
+# The lease
+
+def note_of(host, **more):
+    return json.dumps(dict(pid=1, host=host, start='1', run='theirs', **more))
+
+def test_lease_of_another_machine(tmp_path):
+    store = Store(tmp_path)
+    note = tmp_path/Lease.name
+    note.parent.mkdir()
+    note.write_text(note_of(f'not-{socket.gethostname()}'))
+    busy = 'run theirs is at work on it .process 1 on not-.*; if that .* remove record/RUNNING'
+    for age in (0, 110):
+        os.utime(note, (time.time()-age,)*2)
+        with pytest.raises(ValueError, match=busy): Lease(store, 'ours')
+    os.utime(note, (time.time()-130,)*2)
+    lease = Lease(store, 'ours')
+    lease.renew()
+    assert json.loads(note.read_text())['run']=='ours'
+    lease.release()
+    assert not note.exists()
+
+def test_lease_lives_in_silence_until_another_run_takes_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(Lease, 'every', 0.02)
+    lease,note = Lease(Store(tmp_path), 'ours'),tmp_path/Lease.name
+    os.utime(note, (1, 1))
+    until(lambda: note.stat().st_mtime>1, 10)
+    assert not lease.error
+    theirs = note_of('another')
+    for _ in range(500):
+        if lease.error: break
+        note.write_text(theirs)
+        time.sleep(0.05)
+    assert 'another run has taken over' in lease.error
+    lease.release()
+    assert note.read_text()==theirs
+
+WORDS = [('mtime', True), ('LastModified', True), ('last_modified', True), ('updated', True),
+         (None, False)]
+
+@pytest.mark.parametrize('word,stale', WORDS)
+def test_age_of_a_note_in_the_words_of_each_store(word, stale, tmp_path, monkeypatch):
+    "As of folders, S3, Azure, Google; a store that gives no time has no old notes"
+    store = Store(tmp_path)
+    store.put(Lease.name, note_of('another').encode())
+    then = datetime.datetime.now(datetime.timezone.utc)-datetime.timedelta(seconds=150)
+    monkeypatch.setattr(store.fs, 'info', lambda path: {word: then} if word else {})
+    if stale: Lease(store, 'ours').release()
+    else:
+        with pytest.raises(ValueError, match='theirs is at work'): Lease(store, 'ours')

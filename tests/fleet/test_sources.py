@@ -1,0 +1,115 @@
+"What there is to colour: folders, patterns, lists and manifests, on disks and in a bucket"
+import hashlib, os
+import pandas as pd, pytest
+from fleet_tools import client_of
+from loopback import KEYS
+from colorized.fleet.audit import report
+from colorized.fleet.record import Record
+from colorized.fleet.sources import photographs
+from colorized.fleet.store import Store
+
+def names(*args, **kwargs): return [o['name'] for o in photographs(*args, **kwargs)[0].values()]
+
+def test_sources_in_a_bucket(s3, tmp_path):
+    store,bucket = s3
+    url,storage = store.url,store.storage
+    for o in ('1/a.tif', '1/b.jpg', '2/a.tif', '2/notes.txt', '2/.thumbs/c.jpg'):
+        store.put(o, o.encode())
+    assert names(url, storage)==['1/a.tif', '1/b.jpg', '2/a.tif']
+    assert names(f'{url}/*/a.tif', storage)==['1/a.tif', '2/a.tif']
+    assert names([f'{url}/2/a.tif', f'{url}/1/b.jpg'], storage)==['1/b.jpg', '2/a.tif']
+    paths = ['1/a.tif', '2/gone.tif', f'{url}/2/a.tif']
+    pd.DataFrame(dict(path=paths, sha256=['0'*64, None, None])).to_parquet(tmp_path/'m.parquet')
+    store.put('list.parquet', (tmp_path/'m.parquet').read_bytes())
+    found,errors = photographs(f'{url}/list.parquet', storage)
+    assert {o['name']: o['sha256'] for o in found.values()}=={'1/a.tif':'0'*64, '2/a.tif':None}
+    assert [*errors]==[f'{url}/2/gone.tif'] and 'no such file' in errors[f'{url}/2/gone.tif']
+    first = found[f'{url}/1/a.tif']
+    assert first['etag']==hashlib.md5(b'1/a.tif').hexdigest() and first['bytes']==7
+
+def test_a_manifest_that_knows_all_spares_the_store(s3, tmp_path):
+    store,bucket = s3
+    paths = [f'{store.url}/{i}.jpg' for i in range(100)]
+    pd.DataFrame(dict(path=paths, bytes=9, etag='e')).to_csv(tmp_path/'m.csv', index=False)
+    n = len(bucket.log)
+    assert len(photographs(tmp_path/'m.csv', store.storage, root=store.url)[0])==100
+    assert len(bucket.log)==n
+
+def test_sources_that_are_none(tmp_path, s3):
+    (tmp_path/'empty').mkdir()
+    (tmp_path/'m.csv').write_text('file\na.jpg\n')
+    (tmp_path/'m.parquet').write_bytes(b'no')
+    for source,match in (
+            (tmp_path/'nothing', 'nothing: no such file or folder'),
+            (tmp_path/'empty', 'empty: holds no photographs'),
+            (tmp_path/'m.csv', "m.csv: .*column 'path'.*file"),
+            (tmp_path/'m.parquet', 'm.parquet: is not a Parquet table'),
+            (f'{tmp_path}/*.jpg', 'holds no photographs')):
+        with pytest.raises(ValueError, match=match): photographs(source)
+    for source in ('s3://no-such-bucket/x', f'{s3[0].url}/none'):
+        with pytest.raises((ValueError, OSError), match=source): photographs(source, s3[0].storage)
+    with pytest.raises(FileNotFoundError, match='none.csv'):
+        photographs(f'{s3[0].url}/none.csv', s3[0].storage)
+
+def test_names_that_no_output_can_bear(s3, tmp_path):
+    "A slip of the uploader in a bucket, a way out in a list"
+    store,bucket = s3
+    client,prefix = client_of(bucket),store.root.split('/', 1)[1]
+    for o in ('good.jpg', '/tmp/escaped.jpg', 'box//b.jpg'):
+        client.put_object(Bucket='archive', Key=f'{prefix}/{o}', Body=b'x')
+    found,errors = photographs(store.url, store.storage)
+    assert [o['name'] for o in found.values()]==['good.jpg']
+    assert len(errors)==2 and all('empty or only dots' in o for o in errors.values())
+    paths = [f'{store.url}/x/../../up.jpg', f'{store.url}/good.jpg']
+    pd.DataFrame(dict(path=paths, bytes=1, etag='e')).to_csv(tmp_path/'m.csv', index=False)
+    found,errors = photographs(tmp_path/'m.csv', store.storage, root=store.url)
+    assert [o['name'] for o in found.values()]==['good.jpg']
+    error = next(iter(errors.values()))
+    assert 'up.jpg: its name has a part that is empty or only dots' in error
+
+def test_names_that_are_not_utf8(tmp_path):
+    "of an old server"
+    (tmp_path/'in').mkdir()
+    (tmp_path/'in/a.jpg').touch()
+    open(os.fsencode(tmp_path/'in')+b'/M\xfcnchen.jpg', 'w').close()
+    found,errors = photographs(tmp_path/'in')
+    assert [o['name'] for o in found.values()]==['a.jpg']
+    assert r'M\udcfcnchen.jpg: its name is not UTF-8' in next(iter(errors.values()))
+    record = Record(Store(tmp_path/'out'), every=1e9)
+    for k,o in errors.items(): record.add(dict(path=k, error=o))
+    record.add(dict(path='b', error='M\udcfcnchen'))
+    assert record.flush() and r'M\udcfcnchen.jpg' in report(tmp_path/'out')
+
+def test_files_that_lie_elsewhere(tmp_path):
+    "have no name below the root; photographs with nothing in common have none at all"
+    for o in ('in/a.jpg', 'in/box/b.jpg', 'other/c.jpg'):
+        (tmp_path/o).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path/o).touch()
+    listed = [tmp_path/'in/a.jpg', tmp_path/'other/c.jpg']
+    found,errors = photographs(listed, root=tmp_path/'in')
+    assert [o['name'] for o in found.values()]==['a.jpg']
+    (error,) = errors.values()
+    assert error.endswith(f"does not lie in {tmp_path/'in'}, so its output has no name (root)")
+    assert names(listed)==['in/a.jpg', 'other/c.jpg']
+    assert names(tmp_path/'in/box/b.jpg')==['b.jpg'] # a single file
+
+def test_buckets_have_nothing_in_common(tmp_path):
+    paths = ['s3://one/a.jpg', 's3://two/b.jpg']
+    pd.DataFrame(dict(path=paths, bytes=1, etag='e')).to_csv(tmp_path/'m.csv', index=False)
+    found,errors = photographs(tmp_path/'m.csv', KEYS)
+    assert not found and set(errors)==set(paths)
+    found,errors = photographs(tmp_path/'m.csv', KEYS, root='s3://one')
+    assert [o['name'] for o in found.values()]==['a.jpg'] and set(errors)=={paths[1]}
+
+def test_a_folder_has_one_name(tmp_path):
+    (tmp_path/'in').mkdir()
+    (tmp_path/'in/a.jpg').touch()
+    (tmp_path/'link').symlink_to(tmp_path/'in')
+    assert Store(tmp_path/'link').url==Store(tmp_path/'in').url
+    assert photographs(tmp_path/'link')==photographs(tmp_path/'in')
+    assert Store('s3a://archive/x', KEYS).url=='s3://archive/x'
+
+def test_colorings_beside_their_photographs_are_none(tmp_path):
+    for o in ('a.jpg', 'a.colorized.jpg', 'b.colorized.jpg', '.c.jpg'): (tmp_path/o).touch()
+    assert names(tmp_path)==names(f'{tmp_path}/*.jpg')==['a.jpg', 'b.colorized.jpg']
+    assert names([tmp_path/'a.colorized.jpg'])==['a.colorized.jpg'] # named, so meant

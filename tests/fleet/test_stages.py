@@ -1,0 +1,158 @@
+"The three stages, in this process"
+import hashlib, os
+from pathlib import Path
+import loopback, numpy as np, pytest
+from colorized import __version__
+from colorized.batch.options import BatchOptions
+from colorized.fleet.audit import audit
+from colorized.fleet.record import Record, plan
+from colorized.fleet.sources import photographs
+from colorized.fleet.stages import (
+    Network, StageSettings, _attempt, from_table, load_stage, to_table, write_one)
+from colorized.fleet.store import Store
+from colorized.inference.colorizer import Colorizer
+from colorized.photo.scan import Provenance, ScanError
+
+@pytest.fixture(scope='module')
+def colorizer(model): return Colorizer.from_pretrained(model, 'cpu')
+
+@pytest.fixture
+def c(tmp_path, colorizer):
+    options = BatchOptions(working_size=64, steps=2)
+    settings = options.sampling(colorizer)
+    made = colorizer.provenance(settings)
+    return StageSettings(options, settings, 32, made, dest=str(tmp_path/'out'))
+
+def jobs_of(folder, **more):
+    common = dict(replace=False, lost=False, **more)
+    return [dict(common, name=k, row=dict(path=k, source_bytes=o['bytes'], output=o['name']))
+            for k,o in photographs(folder)[0].items()]
+
+def test_touched_originals_are_looked_at_and_stay_done(tmp_path, c):
+    "New times, old bytes: no network, no painting, and the record still knows the outputs"
+    src = loopback.snapshots(tmp_path/'scans', 2)
+    store,made = Store(tmp_path/'out'),dict(seed=0, model_sha256='m', settings_sha256='s')
+    record = Record(store, every=1e9)
+    sha = lambda data: hashlib.sha256(data).hexdigest()
+    for job in plan(photographs(src)[0], store, made)[0]:
+        store.put(job['row']['output'], b'colour')
+        of = sha(Path(job['name']).read_bytes())
+        row = dict(source_sha256=of, output_bytes=6, output_sha256=sha(b'colour'), how='new')
+        record.add({**job['row'], **row})
+    record.flush()
+    for o in src.rglob('*.jpg'): os.utime(o, (1, 1))
+    todo,done,_ = plan(photographs(src)[0], store, made)
+    assert len(todo)==2 and not done
+    jobs,blobs = from_table(load_stage(to_table(todo), c))
+    assert [o['how'] for o in jobs]==['checked']*2 and blobs==[b'']*2
+    later = Record(store, every=1e9)
+    for job in jobs: later.add(dict(job['row'], how=job['how'], warnings=None))
+    later.flush()
+    assert len(plan(photographs(src)[0], store, made)[1])==2
+    assert not any(v for k,v in audit(store, deep=True).items() if k!='done')
+
+def test_an_original_of_other_bytes_is_not_painted_over_its_output(tmp_path, c):
+    src = loopback.snapshots(tmp_path/'in', 1)
+    was = dict(source_sha256='0'*64)
+    (job,),_ = from_table(load_stage(to_table(jobs_of(src, was=was)), c))
+    assert 'exists already and was made of another photograph' in job['row']['error']
+    assert job['row']['width'] and not job['again']
+    jobs = [dict(o, replace=True) for o in jobs_of(src, was=was)]
+    (job,),(blob,) = from_table(load_stage(to_table(jobs), c))
+    assert blob and 'error' not in job['row']
+
+def test_fixity(tmp_path, c):
+    "The hash of a manifest is checked, in capitals as well"
+    src = loopback.snapshots(tmp_path/'in', 1)
+    sha = hashlib.sha256(next(src.rglob('*.jpg')).read_bytes()).hexdigest()
+    (job,),(blob,) = from_table(load_stage(to_table(jobs_of(src, sha256=sha.upper())), c))
+    assert blob and job['row']['source_sha256']==sha
+    (job,),(blob,) = from_table(load_stage(to_table(jobs_of(src, sha256='0'*64)), c))
+    why = f"is not the file of the manifest, its SHA-256 is {sha[:12]}…, not 000000000000…"
+    assert job['row']['error']==f"{job['name']}: {why}" and not blob and 'width' not in job['row']
+
+def test_an_original_is_never_its_own_output(tmp_path, c):
+    src = loopback.snapshots(tmp_path/'in', 1)
+    photo = next(src.rglob('*.jpg'))
+    before = photo.read_bytes()
+    row = dict(output=photo.relative_to(src).as_posix(), source_bytes=len(before))
+    job = dict(name=str(photo), row=row, state=(0, 0), replace=True)
+    c.dest = str(src)
+    with pytest.raises(ScanError, match='an original is never replaced'):
+        write_one(job, b'', c, str(tmp_path))
+    assert photo.read_bytes()==before
+
+def test_a_photograph_that_changes_on_the_way(tmp_path, model, c):
+    "is noticed, on this machine by its time, in a bucket by its hash"
+    src = loopback.snapshots(tmp_path/'in', 1)
+    c.source = str(model)
+    table = Network(c)(load_stage(to_table(jobs_of(src)), c))
+    (job,),(blob,) = from_table(table)
+    os.utime(job['name'], (1, 1))
+    with pytest.raises(ScanError, match='was changed while it was being coloured'):
+        write_one(job, blob, c, str(tmp_path))
+    Store('memory://changing').put('a.jpg', Path(job['name']).read_bytes())
+    job = dict(job, name='memory://changing/a.jpg')
+    job['row'] = dict(job['row'], source_sha256='0'*64)
+    (tmp_path/'here').mkdir()
+    with pytest.raises(ScanError, match='memory://changing/a.jpg: was changed while'):
+        write_one(job, blob, c, str(tmp_path/'here'))
+    job['row']['source_bytes'] = 1
+    with pytest.raises(ScanError, match='it has .* bytes now, not 1'):
+        write_one(job, blob, c, str(tmp_path/'here'))
+
+def test_errors_name_the_photograph_not_its_copy(tmp_path, c):
+    Store('memory://spoilt').put('box/a.jpg', b'not a photograph')
+    row = dict(source_bytes=None, output='a.jpg')
+    job = dict(name='memory://spoilt/box/a.jpg', row=row, replace=False, lost=False)
+    (job,),_ = from_table(load_stage(to_table([job]), c))
+    error = job['row']['error']
+    assert error.startswith('memory://spoilt/box/a.jpg: ') and 'colorized-' not in error
+    assert error.count('spoilt')==1 and job['again'] is False and job['row']['seconds']>0
+
+def test_what_may_be_tried_again():
+    def attempt(e):
+        def do(folder): raise e
+        job = dict(name='a.jpg', row={})
+        assert _attempt(job, do)==b''
+        return job
+    for e in (MemoryError('no'), OSError(5, 'Input/output error')): assert attempt(e)['again']
+    for e in (FileNotFoundError('gone'), ScanError('odd')): assert not attempt(e)['again']
+    full = attempt(OSError(28, 'No space left on device'))
+    assert full['full']=='No space left on device' and full['again'] is False
+    finished = dict(name='a.jpg', row={}, how='checked')
+    assert _attempt(finished, lambda folder: 1/0)==b'' and 'error' not in finished['row']
+
+def test_machine_with_another_model_or_version_is_refused(model, c):
+    c.source = str(model)
+    assert Network(c).colorizer.sha256==c.provenance.model_sha256
+    c.provenance = Provenance(model_sha256='0'*64)
+    with pytest.raises(ValueError, match='has another model'): Network(c)
+    c.version = '0.0'
+    match = f'has colorized {__version__}, the run was started with 0.0'
+    with pytest.raises(ValueError, match=match): Network(c)
+
+def test_network_takes_shapes_apart_and_survives_a_failure(tmp_path, model, c, monkeypatch):
+    c.source,c.batch = str(model),2
+    src = loopback.snapshots(tmp_path/'in', 3, size=(80, 60))
+    loopback.snapshots(src/'tall', 1, size=(60, 80))
+    table = load_stage(to_table(jobs_of(src)), c)
+    network,calls = Network(c),[]
+    real = network.colorizer.chroma
+    def chroma(cond, *args):
+        calls.append((len(cond), tuple(cond.L.shape[2:])))
+        if len(calls)==1: raise RuntimeError('out of memory')
+        return real(cond, *args)
+    monkeypatch.setattr(network.colorizer, 'chroma', chroma)
+    jobs,blobs = from_table(network(table))
+    assert sorted(n for n,_ in calls)==[1, 1, 2] and len({shape for _,shape in calls})==2
+    errors = [o['row'].get('error') for o in jobs]
+    assert sum(o is not None for o in errors)==calls[0][0]
+    for o,blob,error in zip(jobs, blobs, errors):
+        if error: assert o['again'] and 'the network failed (RuntimeError: out of memory)' in error
+        assert (blob==b'')==bool(error)
+
+def test_tables_carry_what_they_are_given():
+    jobs,blobs = [dict(name='ä'), dict(name='b', shape=[1,2])],[b'', np.arange(3.).tobytes()]
+    assert from_table(to_table(jobs, blobs))==(jobs, blobs)
+    assert from_table(to_table(jobs))==(jobs, [b'', b''])
