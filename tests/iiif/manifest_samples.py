@@ -1,4 +1,4 @@
-"Manifests for the tests, and a judge of them"
+"Manifests for the tests, and what makes one valid"
 import itertools, json, os
 from pathlib import Path
 import iiif_prezi3

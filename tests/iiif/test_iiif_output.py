@@ -102,7 +102,7 @@ def test_what_the_report_says_of_the_original(open_folder, tmp_path):
     assert row['source_bytes']==len(data) and (row['width'], row['height'])==(150, 100)
 
 def test_leftovers_of_a_killed_run_go(tmp_path):
-    "Files and folders; what does not look so stays"
+    "Files and folders; whatever else is there stays"
     out = tmp_path/'out'
     names = '.manifest.json','colour/.a.jpg','tiles/.a','.cache/0f/.0f1a'
     for o in names: (out/f'{o}.1a.tmp').mkdir(parents=True)

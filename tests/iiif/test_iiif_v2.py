@@ -140,6 +140,17 @@ def test_choices_and_parts_of_version_2(tmp_path):
         selector=dict(type='ImageApiSelector', region='0,0,9,9'))
     assert 'SpecificResource' in find_pictures(m)[1][0]
 
+def test_hints_and_parents_of_version_2(tmp_path):
+    "Only what version 3 knows: no range says that it is the top, or whose part it is"
+    contents = {'@id': f'{U}/r', '@type': 'sc:Range', 'label': 'x', 'viewingHint': 'top',
+                'within': f'{U}/collection', 'canvases': [f'{U}/canvas/1']}
+    m = v2_manifest(tmp_path, structures=[contents], viewingHint=['top', 'paged'],
+                    within=[f'{U}/collection', 'the cellar'], canvas=dict(within=f'{U}/m.json'))
+    assert m['behavior']==['paged']
+    assert m['partOf']==[dict(id=f'{U}/collection', type='Collection')]
+    assert m['items'][0]['partOf']==[dict(id=f'{U}/m.json', type='Manifest')]
+    assert not {'behavior', 'partOf'} & {*m['structures'][0]} and valid(colored(m)[0])
+
 # Ranges
 
 def short(r):
