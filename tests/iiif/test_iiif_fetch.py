@@ -1,0 +1,176 @@
+"Fetching: servers that misbehave, the rules of conduct, and the cache"
+import subprocess, sys, threading, time
+from email.utils import formatdate
+import pytest
+from colorized.iiif.fetch import Fetcher, IIIFError
+from colorized.photo.scan import read_scan
+from museum import body, broken_off, flat, slow, small, status
+
+def test_nothing_of_the_reading_loads_torch():
+    modules = 'fetch','resources','v2','manifest','choice'
+    code = f"import sys, {', '.join(f'colorized.iiif.{o}' for o in modules)}; "
+    code += "assert not {'torch', 'requests', 'PIL'} & {*sys.modules}, sorted(sys.modules)"
+    subprocess.run([sys.executable, '-c', code], check=True)
+
+def endless(h):
+    h.send_response(200)
+    h.end_headers()
+    for _ in range(400):
+        h.wfile.write(b'x'*2**16)
+        time.sleep(0.05)
+
+# Answers
+
+def test_a_long_wait_is_not_sat_out(museum, tmp_path):
+    small(museum.folder/'a.jpg')
+    museum.faults['/a.jpg'] = status(503, Retry_After=4000)
+    with pytest.raises(IIIFError, match='4000 s') as e:
+        Fetcher(tmp_path/'c').get(f'{museum.url}/a.jpg')
+    assert f'{museum.url}/a.jpg' in str(e.value) and len(museum.log)==1
+
+@pytest.mark.parametrize('fault,says', [
+    (status(302, Location='ftp://x.org/a'), 'not valid'),
+    (status(302, Location='/a.jpg'), 'circles'),
+    (status(401), 'protected'),
+    (status(403), 'protected'),
+    (status(410), 'HTTP 410'),
+    (lambda h: h.connection.shutdown(2), 'broke off|cannot be reached')])
+def test_other_answers(museum, tmp_path, fault, says):
+    museum.faults['/a.jpg'] = fault
+    with pytest.raises(IIIFError, match=says) as e:
+        Fetcher(tmp_path/'c', rate=100, retries=0).get(f'{museum.url}/a.jpg')
+    assert str(e.value).startswith(f'{museum.url}/a.jpg') and not (tmp_path/'c').exists()
+
+def test_nothing_but_the_web(tmp_path):
+    f = Fetcher(tmp_path)
+    for url in ('file:///etc/passwd', 'photo.jpg', 'http://', 'http://[', ''):
+        with pytest.raises(IIIFError, match='not an address'): f.get(url)
+    with pytest.raises(IIIFError, match='127.0.0.1:1/.*reached'):
+        Fetcher(tmp_path, retries=0).get('http://127.0.0.1:1/x')
+
+def test_too_much_is_refused(museum, tmp_path):
+    (museum.folder/'big.jpg').write_bytes(b'\xff'*3_000_000)
+    f = Fetcher(tmp_path/'c', max_bytes=2**20)
+    with pytest.raises(IIIFError, match='more than 1 MB') as e: f.get(f'{museum.url}/big.jpg')
+    assert e.value.status==413
+
+def test_what_trickles_is_given_up(museum, tmp_path):
+    "Each part comes in time, but the whole never would"
+    museum.faults['/a.jpg'] = endless
+    f,start = Fetcher(tmp_path/'c', rate=100, retries=0, patience=0.3),time.monotonic()
+    with pytest.raises(IIIFError, match='not complete') as e: f.get(f'{museum.url}/a.jpg')
+    assert e.value.status==408 and time.monotonic()-start<5
+
+def test_what_is_no_picture_is_asked_for_once(museum, tmp_path):
+    museum.faults = {'/a.jpg': body(b'<html>'), '/b.jpg': body(flat(300, 200)[:-300])}
+    f = Fetcher(tmp_path/'c', rate=200, retries=1)
+    for k,n in (('a', 1), ('b', 2)):
+        with pytest.raises(IIIFError): f.get(f'{museum.url}/{k}.jpg', check=read_scan)
+        assert museum.asked().count(f'/{k}.jpg')==n
+    assert not (tmp_path/'c').exists()
+
+# The cache
+
+def test_only_what_is_whole_is_kept(museum, tmp_path):
+    "An answer that broke off is no answer; the good one is kept under a name of its own"
+    small(museum.folder/'a.jpg')
+    url = f'{museum.url}/a.jpg'
+    museum.faults['/a.jpg'] = [broken_off, status(500), status(404)]
+    f = Fetcher(tmp_path/'c', rate=200, retries=0)
+    for _ in range(3):
+        with pytest.raises(IIIFError): f.get(url)
+        assert not (tmp_path/'c').exists()
+    data = f.get(url)
+    files = [o for o in (tmp_path/'c').rglob('*') if o.is_file()]
+    assert files==[f.cache_path(url)] and files[0].read_bytes()==data
+    assert f.get(url)==data and len(museum.log)==4
+    assert f.get(url, keep=False)==data and len(museum.log)==5
+
+def test_a_cached_answer_must_do(museum, tmp_path):
+    "What a reader of yesterday kept is fetched again where the one of today cannot use it"
+    small(museum.folder/'a.jpg')
+    f = Fetcher(tmp_path/'c', rate=200)
+    path = f.cache_path(f'{museum.url}/a.jpg')
+    for left in (b'', b'<html>', flat(300, 200)[:-300]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(left)
+        want = (museum.folder/'a.jpg').read_bytes()
+        assert f.get(f'{museum.url}/a.jpg', check=read_scan)==path.read_bytes()==want
+    assert len(museum.log)==3
+
+# Conduct
+
+def in_4_seconds(h):
+    h.answer(503, Retry_After=formatdate(time.time()+4, usegmt=True))
+
+@pytest.mark.parametrize('answer,least,most', [
+    (status(503, Retry_After=3), 3, 6),
+    (in_4_seconds, 2.9, 6), # a date has whole seconds
+    (status(503, Retry_After='soon'), 1, 2.9),
+    (status(503), 1, 2.9)])
+def test_retry_after_is_waited_for(museum, tmp_path, answer, least, most):
+    "A number or a date; without it, or with nonsense, a second"
+    small(museum.folder/'a.jpg')
+    museum.faults['/a.jpg'] = [answer]
+    Fetcher(tmp_path/'c', rate=100, retries=1).get(f'{museum.url}/a.jpg')
+    (first,_,_),(second,_,_) = museum.log
+    assert least<=second-first<most
+
+def test_the_pace_holds_across_redirects(museum, tmp_path):
+    "The request that a redirect causes is a request, and waits for its turn"
+    small(museum.folder/'a.jpg')
+    museum.faults = {'/b.jpg': status(302, Location='/c.jpg'),
+                     '/c.jpg': status(302, Location='/a.jpg')}
+    f = Fetcher(tmp_path/'c', rate=5)
+    for i in range(2): f.get(f'{museum.url}/b.jpg', keep=False)
+    times = [t for t,_,_ in museum.log]
+    assert f.n_requests==len(times)==6
+    assert all(b-a>=0.75/5 for a,b in zip(times, times[1:]))
+
+def test_a_late_answer_is_followed_by_a_pause(museum, tmp_path):
+    "A server that took its time is not asked at once when it is done"
+    small(museum.folder/'a.jpg')
+    museum.faults['/a.jpg'] = slow
+    f,ends = Fetcher(tmp_path/'c', rate=5),[]
+    for i in range(2):
+        f.get(f'{museum.url}/a.jpg', keep=False)
+        ends.append(time.monotonic())
+    assert museum.log[1][0]-ends[0]>=0.7/5
+
+def test_no_way_into_a_private_network(museum, tmp_path):
+    "Neither directly nor by a redirect, which is not even asked"
+    inside = museum.url.replace('127.0.0.1', 'localhost')
+    small(museum.folder/'a.jpg')
+    museum.faults['/moved.jpg'] = status(302, Location=f'{inside}/a.jpg')
+    f = Fetcher(tmp_path/'c', rate=100, retries=0)
+    assert f.get(f'{museum.url}/moved.jpg', keep=False) # of one's own server it may
+    f.public_only = True
+    museum.log.clear()
+    with pytest.raises(IIIFError, match='private network'): f.get(f'{inside}/a.jpg')
+    with pytest.raises(IIIFError, match='private network'): f.get(f'{museum.url}/moved.jpg')
+    assert museum.log==[] # 127.0.0.1 is private as well
+
+def test_no_password_is_sent(museum, tmp_path, monkeypatch):
+    "requests takes one from ~/.netrc by itself, after a redirect as well"
+    (tmp_path/'.netrc').write_text('machine 127.0.0.1 login curator password secret\n')
+    (tmp_path/'.netrc').chmod(0o600)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    small(museum.folder/'a.jpg')
+    museum.faults = {'/b.jpg': status(302, Location='/a.jpg')}
+    f,u = Fetcher(tmp_path/'c', rate=200),museum.url
+    for url in (f'{u}/a.jpg', f'{u}/b.jpg', u.replace('//', '//curator:secret@')+'/a.jpg'):
+        f.get(url, keep=False)
+    assert len(museum.log)==4 and not any('Authorization' in h for _,_,h in museum.log)
+
+def test_waits_and_downloads_can_be_interrupted(museum, tmp_path):
+    "A server that asks for a minute, and an answer that goes on and on"
+    for fault in (status(503, Retry_After=60), endless):
+        museum.faults['/a.jpg'] = fault
+        f = Fetcher(tmp_path/'c', rate=100)
+        timer = threading.Timer(0.5, f.stop)
+        timer.start()
+        start = time.monotonic()
+        with pytest.raises(IIIFError, match='^interrupted$'): f.get(f'{museum.url}/a.jpg')
+        assert time.monotonic()-start<5
+        timer.join()
+    assert not (tmp_path/'c').exists()

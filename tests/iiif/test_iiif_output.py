@@ -1,0 +1,130 @@
+"The published folder: what is done, what is not, and whose the folder is"
+import subprocess, sys
+import pytest
+from colorized.files import Claims
+from colorized.iiif.fetch import IIIFError
+from colorized.iiif.image import Download
+from colorized.iiif.manifest import Picture
+from colorized.iiif.output import OutputFolder, claimed
+from colorized.iiif.publish import colorize_manifest
+from museum import files_album, small
+
+PICTURE = Picture('https://museum.example/a.jpg', {})
+
+@pytest.fixture
+def open_folder(tmp_path, colorizer):
+    "The folder as a new run with these settings finds it"
+    def open_folder(steps=2, format='jpeg', **more):
+        settings = colorizer.look(1, 0, steps, 1., 1., 256)
+        file = dict(format=format, quality=95)
+        folder = OutputFolder(tmp_path/'out', 'https://x.org', colorizer, settings, file, **more)
+        folder.report.close()
+        return folder
+    (tmp_path/'out').mkdir()
+    return open_folder
+
+def write(folder, tmp_path, **more):
+    "A colour version of a photograph in the folder and its report; its row"
+    from colorized.batch.folder import Report
+    data = small(tmp_path/'a.jpg').read_bytes()
+    row = {**folder.write_color(PICTURE, Download(data, False, [])), 'error': None}
+    report = Report(folder.path)
+    report.add(row)
+    report.close()
+    return row
+
+def test_states(open_folder, tmp_path):
+    assert open_folder().state(PICTURE)==('new', '')
+    row = write(open_folder(), tmp_path)
+    path = tmp_path/'out'/row['output']
+    data = path.read_bytes()
+    assert open_folder().state(PICTURE)==('done', '')
+    assert open_folder(recolor=True).state(PICTURE)==('done', '')
+    assert open_folder(size=100).state(PICTURE)==('broken', 'is not in the report as it is')
+    kind,why = open_folder(steps=3).state(PICTURE)
+    assert kind=='other' and 'Steps 2 (now 3)' in why
+    assert open_folder(format='png').state(PICTURE)==('new', '') # another file
+    path.write_bytes(data[:-500])
+    assert open_folder().state(PICTURE)==('broken', 'is cut short')
+    path.write_bytes(data[:-2]+b'\xff\xff\xd9') # whole, but not the one of the report
+    assert open_folder().state(PICTURE)==('broken', 'is not in the report as it is')
+    path.unlink()
+    assert open_folder().state(PICTURE)==('new', '')
+
+def test_what_was_left_alone_is_left_alone(open_folder, tmp_path):
+    folder = open_folder()
+    folder.rows[PICTURE.key] = dict(tone='colour', output=None, asked=None)
+    assert folder.state(PICTURE)==('in colour', '')
+    folder.recolor = True
+    assert folder.state(PICTURE)==('new', '')
+    folder.recolor,folder.size = False,100
+    assert folder.state(PICTURE)==('new', '')
+
+def test_a_row_is_kept_with_its_file(open_folder, tmp_path):
+    "What the report tells of a file that is not there as it was is not told again"
+    assert open_folder().kept_row(PICTURE)=={}
+    row = write(open_folder(), tmp_path)
+    assert open_folder().kept_row(PICTURE)['output_sha256']==row['output_sha256']
+    (tmp_path/'out'/row['output']).write_bytes(b'spoilt')
+    assert open_folder().kept_row(PICTURE)=={}
+    (tmp_path/'out'/row['output']).unlink()
+    assert open_folder().kept_row(PICTURE)=={}
+    folder = open_folder()
+    folder.rows[PICTURE.key] = dict(output=None, tone='colour')
+    assert folder.kept_row(PICTURE)==dict(output=None, tone='colour')
+
+def test_tiles_follow_the_colour_version(open_folder, tmp_path):
+    folder = open_folder()
+    row = write(folder, tmp_path)
+    tree = tmp_path/'out/tiles'/PICTURE.name
+    assert not folder.has_tiles(PICTURE, row)
+    folder.update_tiles(PICTURE, row)
+    assert folder.has_tiles(PICTURE, row)
+    assert not folder.has_tiles(PICTURE, {**row, 'output_sha256': '00'})
+    (tree/'info.json').unlink()
+    assert not folder.has_tiles(PICTURE, row)
+    folder.update_tiles(PICTURE, row)
+    before = (tree/'info.json').read_text()
+    times = {o: o.stat().st_mtime_ns for o in tree.rglob('*.jpg')}
+    folder.base = 'https://archive.example'
+    folder.update_tiles(PICTURE, row)
+    after = (tree/'info.json').read_text()
+    assert after==before.replace('https://x.org', 'https://archive.example')+'\n'
+    assert {o: o.stat().st_mtime_ns for o in tree.rglob('*.jpg')}==times
+
+def test_what_the_report_says_of_the_original(open_folder, tmp_path):
+    "A file that was put together from tiles has no hash that anybody could compare"
+    data = small(tmp_path/'a.jpg').read_bytes()
+    nd = 'http://creativecommons.org/licenses/by-nd/4.0/'
+    row = open_folder().write_color(PICTURE, Download(data, True, ['a remark'], dict(rights=nd)))
+    assert row['source_sha256'] is None and row['credit']==dict(rights=nd)
+    assert row['warnings'][0]=='a remark' and nd in row['warnings'][1]
+    assert row['source_bytes']==len(data) and (row['width'], row['height'])==(150, 100)
+
+def test_leftovers_of_a_killed_run_go(tmp_path):
+    "Files and folders; whatever else is there stays"
+    out = tmp_path/'out'
+    names = '.manifest.json','colour/.a.jpg','tiles/.a','.cache/0f/.0f1a'
+    for o in names: (out/f'{o}.1a.tmp').mkdir(parents=True)
+    (out/'tiles/.a.1a.tmp/info.json').write_text('{}')
+    for o in ('colour/.b.jpg.1a.tmp', '.cache/0f/.0f1b.1a.tmp'): (out/o).write_bytes(b'half')
+    for o in ('colour/a.tmp', '.cache/0f/0f1a', 'notes.tmp'): (out/o).write_bytes(b'whole')
+    with claimed(out):
+        files = sorted(str(o.relative_to(out)) for o in out.rglob('*') if o.is_file())
+        assert files==['.cache/0f/0f1a', '.manifest.json.claim', 'colour/a.tmp', 'notes.tmp']
+        assert not [o for o in out.rglob('.*.tmp')]
+    assert not (out/'.manifest.json.claim').exists()
+
+def test_one_process_at_a_time(museum, tmp_path, colorizer):
+    files_album(museum, 1)
+    (tmp_path/'out').mkdir()
+    other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
+    claims = Claims()
+    claims.take(tmp_path/'out/manifest.json')
+    run = lambda: colorize_manifest(f'{museum.url}/album.json', tmp_path/'out', colorizer,
+                                    rate=100, progress=False)
+    with pytest.raises(IIIFError, match='another process'): run()
+    claims.release()
+    other.kill()
+    other.wait()
+    assert run().done==1
