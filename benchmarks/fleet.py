@@ -29,8 +29,9 @@ def scans(folder, n, megapixels):
 def stages(tmp, args):
     "Core seconds of each stage of one photograph, in this process, medians; unlike seconds of the clock they hardly mind company"
     from colorized.inference.colorizer import Colorizer
-    from colorized.fleet.run import Network, _paint_one, _table, _unpack, look
-    from colorized.fleet.store import photographs
+    from colorized.fleet.stages import Network
+    from colorized.fleet.run import _paint_one, _table, _unpack, look
+    from colorized.fleet.sources import photographs
     torch.set_num_threads(1)
     own,rows = Colorizer.from_pretrained(device='cpu'),[]
     settings = own.look()
@@ -131,7 +132,8 @@ def memory(tmp, args):
 def kill(tmp, args):
     "A bucket, two nodes; one is killed after a fifth, another joins. Then everything is held against everything"
     from colorized.fleet.run import colorize_dataset
-    from colorized.fleet.store import audit, read_record
+    from colorized.fleet.audit import audit
+    from colorized.fleet.record import read_record
     n = args.kill
     bucket = loopback.Bucket()
     bucket.fs.put(f"{loopback.snapshots(tmp/'kill', n)}/", f"{bucket.url}/scans/", recursive=True)

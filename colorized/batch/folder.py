@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from fastcore.meta import delegates
-from .ledger import settings_sha256
+from ..photo.provenance import settings_sha256
 from .names import mirror_tree
 from .options import BatchOptions
 from .progress import ProgressBar, Summary

@@ -65,13 +65,14 @@ def predict_chroma(
     return (ab*settings['saturation']).split(len(seeds))
 
 # %% ../../nbs/batch/06_tasks.ipynb #f54bacee
-def _write_map(dst, result, overwrite):
+def _write_map(dst, result, file):
     H,W = result.scan.shape
     s = min(1, 1024/max(H, W))
     blank = Scan(np.zeros((max(1, round(H*s)), max(1, round(W*s))), np.uint8))
     small = replace(result, scan=blank)
     heat = np.asarray(small.uncertainty_map())
-    write_scan(dst, heat, Scan(heat), result.provenance, overwrite=overwrite)
+    made = result.file_provenance(0, file.get('bits'), file.get('quality', 95))
+    write_scan(dst, heat, Scan(heat), made, overwrite=file['overwrite'])
 
 def write_output(
     photo:str|Path,        # A file
@@ -86,10 +87,10 @@ def write_output(
     start = time.time()
     if file_state(photo)!=state:
         raise ScanError(f"{photo}: was changed while it was being coloured")
-    sha = provenance.settings['source_sha256']
+    sha = provenance.settings.get('source_sha256')
     result = Colorization(read_scan(photo), torch.from_numpy(ab), seeds, provenance, sha)
     notes = result.save(outputs[0], 0, **file)
-    if len(outputs)>1: _write_map(outputs[1], result, file['overwrite'])
+    if len(outputs)>1: _write_map(outputs[1], result, file)
     return dict(
         output_bytes=outputs[0].stat().st_size, output_sha256=sha256_of(outputs[0]), warnings=notes,
         seconds=time.time()-start,

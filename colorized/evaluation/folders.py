@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn, Tensor
 from .report import Evaluator, Report
 from ..photo.lab import rgb_to_L, to_uint8
-from ..photo.reading import READABLE, read_scan
+from ..photo.reading import READABLE, open_rgb
 
 # %% ../../nbs/evaluation/06_folders.ipynb #20b896c9
 def list_photos(
@@ -38,9 +38,6 @@ def list_photos(
     return found
 
 # %% ../../nbs/evaluation/06_folders.ipynb #3e219496
-def _open_rgb(path): # photo.reading.open_rgb after the merge
-    return Image.fromarray(read_scan(path).rgb8())
-
 def center_crop(
     image:Image.Image, # Upright, 8-bit sRGB
     size:int=256,      # Shorter side, then side of the central square

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
 from fastcore.meta import delegates
-from ..batch.ledger import settings_sha256
+from ..photo.provenance import settings_sha256
 from ..batch.options import UNCERTAINTY_SAMPLES, BatchOptions
 from ..batch.progress import ProgressBar, Summary
 from ..batch.workers import DIED
@@ -217,7 +217,7 @@ def _settings(options, colorizer):
     "What the stages have to know, but for where they work"
     settings = options.sampling(colorizer)
     made = colorizer.provenance(settings, source_type=options.source_type)
-    return StageSettings(options, settings, colorizer.net.cfg.multiple, made)
+    return StageSettings(options, settings, colorizer.grid(settings['working_size']), made)
 
 def _made(options, colorizer):
     "By which the record knows an output of these settings"

@@ -12,7 +12,7 @@ import io, os, re
 from concurrent.futures import ThreadPoolExecutor
 from ..batch.names import existing_colorings
 from .store import Store, is_local, object_tag, resolve_url, to_utf8, with_retries
-from ..photo.scan import READABLE
+from ..photo.reading import READABLE
 
 # %% ../../nbs/fleet/02_sources.ipynb #d032384e
 def _read_table(url, data):

@@ -9,7 +9,7 @@ __all__ = ['StageSettings', 'to_table', 'from_table', 'load_stage', 'Network', '
 
 # %% ../../nbs/fleet/05_stages.ipynb #d5aa599a
 import functools, json, os, re, socket, tempfile, time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
@@ -20,7 +20,8 @@ from ..batch.workers import disk_errno, error_message
 from ..files import sha256_of
 from .store import FINAL_ERRORS, Store, is_local, resolve_url, with_retries
 from ..inference.colorizer import Colorizer
-from ..photo.scan import Provenance, ScanError
+from ..photo.provenance import Provenance
+from ..photo.scan import ScanError
 
 # %% ../../nbs/fleet/05_stages.ipynb #fda69306
 @dataclass
@@ -28,7 +29,7 @@ class StageSettings:
     "Settings of a run, as each of its processes gets them"
     options:BatchOptions         # What was asked for
     settings:dict                # Of the colouring, see `BatchOptions.sampling`
-    multiple:int                 # Of which the sides of the lightness are multiples
+    grid:dict                    # Of the network: keyword arguments of `working_shape`
     provenance:Provenance = None # How the chroma comes about, but for the seed
     dest:str = None              # Folder or URL of the outputs
     storage:dict = None          # Options of the file systems
@@ -109,7 +110,7 @@ def _check_output(job, sha):
 def _load(job, c, folder):
     "Lightness of a photograph; nothing if its output is done"
     photo = _fetch(job, folder, c.storage)
-    L,state,row = load_lightness(photo, c.settings['working_size'], c.multiple)
+    L,state,row = load_lightness(photo, c.grid)
     row.pop('seconds')
     sha,was = row['source_sha256'],job.get('was')
     _check_manifest(job, sha)
@@ -211,7 +212,9 @@ def write_one(
     outputs = [out, out.with_name(f'{out.name}.uncertainty.png')][:1+(c.options.n_samples>1)]
     file = dict(c.options.file, overwrite=False)
     ab = _array(blob, job['shape'])
-    new = write_output(photo, state, ab, c.options.seeds, c.provenance, outputs, file)
+    known = dict(c.provenance.settings, source_sha256=row['source_sha256'])
+    made = replace(c.provenance, settings=known)
+    new = write_output(photo, state, ab, c.options.seeds, made, outputs, file)
     for o in reversed(outputs):
         name = row['output']+o.name[len(out.name):]
         how = store.put(name, o.read_bytes(), job['replace'])

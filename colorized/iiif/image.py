@@ -15,14 +15,15 @@ import numpy as np
 from PIL import Image
 from .fetch import RETRY_STATUS, Fetcher, IIIFError
 from .service import ImageService, area, tile_urls
-from ..photo.scan import MOST_PIXELS, _open, read_scan
+from ..photo.reading import MAX_PIXELS, read_scan
+from ..photo.reading import open_image
 
 # %% ../../nbs/iiif/03_image.ipynb #29c0c77b
 def image_size(
     data:bytes, # Content of an image file
 ) -> tuple:     # (width, height)
     "Size of a picture in memory"
-    with _open(io.BytesIO(data)) as im: return im.size
+    with open_image(io.BytesIO(data)) as im: return im.size
 
 def _fetch_file(fetcher, s, urls, wrong):
     "Content of the first address that has the picture; `wrong(size)` says what it is not, or None"
@@ -66,7 +67,7 @@ def _fetch_tile(fetcher, s, region, factor, size):
         if new==size: return None
         came,want = '{}×{}'.format(*new),'{}×{}'.format(*size)
         return f"the tile at {region[0]},{region[1]} has {came} pixels instead of {want}"
-    return _open(io.BytesIO(_fetch_file(fetcher, s, tile_urls(s, region, factor), wrong)))
+    return open_image(io.BytesIO(_fetch_file(fetcher, s, tile_urls(s, region, factor), wrong)))
 
 # %% ../../nbs/iiif/03_image.ipynb #0c85ac46
 class Download(NamedTuple):
@@ -116,7 +117,7 @@ def _same_shape(a, b):
     return abs(a[1-i]-b[1-i]*a[i]/b[i])<=2
 
 def _too_large(s):
-    if s.width*s.height<=MOST_PIXELS: return None
+    if s.width*s.height<=MAX_PIXELS: return None
     return f"{s.width}×{s.height} pixels are more than fit into memory"
 
 def _unavailable(s, size, reason):
@@ -167,7 +168,7 @@ def write_tiles(
     dst = Path(dst)
     part = dst.with_name(f'.{dst.name}.{secrets.token_hex(4)}.tmp')
     try:
-        with _open(photo) as f:
+        with open_image(photo) as f:
             im = f.convert(f.mode if f.mode in ('L', 'RGB') else 'RGB')
         info = tile_info(id, *im.size, tile)
         shutil.copy(photo, _tile_path(part, 'full/max'))

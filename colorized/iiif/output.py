@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from fastcore.basics import patch
-from ..batch.folder import Report, judge, read_report
+from ..batch.ledger import Report, output_status, read_report
 from ..files import Claims, sha256_of, write_json
 from .choice import rights_remark
 from .fetch import IIIFError
 from .image import Download, write_tiles
 from .manifest import Picture
 from ..inference.colorizer import Colorizer
-from ..photo.scan import Provenance, read_scan
+from ..photo.provenance import Provenance
+from ..photo.reading import read_scan
 
 # %% ../../nbs/iiif/08_output.ipynb #49a32652
 class OutputFolder:
@@ -57,7 +58,7 @@ def state(self:OutputFolder,
     if not path.exists():
         was_left_alone = is_same_size and row.get('tone')=='colour' and not row.get('output')
         return 'in colour' if was_left_alone and not self.recolor else 'new',''
-    kind,why = judge(path, self.expected)
+    kind,why = output_status(path, self.expected)
     if kind=='done' and not (is_same_size and row.get('output_sha256')==sha256_of(path)):
         return 'broken',"is not in the report as it is"
     return kind,why
@@ -86,6 +87,7 @@ def write_color(self:OutputFolder,
         return dict(row, output=None)
     result,path = self.colorizer.colorize(scan, **self.settings),self.color_path(p)
     assert result.provenance.properties==self.expected.properties
+    result.source_sha256 = row['source_sha256']
     path.parent.mkdir(exist_ok=True)
     row['warnings'] += result.save(path, **self.file, overwrite=True)
     return dict(row,

@@ -23,8 +23,9 @@ from .manifest import (
 from .output import OutputFolder, claimed
 from .resources import id_of
 from .service import parse_info
-from ..inference.colorizer import STEPS, TEMPERATURE, WORKING_SIZE, Colorizer
-from ..photo.scan import ScanError, read_scan
+from ..inference.colorizer import Colorizer
+from ..photo.scan import ScanError
+from ..photo.reading import read_scan
 
 # %% ../../nbs/iiif/09_publish.ipynb #e5b821a2
 def fetch_original(
@@ -193,10 +194,10 @@ def colorize_manifest(
     *,
     base_url:str='http://localhost:8000', # Address where `out` will be published
     seed:int=0,                    # Of every picture
-    steps:int=STEPS,               # Denoising steps
-    temperature:float=TEMPERATURE, # Scale of the initial noise
+    steps:int=None,                # Denoising steps; None: as the weights were tuned
+    temperature:float=None,        # Scale of the initial noise; None: as tuned
     saturation:float=1.,           # Multiplies the chroma
-    working_size:int=WORKING_SIZE, # Shorter side at which the network works, at most
+    working_size:int=None,         # Shorter side for the network, at most; None: as tuned
     size:int=None,                 # Longest side at most, where a service can; None: all there is
     tiles:bool=False,              # Write a level-0 tree beside each colour version?
     format:str='jpeg',             # Of the colour versions: jpeg, png or webp
@@ -214,7 +215,7 @@ def colorize_manifest(
     out,base,start = Path(out),base_url.rstrip('/'),time.time()
     say = _say if progress else lambda message: None
     colorizer = colorizer or Colorizer.from_pretrained()
-    settings = colorizer.look(1, seed, steps, temperature, saturation, working_size)
+    settings = colorizer.options(1, seed, steps, temperature, saturation, working_size)
     fetcher,n = Fetcher(cache or out/'.cache', rate, retries, timeout),itertools.count(1)
     manifest = read_manifest(source, fetcher, lambda kind: f'{base}/{kind}/{next(n)}')
     if remark := rights_remark(manifest):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from fastcore.basics import patch
 from .fetch import IIIFError
-from ..photo.scan import MOST_PIXELS
+from ..photo.reading import MAX_PIXELS
 
 # %% ../../nbs/iiif/02_service.ipynb #5e61a9fb
 @dataclass
@@ -40,7 +40,7 @@ class ImageService:
         "The same shape, as large as an answer may be and `read_scan` takes it"
         width,height,_ = self._limits(w, h)
         scales = [limit/n for n,limit in (width, height) if limit]
-        max_area = min(self.max_area or MOST_PIXELS, MOST_PIXELS)
+        max_area = min(self.max_area or MAX_PIXELS, MAX_PIXELS)
         k = min(1, *scales, (max_area/(w*h))**.5)
         return max(1, int(w*k+1e-6)),max(1, int(h*k+1e-6))
 
@@ -160,9 +160,9 @@ def candidates(self:ImageService,
     if self.level and fitting!=wanted:
         sizes.append(fitting)
     others = [Candidate(o, _sized_urls(self, *o)) for o in sizes]+_tile_candidates(self)
-    others = [o for o in others if max(o.size)<=max(wanted) and area(o.size)<=MOST_PIXELS]
+    others = [o for o in others if max(o.size)<=max(wanted) and area(o.size)<=MAX_PIXELS]
     others.sort(key=lambda o: -area(o.size))
     if fitting==wanted and (k==1 or self.level):
         return direct+others
     # beyond a limit the server may still give less than the whole
-    return others+direct if k==1 and area(wanted)<=MOST_PIXELS else others
+    return others+direct if k==1 and area(wanted)<=MAX_PIXELS else others

@@ -15,7 +15,6 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from ..photo.lab import rgb_to_lab
 from .aging import film_weights, lightness, simulate_aging
-from .sources import open_rgb # until `evaluation` finds it in `photo`
 
 # %% ../../nbs/training/03_examples.ipynb #52d62b11
 def hint_mask(

@@ -11,7 +11,8 @@ from colorized.fleet.stages import (
     Network, StageSettings, _attempt, from_table, load_stage, to_table, write_one)
 from colorized.fleet.store import Store
 from colorized.inference.colorizer import Colorizer
-from colorized.photo.scan import Provenance, ScanError
+from colorized.photo.provenance import Provenance
+from colorized.photo.scan import ScanError
 
 @pytest.fixture(scope='module')
 def colorizer(model): return Colorizer.from_pretrained(model, 'cpu')

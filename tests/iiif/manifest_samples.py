@@ -5,7 +5,7 @@ import iiif_prezi3
 from colorized.iiif.choice import (
     add_choice, color_body, find_languages, finish_manifest, validity_remark)
 from colorized.iiif.manifest import find_pictures, read_manifest
-from colorized.photo.scan import Provenance
+from colorized.photo.provenance import Provenance
 from museum import V3
 
 FOLDER = Path(__file__).parent/'manifests'

@@ -3,7 +3,7 @@ import subprocess, sys, threading, time
 from email.utils import formatdate
 import pytest
 from colorized.iiif.fetch import Fetcher, IIIFError
-from colorized.photo.scan import read_scan
+from colorized.photo.reading import read_scan
 from museum import body, broken_off, flat, slow, small, status
 
 def test_nothing_of_the_reading_loads_torch():

@@ -15,7 +15,7 @@ PICTURE = Picture('https://museum.example/a.jpg', {})
 def open_folder(tmp_path, colorizer):
     "The folder as a new run with these settings finds it"
     def open_folder(steps=2, format='jpeg', **more):
-        settings = colorizer.look(1, 0, steps, 1., 1., 256)
+        settings = colorizer.options(1, 0, steps, 1., 1., 256)
         file = dict(format=format, quality=95)
         folder = OutputFolder(tmp_path/'out', 'https://x.org', colorizer, settings, file, **more)
         folder.report.close()
@@ -25,7 +25,7 @@ def open_folder(tmp_path, colorizer):
 
 def write(folder, tmp_path, **more):
     "A colour version of a photograph in the folder and its report; its row"
-    from colorized.batch.folder import Report
+    from colorized.batch.ledger import Report
     data = small(tmp_path/'a.jpg').read_bytes()
     row = {**folder.write_color(PICTURE, Download(data, False, [])), 'error': None}
     report = Report(folder.path)

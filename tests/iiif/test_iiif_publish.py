@@ -5,12 +5,13 @@ from functools import partial
 from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
-from colorized.batch.folder import read_provenance, read_report
+from colorized.photo.provenance import read_provenance
+from colorized.batch.ledger import read_report
 from colorized.cli.main import main
 from colorized.iiif.fetch import Fetcher
 from colorized.iiif.image import write_tiles
 from colorized.iiif.publish import colorize_manifest
-from colorized.photo.scan import read_scan
+from colorized.photo.reading import read_scan
 from manifest_samples import painted_bodies, valid
 from museum import (
     album, body, broken_off, canvas, cut, files_album, gray, hang, level0, slow, small, status)
