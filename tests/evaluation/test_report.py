@@ -93,6 +93,8 @@ def test_the_halves_of_the_truth_share_no_photograph(small):
     truth = evaluator.summarize_truth()
     assert truth['kid'].value==pytest.approx(1000*kid(a, b), rel=1e-9) and truth['kid'].n==2
     assert truth['fid'].value==pytest.approx(fid(a, b), rel=1e-6)
+    o = truth['colorfulness'] # the seed is that of the intervals, too
+    assert (o.low, o.high)==bootstrap(evaluator.colorfulness, seed=4)
 
 def test_the_two_sample_test_wants_ten_photographs(small):
     many = small.repeat(2, 1, 1, 1)
