@@ -94,6 +94,11 @@ def test_respace_takes_any_integers():
     for bad in (True, 2.5, [True, False], []):
         with pytest.raises((TypeError, ValueError), match='steps'): s.respace(bad)
 
+def test_twice_respaced_keeps_the_original_numbers():
+    ten = make_schedule().respace(10)
+    assert ten.respace([1, 4, 9]).timesteps.tolist()==[199, 499, 999]
+    assert ten.respace(2).timesteps.tolist()==[499, 999]
+
 def test_copies_are_schedules():
     "Data loaders pickle, EMA deep-copies"
     s = make_schedule(zero_terminal=True).respace(5)
