@@ -3,7 +3,7 @@ import io, itertools, json, math, os, shutil, socket, subprocess, sys, threading
 from collections import Counter
 from pathlib import Path
 import numpy as np, pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from colorized.iiif.fetch import Fetcher, IIIFError
 from colorized.iiif.image import fetch_picture, write_tiles
 from colorized.iiif.service import ImageService, parse_info
@@ -242,7 +242,55 @@ def test_the_name_that_worked_is_tried_first(museum, tmp_path):
     names = [o.split('/')[3] for o in museum.asked() if ',' in o.split('/')[2]]
     assert Counter(o.endswith(',') for o in names)=={True: 6, False: 1}
 
+def tile_server(museum, **save):
+    "Level 0 with two tiles and no whole: what its info.json says"
+    for x in (0, 100):
+        path = museum.folder/f'p/{x},0,100,80/100,80/0/default.jpg'
+        path.parent.mkdir(parents=True)
+        path.write_bytes(flat(100, 80, **save))
+    return ImageService(f'{museum.url}/p', 3, 0, 200, 80, tiles=[(100, 80, [1])])
+
+def test_gray_tiles_make_a_gray_picture_with_their_profile(museum, tmp_path):
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+    new = fetch_picture(Fetcher(tmp_path/'c', rate=200), tile_server(museum, icc_profile=icc))
+    with Image.open(io.BytesIO(new.data)) as im:
+        assert (im.mode, im.size, im.info['icc_profile'])==('L', (200, 80), icc)
+
+def test_one_tile_in_colour_makes_a_picture_in_colour(museum, tmp_path):
+    s = tile_server(museum)
+    path = museum.folder/'p/100,0,100,80/100,80/0/default.jpg'
+    Image.new('RGB', (100, 80), (200, 40, 40)).save(path)
+    with Image.open(io.BytesIO(fetch_picture(Fetcher(tmp_path/'c', rate=200), s).data)) as im:
+        assert im.mode=='RGB' and im.getpixel((50, 40))==(99, 99, 99)
+        assert im.getpixel((150, 40))[0]>180
+
+def test_a_tile_of_another_size_is_neither_taken_nor_kept(museum, tmp_path):
+    s = tile_server(museum)
+    path = museum.folder/'p/100,0,100,80/100,80/0/default.jpg'
+    path.write_bytes(flat(40, 40))
+    f = Fetcher(tmp_path/'c', rate=200, retries=0)
+    with pytest.raises(IIIFError, match='neither whole nor in tiles'): fetch_picture(f, s)
+    assert f.cache_path(f'{museum.url}/p/0,0,100,80/100,80/0/default.jpg').exists()
+    assert not f.cache_path(f'{museum.url}/p/100,0,100,80/100,80/0/default.jpg').exists()
+
+def test_the_first_reason_is_the_one_that_is_named(museum, tmp_path):
+    "The whole is too much, the tiles are not there: the whole is what one would ask about"
+    whole = '/p/full/max/0/default.jpg'
+    museum.faults = {whole: body(b'\xff'*2_000_000)}
+    s = ImageService(f'{museum.url}/p', 3, 0, 200, 80, tiles=[(100, 80, [1])])
+    f = Fetcher(tmp_path/'c', rate=200, retries=0, max_bytes=2**20)
+    with pytest.raises(IIIFError, match='neither whole nor in tiles.*more than 1 MB'):
+        fetch_picture(f, s)
+
 # Tiles for others
+
+def test_a_tree_takes_the_place_of_another(tmp_path):
+    small(tmp_path/'a.jpg', 300, 200)
+    write_tiles(tmp_path/'a.jpg', tmp_path/'tree', 'https://x.org/a', tile=64)
+    write_tiles(small(tmp_path/'b.jpg', 90, 60), tmp_path/'tree', 'https://x.org/b', tile=64)
+    assert json.loads((tmp_path/'tree/info.json').read_text())['id']=='https://x.org/b'
+    assert read_tree(tmp_path/'tree', 1).shape==(60, 90, 3)
+    assert not [o for o in tmp_path.rglob('*') if '300' in o.name or o.name.endswith('.tmp')]
 
 def jpegs(folder):
     return {str(p.relative_to(folder)) for p in folder.rglob('*.jpg')}
