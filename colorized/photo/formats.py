@@ -7,7 +7,7 @@ Docs: https://example.github.io/colorized/photo/formats.html.md"""
 # %% auto #0
 __all__ = ['WRITABLE', 'output_format', 'EmbeddedMetadata', 'encode_image']
 
-# %% ../../nbs/photo/09_formats.ipynb #13d037b1
+# %% ../../nbs/photo/09_formats.ipynb #24cdae28
 import io, struct, zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class EmbeddedMetadata:
     dpi:tuple=None   # (x,y) pixels an inch
     quality:int=95   # Of JPEG and WebP; 100 is lossless for WebP
 
-# %% ../../nbs/photo/09_formats.ipynb #76489248
+# %% ../../nbs/photo/09_formats.ipynb #db90abd7
 def _chunk(kind, data):
     return struct.pack('>I', len(data))+kind+data+struct.pack('>I', zlib.crc32(kind+data))
 
@@ -106,7 +106,7 @@ def _write_jpeg(f, x, m, remarks):
         if body: f.write(struct.pack('>2BH', 255, marker, len(body)+2)+body)
     f.write(jpeg[start:])
 
-# %% ../../nbs/photo/09_formats.ipynb #835945b7
+# %% ../../nbs/photo/09_formats.ipynb #b8431db7
 def _write_webp(f, x, m, remarks):
     h,w = x.shape[:2]
     if max(h, w)>16383:
@@ -145,7 +145,7 @@ def _append_directories(f, directories):
         f.seek(entries[code-1])
         f.write(struct.pack('<HHII', code, 4, 1, at))
 
-# %% ../../nbs/photo/09_formats.ipynb #6bb5baa2
+# %% ../../nbs/photo/09_formats.ipynb #72148061
 def _write_tiff(f, x, m, remarks):
     import tifffile
     exif = Image.Exif()
@@ -165,7 +165,7 @@ def _write_tiff(f, x, m, remarks):
     elif directories:
         remarks.append("EXIF beyond its plain texts does not fit a BigTIFF and was left behind")
 
-# %% ../../nbs/photo/09_formats.ipynb #902e55d9
+# %% ../../nbs/photo/09_formats.ipynb #67fc5b82
 _WRITERS = dict(TIFF=_write_tiff, PNG=_write_png, JPEG=_write_jpeg, WEBP=_write_webp)
 
 def encode_image(

@@ -7,7 +7,7 @@ Docs: https://example.github.io/colorized/photo/reading.html.md"""
 # %% auto #0
 __all__ = ['READABLE', 'MAX_PIXELS', 'open_image', 'read_scan', 'scan_from_pillow', 'open_rgb']
 
-# %% ../../nbs/photo/08_reading.ipynb #6c7b8225
+# %% ../../nbs/photo/08_reading.ipynb #c3002d7b
 import io, logging, threading, warnings
 from pathlib import Path
 import numpy as np
@@ -48,7 +48,7 @@ def _check_size(w, h, path, max_pixels):
         raise ScanError(f"{path}: {w}×{h} pixels are more than the limit of {limit}")
     if w<1 or h<1: raise ScanError(f"{path}: holds no pixels ({w}×{h})")
 
-# %% ../../nbs/photo/08_reading.ipynb #20163a5f
+# %% ../../nbs/photo/08_reading.ipynb #2f8d53d7
 class _Silence:
     "No warnings of Python, no log of tifffile while any thread is inside"
     def __init__(self):
@@ -71,7 +71,7 @@ class _Silence:
 
 _SILENCE = _Silence()
 
-# %% ../../nbs/photo/08_reading.ipynb #9045301e
+# %% ../../nbs/photo/08_reading.ipynb #ea898277
 def _check_tiff(tiff, size, path, max_pixels):
     if not len(tiff.pages):
         raise ScanError(f"{path}: truncated, the directory of its pages is missing")
@@ -86,7 +86,7 @@ def _check_tiff(tiff, size, path, max_pixels):
         which = f"{beyond} of {len(page.dataoffsets)} strips or tiles"
         raise ScanError(f"{path}: truncated, {which} lie beyond the end of the file")
 
-# %% ../../nbs/photo/08_reading.ipynb #607b45a9
+# %% ../../nbs/photo/08_reading.ipynb #1847e4c8
 def _identify(f, path, is_tiff):
     try:
         return open_image(f)
@@ -110,7 +110,7 @@ def _open_file(f, path, max_pixels):
     if file.image: _check_size(*file.image.size, path, max_pixels)
     return file
 
-# %% ../../nbs/photo/08_reading.ipynb #9f483403
+# %% ../../nbs/photo/08_reading.ipynb #06cc3418
 def _count_pages(file):
     if file.tiff: return sum(not p.is_reduced for p in file.tiff.pages)
     return 1 if file.format=='MPO' else getattr(file.image, 'n_frames', 1)

@@ -53,6 +53,11 @@ def test_every_format_is_tagged_srgb(format):
     im = Image.open(io.BytesIO(encode(rgb8, format)[0]))
     assert im.info['icc_profile']==srgb_profile()
 
+def test_resolution_of_a_png_is_the_nearest_in_pixels_a_meter():
+    "72 an inch are 2834.6 a meter"
+    dpi = read_scan(encode(rgb8, 'PNG', dpi=(72,300))[0]).dpi
+    assert dpi==pytest.approx((2835*.0254, 11811*.0254))
+
 @pytest.mark.parametrize('n', [3, 4])
 def test_iptc_of_any_length(n, tmp_path):
     iptc = b'\x1c\2\x69'+n.to_bytes(2, 'big')+b'Gull'[:n] # a headline
@@ -80,10 +85,12 @@ def test_directories_of_a_tiff_are_those_of_exif(tmp_path):
     change(tmp_path/'a.jpg', '-IFD0:Artist=Änne', '-IFD0:Rating=3', '-GPS:GPSLatitude=53.1',
            '-GPS:GPSLatitudeRef=N', '-ExifIFD:LensModel=Apo', '-ExifIFD:ISO=100')
     exif = read_scan(tmp_path/'a.jpg').exif
-    for x in rgb8,rgb8[:79,:1]: # an even length of pixels, and an odd one
+    for x in rgb8,rgb8[:79,:1],rgb8[:7,:7],rgb8[:9,:5]: # of even and odd lengths
         (tmp_path/'a.tif').write_bytes(encode(np.ascontiguousarray(x), 'TIFF', exif=exif)[0])
         t = tags(tmp_path/'a.tif')
         assert (t['IFD0:Artist'], t['IFD0:Rating'], t['ExifIFD:LensModel'], t['ExifIFD:ISO'])==(
             'Änne', 3, 'Apo', 100)
         assert t['GPS:GPSLatitude'].startswith('53 deg') and t['IFD0:Orientation'].startswith('Hor')
         assert not [k for k in t if 'Warning' in k]
+        places = Image.open(tmp_path/'a.tif').tag_v2
+        assert places[34665]%2==places[34853]%2==0 # as TIFF demands

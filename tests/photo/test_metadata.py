@@ -2,6 +2,7 @@
 import json, re, struct
 import imagecodecs, numpy as np, pytest, tifffile
 from PIL import Image, ImageCms
+from colorized.photo.metadata import usable_profile
 from colorized.photo.provenance import Provenance
 from colorized.photo.reading import read_scan
 from colorized.photo.writing import write_color
@@ -206,6 +207,12 @@ def test_srgb_profiles_change_nothing_and_foreign_ones_are_reported(tmp_path):
         s = read_scan(tmp_path/'a.png')
         assert s.icc is None and is_close(s, L_of(rgb8, 255), 1e-3)
         assert len(s.warnings)==bool(part) and part in ''.join(s.warnings)
+
+def test_a_profile_that_is_nearly_srgb_counts():
+    "A plain gamma of 2.2 lifts the shadows by one level in a hundred"
+    nearly = imagecodecs.cms_profile('rgb', whitepoint=(0.3127, 0.329, 1), gamma=2.2,
+                                     primaries=(0.64, 0.33, 0.3, 0.6, 0.15, 0.06))
+    assert usable_profile(nearly, False, [])==nearly
 
 def test_gamma_of_a_png():
     "By definition: light is the value to the power of 1/gAMA, unless sRGB is stated or meant"
