@@ -62,7 +62,7 @@ class DiffusionCallback(Callback):
         self.learn.xb = (self.schedule.q_sample(x0, t, eps), t, cond)
         self.learn.yb = (target(param, x0, eps, t, self.schedule), weight)
     def draw(self, shape):
-        "Steps and noise for the examples of this process, and what their mean loss is multiplied by"
+        "Steps and noise for the examples of this process, and the weight of their mean loss"
         epoch = self.dl.epoch if self.training else VALIDATION_EPOCH
         k = self.iter+self.dl.start
         batch,own = self.dl.positions(k)

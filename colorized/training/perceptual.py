@@ -7,7 +7,7 @@ Docs: https://example.github.io/colorized/training/perceptual.html.md"""
 # %% auto #0
 __all__ = ['perceptual_distance', 'PerceptualCallback']
 
-# %% ../../nbs/training/07_perceptual.ipynb #8e4adb85
+# %% ../../nbs/training/07_perceptual.ipynb #d14b5dce
 import torch, torch.nn.functional as F
 from torch import Tensor
 from fastai.callback.core import Callback
@@ -30,7 +30,7 @@ def perceptual_distance(
     def distance(s, f): return (unit(f)-unit(true_features[s])).square().sum(1).mean((1,2))
     return sum(distance(s, f) for s,f in encoder.features(encoder_input(rgb)).items())
 
-# %% ../../nbs/training/07_perceptual.ipynb #a606f51b
+# %% ../../nbs/training/07_perceptual.ipynb #a3e49a89
 class PerceptualCallback(Callback):
     "Adds `weight` times the perceptual distance, at `size` px, to the loss of training"
     order = DiffusionCallback.order-1 # sees the examples before they become denoising problems
@@ -39,7 +39,8 @@ class PerceptualCallback(Callback):
         size:int=128, # Larger examples are made smaller for it
     ): self.weight,self.size = weight,size
     def before_fit(self):
-        self.frozen_encoder = load_pretrained().to(self.dls.device, memory_format=torch.channels_last)
+        to = dict(device=self.dls.device, memory_format=torch.channels_last)
+        self.frozen_encoder = load_pretrained().to(**to)
     def before_batch(self): (self.L,_),(self.ab,) = self.xb,self.yb
     def after_loss(self):
         if not self.training: return
