@@ -1,44 +1,45 @@
 'use strict'
-// The page of `colorized app`: chapter 16 of the book tells why it is as it is. No library, no request to anywhere but its own server.
+// The page of `colorized app`: the part `app` of the book tells why it is as it is. No library, no request to anywhere but its own server.
 const $ = id => document.getElementById(id)
-const FIRST = 5, MORE = 6, EMPTY = []
-const COLOURS = {'Light skin':'#dfb497', 'Dark skin':'#8a5a3c', 'Blond':'#c8a55f', 'Brown':'#5f3f28', 'Red':'#9c2f2c', 'Brick':'#a4664c', 'Straw':'#d8bd7a', 'Leaf green':'#5d7a3e',
+const FIRST = 5, MORE = 6, EMPTY = [], JSON_TYPE = {'Content-Type':'application/json'}
+const COLORS = {'Light skin':'#dfb497', 'Dark skin':'#8a5a3c', 'Blond':'#c8a55f', 'Brown':'#5f3f28', 'Red':'#9c2f2c', 'Brick':'#a4664c', 'Straw':'#d8bd7a', 'Leaf green':'#5d7a3e',
   'Bottle green':'#2f5a47', 'Sky blue':'#8db4d4', 'Navy blue':'#2c406c', 'Violet':'#6d4f80', 'Rose':'#d693a0', 'Wood':'#8d6740', 'No colour, grey':'#808080'}
 const SIZES = {Fine:0.012, Middle:0.025, Broad:0.06}
 let visit, photos = [], now = null, brush = null, radius = SIZES.Middle, running = false
 
 // ---- talking to the server ----
-async function post(url, body) {
-  const r = await fetch(url, {method:'POST', headers:body ? {'Content-Type':'application/json'} : {}, body:body && JSON.stringify(body)})
+function check(r) {
   if (!r.ok) throw new Error(r.status === 503 ? 'Too many people are waiting. Please try again in a moment.' : 'The program does not answer as it should. Please load the page again.')
+}
+async function post(url) {
+  const r = await fetch(url, {method:'POST'})
+  check(r)
   return r.json()
 }
-// A question waits in Gradio's queue; each has a stream of its own
-async function ask(name, args, progress = () => {}) {
-  const session_hash = crypto.getRandomValues(new Uint32Array(4)).join('')
-  await post('gradio_api/queue/join', {data:args, fn_index:visit.api.indexOf(name), session_hash})
-  return new Promise((yes, no) => {
-    const stream = new EventSource(`gradio_api/queue/data?session_hash=${session_hash}`)
-    const end = (f, x) => { stream.close(); f(x) }
-    stream.onerror = () => end(no, new Error('The program has stopped. Start it again, then load this page again.'))
-    stream.onmessage = ({data}) => {
-      const m = JSON.parse(data)
-      if (m.msg === 'estimation') progress({place:m.rank})
-      else if (m.msg === 'process_starts') progress({done:0})
-      else if (m.msg === 'progress') progress({done:m.progress_data.at(-1)?.progress ?? 0})
-      else if (m.msg === 'process_completed') {
-        const answer = m.output.data?.[0]
-        if (m.success && answer && !answer.error) end(yes, answer)
-        else end(no, new Error(answer?.error ?? 'Something went wrong; please try again.'))
-      } else if (m.msg === 'unexpected_error') end(no, new Error('Something went wrong; please try again.'))
+// A question waits in a queue of the server. The answer is a stream of events: places, progress, and at last the answer or an error
+async function ask(question, args, progress = () => {}) {
+  const stopped = () => { throw new Error('The program has stopped. Start it again, then load this page again.') }
+  const r = await fetch(`questions/${question}`, {method:'POST', headers:JSON_TYPE, body:JSON.stringify(args)}).catch(stopped)
+  check(r)
+  const reader = r.body.pipeThrough(new TextDecoderStream()).getReader()
+  for (let text = '';;) {
+    const {value, done} = await reader.read().catch(stopped)
+    if (done) stopped()
+    const events = (text + value).split('\n\n')
+    text = events.pop() // not whole yet
+    for (const data of events.filter(o => o.startsWith('data: '))) {
+      const event = JSON.parse(data.slice(6))
+      if (event.answer) return event.answer
+      if (event.error) throw new Error(event.error)
+      progress(event)
     }
-  })
+  }
 }
 function upload(p, progress) {
   return new Promise((yes, no) => {
     const x = p.request = new XMLHttpRequest()
     x.open('POST', `photos/${visit.visitor}?name=${encodeURIComponent(p.name)}`)
-    x.upload.onprogress = e => progress({done:e.loaded/e.total})
+    x.upload.onprogress = e => progress({progress:e.loaded/e.total})
     x.responseType = 'json'
     x.onload = () => x.response?.id ? yes(x.response.id) : no(new Error(x.response?.error ?? `“${p.name}” could not be taken.`))
     x.onabort = no
@@ -81,10 +82,10 @@ async function work() { // one photograph after the other, so that nobody fills 
     try {
       p.id = await upload(p, o => busy(p, 'Fetching the photograph', o))
       if (!photos.includes(p)) { discard(p); continue } // removed in the last moment
-      Object.assign(p, await ask('look', [p.id], o => busy(p, 'Looking at the photograph', o)))
+      Object.assign(p, await ask('read', {photo:p.id}, o => busy(p, 'Looking at the photograph', o)))
       p.file = null; p.state = 'seen'
       if (p === now) show()
-      await colour(p, true)
+      await recolor(p, true)
       p.state = 'ready'
     } catch (e) { if (photos.includes(p)) complain(e.message); forget(p) }
     strip()
@@ -92,13 +93,13 @@ async function work() { // one photograph after the other, so that nobody fills 
   }
   running = false
 }
-function busy(p, what, {place, done} = {}) {
+function busy(p, what, {place, progress} = {}) {
   p.busy = what && (place > 0 ? `${place === 1 ? 'One picture is' : place + ' pictures are'} before yours` : what)
   if (p !== now) return
   $('stage').classList.toggle('waits', !!p.busy)
   if (p.busy) $('busy').textContent = p.busy
-  $('progress').hidden = !(done > 0 && done < 1)
-  $('progress').value = done ?? 0
+  $('progress').hidden = !(progress > 0 && progress < 1)
+  $('progress').value = progress ?? 0
 }
 const discard = p => { if (p.id) fetch(`photos/${p.id}`, {method:'DELETE'}).catch(() => {}) }
 function forget(p) {
@@ -112,14 +113,14 @@ function forget(p) {
 
 // ---- colouring ----
 // While an answer is under way only the newest wish is remembered
-function colour(p, first = false) {
+function recolor(p, first = false) {
   if (p.painting) { p.again = true; return p.painting }
   return p.painting = (async () => {
     try {
       do {
         p.again = false
         const n = p.strokes.length
-        Object.assign(p, await ask('colour', [p.id, p.seed, p.strokes, p.saturation], o => busy(p, 'Inventing colours', o)))
+        Object.assign(p, await ask('color', wish(p), o => busy(p, 'Inventing colours', o)))
         if (!p.again) p.drawn = n
         if (p === now) await show(first)
       } while (p.again)
@@ -130,41 +131,42 @@ function colour(p, first = false) {
 async function change(p, what) {
   Object.assign(p, what); p.saved = false; p.note = ''
   tools()
-  try { await colour(p) } catch (e) { return fail(p, e) }
-  if (p === now) { doubt(p); samples(p) }
+  try { await recolor(p) } catch (e) { return fail(p, e) }
+  if (p === now) { show_uncertainty(p); samples(p) }
 }
+const wish = p => ({photo:p.id, seed:p.seed, strokes:p.strokes, saturation:p.saturation})
 const fail = (p, e) => { if (photos.includes(p)) complain(e.message) }
-const look_of = p => JSON.stringify([p.strokes, p.saturation])
+const settings_of = p => JSON.stringify([p.strokes, p.saturation])
 async function samples(p) { // one after the other; a change in the meantime is seen before the next one
   thumbs()
   if (p.sampling) return
   p.sampling = true
-  for (let seed; p === now && p.state === 'ready' && (seed = p.seeds.find(s => p.images[s]?.look !== look_of(p))) !== undefined;) {
-    const look = look_of(p)
-    try { p.images[seed] = {look, ...await ask('sample', [p.id, seed, p.strokes, p.saturation])} } catch (e) { fail(p, e); break }
+  for (let seed; p === now && p.state === 'ready' && (seed = p.seeds.find(s => p.images[s]?.settings !== settings_of(p))) !== undefined;) {
+    const settings = settings_of(p)
+    try { p.images[seed] = {settings, ...await ask('sample', {...wish(p), seed})} } catch (e) { fail(p, e); break }
     if (p === now) thumbs()
   }
   p.sampling = false
   strip()
 }
-function lift() { $('doubt').hidden = $('guide').hidden = true; $('after').classList.remove('doubted') } // the veil
-async function doubt(p) {
+function hide_uncertainty() { $('uncertainty').hidden = $('guide').hidden = true; $('after').classList.remove('uncertain') }
+async function show_uncertainty(p) {
   const key = JSON.stringify(p.strokes)
-  if (p === now && p.doubted !== key) lift()
-  if ($('doubting').checked && p.id && p.doubted !== key) {
+  if (p === now && p.overlay_of !== key) hide_uncertainty()
+  if ($('show-uncertainty').checked && p.id && p.overlay_of !== key) {
     tell('Comparing eight colourings.')
     try {
-      const {image} = await ask('doubt', [p.id, p.strokes], o => busy(p, 'Comparing eight colourings', o))
-      Object.assign(p, {veil:image, doubted:key})
+      const {image} = await ask('uncertainty', {photo:p.id, strokes:p.strokes}, o => busy(p, 'Comparing eight colourings', o))
+      Object.assign(p, {overlay:image, overlay_of:key})
       tell('Where the colour is a guess is shown now.')
-    } catch (e) { fail(p, e); $('doubting').checked = false }
+    } catch (e) { fail(p, e); $('show-uncertainty').checked = false }
     busy(p, '')
   }
   if (p === now) {
-    const on = $('doubting').checked && !!p.veil && !!p.image
-    $('doubt').hidden = $('guide').hidden = !on
-    $('after').classList.toggle('doubted', on)
-    if (p.veil && $('doubt').src !== p.veil) $('doubt').src = p.veil
+    const on = $('show-uncertainty').checked && !!p.overlay && !!p.image
+    $('uncertainty').hidden = $('guide').hidden = !on
+    $('after').classList.toggle('uncertain', on)
+    if (p.overlay && $('uncertainty').src !== p.overlay) $('uncertainty').src = p.overlay
   }
 }
 
@@ -174,7 +176,7 @@ function choose(p) {
   document.body.classList.toggle('empty', !p)
   $('welcome').hidden = !!p; $('work').hidden = !p; $('add').hidden = !p
   if (!p) { paint_with(null); $('files').focus(); return }
-  show(); strip(); samples(p); doubt(p)
+  show(); strip(); samples(p); show_uncertainty(p)
 }
 async function show(first = false) {
   const p = now
@@ -245,11 +247,11 @@ function thumbs() {
     }))
   }
   p.seeds.forEach((seed, i) => {
-    const [input, img] = box.children[i].children, {image, look} = p.images[seed] ?? {}
+    const [input, img] = box.children[i].children, {image, settings} = p.images[seed] ?? {}
     input.checked = seed === p.seed
     img.hidden = !image
     if (image && img.src !== image) img.src = image
-    img.classList.toggle('old', look !== look_of(p))
+    img.classList.toggle('old', settings !== settings_of(p))
   })
   if (had && !box.contains(document.activeElement)) box.querySelector(':checked').focus()
 }
@@ -270,7 +272,7 @@ let brush_name = ''
 function paint_with(c, name = '') {
   brush = c; brush_name = name; stroke = null
   $('frame').classList.toggle('painting', !!c); canvas.hidden = !c; $('split').disabled = !!c
-  if (c) { $('doubting').checked = false; lift() } // under the veil no colour could be seen
+  if (c) { $('show-uncertainty').checked = false; hide_uncertainty() } // under the overlay no colour could be seen
   else for (const o of $('palette').querySelectorAll(':checked')) o.checked = false
   tools(); draw()
   if (c) $('tools').scrollIntoView({block:'nearest'})
@@ -282,7 +284,7 @@ function tools() {
   $('undo').disabled = $('clear').disabled = !n
   say('saved', now?.note ?? '')
   say('how', !brush ? 'Choose a colour, then paint with it on the photograph.'
-    : n && now.barren ? 'White and black cannot take a colour, because the light of your photograph stays as it is. Try a place between.'
+    : n && now.clipped ? 'White and black cannot take a colour, because the light of your photograph stays as it is. Try a place between.'
     : `${brush_name}: paint on the photograph. A short stroke is enough.`)
 }
 function draw() {
@@ -337,7 +339,7 @@ addEventListener('keydown', e => {
 addEventListener('resize', draw)
 
 // ---- the rest of the controls ----
-for (const [name, c] of Object.entries(COLOURS)) {
+for (const [name, c] of Object.entries(COLORS)) {
   const l = radio('brush', c, name, false)
   l.className = 'swatch'; l.style.background = c
   $('palette').append(l)
@@ -360,7 +362,7 @@ $('undo').onclick = undo
 $('clear').onclick = () => { now.drawn = 0; change(now, {strokes:[]}) }
 $('done').onclick = done
 $('saturation').oninput = () => change(now, {saturation:$('saturation').value/100})
-$('doubting').onchange = () => doubt(now)
+$('show-uncertainty').onchange = () => show_uncertainty(now)
 $('more').onclick = () => { now.seeds.push(...Array.from({length:MORE}, (_, i) => now.seeds.length+i)); samples(now) }
 $('remove').onclick = () => forget(now)
 $('files').onchange = () => { add([...$('files').files]); $('files').value = '' }
@@ -369,7 +371,7 @@ $('add').onclick = () => $('files').click()
 async function save(p) {
   try {
     if (p.painting) await p.painting
-    const r = await ask('finish', [p.id, p.seed, p.strokes, p.saturation], o => busy(p, 'Writing the file', o))
+    const r = await ask('save', wish(p), o => busy(p, 'Writing the file', o))
     const a = document.createElement('a')
     a.href = r.url; a.download = r.name; a.click()
     p.saved = true; p.note = [`Saved as ${r.name}, ${r.size}.`, ...r.remarks].join(' ')

@@ -1,0 +1,107 @@
+"The queue under pressure: many at once, people who leave, an end in the middle"
+import asyncio, random, threading, time
+import pytest
+from colorized.app.queue import WorkQueue
+
+async def hear(queue, task):
+    return [event async for event in queue.ask(task) if event]
+
+@pytest.mark.parametrize('limit', [1, 2])
+def test_never_more_at_once_and_in_order(limit):
+    busy,most,order,lock = 0,0,[],threading.Lock()
+    def task(i):
+        def work(progress):
+            nonlocal busy, most
+            with lock:
+                busy += 1
+                most = max(most, busy)
+                order.append(i)
+            time.sleep(0.005)
+            with lock:
+                busy -= 1
+            return i
+        return work
+    async def run():
+        queue = WorkQueue(limit)
+        return await asyncio.gather(*[hear(queue, task(i)) for i in range(20)])
+    heard = asyncio.run(run())
+    assert most==limit and [o[-1]['answer'] for o in heard]==list(range(20))
+    if limit==1:
+        assert order==list(range(20))
+    for i,events in enumerate(heard):
+        places = [o['place'] for o in events if 'place' in o]
+        assert places[0]==i and places[-1]==0 and places==sorted(places, reverse=True)
+
+def test_those_who_leave_are_not_served():
+    served = []
+    def task(i):
+        def work(progress):
+            time.sleep(0.002)
+            progress(0.5)
+            served.append(i)
+        return work
+    async def visitor(queue, i, leaves):
+        events = queue.ask(task(i))
+        if leaves:
+            await anext(events)
+            return await events.aclose()
+        return [o async for o in events]
+    async def run():
+        queue,rng = WorkQueue(),random.Random(0)
+        leaves = [rng.random()<0.5 for _ in range(40)]
+        await asyncio.gather(*[visitor(queue, i, o) for i,o in enumerate(leaves)])
+        assert not queue._waiting and not queue._tickets
+        return [i for i,o in enumerate(leaves) if not o]
+    stayed = asyncio.run(run())
+    assert served==stayed
+
+def test_progress_is_told_in_hundredths():
+    def work(progress):
+        for i in range(100_001):
+            progress(i/100_000)
+    events = asyncio.run(hear(WorkQueue(), work))
+    done = [o['progress'] for o in events if 'progress' in o]
+    assert 99<=len(done)<=101 and done[0]==0 and done[-1]==1 and done==sorted(done)
+
+def test_an_error_passes_and_the_next_is_served():
+    def fail(progress):
+        raise MemoryError
+    async def run():
+        queue = WorkQueue()
+        bad = asyncio.create_task(hear(queue, fail))
+        good = asyncio.create_task(hear(queue, lambda progress: 7))
+        with pytest.raises(MemoryError):
+            await bad
+        return await good
+    assert asyncio.run(run())[-1]==dict(answer=7)
+
+def test_nobody_complains_of_an_error_that_nobody_hears(caplog, capsys):
+    begun = threading.Event()
+    def fail(progress):
+        begun.set()
+        time.sleep(0.05)
+        raise OSError("too late")
+    async def run():
+        queue = WorkQueue()
+        events = queue.ask(fail)
+        while not begun.is_set():
+            await anext(events)
+        await events.aclose()
+        await asyncio.to_thread(queue.join)
+    asyncio.run(run())
+    assert not caplog.records and not capsys.readouterr().err
+
+def test_close_ends_what_waits_and_what_is_done():
+    def endless(progress):
+        while True:
+            time.sleep(0.005)
+            progress(0.5)
+    async def run():
+        queue = WorkQueue()
+        heard = [asyncio.create_task(hear(queue, endless)) for _ in range(3)]
+        while len(queue._tickets)<3:
+            await asyncio.sleep(0.005)
+        queue.close()
+        queue.join()
+        return await asyncio.gather(*heard)
+    assert not [o for events in asyncio.run(run()) for o in events if 'answer' in o]

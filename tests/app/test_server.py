@@ -1,0 +1,190 @@
+"`colorized app` without a browser: its questions as they travel, and who is kept out"
+import json, shutil, signal, socket, subprocess, sys, threading, time
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+import pytest
+
+PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/riverfront-1931.jpg'
+
+def ask(server, path, method='GET', data=None, **headers):
+    "Status, body, headers"
+    try:
+        with urlopen(Request(server.base+path, data, headers, method=method)) as r:
+            return r.status,r.read(),r.headers
+    except HTTPError as e:
+        return e.code,e.read(),e.headers
+
+def visit(server):
+    return json.loads(ask(server, 'visits', 'POST')[1])['visitor']
+
+@pytest.fixture
+def photo(server):
+    "A visitor's photograph; the visitor leaves at the end, and nothing stays"
+    visitor = visit(server)
+    body = ask(server, f'photos/{visitor}?name=a.jpg', 'POST', PHOTO.read_bytes())[1]
+    yield json.loads(body)['id']
+    assert ask(server, f'visits/{visitor}/leave', 'POST')[0]==200 and not server.kept
+
+class Question:
+    "A question, and its events with the time of each as they arrive"
+    def __init__(self, server, name, **arguments):
+        self.name,self.events = name,[]
+        data = json.dumps(arguments).encode()
+        self.reply = urlopen(Request(f'{server.base}questions/{name}', data))
+        assert self.reply.headers['content-type'].startswith('text/event-stream')
+        self.thread = threading.Thread(target=self._listen)
+        self.thread.start()
+    def _listen(self):
+        for line in self.reply:
+            if line.startswith(b'data: '):
+                self.events.append((time.monotonic(), json.loads(line[6:])))
+    def result(self):
+        self.thread.join(240)
+        assert not self.thread.is_alive()
+        return [o for _,o in self.events]
+    def when(self, key):
+        return [t for t,o in self.events if key in o]
+
+# ---- questions ----
+def test_progress_arrives_while_it_is_made(server, photo):
+    q = Question(server, 'uncertainty', photo=photo, strokes=[])
+    events = q.result()
+    assert events[0]==dict(place=0) and list(events[-1])==['answer']
+    assert events[-1]['answer']['image'].startswith('data:image/webp;base64,')
+    assert [o['progress'] for o in events[1:-1]]==[i/8 for i in range(9)]
+    told = q.when('progress')
+    assert told[-1]-told[0]>0.1, 'all of it was told at the end'
+
+def test_saving_counts_and_is_fetched_once_more(server, photo):
+    arguments = dict(photo=photo, seed=0, strokes=[], saturation=1)
+    first,second = [Question(server, 'save', **arguments).result() for _ in range(2)]
+    done = [o['progress'] for o in first if 'progress' in o]
+    assert done==sorted(done) and done[0]==0 and done[-1]==1
+    urls = [o[-1]['answer']['url'] for o in (first, second)]
+    status,body,headers = ask(server, urls[1])
+    assert status==200 and body[:3]==b'\xff\xd8\xff'
+    assert headers['content-disposition']=='attachment; filename="a.colorized.jpg"'
+    for gone in urls[0], urls[1]+'x', urls[1].replace(photo, 'x'):
+        assert ask(server, gone)[0]==404, gone
+
+def test_two_slow_questions_queue(server, photo):
+    "And a quick one passes them by"
+    first = Question(server, 'uncertainty', photo=photo, strokes=[])
+    while not first.when('progress'):
+        time.sleep(0.01)
+    slow = Question(server, 'sample', photo=photo, seed=9, strokes=[], saturation=1)
+    third = Question(server, 'sample', photo=photo, seed=10, strokes=[], saturation=1)
+    quick = Question(server, 'color', photo=photo, seed=0, strokes=[], saturation=1)
+    events = [o.result() for o in (first, slow, third, quick)]
+    assert [o for o in events[1] if 'place' in o][-1]==dict(place=0)
+    assert [o for o in events[2] if 'place' in o]==[dict(place=1), dict(place=0)]
+    assert slow.when('progress')[0]>=first.when('progress')[-1]
+    assert third.when('progress')[0]>=slow.when('progress')[-1]
+    assert quick.when('answer')[0]<first.when('answer')[0]
+    assert all('answer' in o[-1] for o in events)
+
+def test_who_leaves_gives_up_the_place(server, photo):
+    strokes = lambda y: [dict(colour='#ff0000', radius=0.1, points=[[0.5, y]])]
+    first = Question(server, 'uncertainty', photo=photo, strokes=strokes(0.1))
+    second = Question(server, 'uncertainty', photo=photo, strokes=strokes(0.3))
+    third = Question(server, 'sample', photo=photo, seed=0, strokes=[], saturation=1)
+    while not first.when('progress') or not second.events:
+        time.sleep(0.01)
+    for q in second, first: # one waits, one is being done
+        q.reply.fp.raw._sock.shutdown(socket.SHUT_RDWR)
+    assert 'answer' in third.result()[-1]
+    assert not second.when('progress') and not any(q.when('answer') for q in (first, second))
+
+def test_what_goes_wrong_is_told(server, photo):
+    color = dict(photo=photo, seed=0, strokes=[], saturation=1)
+    for wrong,word in [(dict(seed=-1), 'seed'), (dict(saturation=9), 'saturation'),
+            (dict(strokes=7), 'strokes'), (dict(photo='guess'), 'not here any more')]:
+        error = Question(server, 'color', **dict(color, **wrong)).result()[-1]['error']
+        assert word in error, error
+
+# ---- strangers ----
+def test_the_page_is_kept_at_home(server):
+    status,_,headers = ask(server, '')
+    assert status==200 and headers['cache-control']=='no-store'
+    assert "default-src 'none'" in headers['content-security-policy']
+    assert headers['referrer-policy']=='no-referrer'
+    assert headers['x-content-type-options']=='nosniff'
+    assert not headers.get('access-control-allow-origin') and not headers.get('server')
+
+def test_only_its_own_addresses(server):
+    unknown = ('config', 'info', 'login', 'docs', 'openapi.json', 'page.py', 'page.html', 'page/',
+        'files/a/b', '%2e%2e/server.py', 'page.css/', 'questions', 'visits/')
+    for path in unknown:
+        status,_,headers = ask(server, path)
+        assert status==404, path
+        assert "default-src 'none'" in headers['content-security-policy']
+    for path in 'visits','questions/color','photos/a':
+        assert ask(server, path)[0]==405, path
+
+def test_only_by_the_names_of_this_computer(server):
+    assert ask(server, '', Host='LOCALHOST:1')[0]==200
+    for host in 'evil.example','localhost.evil.example','127.0.0.1.evil.example':
+        assert ask(server, '', Host=host)[0]==404
+        assert ask(server, 'visits', 'POST', Host=host)[0]==404
+
+def test_a_question_is_json_with_its_arguments_and_nothing_else(server):
+    known = dict(photo='guess', seed=0, strokes=[], saturation=1)
+    bodies = [b'', b'[', b'photo=guess', b'[]', b'{}', b'null', b'['*10**5,
+        *[json.dumps(o).encode() for o in (dict(known, path='/etc/hostname'), dict(photo='a'),
+            dict(known, photo=dict(path='x.png', url='http://example.org/x.png')))]]
+    for body in bodies:
+        assert ask(server, 'questions/color', 'POST', body)[0]==400, body[:80]
+    for question in 'close','_colored','ask','__init__':
+        assert ask(server, f'questions/{question}', 'POST', b'{}')[0]==400, question
+
+def test_a_question_is_not_endless(server):
+    "Sent by hand, for the answer comes before the end; what is announced need not come"
+    with socket.create_connection(('127.0.0.1', server.port)) as s:
+        s.sendall(b'POST /questions/color HTTP/1.1\r\nHost: localhost\r\n'
+                  b'Transfer-Encoding: chunked\r\n\r\n')
+        chunk = b'100000\r\n'+b' '*2**20+b'\r\n'
+        for _ in range(17):
+            s.sendall(chunk)
+        assert s.recv(100).startswith(b'HTTP/1.1 413 ')
+
+def test_limits_hold_without_the_page(server):
+    visitor,some = visit(server),bytes(5_000_000)
+    for _ in range(4):
+        assert ask(server, f'photos/{visitor}?name=a.tif', 'POST', some)[0]==200
+    status,body,_ = ask(server, f'photos/{visitor}?name=b.tif', 'POST', some)
+    assert status==400 and 'Only 4 photographs' in json.loads(body)['error']
+    assert ask(server, 'photos/nobody?name=a.tif', 'POST', some)[0]==400
+    assert len(server.kept)==4
+    assert ask(server, f'visits/{visitor}/leave', 'POST')[0]==200 and not server.kept
+    other = visit(server)
+    status,body,_ = ask(server, f'photos/{other}?name=b.tif', 'POST', bytes(80_000_000))
+    assert status==400 and 'too large: 80 MB, the limit is 79 MB' in json.loads(body)['error']
+
+# ---- starting and ending ----
+def test_a_port_that_is_taken(server):
+    command = 'import sys; from colorized.cli.main import main; sys.exit(main())'
+    for port,word in (server.port, 'choose another with --port'),(0, '1..65535'):
+        r = subprocess.run([sys.executable, '-c', command, 'app', '--port', str(port)],
+            capture_output=True, text=True)
+        assert r.returncode==1 and word in r.stderr and r.stderr.count('\n')==1, r.stderr
+
+def test_without_its_requirements(tmp_path):
+    (tmp_path/'uvicorn.py').write_text('raise ImportError("no module named uvicorn")')
+    code = 'import sys; sys.path.insert(0, sys.argv[1]); import colorized.app.server'
+    r = subprocess.run([sys.executable, '-c', code, tmp_path], capture_output=True, text=True)
+    assert r.returncode and "pip install 'colorized[app]'" in r.stderr.splitlines()[-1]
+
+def test_nothing_left_the_computer_and_nothing_stays(server):
+    "The last test: Ctrl+C while it colours and while a photograph comes"
+    visitor = visit(server)
+    body = ask(server, f'photos/{visitor}?name=a.jpg', 'POST', PHOTO.read_bytes())[1]
+    photo = json.loads(body)['id']
+    q = Question(server, 'uncertainty', photo=photo, strokes=[])
+    with socket.create_connection(('127.0.0.1', server.port)) as s:
+        s.sendall(f'POST /photos/{visitor}?name=b.tif HTTP/1.1\r\nHost: localhost\r\n'
+                  f'Content-Length: 1000000\r\n\r\nII*'.encode())
+        while len(server.kept)<2 or not q.when('progress'):
+            time.sleep(0.01)
+        server.end_tidily(signal.SIGINT)
+    assert not q.when('answer')

@@ -1,0 +1,89 @@
+"What the studio answers, and what it tells of a photograph that it cannot read"
+import shutil
+from pathlib import Path
+import pytest
+from PIL import Image
+from colorized.app.studio import QUESTIONS, Studio, TooManyWaiting
+from colorized.app.visitors import Limits, Refused
+
+PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/riverfront-1931.jpg'
+
+@pytest.fixture
+def studio(colorizer, tmp_path):
+    s = Studio(colorizer, tmp_path, Limits(megapixels=1))
+    yield s
+    s.close()
+    s.join()
+
+@pytest.fixture
+def bring(studio, tmp_path_factory):
+    visitor = studio.visitors.add()
+    def go(file, name='a.jpg'):
+        id = studio.visitors.add_photo(visitor, name)
+        shutil.copy(file, studio.visitors.photo(id).path)
+        return id
+    return go
+
+def test_a_colouring_needs_no_reading_before(studio, bring):
+    answer = studio.color(bring(PHOTO), 0, [], 1)
+    assert answer['image'].startswith('data:image/jpeg;base64,') and answer['clipped'] is False
+
+def test_a_photograph_is_read_once(studio, bring):
+    id = bring(PHOTO)
+    first = studio.read(id)
+    session = studio.visitors.photo(id).session
+    assert studio.read(id)==first and studio.visitors.photo(id).session is session
+    about = {k: first[k] for k in ('name', 'width', 'height', 'bits', 'format')}
+    assert about==dict(name='a.jpg', width=720, height=501, bits=8, format='JPEG')
+
+def test_only_the_last_download_is_kept(studio, bring):
+    id = bring(PHOTO)
+    told = []
+    first = studio.save(id, 0, [], 1, told.append)
+    second = studio.save(id, 0, [], 1.5, told.append)
+    assert told==[1, 1] # small enough for one strip
+    (_,_,old),(_,_,new) = [o['url'].split('/') for o in (first, second)]
+    assert studio.download(id, new).name=='a.colorized.jpg'
+    with pytest.raises(Refused):
+        studio.download(id, old)
+    home = studio.visitors.photo(id).path.parent
+    assert sorted(o.name for o in home.iterdir())==sorted(['original', f'file-{new}'])
+
+def test_uncertainty_counts_its_eight_colourings(studio, bring):
+    told = []
+    answer = studio.uncertainty(bring(PHOTO), [], told.append)
+    assert told==[i/8 for i in range(1, 9)]
+    assert answer['image'].startswith('data:image/webp;base64,')
+
+def test_what_cannot_be_read_is_forgotten_and_no_path_is_told(studio, bring, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('bad')
+    (folder/'torn').write_bytes(PHOTO.read_bytes()[:20_000])
+    (folder/'letter').write_text('Dear Anna')
+    Image.new('L', (1001,1000)).save(folder/'huge', 'PNG')
+    for name,why in dict(torn='the file is incomplete', letter='not a photograph',
+            huge='megapixels').items():
+        id = bring(folder/name, f'{name}.jpg')
+        with pytest.raises(Refused) as e:
+            studio.read(id)
+        said = str(e.value)
+        assert said.startswith(f'“{name}.jpg” could not be opened: ') and why in said
+        assert not any(o in said for o in ('/', 'original', 'Error', 'max_pixels')), said
+        with pytest.raises(Refused, match='not here any more'):
+            studio.color(id, 0, [], 1)
+    assert not list(studio.visitors.folder.iterdir())
+
+def test_questions_take_their_arguments_alone(studio):
+    color = dict(photo='a', seed=0, strokes=[], saturation=1)
+    arguments = dict(read=dict(photo='a'), color=color, sample=color, save=color,
+        uncertainty=dict(photo='a', strokes=[]))
+    assert set(arguments)==set(QUESTIONS)
+    for question,right in arguments.items():
+        studio.check_question(question, right)
+        fewer = {k:v for k,v in right.items() if k!='photo'}
+        for wrong in dict(right, progress=1), dict(right, photo=1), fewer, [], None:
+            with pytest.raises(Refused):
+                studio.check_question(question, wrong)
+    for queue in studio.queues.values():
+        queue.max_waiting = 0
+    with pytest.raises(TooManyWaiting):
+        studio.check_question('color', color)

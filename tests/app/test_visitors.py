@@ -1,0 +1,76 @@
+"The account of visitors: names as browsers send them, limits, what is left on the disk"
+import asyncio, shutil, stat
+from collections import namedtuple
+import pytest
+from colorized.app.visitors import Limits, Refused, Visitors
+
+@pytest.fixture
+def visitors(tmp_path):
+    return Visitors(tmp_path, Limits(photos=3, megapixels=1, total=4))
+
+@pytest.mark.parametrize('name,want', [
+    ('a.jpg', 'a.jpg'), ('C:\\scans\\a.jpg', 'a.jpg'), ('../../etc/passwd', 'passwd'),
+    ('', 'photograph'), ('..', 'photograph'), (' . ', 'photograph'), ('a\0b\n.jpg', 'ab.jpg'),
+    ('\ud800.jpg', '?.jpg'), ('ü'*100+'.tif', 'ü'*73+'.tif'), ('.hidden', 'hidden')])
+def test_names(visitors, name, want):
+    id = visitors.add_photo(visitors.add(), name)
+    assert visitors.photo(id).name==want
+
+def test_folders_are_private_and_their_names_tell_nothing(visitors):
+    id = visitors.add_photo(visitors.add(), 'grandpa.jpg')
+    path = visitors.photo(id).path
+    assert stat.S_IMODE(path.parent.stat().st_mode)==0o700
+    assert path.name=='original' and id not in str(path) and 'grandpa' not in str(path)
+
+def test_one_may_not_reach_the_photographs_of_another(visitors):
+    anna,bert = visitors.add(),visitors.add()
+    id = visitors.add_photo(anna, 'a.jpg')
+    visitors.remove(bert)
+    assert visitors.photo(id).name=='a.jpg'
+    for guess in bert, anna, '', '..', id[:-1]:
+        with pytest.raises(Refused):
+            visitors.photo(guess)
+        visitors.remove_photo(guess)
+    assert visitors.photo(id)
+
+def test_a_full_disk(visitors, monkeypatch):
+    usage = namedtuple('usage', 'total used free')
+    monkeypatch.setattr(shutil, 'disk_usage', lambda o: usage(1, 1, 10**8+1999))
+    anna = visitors.add()
+    visitors.add_photo(anna, 'a.jpg', 999)
+    with pytest.raises(Refused, match='no room left on the disk'):
+        visitors.add_photo(anna, 'a.jpg', 1000)
+
+def test_the_limits_are_exact(visitors):
+    anna,bert = visitors.add(),visitors.add()
+    for _ in range(3):
+        visitors.add_photo(anna, 'a.jpg', visitors.limits.bytes)
+    with pytest.raises(Refused, match='Only 3'):
+        visitors.add_photo(anna, 'a.jpg')
+    with pytest.raises(Refused, match='too large'):
+        visitors.add_photo(bert, 'a.jpg', visitors.limits.bytes+1)
+    visitors.add_photo(bert, 'b.jpg')
+    with pytest.raises(Refused, match='Too many people'):
+        visitors.add_photo(bert, 'b.jpg')
+
+def test_an_upload_that_breaks_off_is_deleted(visitors):
+    async def chunks():
+        yield b'some'
+        raise ConnectionError("the browser has gone")
+    anna = visitors.add()
+    with pytest.raises(ConnectionError):
+        asyncio.run(visitors.receive_photo(anna, 'a.jpg', 4, chunks()))
+    assert not list(visitors.folder.iterdir())
+
+def test_a_sign_of_life_counts(visitors):
+    anna,bert = visitors.add(),visitors.add()
+    id = visitors.add_photo(anna, 'a.jpg')
+    late = visitors.limits.idle+1
+    for name in anna, bert:
+        visitors._known[name].seen -= late
+    assert visitors.photo(id) # whoever asks for colours is here
+    visitors.remove_idle()
+    assert visitors.renew(anna) and not visitors.renew(bert)
+    visitors._known[anna].seen -= late
+    visitors.add() # a new visitor is reason enough to look
+    assert not visitors.renew(anna) and not list(visitors.folder.iterdir())
