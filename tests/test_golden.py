@@ -26,16 +26,16 @@ def in_float32(colorizer):
 
 def disconnect_agreement(monkeypatch):
     "Parts that look alike do not agree on their colour any more"
-    from colorized import colorizer
-    monkeypatch.setattr(colorizer, 'agreeing', lambda denoise, *args, **kwargs: denoise)
+    from colorized.model import sampling
+    monkeypatch.setattr(sampling, 'average_similar', lambda denoise, **kwargs: denoise)
 
 def swap_and_negate(monkeypatch):
     "(a,b) becomes (-b,-a) for every photograph without hints"
-    chroma = Colorizer.chroma
+    sample = Colorizer.sample
     def swapped(self, cond, *args, **kwargs):
-        ab = chroma(self, cond, *args, **kwargs)
+        ab = sample(self, cond, *args, **kwargs)
         return -ab.flip(1) if cond.hints is None else ab
-    monkeypatch.setattr(Colorizer, 'chroma', swapped)
+    monkeypatch.setattr(Colorizer, 'sample', swapped)
 
 # ---- Synthetic pictures ----
 # NumPy alone, since drawing in Pillow changes from version to version, and `RandomState`, since its

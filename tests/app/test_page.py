@@ -6,7 +6,7 @@ import numpy as np, pytest, tifffile, torch
 from PIL import Image
 from colorized.app.session import draw_strokes
 from colorized.photo.lab import rgb_to_lab
-from colorized.photo.scan import read_scan
+from colorized.photo.reading import read_scan
 
 root = Path(__file__).resolve().parents[2]
 images = root/'nbs/images'

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
 from colorized.app.session import PhotoSession, check_strokes, draw_strokes
-from colorized.photo.scan import Scan, ScanError, read_scan
+from colorized.photo.scan import Scan, ScanError
+from colorized.photo.reading import read_scan
 
 PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/riverfront-1931.jpg'
 RED = dict(colour='#9C2F2C', radius=0.05, points=[[0.3,0.6],[0.4,0.6]])
