@@ -13,17 +13,12 @@ from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageDraw
 from fastcore.basics import patch
-from ..batch.names import output_name
-from ..inference.colorization import MAX_UNCERTAINTY, Colorization
-from ..inference.colorizer import WORKING_SIZE, Colorizer
-from ..inference.hints import hint_grid
-from ..model.sampling import working_shape
-from ..photo.lab import combine_to_rgb
-from ..photo.reading import MAX_PIXELS, read_scan
-from ..photo.formats import WRITABLE, output_format
-from ..photo.provenance import Provenance
-from ..photo.scan import Scan, render_strips
-from ..photo.writing import write_scan
+from ..batch.folder import output_name
+from colorized.inference.colorizer import (DOUBT, WORKING_SIZE, Colorized, Colorizer, hint_grid,
+    working_shape)
+from ..photo.lab import join
+from ..photo.scan import (MOST_PIXELS, WRITABLE, Provenance, Scan, output_format, paint,
+    read_scan, write_scan)
 
 # %% ../../nbs/app/02_session.ipynb #5fd460c3
 def _parse_stroke(stroke):
@@ -95,7 +90,7 @@ def _small_shape(shape, side):
 def _small_scan(scan, side):
     "The lightness of a photograph alone, small and in 8 bits: what is coloured for the screen"
     L = scan.thumbnail_L(_small_shape(scan.shape, side))
-    gray = combine_to_rgb(L, torch.zeros_like(L).expand(-1,2,-1,-1))[0,1]
+    gray = join(L, torch.zeros_like(L).expand(-1,2,-1,-1))[0,1]
     return Scan((gray*255).round().byte().numpy())
 
 def _before_url(scan, small):
@@ -113,7 +108,7 @@ class PhotoSession:
         colorizer:Colorizer,           # The model
         path:str|Path,                 # File; it must stay there until the last `write`
         name:str=None,                 # What its owner calls it
-        max_pixels:float=MAX_PIXELS,  # Larger ones are refused
+        max_pixels:float=MOST_PIXELS,  # Larger ones are refused
         working_size:int=WORKING_SIZE, # See `Colorizer.colorize`
     ):
         self.colorizer,self.path = colorizer,Path(path)
@@ -176,21 +171,21 @@ def image(self:PhotoSession,
     side:int=SCREEN_SIDE, # Longest side
 ) -> Image.Image:
     "A colouring as the screen shows it"
-    strips = render_strips(self._small(side), self.chroma(seed, strokes)*saturation, 8)
+    strips = paint(self._small(side), self.chroma(seed, strokes)*saturation, 8)
     return Image.fromarray(np.concatenate(list(strips)))
 
 @patch
 def uncertainty(self:PhotoSession,
     seeds:list,        # At least two colourings
     strokes:list=(),   # See `PhotoSession.chroma`
-    top:float=MAX_UNCERTAINTY,   # Disagreement that is drawn strongest, CIELAB units
+    top:float=DOUBT,   # Disagreement that is drawn strongest, CIELAB units
     side:int=480,      # Longest side
 ) -> Image.Image:      # RGBA
     "Where the colourings disagree, to be laid over the photograph: clear where they agree"
     from matplotlib import colormaps
     ab = torch.cat([self.chroma(s, strokes) for s in seeds])
     blank = Scan(np.zeros(_small_shape(self.shape, side), np.uint8))
-    u = (Colorization(blank, ab, list(seeds), None).uncertainty/top).clip(0, 1)
+    u = (Colorized(blank, ab, list(seeds), None).uncertainty/top).clip(0, 1)
     rgba = np.dstack([colormaps['inferno'](u)[...,:3], 0.9*u])
     return Image.fromarray((rgba*255).round().astype(np.uint8))
 
@@ -246,7 +241,7 @@ def write(self:PhotoSession,
     dst = Path(folder)/f'{stem}.colorized{suffix}'
     ab = self.chroma(seed, strokes)*saturation
     scan = read_scan(self.path, self.max_pixels)
-    strips = render_strips(scan, ab, output_format(dst, self.format, None, scan.bits)[1])
+    strips = paint(scan, ab, output_format(dst, self.format, None, scan.bits)[1])
     strips = _counted(strips, scan.shape[0], progress)
     made = self.provenance(seed, strokes, saturation)
     return dst,write_scan(dst, strips, scan, made, self.format, overwrite=True)

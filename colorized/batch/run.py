@@ -49,7 +49,7 @@ class FolderRun:
     ):
         self.todo,self.colorizer,self.options,self.bar = deque(jobs),colorizer,options,bar
         self.settings = options.sampling(colorizer)
-        self.batch = min(batch, max(1, colorizer.chunk))
+        self.batch = min(batch, max(1, colorizer.max_rows))
         self.ahead = batch+2*workers # most photographs that are on their way to the network
         self.report,self.claims = Report(folder),Claims()
         preload = 'colorized.batch.tasks','imagecodecs','tifffile' # torch once, not once a worker

@@ -17,12 +17,12 @@ def test_photographs_on_one_call_are_those_alone(tmp_path, colorizer, monkeypatc
     "Chunks of 4, photographs of two shapes"
     src = photographs(tmp_path/'in', 5)
     photographs(src/'wide', 4, (200, 60))
-    calls,real = [],colorizer.chroma
-    def chroma(cond, *args):
+    calls,real = [],colorizer.sample
+    def sample(cond, *args, **draw):
         calls.append(len(cond))
-        return real(cond, *args)
-    monkeypatch.setattr(colorizer, 'chunk', 4)
-    monkeypatch.setattr(colorizer, 'chroma', chroma)
+        return real(cond, *args, **draw)
+    monkeypatch.setattr(colorizer, 'max_rows', 4)
+    monkeypatch.setattr(colorizer, 'sample', sample)
     assert quick(src, tmp_path/'out', colorizer, batch=6).done==9
     assert sorted(calls)==[1, 4, 4]
     monkeypatch.undo()
@@ -41,7 +41,7 @@ def test_network_failure(tmp_path, colorizer, monkeypatch):
         if torch.equal(L, bad): raise RuntimeError('out of memory')
         return Colorizer.condition(colorizer, L, hints)
     monkeypatch.setattr(colorizer, 'condition', condition)
-    monkeypatch.setattr(colorizer, 'chunk', 4)
+    monkeypatch.setattr(colorizer, 'max_rows', 4)
     got = quick(src, out, colorizer)
     assert (got.done, got.failed)==(4, 1)
     error = read_report(out)['01.jpg']['error']
@@ -53,11 +53,11 @@ def test_the_network_leaves_cores_to_the_workers(tmp_path, colorizer, monkeypatc
     if not colorizer.bf16: pytest.skip("in float32 threads change the last bits")
     src,used = photographs(tmp_path/'in', 3),[]
     monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: {0, 1})
-    real = colorizer.chroma
-    def chroma(cond, seeds, steps, *args):
+    real = colorizer.sample
+    def sample(cond, seeds, steps, **draw):
         used.append((steps, torch.get_num_threads()))
-        return real(cond, seeds, steps, *args)
-    monkeypatch.setattr(colorizer, 'chroma', chroma)
+        return real(cond, seeds, steps=steps, **draw)
+    monkeypatch.setattr(colorizer, 'sample', sample)
     torch.set_num_threads(2)
     try:
         for bf16,want in ((True, {1}), (False, {2})):

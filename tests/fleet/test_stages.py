@@ -139,12 +139,12 @@ def test_network_takes_shapes_apart_and_survives_a_failure(tmp_path, model, c, m
     loopback.snapshots(src/'tall', 1, size=(60, 80))
     table = load_stage(to_table(jobs_of(src)), c)
     network,calls = Network(c),[]
-    real = network.colorizer.chroma
-    def chroma(cond, *args):
+    real = network.colorizer.sample
+    def sample(cond, *args, **draw):
         calls.append((len(cond), tuple(cond.L.shape[2:])))
         if len(calls)==1: raise RuntimeError('out of memory')
-        return real(cond, *args)
-    monkeypatch.setattr(network.colorizer, 'chroma', chroma)
+        return real(cond, *args, **draw)
+    monkeypatch.setattr(network.colorizer, 'sample', sample)
     jobs,blobs = from_table(network(table))
     assert sorted(n for n,_ in calls)==[1, 1, 2] and len({shape for _,shape in calls})==2
     errors = [o['row'].get('error') for o in jobs]
