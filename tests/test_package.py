@@ -11,34 +11,31 @@ ini.read(root/'settings.ini', encoding='utf-8')
 cfg = ini['DEFAULT']
 lines = lambda k: [o.strip() for o in cfg.get(k, '').splitlines() if o.strip()]
 
-# The table of design: a module may import only from modules above it
-order = 'schedule denoiser reverse vlb samplers lab scan encoder unet data learner metrics colorizer batch cli app store fleet iiif_image iiif_manifest iiif'.split()
-modules = sorted(o for o in (root/'colorized').glob('*.py') if o.name!='_modidx.py')
-notebooks = sorted((root/'nbs').glob('[0-9]*.ipynb'))
-heavy = {'fastai', 'torchvision', 'torchmetrics', 'timm', 'gradio'}
+sys.path.insert(0, str(root/'tools'))
+import house
+modules = house.modules()
+notebooks = sorted((root/'nbs').rglob('[0-9]*.ipynb'))
+heavy = {'fastai', 'torchvision', 'torchmetrics', 'timm', 'starlette', 'uvicorn'}
+by_module = pytest.mark.parametrize('module', modules)
 
 def cells(nb): return [''.join(c['source']) for c in json.loads(nb.read_text('utf-8'))['cells']]
 def title(nb): return re.match(r'#\s+(.+)', cells(nb)[0])[1]
 
-def imports(module, top=False):
-    "(module, names) of every import in the file `module`, or of those at its top level; our own as `.name`"
-    tree = ast.parse(module.read_text('utf-8'))
-    for o in tree.body if top else ast.walk(tree):
-        if isinstance(o, ast.Import): yield from ((a.name, []) for a in o.names)
-        elif isinstance(o, ast.ImportFrom):
-            names = [a.name for a in o.names]
-            full = '.'*o.level + (o.module or '')
-            if full in ('.', 'colorized'): yield from (('.'+n, []) for n in names)
-            else: yield full, names
-def own(name): return name.removeprefix('.').removeprefix('colorized.').split('.')[0] if name.startswith(('.', 'colorized.')) else None
+def imported(file):
+    "Packages that a file imports, wherever it does, but for ours"
+    for o in ast.walk(ast.parse(file.read_text('utf-8'))):
+        if isinstance(o, ast.Import): yield from ((a.name.split('.')[0], o) for a in o.names)
+        elif isinstance(o, ast.ImportFrom) and not o.level: yield o.module.split('.')[0],o
 
 def test_pyproject_agrees_with_settings():
     project = tomllib.loads((root/'pyproject.toml').read_text('utf-8'))['project']
     assert project['name']==cfg['lib_name']
     assert project['urls']==dict(Repository=cfg['git_url'], Documentation=cfg['doc_url'])
     quarto = (root/'_quarto.yml').read_text('utf-8')
-    for k,v in dict(title='lib_name', description='description').items(): assert f'  {k}: {cfg[v]}\n' in quarto
-    for k,v in {'site-url': 'doc_url', 'repo-url': 'git_url'}.items(): assert f'  {k}: {cfg[v]}\n' in quarto
+    same = {'title': 'lib_name', 'description': 'description',
+            'site-url': 'doc_url', 'repo-url': 'git_url'}
+    for k,v in same.items():
+        assert f'  {k}: {cfg[v]}\n' in quarto
 
 def test_workflow_tests_the_declared_pythons():
     declared = cfg['pythons'].split()
@@ -47,24 +44,29 @@ def test_workflow_tests_the_declared_pythons():
 
 @pytest.mark.parametrize('script', lines('console_scripts'))
 def test_console_scripts_exist(script):
-    name, target = (o.strip() for o in script.split('='))
-    assert callable(next(o for o in entry_points(group='console_scripts') if o.name==name and o.value==target).load())
+    name,target = (o.strip() for o in script.split('='))
+    scripts = entry_points(group='console_scripts')
+    found = next(o for o in scripts if o.name==name and o.value==target)
+    assert callable(found.load())
 
 def test_ci_and_readme_run_the_same_check():
     assert (root/'.ci/run').read_text('utf-8').splitlines()[-1].endswith('exec bash tools/check')
     readme = (root/'README.md').read_text('utf-8')
     commands = re.findall(r'```sh\n(.*?)\n```', readme, re.S)
     assert len(commands)==2 and commands[1]=='bash tools/check'
-    program, photo = commands[0].split(' && ')[-1].split()  # what the wheel stage must do too
-    assert (root/photo).exists() and f'bin/{program}" "$root/{photo}"' in (root/'tools/check').read_text('utf-8')
+    program,photo = commands[0].split(' && ')[-1].split() # what the wheel stage must do too
+    assert (root/photo).exists()
+    assert f'bin/{program}" "$root/{photo}"' in (root/'tools/check').read_text('utf-8')
 
 @pytest.mark.parametrize('nb', notebooks, ids=lambda o: o.name)
 def test_chapter_is_one_module_and_listed(nb):
     exported = re.search(r'^#\|\s*default_exp\s+(\S+)', '\n'.join(cells(nb)), re.M)[1]
-    assert nb.stem==f'{order.index(exported)+1:02d}_{exported}'
-    assert (root/f'colorized/{exported}.py').exists()
-    assert f'- {nb.name}\n' in (root/'_quarto.yml').read_text('utf-8'), 'not in the sidebar'
-    assert f']({nb.name})' in '\n'.join(cells(root/'nbs/index.ipynb')), 'not in the list of chapters on the home page'
+    place = nb.relative_to(root/'nbs')
+    assert '.'.join([*place.parts[:-1], re.sub(r'^\d+_', '', nb.stem)])==exported
+    assert exported in modules
+    assert f'- {place.as_posix()}\n' in (root/'_quarto.yml').read_text('utf-8'), 'not in the sidebar'
+    home = '\n'.join(cells(root/'nbs/index.ipynb'))
+    assert f']({place.as_posix()})' in home, 'not in the list of chapters on the home page'
 
 @pytest.mark.parametrize('nb', [*notebooks, root/'nbs/index.ipynb'], ids=lambda o: o.name)
 def test_notebook_is_light_and_holds_its_figures(nb):
@@ -75,44 +77,63 @@ def test_notebook_is_light_and_holds_its_figures(nb):
         assert [o for c in code for o in c['outputs'] if any(m.startswith('image/') for m in o.get('data', {}))], 'run nbdev-test --save'
 
 def test_every_module_has_its_chapter():
-    assert {o.stem for o in modules}-{'__init__'} == {o.stem[3:] for o in notebooks}
+    assert sorted(house.chapters())==sorted(modules)
 
-@pytest.mark.parametrize('module', modules, ids=lambda o: o.stem)
-def test_imports_point_upwards(module):
-    for name,names in imports(module, module.stem=='cli'): # a command loads its chapter when it is called, be it a later one
-        assert '*' not in names, f'import * from {name}'
-        if module.stem=='__init__' or own(name) in (None, '__version__'): continue
-        assert own(name) in order[:order.index(module.stem)], f'{module.stem} imports {own(name)}, which is not above it'
+def test_imports_point_one_way():
+    assert not list(house.upward())
 
-@pytest.mark.parametrize('module', modules, ids=lambda o: o.stem)
+def test_an_import_that_runs_upwards_is_seen(tmp_path, monkeypatch):
+    "By what the test above asks"
+    bad = tmp_path/'bad.py'
+    bad.write_text('from ..cli.main import main\n')
+    monkeypatch.setattr(house, 'modules', lambda: {**modules, 'photo.lab': bad})
+    assert list(house.upward())==['photo.lab imports cli.main, which is not before it']
+
+@by_module
 def test_only_training_imports_fastai(module):
-    if module.stem in ('data', 'learner', 'metrics'): return
-    assert not {name.split('.')[0] for name,_ in imports(module)} & {'fastai', 'fastcore.all'}
+    if module.startswith('training.'): return
+    assert not {name for name,_ in imported(modules[module])} & {'fastai'}
+
+@by_module
+def test_no_stars(module):
+    tree = ast.walk(ast.parse(modules[module].read_text('utf-8')))
+    assert not [o for o in tree if isinstance(o, ast.ImportFrom) and o.names[0].name=='*']
+
+def test_the_drawing_of_the_house_is_up_to_date():
+    assert (root/'CONTRIBUTING.md').read_text('utf-8')==house.contributing(), 'run python tools/house.py'
+
+def test_lines_statements_and_private_names():
+    "In notebooks, tests, tools and benchmarks, by the rules of pyproject.toml"
+    p = subprocess.run([sys.executable, '-m', 'ruff', 'check', '--no-cache', '--output-format=concise', root],
+                       capture_output=True, text=True, timeout=120)
+    assert p.returncode==0, p.stdout+p.stderr
 
 def test_imported_packages_are_required():
     known = packages_distributions()
     normal = lambda o: re.sub(r'[-_.]+', '-', o).lower()
     listed = lambda k: {normal(re.match(r'[\w.-]+', o)[0]) for o in lines(k)}
+    extras = [k for k in cfg if k.endswith('_requirements') and k!='dev_requirements']
     runtime = listed('requirements')
-    anywhere = runtime.union(*(listed(k) for k in cfg if k.endswith('_requirements') and k!='dev_requirements'))
-    for module in modules:
-        top = {o for o in ast.parse(module.read_text('utf-8')).body if isinstance(o, (ast.Import, ast.ImportFrom))}
-        for o in ast.walk(ast.parse(module.read_text('utf-8'))):
-            if not isinstance(o, (ast.Import, ast.ImportFrom)) or (isinstance(o, ast.ImportFrom) and o.level): continue
-            for name in [a.name for a in o.names] if isinstance(o, ast.Import) else [o.module]:
-                package = name.split('.')[0]
-                if package in sys.stdlib_module_names or package=='colorized': continue
-                here = runtime if ast.dump(o) in map(ast.dump, top) else anywhere
-                assert here & {normal(d) for d in known.get(package, [package])}, f'{module.name} imports {package}: add it to settings.ini'
+    anywhere = runtime.union(*map(listed, extras))
+    for module,file in modules.items():
+        top = [ast.dump(o) for o in ast.parse(file.read_text('utf-8')).body]
+        for package,o in imported(file):
+            if package in sys.stdlib_module_names or package=='colorized': continue
+            here = runtime if ast.dump(o) in top else anywhere
+            candidates = {normal(d) for d in known.get(package, [package])}
+            assert here & candidates, f'{module} imports {package}: add it to settings.ini'
 
-def loaded(code):
-    "Which heavy packages `code` loads in a fresh interpreter"
+def loaded(code, packages=heavy):
+    "Which of `packages` `code` loads in a fresh interpreter"
     code = f"import sys\ntry: exec({code!r})\nexcept SystemExit as e: assert not e.code, e.code\nprint('LOADED', *sys.modules)"
     p = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=root, timeout=300)
     assert p.returncode==0, p.stderr
-    return heavy & set(p.stdout.split('LOADED')[-1].split())
+    return packages & set(p.stdout.split('LOADED')[-1].split())
 
 def test_import_is_light(): assert not loaded('import colorized')
+
+@pytest.mark.parametrize('module', ['files', 'fleet.store', 'iiif.fetch', 'cli.main'])
+def test_modules_that_need_no_torch(module): assert not loaded(f'import colorized.{module}', {'torch'})
 
 def test_help_is_light(): assert not loaded("import sys; sys.argv = ['colorized', '--help']; from colorized.cli.main import main; main()")
 
@@ -130,7 +151,7 @@ def wheel(tmp_path_factory):
 def test_wheel_contents(wheel):
     packed = {o for o in wheel.namelist() if '.dist-info/' not in o}
     weights = [o for pattern in lines('package_data') for o in (root/'colorized').glob(pattern)]
-    assert packed == {o.relative_to(root).as_posix() for o in [*(root/'colorized').glob('*.py'), *weights]}
+    assert packed == {o.relative_to(root).as_posix() for o in [*(root/'colorized').rglob('*.py'), *weights]}
     assert any(o.endswith('licenses/LICENSE') for o in wheel.namelist())
 
 def test_wheel_metadata(wheel):
