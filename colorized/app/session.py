@@ -155,7 +155,7 @@ def chroma(self:PhotoSession,
         self._chroma[key] = ab
     return self._chroma[key]
 
-# %% ../../nbs/app/02_session.ipynb #95982169
+# %% ../../nbs/app/02_session.ipynb #01966667
 @patch
 def _small(self:PhotoSession, side):
     if side>=max(self.small.shape):
@@ -174,6 +174,7 @@ def image(self:PhotoSession,
     strips = paint(self._small(side), self.chroma(seed, strokes)*saturation, 8)
     return Image.fromarray(np.concatenate(list(strips)))
 
+# %% ../../nbs/app/02_session.ipynb #5601d6a7
 @patch
 def uncertainty(self:PhotoSession,
     seeds:list,        # At least two colourings

@@ -63,7 +63,7 @@ class Visitors:
         self._known,self._lock = {},threading.RLock()
     def __len__(self): return len(self._known)
 
-# %% ../../nbs/app/03_visitors.ipynb #30023f7b
+# %% ../../nbs/app/03_visitors.ipynb #9c7e08ad
 @patch
 def add(self:Visitors) -> str:
     "A new visitor's name"
@@ -82,6 +82,7 @@ def renew(self:Visitors, visitor:str) -> bool:
         self._known[visitor].seen = time.monotonic()
     return True
 
+# %% ../../nbs/app/03_visitors.ipynb #022e3602
 @patch
 def remove(self:Visitors, visitor:str):
     "Forget a visitor, delete all files"
