@@ -1,0 +1,39 @@
+"Services to the process that its numbers show"
+import platform, subprocess, sys
+import pytest
+from colorized.cli.options import sampling_options
+
+glibc = sys.platform.startswith('linux') and platform.libc_ver()[0]=='glibc'
+
+@pytest.mark.skipif(not glibc, reason='the GNU C library only')
+def test_training_and_evaluation_keep_their_memory():
+    "Blocks of 64 MB, freed and allocated again, are not fetched from the system anew"
+    code = """if 1:
+        import resource, sys, torch
+        from colorized.cli.options import keep_memory
+        if sys.argv[1]=='keep': keep_memory()
+        def faults(n):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(n): torch.ones(2**24)
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt-before
+        faults(1)
+        print(faults(8))"""
+    def faults(how):
+        r = subprocess.run([sys.executable, '-c', code, how], check=True, capture_output=True)
+        return int(r.stdout)
+    assert faults('keep') < 0.1*faults('not')
+
+def test_threads_are_set():
+    code = """if 1:
+        from colorized.cli.options import set_threads
+        import sys
+        set_threads(None)
+        assert 'torch' not in sys.modules
+        set_threads(3)
+        import torch
+        assert torch.get_num_threads()==3"""
+    subprocess.run([sys.executable, '-c', code], check=True)
+
+def test_zero_is_not_nothing():
+    "What was said goes on to be refused where it is known why"
+    assert sampling_options(0, 0.)==dict(steps=0, temperature=0.)
