@@ -13,12 +13,18 @@ from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageDraw
 from fastcore.basics import patch
-from ..batch.folder import output_name
-from colorized.inference.colorizer import (DOUBT, WORKING_SIZE, Colorized, Colorizer, hint_grid,
-    working_shape)
-from ..photo.lab import join
-from ..photo.scan import (MOST_PIXELS, WRITABLE, Provenance, Scan, output_format, paint,
-    read_scan, write_scan)
+from ..batch.names import output_name
+from ..inference.colorization import MAX_UNCERTAINTY, Colorization
+from ..inference.colorizer import Colorizer
+from ..inference.hints import hint_grid
+from ..model.sampling import working_shape
+from ..photo.lab import combine_to_rgb
+from ..photo.reading import MAX_PIXELS, read_scan
+from ..photo.formats import WRITABLE, output_format
+from ..photo.provenance import Provenance
+from ..photo.scan import Scan
+from ..photo.writing import render_strips
+from ..photo.writing import write_scan
 
 # %% ../../nbs/app/02_session.ipynb #5fd460c3
 def _parse_stroke(stroke):
@@ -87,12 +93,6 @@ def _small_shape(shape, side):
     s = min(1, side/max(shape))
     return tuple(max(1, round(n*s)) for n in shape)
 
-def _small_scan(scan, side):
-    "The lightness of a photograph alone, small and in 8 bits: what is coloured for the screen"
-    L = scan.thumbnail_L(_small_shape(scan.shape, side))
-    gray = join(L, torch.zeros_like(L).expand(-1,2,-1,-1))[0,1]
-    return Scan((gray*255).round().byte().numpy())
-
 def _before_url(scan, small):
     "The photograph as it is, with its tint if it has one"
     if scan.pixels.ndim==2:
@@ -108,8 +108,8 @@ class PhotoSession:
         colorizer:Colorizer,           # The model
         path:str|Path,                 # File; it must stay there until the last `write`
         name:str=None,                 # What its owner calls it
-        max_pixels:float=MOST_PIXELS,  # Larger ones are refused
-        working_size:int=WORKING_SIZE, # See `Colorizer.colorize`
+        max_pixels:float=MAX_PIXELS,  # Larger ones are refused
+        working_size:int=None,         # See `Colorizer.colorize`
     ):
         self.colorizer,self.path = colorizer,Path(path)
         self.name = name or self.path.name
@@ -118,14 +118,14 @@ class PhotoSession:
         self.shape,self.bits,self.remarks = scan.shape,scan.bits,scan.remarks
         self.format = scan.format if scan.format in WRITABLE.values() else 'PNG' # of the output
         self._encode(scan)
-        self.small = _small_scan(scan, SCREEN_SIDE)
+        self.small = gray_scan(scan, SCREEN_SIDE)
         self.before = _before_url(scan, self.small)
         self._chroma = {}
     def _encode(self, scan):
         cfg = self.colorizer.net.cfg
-        h,w = working_shape(scan.shape, self.working_size, cfg.multiple)
+        h,w = working_shape(scan.shape, **self.colorizer.grid(self.working_size))
         L = scan.thumbnail_L((h, w))
-        self.condition = self.colorizer.condition(L)
+        self.condition = self.colorizer.prepare(self.colorizer.condition(L))
         self.L = F.avg_pool2d(L, cfg.factor) # for the hints
         self.grid = h//cfg.factor,w//cfg.factor
 
@@ -134,11 +134,11 @@ class PhotoSession:
 def _compute(self:PhotoSession, seed, strokes):
     c = self.colorizer
     if not strokes:
-        return c.chroma(self.condition, [seed], plain=None)
+        return c.sample(self.condition, [seed])
     plain = self.chroma(seed)
     overlay = draw_strokes(strokes, self.small.shape)
-    hints = c.config.hints(hint_grid(overlay, self.small.shape, self.grid, self.L))
-    return c.chroma(self.condition.with_hints(hints.to(c.device)), [seed], plain=plain)
+    hints = c.config.scale_hints(hint_grid(overlay, self.small.shape, self.grid, self.L))
+    return c.sample(self.condition.with_hints(hints.to(c.device)), [seed], plain=plain)
 
 @patch
 def chroma(self:PhotoSession,
@@ -171,7 +171,7 @@ def image(self:PhotoSession,
     side:int=SCREEN_SIDE, # Longest side
 ) -> Image.Image:
     "A colouring as the screen shows it"
-    strips = paint(self._small(side), self.chroma(seed, strokes)*saturation, 8)
+    strips = render_strips(self._small(side), self.chroma(seed, strokes)*saturation, 8)
     return Image.fromarray(np.concatenate(list(strips)))
 
 # %% ../../nbs/app/02_session.ipynb #5601d6a7
@@ -179,14 +179,14 @@ def image(self:PhotoSession,
 def uncertainty(self:PhotoSession,
     seeds:list,        # At least two colourings
     strokes:list=(),   # See `PhotoSession.chroma`
-    top:float=DOUBT,   # Disagreement that is drawn strongest, CIELAB units
+    top:float=MAX_UNCERTAINTY,   # Disagreement that is drawn strongest, CIELAB units
     side:int=480,      # Longest side
 ) -> Image.Image:      # RGBA
     "Where the colourings disagree, to be laid over the photograph: clear where they agree"
     from matplotlib import colormaps
     ab = torch.cat([self.chroma(s, strokes) for s in seeds])
     blank = Scan(np.zeros(_small_shape(self.shape, side), np.uint8))
-    u = (Colorized(blank, ab, list(seeds), None).uncertainty/top).clip(0, 1)
+    u = (Colorization(blank, ab, list(seeds), None).uncertainty/top).clip(0, 1)
     rgba = np.dstack([colormaps['inferno'](u)[...,:3], 0.9*u])
     return Image.fromarray((rgba*255).round().astype(np.uint8))
 
@@ -215,20 +215,12 @@ def provenance(self:PhotoSession,
 ) -> Provenance:
     "What a file says about the origin of its colours"
     corrections = [self._correction(o) for o in check_strokes(strokes)]
-    settings = self.colorizer.look(seed=seed, saturation=saturation,
+    settings = self.colorizer.options(seed=seed, saturation=saturation,
         working_size=self.working_size)
     more = dict(corrections=corrections) if corrections else {}
     return self.colorizer.provenance(settings, bool(corrections), **more)
 
 # %% ../../nbs/app/02_session.ipynb #caed933b
-def _counted(strips, height, progress):
-    "Strips as they are, their share of the photograph told on the way"
-    done = 0
-    for x in strips:
-        done += len(x)
-        progress(done/height)
-        yield x
-
 @patch
 def write(self:PhotoSession,
     folder:str|Path,            # Where to
@@ -242,7 +234,6 @@ def write(self:PhotoSession,
     dst = Path(folder)/f'{stem}.colorized{suffix}'
     ab = self.chroma(seed, strokes)*saturation
     scan = read_scan(self.path, self.max_pixels)
-    strips = paint(scan, ab, output_format(dst, self.format, None, scan.bits)[1])
-    strips = _counted(strips, scan.shape[0], progress)
     made = self.provenance(seed, strokes, saturation)
-    return dst,write_scan(dst, strips, scan, made, self.format, overwrite=True)
+    result = Colorization(scan, ab, [seed], made)
+    return dst,result.save(dst, format=self.format, progress=progress, overwrite=True)

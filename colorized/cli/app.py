@@ -25,7 +25,8 @@ def app(
 ):
     ("Serve a web page that colours, corrects and saves photographs, until Ctrl+C. Nothing "
      "leaves this computer")
-    from colorized.app.server import Limits, serve
+    from colorized.app.visitors import Limits
+    from colorized.app.server import serve
     check_threads(threads)
     limits = Limits(max_photos, max_megapixels)
     set_threads(threads)

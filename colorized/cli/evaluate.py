@@ -11,18 +11,14 @@ __all__ = ['evaluate']
 import sys
 from itertools import count
 from typing import Annotated
-from .options import UsageError, check_positive, keep_memory, sampling_options
+from colorized.cli.options import (Settings, UsageError, check_positive, keep_memory,
+    load_colorizer)
 
 # %% ../../nbs/cli/04_evaluate.ipynb #ac933249
-def _colorize_fn(model, seed, sampling):
+def _colorize_fn(colorizer, seed, **changes):
     "`colorize_fn` of `evaluate_model`: each call takes the next seeds"
-    from colorized.inference.colorizer import Colorizer
-    from colorized.photo.lab import join, up_chroma
-    c,seeds = Colorizer.from_pretrained(None if model=='default' else model),count(seed)
-    def colorize(L):
-        ab = c.chroma(c.condition(L), [next(seeds) for _ in L], **sampling)
-        return join(L, up_chroma(ab, L.shape[-2:], L))
-    return colorize
+    seeds = count(seed)
+    return lambda L: colorizer.colorize_batch(L, [next(seeds) for _ in L], **changes)
 
 # %% ../../nbs/cli/04_evaluate.ipynb #bf10baa7
 def evaluate(
@@ -37,6 +33,7 @@ def evaluate(
     steps:int=None,         # With --model: denoising steps
     temperature:float=None, # With --model: scale of the initial noise
     seed:int=0,             # With --model: seed
+    set:Settings=None,
     json:bool=False,        # Print JSON instead of a table?
 ):
     ("Measure colours against the truth: FID, KID, colourfulness, ΔE2000, PSNR, recognition …, "
@@ -47,11 +44,12 @@ def evaluate(
         raise UsageError("--other needs --colorized, the folder to be compared with it")
     check_positive(samples=samples)
     keep_memory()
-    from colorized.evaluation.report import evaluate_folders, evaluate_model
+    from colorized.evaluation.folders import evaluate_folders, evaluate_model
     say = lambda line: print(line, file=sys.stderr)
     if colorized:
         report = evaluate_folders(true, colorized, extractor, other_dir=other, progress=say)
     else:
-        colorize = _colorize_fn(model, seed, sampling_options(steps, temperature))
+        colorizer = load_colorizer(model, set=set)
+        colorize = _colorize_fn(colorizer, seed, steps=steps, temperature=temperature)
         report = evaluate_model(colorize, true, extractor, n_samples=samples, bs=8, progress=say)
     print(report.to_json() if json else report.markdown())

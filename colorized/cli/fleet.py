@@ -10,8 +10,7 @@ __all__ = ['fleet']
 # %% ../../nbs/cli/06_fleet.ipynb #29cc0e22
 import sys
 from typing import Annotated
-from colorized.cli.options import (DEFAULT_SOURCE_TYPE, Model, UsageError, parse_pair,
-    sampling_options)
+from .options import (DEFAULT_SOURCE_TYPE, Model, UsageError, parse_pair)
 
 # %% ../../nbs/cli/06_fleet.ipynb #054fe9ef
 _WRONG = dict(lost='is in the record, but not there', changed='is not what was written',
@@ -19,7 +18,7 @@ _WRONG = dict(lost='is in the record, but not there', changed='is not what was w
 
 def _audit(out, options):
     "Print what the record and the store say; 1 if they disagree or a photograph failed"
-    from colorized.fleet.store import audit, report
+    from colorized.fleet.audit import audit, report
     found = audit(out, options or None, deep=True)
     if not any(found.values()):
         raise FileNotFoundError(f"{out}: there is no record here")
@@ -80,7 +79,7 @@ def fleet(
     from colorized.fleet.run import colorize_dataset
     source = source[0] if len(source)==1 else list(source)
     report = colorize_dataset(source, out, model, seed=seed, saturation=saturation,
-        **sampling_options(steps, temperature), uncertainty=uncertainty, format=format, bits=bits,
+        steps=steps, temperature=temperature, uncertainty=uncertainty, format=format, bits=bits,
         quality=quality, source_type=source_type, root=root, storage=options or None,
         address=address, actors=actors, gpus=gpus, threads=threads, batch=batch,
         overwrite=overwrite, dry_run=dry_run)

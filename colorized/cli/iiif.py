@@ -9,7 +9,7 @@ __all__ = ['iiif']
 
 # %% ../../nbs/cli/05_iiif.ipynb #6d3c57b2
 from typing import Annotated
-from colorized.cli.options import (Device, Model, Threads, check_threads, sampling_options,
+from colorized.cli.options import (Device, Model, Threads, check_threads,
     set_threads)
 
 # %% ../../nbs/cli/05_iiif.ipynb #f1adbfc6
@@ -45,6 +45,6 @@ def iiif(
     set_threads(threads)
     report = colorize_manifest(manifest, out, Colorizer.from_pretrained(model, device),
         base_url=base_url, tiles=tiles, size=size, seed=seed, saturation=saturation,
-        **sampling_options(steps, temperature), format=format, quality=quality,
-        recolour=recolour, overwrite=overwrite, rate=rate, retries=retries, cache=cache)
+        steps=steps, temperature=temperature, format=format, quality=quality,
+        recolor=recolour, overwrite=overwrite, rate=rate, retries=retries, cache=cache)
     return report.exit_code

@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/cli/info.html.md"""
 __all__ = ['info']
 
 # %% ../../nbs/cli/08_info.ipynb #ba49fe64
+from dataclasses import asdict
 from json import dumps
 from .. import __version__
 from .options import Model
@@ -18,13 +19,12 @@ def info(
     json:bool=False, # Print JSON?
 ):
     "Version, model, its hash and training, and the device that would be used"
-    from colorized.inference.colorizer import STEPS, TEMPERATURE, Colorizer
+    from colorized.inference.colorizer import Colorizer
     c = Colorizer.from_pretrained(model)
     about = dict(version=__version__, model=c.name, sha256=c.sha256, device=str(c.device),
-        bfloat16=c.bf16, steps=STEPS, temperature=TEMPERATURE,
-        parameters=sum(p.numel() for p in c.net.parameters()), predicts=c.config.param,
-        training=c.config.training)
+        bfloat16=c.bf16, parameters=sum(p.numel() for p in c.net.parameters()),
+        predicts=c.config.param, **asdict(c.settings), training=c.config.training)
     if json:
         return print(dumps(about, indent=1))
     for name,value in about.items():
-        print(f"{name:12} {value}")
+        print(f"{name:16} {value}")

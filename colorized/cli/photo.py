@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated
 from .. import __version__
 from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Threads, UsageError,
-    check_threads, sampling_options, set_threads)
+    Settings, check_threads, load_colorizer, set_threads)
 
 # %% ../../nbs/cli/02_photo.ipynb #d1c7604c
 def _inputs(photos):
@@ -29,8 +29,8 @@ def _inputs(photos):
             raise UsageError(f"{p} is a folder: give it a command of its own")
     if paths[0].is_dir():
         return [],paths[0]
-    from colorized.batch.folder import beside
-    made = beside([str(p) for p in paths]) # as a wildcard names them
+    from colorized.batch.names import existing_colorings
+    made = existing_colorings([str(p) for p in paths]) # as a wildcard names them
     for p in sorted(made):
         print(f"colorized: {p}: passed over, it is the colouring of another", file=sys.stderr)
     return [p for p in paths if str(p) not in made],None
@@ -39,7 +39,7 @@ def _inputs(photos):
 def _names_file(out, format):
     "Is `--out` a file? `UsageError` for one that could not be written, or not in that format"
     from PIL import Image
-    from colorized.photo.scan import WRITABLE, output_format
+    from colorized.photo.formats import WRITABLE, output_format
     suffix = Path(out).suffix.lower()
     if Path(out).is_dir():
         return False
@@ -56,7 +56,7 @@ def _names_file(out, format):
 
 def _destination(photo, out, format):
     "Where a single photograph goes"
-    from colorized.batch.folder import output_name
+    from colorized.batch.names import output_name
     name = Path(output_name(photo.name, format))
     if out:
         return Path(out)/name
@@ -117,7 +117,7 @@ def _parse_hint(text):
 # %% ../../nbs/cli/02_photo.ipynb #45017770
 def _check_replaceable(file, overwrite):
     "Raises `FileExistsError` unless `file` may be written"
-    from colorized.batch.folder import read_provenance
+    from colorized.photo.provenance import read_provenance
     if not file.exists():
         return
     if read_provenance(file) is None:
@@ -129,7 +129,8 @@ def _check_replaceable(file, overwrite):
 def _write_picture(file, im, provenance, overwrite):
     "A contact sheet or a map"
     import numpy as np
-    from colorized.photo.scan import Scan, write_scan
+    from colorized.photo.scan import Scan
+    from colorized.photo.writing import write_scan
     x = np.asarray(im)
     write_scan(file, x, Scan(x), provenance, overwrite=overwrite)
     print(file)
@@ -225,6 +226,7 @@ def color(
     threads:Threads=None,
     device:Device=None,
     model:Model=None,
+    set:Settings=None,
     version:Annotated[str, "Print the version",
         {'action':'version', 'version':f'colorized {__version__}'}]=None,
 ):
@@ -232,11 +234,11 @@ def color(
      "is invented, and the output's metadata say so.")
     photos,folder = _inputs(photos)
     _check_options(folder, out, samples, quality, threads, hint, hints)
-    from colorized.photo.scan import Provenance
+    from colorized.photo.provenance import Provenance
     Provenance(source_type=source_type) # refuses an unknown one
     jobs,out_folder = _plan(photos, folder, out, format, samples, seed, uncertainty)
     set_threads(threads)
-    sampling = dict(sampling_options(steps, temperature), seed=seed, saturation=saturation)
+    sampling = dict(steps=steps, temperature=temperature, seed=seed, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)
     if dry_run and not folder:
         for job in jobs:
@@ -245,8 +247,7 @@ def color(
     if out_folder and not dry_run:
         out_folder.mkdir(parents=True, exist_ok=True)
     known = _hints(hint, hints)
-    from colorized.inference.colorizer import Colorizer
-    colorizer = Colorizer.from_pretrained(model, device)
+    colorizer = load_colorizer(model, device, set)
     if not folder:
         return _color_each(jobs, colorizer, sampling, file, known, source_type)
     from colorized.batch.folder import colorize_folder

@@ -29,22 +29,22 @@ def _begin_with(start, weak, guidance):
         raise UsageError("--weak needs --start, the checkpoint to be led away from it")
     from copy import deepcopy
     from colorized.inference.colorizer import WEIGHTS
-    from colorized.model.unet import load_model
-    from colorized.training.learner import TeacherCallback
-    net,config,sha = load_model(WEIGHTS/'default.safetensors' if start=='default' else start)
+    from colorized.model.checkpoint import load_checkpoint
+    from colorized.training.distillation import DistillationCallback
+    net,config,sha = load_checkpoint(WEIGHTS/'default.safetensors' if start=='default' else start)
     net.unet.requires_grad_(True)
     if not weak:
         return dict(net=net, config=config),[]
-    worse,other,worse_sha = load_model(weak)
+    worse,other,worse_sha = load_checkpoint(weak)
     _check_pair(config, other, start, weak)
     said = dict(strong=sha[:12], weak=worse_sha[:12], scale=guidance)
-    return dict(net=net, config=config),[TeacherCallback(deepcopy(net), worse, guidance, said)]
+    return dict(net=net, config=config),[DistillationCallback(deepcopy(net), worse, guidance, said)]
 
 # %% ../../nbs/cli/03_train.ipynb #a0242825
 def _device(device):
     "The device of this process, and is it one of several?"
     import torch
-    from colorized.inference.colorizer import best_device
+    from colorized.model.sampling import best_device
     distributed = int(os.environ.get('WORLD_SIZE', 1))>1
     try:
         device = torch.device(device or best_device())
@@ -56,13 +56,8 @@ def _device(device):
 
 def _fid_callback(every):
     "Callback that measures FID on the watched photographs"
-    import torch
-    from colorized.evaluation.report import FIDCallback
-    from colorized.training.learner import colour_photographs
-    def colorize(learn, L, gen):
-        seed = torch.randint(2**31, (), generator=gen, device=gen.device)
-        return colour_photographs(learn.model, learn.diffusion.config, L, seed=int(seed))
-    return FIDCallback(colorize, every=every)
+    from colorized.training.fid import FIDCallback
+    return FIDCallback(every=every)
 
 def _say_end(run):
     "Once for all processes"
@@ -113,7 +108,7 @@ def train(
     settings = dict(size=size, small=small, lr=lr, decay=decay)
     settings = {k: v for k,v in settings.items() if v is not None}
     settings |= dict(parse_pair('--set', o) for o in set or [])
-    from colorized.training.learner import train as run
+    from colorized.training.train import train as run
     learn = run(data, out, valid, hours, epochs, photos, resume, bs=bs, num_workers=workers,
         device=device, distributed=distributed, seed=seed, settings=settings,
         bar=sys.stdout.isatty(), cbs=cbs+teacher, **begin)

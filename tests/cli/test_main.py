@@ -125,9 +125,9 @@ def test_help_answers_at_once(command):
 @pytest.mark.parametrize('name', [[], ['iiif'], ['fleet']])
 def test_help_names_the_default_steps(run, name):
     "Written out there, since the constant would cost the import of torch"
-    from colorized.inference.colorizer import STEPS
+    from colorized.model.checkpoint import SamplingSettings
     text = ' '.join(run(*name, '--help').stdout.split())
-    assert re.search(rf'--steps .*?\(default: {STEPS}\)', text)
+    assert re.search(rf'--steps .*?\(default: {SamplingSettings().steps}\)', text)
 
 def test_version_and_info(run):
     assert run('--version').stdout==f'colorized {__version__}\n'

@@ -1,7 +1,7 @@
 "Services to the process that its numbers show"
 import platform, subprocess, sys
 import pytest
-from colorized.cli.options import sampling_options
+from colorized.cli.options import load_colorizer
 
 glibc = sys.platform.startswith('linux') and platform.libc_ver()[0]=='glibc'
 
@@ -34,6 +34,10 @@ def test_threads_are_set():
         assert torch.get_num_threads()==3"""
     subprocess.run([sys.executable, '-c', code], check=True)
 
-def test_zero_is_not_nothing():
-    "What was said goes on to be refused where it is known why"
-    assert sampling_options(0, 0.)==dict(steps=0, temperature=0.)
+def test_settings_of_the_model():
+    "Named by --set they are taken; 0 is a value, too"
+    c = load_colorizer('default', 'cpu', ['temperature=0', 'average=no'])
+    assert (c.settings.temperature, c.settings.average)==(0., False)
+    for bad,word in (('steps', 'KEY=VALUE'), ('steps=x', 'an integer'), ('agree=1', 'known are steps')):
+        with pytest.raises(ValueError, match=word):
+            load_colorizer(set=[bad])
