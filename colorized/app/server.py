@@ -10,7 +10,7 @@ __all__ = ['serve']
 # %% ../../nbs/app/06_server.ipynb #c93e2e3b
 import logging, os, signal, socket, tempfile, threading, webbrowser
 try:
-    import starlette, uvicorn
+    import starlette, uvicorn # noqa: F401
 except ImportError as e:
     needs = "the web page needs Starlette and uvicorn"
     raise ImportError(f"{needs}: pip install 'colorized[app]'") from e

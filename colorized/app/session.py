@@ -18,9 +18,8 @@ from ..inference.colorization import MAX_UNCERTAINTY, Colorization
 from ..inference.colorizer import Colorizer
 from ..inference.hints import hint_grid
 from ..model.sampling import working_shape
-from ..photo.lab import combine_to_rgb
 from ..photo.reading import MAX_PIXELS, read_scan
-from ..photo.formats import WRITABLE, output_format
+from ..photo.formats import WRITABLE
 from ..photo.provenance import Provenance
 from ..photo.scan import Scan
 from ..photo.writing import render_strips

@@ -265,7 +265,7 @@ class ColorNet(nn.Module):
         self.unet = UNet(cfg)
     def forward(self, x_t, t, cond): return self.unet(x_t, t, cond)
     def condition(self,
-        L:Tensor,          # (N,1,H,W) CIELAB lightness in [0,100], sides multiples of `cfg.multiple`
+        L:Tensor,          # (N,1,H,W) CIELAB lightness in [0,100], sides multiples of `multiple`
         hints:Tensor=None, # (N,channels+1,H/factor,W/factor) known x and its mask
     ) -> Condition:
         "What the network can know of `L` before the first step. `ValueError` for other shapes"

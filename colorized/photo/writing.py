@@ -99,7 +99,7 @@ def _add_alpha(x, alpha):
 def _save(dst, format, x, metadata):
     "Write the file, whole or not at all -> remarks"
     # now, not while the file is open: its import may swallow a Ctrl-C (seen once in 348 tries)
-    if format in ('PNG', 'TIFF'): import imagecodecs
+    if format in ('PNG', 'TIFF'): import imagecodecs # noqa: F401
     try:
         with atomic_write(dst) as f: return encode_image(f, x, format, metadata)
     except ScanError as e:

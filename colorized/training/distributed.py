@@ -30,7 +30,7 @@ def processes(
     if device.type=='cuda': torch.cuda.set_device(device)
     # The functions of `torch.distributed.nn` bind the group of the moment of their import: imported
     # later, by `DistributedDataParallel`, they would keep this one
-    import torch.distributed.nn
+    import torch.distributed.nn # noqa: F401
     dist.init_process_group('nccl' if device.type=='cuda' else 'gloo', timeout=timedelta(hours=1))
     try:
         yield

@@ -10,7 +10,7 @@ __all__ = ['diffusion_learner']
 # %% ../../nbs/training/13_learner.ipynb #bebee4c6
 from functools import partial
 import torch
-from fastai.callback.progress import ProgressCallback # learners get a progress bar
+from fastai.callback.progress import ProgressCallback # noqa: F401, learners get a progress bar
 from fastai.callback.training import GradientClip
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 import numpy as np, torch
-from fastai.callback.progress import ProgressCallback
+from fastai.callback.progress import ProgressCallback # noqa: F401
 from fastai.learner import Learner
 from fastai.torch_core import num_distrib, rank_distrib
 from ..model.checkpoint import ModelConfig

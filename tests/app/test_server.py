@@ -1,5 +1,5 @@
 "`colorized app` without a browser: its questions as they travel, and who is kept out"
-import json, shutil, signal, socket, subprocess, sys, threading, time
+import json, signal, socket, subprocess, sys, threading, time
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen

@@ -18,11 +18,13 @@ def photographs(folder, n=6, size=(120,90)):
     return folder
 
 def quick(src, dst, colorizer, **kwargs):
-    return colorize_folder(src, dst, colorizer, **{**dict(steps=2, workers=0, progress=False), **kwargs})
+    options = dict(steps=2, workers=0, progress=False)
+    return colorize_folder(src, dst, colorizer, **{**options, **kwargs})
 
 def files(folder):
     "Name -> bytes of all files but hidden ones and reports"
-    found = [o for o in folder.rglob('*') if o.is_file() and not o.name.startswith(('report.', '.'))]
+    skip = 'report.','.'
+    found = [o for o in folder.rglob('*') if o.is_file() and not o.name.startswith(skip)]
     return {o.relative_to(folder).as_posix(): o.read_bytes() for o in found}
 
 def litter(folder): return [o.name for o in folder.rglob('.*')]

@@ -1,7 +1,6 @@
 "What is done, and the report"
 import csv, json
 import numpy as np, pytest, torch
-from PIL import Image
 from batch_tools import files, photographs, quick, rows
 from colorized.batch.ledger import COLUMNS, Report, is_complete, output_status, read_report
 from colorized.photo.provenance import expected_properties, read_provenance

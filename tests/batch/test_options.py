@@ -1,6 +1,5 @@
 "What can be asked for is declared once, and means what it says"
 import inspect
-from pathlib import Path
 import pytest
 from fastcore.docments import docments
 from batch_tools import photographs, quick

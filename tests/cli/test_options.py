@@ -38,6 +38,7 @@ def test_settings_of_the_model():
     "Named by --set they are taken; 0 is a value, too"
     c = load_colorizer('default', 'cpu', ['temperature=0', 'average=no'])
     assert (c.settings.temperature, c.settings.average)==(0., False)
-    for bad,word in (('steps', 'KEY=VALUE'), ('steps=x', 'an integer'), ('agree=1', 'known are steps')):
+    refused = {'steps': 'KEY=VALUE', 'steps=x': 'an integer', 'agree=1': 'known are steps'}
+    for bad,word in refused.items():
         with pytest.raises(ValueError, match=word):
             load_colorizer(set=[bad])

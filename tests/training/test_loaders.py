@@ -1,6 +1,5 @@
 "Loaders: which photographs are learnt from, in which order, and who gets which part of a batch"
 import numpy as np, pytest
-from PIL import Image
 from colorized.training.examples import ColorizationDataset, Recipe
 from colorized.training.loaders import ResumableLoader, photo_dataloaders
 from colorized.training.sources import PhotoFolder

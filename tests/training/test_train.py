@@ -8,7 +8,7 @@ from colorized.model.checkpoint import ModelConfig
 from colorized.model.unet import UNetConfig
 from colorized.model.sampling import sample_chroma
 from colorized.theory.samplers import randn
-from colorized.training.examples import ColorizationDataset, Recipe
+from colorized.training.examples import ColorizationDataset
 from colorized.training.sources import PhotoFolder, Subset
 from colorized.training.train import chroma_std, train
 from training_helpers import BRIEF, PLAIN, TINY, crops, go, pictures
