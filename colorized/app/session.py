@@ -14,7 +14,7 @@ import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageDraw
 from fastcore.basics import patch
 from ..batch.names import output_name
-from ..inference.colorization import MAX_UNCERTAINTY, Colorization
+from ..inference.colorization import MAX_UNCERTAINTY, Colorization, gray_scan
 from ..inference.colorizer import Colorizer
 from ..inference.hints import hint_grid
 from ..model.sampling import working_shape
@@ -107,7 +107,7 @@ class PhotoSession:
         colorizer:Colorizer,           # The model
         path:str|Path,                 # File; it must stay there until the last `write`
         name:str=None,                 # What its owner calls it
-        max_pixels:float=MAX_PIXELS,  # Larger ones are refused
+        max_pixels:float=MAX_PIXELS,   # Larger ones are refused
         working_size:int=None,         # See `Colorizer.colorize`
     ):
         self.colorizer,self.path = colorizer,Path(path)
@@ -178,7 +178,7 @@ def image(self:PhotoSession,
 def uncertainty(self:PhotoSession,
     seeds:list,        # At least two colourings
     strokes:list=(),   # See `PhotoSession.chroma`
-    top:float=MAX_UNCERTAINTY,   # Disagreement that is drawn strongest, CIELAB units
+    top:float=MAX_UNCERTAINTY, # Disagreement that is drawn strongest, CIELAB units
     side:int=480,      # Longest side
 ) -> Image.Image:      # RGBA
     "Where the colourings disagree, to be laid over the photograph: clear where they agree"
