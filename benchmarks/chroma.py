@@ -2,20 +2,24 @@
 
     python benchmarks/chroma.py DIR [--size 128] [--factors 2 4 8]
 
-Every photograph under DIR whose shorter side is at least 256 is cropped to its central 256×256 and averaged to `--size` (at 128 the files' own 4:2:0
-chroma subsampling no longer matters). Chroma is averaged by each factor, enlarged again, put back on the true L, brought into sRGB and rounded to 8 bits.
-PSNR is over RGB, mean of the images; ΔE is the CIE76 distance of the enlarged chroma; 'edge' means the 5 % steepest pixels of the true chroma of each photograph.
+Every photograph under DIR whose shorter side is at least 256 is cropped to its central 256×256 and
+averaged to `--size` (at 128 the files' own 4:2:0 chroma subsampling no longer matters). Chroma is
+averaged by each factor, enlarged again, put back on the true L, brought into sRGB and rounded to
+8 bits. PSNR is over RGB, mean of the images; ΔE is the CIE76 distance of the enlarged chroma;
+'edge' means the 5 % steepest pixels of the true chroma of each photograph.
 """
 import argparse
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image
-from colorized.photo.lab import rgb_to_lab, combine_to_rgb
+from colorized.photo.lab import combine_to_rgb, rgb_to_lab
 from colorized.photo.resampling import down_chroma, up_chroma
 
 def load(path, size):
-    try: im = Image.open(path).convert('RGB')
-    except OSError: return
+    try:
+        im = Image.open(path).convert('RGB')
+    except OSError:
+        return
     w,h = im.size
     if min(w, h)<256: return
     im = im.crop(((w-256)//2, (h-256)//2, (w+256)//2, (h+256)//2))
@@ -36,26 +40,37 @@ def guided_filter(small, L, L_small, eps=4.):
 def enlargements(small, L):
     size,L_small = L.shape[-2:],down_chroma(L, small.shape[-2:])
     grainy = L + 4*torch.randn(L.shape, generator=torch.Generator().manual_seed(0))
-    return {'bilinear':F.interpolate(small, size=size, mode='bilinear'), 'bicubic':F.interpolate(small, size=size, mode='bicubic'),
-            'guided filter':guided_filter(small, L, L_small), 'up_chroma(ab)':up_chroma(small, size), 'up_chroma(ab, L)':up_chroma(small, size, L),
-            'up_chroma(ab, grainy L)':up_chroma(small, size, grainy)}
+    return {'bilinear': F.interpolate(small, size=size, mode='bilinear'),
+            'bicubic': F.interpolate(small, size=size, mode='bicubic'),
+            'guided filter': guided_filter(small, L, L_small),
+            'up_chroma(ab)': up_chroma(small, size),
+            'up_chroma(ab, L)': up_chroma(small, size, L),
+            'up_chroma(ab, grainy L)': up_chroma(small, size, grainy)}
 
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument('folder', type=Path); p.add_argument('--size', type=int, default=128); p.add_argument('--factors', type=int, nargs='+', default=[4,8,16])
-    args = p.parse_args()
-    torch.set_num_threads(1)
-    images = [x for f in sorted(args.folder.rglob('*')) if f.is_file() and (x:=load(f, args.size)) is not None]
-    x = torch.cat(images)
+def rows(x, factors):
+    "(side of the chroma, enlargement, PSNR, ΔE, ΔE at edges) of photographs (N,3,H,W)"
     L,ab = rgb_to_lab(x).split([1,2], 1)
     steep = steepness(ab)
     edge = steep>steep.flatten(1).quantile(0.95, 1)[:,None,None]
-    print(f"n = {len(x)} photographs at {args.size} px\n\n| chroma at | enlarged by | PSNR | ΔE | ΔE at edges |\n|---|---|---|---|---|")
-    for factor in args.factors:
+    for factor in factors:
         for name,up in enlargements(down_chroma(ab, factor=factor), L).items():
             rgb = (combine_to_rgb(L, up)*255).round()/255
             psnr = -10*(rgb-x).pow(2).mean((1,2,3)).clamp(min=1e-10).log10().mean()
             de = (up-ab).norm(dim=1)
-            print(f"| {args.size//factor}×{args.size//factor} | `{name}` | {psnr:.1f} | {de.mean():.2f} | {de[edge].mean():.2f} |", flush=True)
+            yield x.shape[-1]//factor,name,psnr,de.mean(),de[edge].mean()
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument('folder', type=Path)
+    p.add_argument('--size', type=int, default=128)
+    p.add_argument('--factors', type=int, nargs='+', default=[4,8,16])
+    args = p.parse_args()
+    torch.set_num_threads(1)
+    files = [f for f in sorted(args.folder.rglob('*')) if f.is_file()]
+    x = torch.cat([x for f in files if (x := load(f, args.size)) is not None])
+    print(f"n = {len(x)} photographs at {args.size} px\n")
+    print("| chroma at | enlarged by | PSNR | ΔE | ΔE at edges |\n|---|---|---|---|---|")
+    for side,name,psnr,de,at_edges in rows(x, args.factors):
+        print(f"| {side}×{side} | `{name}` | {psnr:.1f} | {de:.2f} | {at_edges:.2f} |", flush=True)
 
 if __name__ == '__main__': main()

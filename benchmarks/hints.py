@@ -1,25 +1,27 @@
-"""Are colour hints worth giving? True colours of photographs as hints, and how much of the rest they put right.
+"""Are colour hints worth giving? True colours of photographs as hints, and how much of the rest
+they put right.
 
     python benchmarks/hints.py FOLDER [--model FILE] [--n 100] [--csv nbs/experiments/hints.csv]
 
-Each photograph (shorter side 256, central square) is coloured from its lightness alone, then with 1, 4, 16, 64 hints: points at random places,
-each with the mean true colour of its 4×4 pixels, given as a user gives them (`hint_grid`, default radius). Seeds and places are those of the
-photograph's number, so that all columns are paired. A *correction* is one hint of the true colour where the colouring without hints is most wrong,
-as large as a brush (8 pixels around): what people do with hints. The network alone is the same without `reach`. The baseline paints the same hints' chroma over the colouring without hints, at their cells
-only: what a hint is worth if it does not spread. `elsewhere` is the error on the cells that no hint covers, `moved` the share of cells whose
+Each photograph (shorter side 256, central square) is coloured from its lightness alone, then with
+1, 4, 16, 64 hints: points at random places, each with the mean true colour of its 4×4 pixels, given
+as a user gives them (`hint_grid`, default radius). Seeds and places are those of the photograph's
+number, so that all columns are paired. A *correction* is one hint of the true colour where the
+colouring without hints is most wrong, as large as a brush (8 pixels around): what people do with
+hints. The network alone is the same without `hint_influence`. The baseline paints the same hints'
+chroma over the colouring without hints, at their cells only: what a hint is worth if it does not
+spread. `elsewhere` is the error on the cells that no hint covers, `moved` the share of cells whose
 chroma is more than 15 from that without hints.
 """
 import argparse, csv, time
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
-from colorized.inference.colorizer import STEPS, TEMPERATURE, Colorizer
-from colorized.inference.hints import hint_grid
-from colorized.photo.lab import combine_to_rgb, rgb_to_lab
-from colorized.photo.resampling import up_chroma
 from colorized.evaluation.color import delta_e, psnr
 from colorized.evaluation.folders import list_photos, load_crop
-from colorized.photo.lab import to_uint8
-from colorized.theory.samplers import dpmpp_2m
+from colorized.inference.colorizer import Colorizer
+from colorized.inference.hints import hint_grid
+from colorized.photo.lab import combine_to_rgb, rgb_to_lab, to_uint8
+from colorized.photo.resampling import up_chroma
 
 KS = 0, 1, 4, 16, 64
 
@@ -27,57 +29,96 @@ def points(rgb, k, rng):
     "k hints [(x, y, colour), …] at different cells, with the photograph's own colours"
     mean = F.avg_pool2d(rgb[None].float(), 4)[0]
     cells = rng.permutation(mean.shape[1]*mean.shape[2])[:k]
-    return [(4*x+2, 4*y+2, tuple(mean[:,y,x].round().int().tolist())) for y,x in zip(*divmod(cells, mean.shape[2]))]
+    color = lambda y, x: tuple(mean[:,y,x].round().int().tolist())
+    return [(4*x+2, 4*y+2, color(y, x)) for y,x in zip(*divmod(cells, mean.shape[2]))]
 
 def correction(rgb, wrong):
     "One hint in the true colour of the 20×20 pixels where the chroma is most wrong on average"
     y,x = divmod(int(F.avg_pool2d(wrong, 5, 1, 2).flatten().argmax()), wrong.shape[-1])
-    mean = F.avg_pool2d(F.avg_pool2d(rgb[None].float(), 4), 5, 1, 2, count_include_pad=False)[0,:,y,x]
+    small = F.avg_pool2d(rgb[None].float(), 4)
+    mean = F.avg_pool2d(small, 5, 1, 2, count_include_pad=False)[0,:,y,x]
     return [(4*x+2, 4*y+2, tuple(mean.round().int().tolist()), 8)]
 
 def measured(ab, L, rgb, true, free, plain):
-    "PSNR and ΔE2000 of the whole picture, rms distance of chroma where no hint lies, and how much is other than without hints"
+    """PSNR and ΔE2000 of the whole picture, and what became of the rest
+
+    Root mean square distance of chroma where no hint lies, and how much is other than without."""
     out = to_uint8(combine_to_rgb(L, up_chroma(ab, L.shape[-2:], L)))
     off = (ab-true).pow(2).sum(1, keepdim=True)
-    return dict(psnr=psnr(out, rgb).item(), delta_e=delta_e(out, rgb).mean().item(), elsewhere=(off[free].mean().sqrt().item() if free.any() else float('nan')),
-                moved=((ab-plain).norm(dim=1)>15).float().mean().item())
+    elsewhere = off[free].mean().sqrt().item() if free.any() else float('nan')
+    moved = ((ab-plain).norm(dim=1)>15).float().mean().item()
+    return dict(psnr=psnr(out, rgb).item(), delta_e=delta_e(out, rgb).mean().item(),
+                elsewhere=elsewhere, moved=moved)
 
 def photograph(c, rgb, i):
     "All rows of one photograph"
     L,ab = rgb_to_lab(rgb[None]).split((1,2), 1)
     true,small = F.avg_pool2d(ab, 4),F.avg_pool2d(L, 4)
     cond,rng = c.condition(L),np.random.default_rng(i)
-    where,plain = points(rgb, max(KS), rng),c.chroma(cond, [i])         # the first k of them are the k hints
-    kinds = {**{k: where[:k] for k in KS}, 'correction': correction(rgb, (plain-true).pow(2).sum(1, keepdim=True))}
+    where,plain = points(rgb, max(KS), rng),c.sample(cond, [i])
+    wrong = (plain-true).pow(2).sum(1, keepdim=True)
+    kinds = {k: where[:k] for k in KS} # the first k of them are the k hints
+    kinds['correction'] = correction(rgb, wrong)
+    figures = lambda x, free: measured(x, L, rgb[None], true, free, plain)
     for k,hints in kinds.items():
-        if not hints: yield dict(k=k, how='no hints', covered=0., **measured(plain, L, rgb[None], true, torch.ones_like(small)>0, plain)); continue
+        if not hints:
+            everywhere = torch.ones_like(small)>0
+            yield dict(k=k, how='no hints', covered=0., **figures(plain, everywhere))
+            continue
         grid = hint_grid(hints, rgb.shape[1:], true.shape[-2:], small)
         hinted,mask = c.condition(L, grid),grid[:,2:]>0
-        alone = c._chroma(hinted, [i], 1, STEPS, TEMPERATURE, dpmpp_2m, True, True)
-        for how,x in (('hints', c.chroma(hinted, [i], plain=plain)), ('the network alone', alone), ('at their cells only', torch.where(mask, grid[:,:2], plain))):
-            yield dict(k=k, how=how, covered=mask.float().mean().item(), **measured(x, L, rgb[None], true, ~mask, plain))
+        covered = mask.float().mean().item()
+        ways = {'hints': c.sample(hinted, [i], plain=plain),
+                'the network alone': c.sample(hinted, [i], hint_reach=0.),
+                'at their cells only': torch.where(mask, grid[:,:2], plain)}
+        for how,x in ways.items():
+            yield dict(k=k, how=how, covered=covered, **figures(x, ~mask))
 
 def summary(rows):
-    "Means over the photographs, and the standard error of the paired gain in ΔE2000 against no hints"
-    get = lambda k,how,m: np.array([r[m] for r in rows if r['k']==k and r['how']==how])
-    without = get(0, 'no hints', 'delta_e'); n = len(without)
+    "Means, and the standard error of the paired gain in ΔE2000 against no hints"
+    def get(k, how, m):
+        return np.array([r[m] for r in rows if r['k']==k and r['how']==how])
+    without = get(0, 'no hints', 'delta_e')
+    n = len(without)
     for k,how in dict.fromkeys((r['k'], r['how']) for r in rows):
         gain = without-get(k, how, 'delta_e')
-        yield dict(k=k, how=how, n=n, covered=f"{get(k, how, 'covered').mean():.4f}", psnr=f"{get(k, how, 'psnr').mean():.2f}", delta_e=f"{get(k, how, 'delta_e').mean():.2f}",
-                   gain=f"{gain.mean():.2f}", gain_se=f"{gain.std(ddof=1)/n**0.5:.2f}", elsewhere=f"{get(k, how, 'elsewhere').mean():.2f}", moved=f"{get(k, how, 'moved').mean():.4f}")
+        mean = lambda m, digits: f"{get(k, how, m).mean():.{digits}f}"
+        yield dict(k=k, how=how, n=n, covered=mean('covered', 4), psnr=mean('psnr', 2),
+                   delta_e=mean('delta_e', 2), gain=f"{gain.mean():.2f}",
+                   gain_se=f"{gain.std(ddof=1)/n**0.5:.2f}", elsewhere=mean('elsewhere', 2),
+                   moved=mean('moved', 4))
+
+def markdown(table):
+    yield ('| hints | how | of the cells | PSNR ↑ | ΔE2000 ↓ | gain in ΔE2000 '
+           '| chroma off elsewhere ↓ | moved |')
+    yield '|---:|---|---:|---:|---:|---:|---:|---:|'
+    for r in table:
+        yield (f"| {r['k']} | {r['how']} | {float(r['covered']):.1%} | {r['psnr']} "
+               f"| {r['delta_e']} | {r['gain']} ± {r['gain_se']} | {r['elsewhere']} "
+               f"| {float(r['moved']):.1%} |")
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('folder'); p.add_argument('--model'); p.add_argument('--n', type=int, default=100); p.add_argument('--threads', type=int, default=1)
-    p.add_argument('--csv', type=Path, default=Path(__file__).resolve().parents[1]/'nbs/experiments/hints.csv')
-    args = p.parse_args(); torch.set_num_threads(args.threads)
-    c,files = Colorizer.from_pretrained(args.model, 'cpu'),list(list_photos(args.folder).values())
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('folder')
+    p.add_argument('--model')
+    p.add_argument('--n', type=int, default=100)
+    p.add_argument('--threads', type=int, default=1)
+    experiments = Path(__file__).resolve().parents[1]/'nbs/experiments'
+    p.add_argument('--csv', type=Path, default=experiments/'hints.csv')
+    args = p.parse_args()
+    torch.set_num_threads(args.threads)
+    c = Colorizer.from_pretrained(args.model, 'cpu')
+    files = list(list_photos(args.folder).values())
     files = files[::max(1, len(files)//args.n)][:args.n]
     rows = [r for i,f in enumerate(files) for r in photograph(c, load_crop(f, 256)[0], i)]
     table = list(summary(rows))
-    with args.csv.open('w', newline='') as f: w = csv.DictWriter(f, list(table[0])); w.writeheader(); w.writerows(table)
-    print(f"{len(files)} photographs of {Path(args.folder).name}, {STEPS} steps, one sample each, {c}, {time.strftime('%Y-%m-%d', time.gmtime())}\n")
-    print('| hints | how | of the cells | PSNR ↑ | ΔE2000 ↓ | gain in ΔE2000 | chroma off elsewhere ↓ | moved |\n|---:|---|---:|---:|---:|---:|---:|---:|')
-    for r in table: print(f"| {r['k']} | {r['how']} | {float(r['covered']):.1%} | {r['psnr']} | {r['delta_e']} | {r['gain']} ± {r['gain_se']} | {r['elsewhere']} | {float(r['moved']):.1%} |")
+    with args.csv.open('w', newline='') as f:
+        w = csv.DictWriter(f, list(table[0]))
+        w.writeheader()
+        w.writerows(table)
+    print(f"{len(files)} photographs of {Path(args.folder).name}, {c.settings.steps} steps, "
+          f"one sample each, {c}, {time.strftime('%Y-%m-%d', time.gmtime())}\n")
+    print(*markdown(table), sep='\n')
 
 if __name__=='__main__': main()

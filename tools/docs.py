@@ -1,46 +1,75 @@
 """Build README.md and the site from the notebooks, without network: `python tools/docs.py`.
 
-nbdev prepares the notebooks (show_doc entries, links), smalldocs renders them by the same `_quarto.yml` that serves `nbdev-docs`
-where Quarto is installed, and KaTeX comes from `tools/katex`. The site lands in `_docs`."""
+nbdev prepares the notebooks (show_doc entries, links), smalldocs renders them by the same
+`_quarto.yml` that serves `nbdev-docs` where Quarto is installed, and KaTeX comes from
+`tools/katex`. The site lands in `_docs`."""
 import ast, base64, hashlib, json, re, runpy, shutil, subprocess, sys
 from pathlib import Path
 import yaml
 
 root = Path(__file__).resolve().parent.parent
-KATEX = 'https://cdn.jsdelivr.net/npm/katex@0.16.11/dist'  # as smalldocs writes it into each page with maths
-GALLERY = re.compile(r'\{\{< include images/gallery/home\.html >\}\}')  # sliders on the site, in README.md one picture
+# As smalldocs writes it into each page with maths
+KATEX = 'https://cdn.jsdelivr.net/npm/katex@0.16.11/dist'
+# Sliders on the site, in README.md one picture
+GALLERY = re.compile(r'\{\{< include images/gallery/home\.html >\}\}')
 SHOWN = 'Photographs as they are above, the same with invented colour below'
-SITE_ONLY = re.compile(r'^::: \{\.site-only\}$.*?^:::$\n*', re.M|re.S) # README.md is kept short
+# README.md is kept short
+SITE_ONLY = re.compile(r'^::: \{\.site-only\}$.*?^:::$\n*', re.M|re.S)
 WEB_FONT = re.compile(r'@import url\([^)]*\);?')
 
+def _text(o): return ''.join(o) if isinstance(o, list) else o
+
+def _read_nb(path): return json.loads(path.read_text('utf-8'))
+
+# nbdev's filters for a book
+
+def _imports(cell):
+    return [o for o in cell.parsed_() or [] if isinstance(o, (ast.Import, ast.ImportFrom))]
+
+def _show_source(cell):
+    "Exported code stays visible"
+    exported = cell.cell_type=='code' and 'export' in cell.directives_
+    if exported and len(_imports(cell))<len(cell.parsed_() or []):
+        cell.directives_['exports'] = cell.directives_.pop('export')
+
+def _cut_lead(source):
+    "The first cell of a notebook: its title, subtitle and settings; and what stands below them"
+    head = re.match(r'# .+\n+(?:>.*\n+)*(?:- [\w-]+:.*\n+)*', source+'\n')
+    if not head or not source[head.end():].strip(): return None
+    return head[0].rstrip(),source[head.end():]
+
 def _book():
-    "nbdev's filters for a book: exported code stays visible, and of cells that mix imports with other code only the imports run"
+    "nbdev's filters, with three of them changed"
     from fastcore.nbio import mk_cell
     from nbdev.process import Processor
     from nbdev.processors import FilterDefaults, exec_show_docs
-    def imports(cell): return [o for o in cell.parsed_() or [] if isinstance(o, (ast.Import, ast.ImportFrom))]
-    def show_source(cell):
-        if cell.cell_type=='code' and 'export' in cell.directives_ and len(imports(cell))<len(cell.parsed_() or []):
-            cell.directives_['exports'] = cell.directives_.pop('export')
     class exec_docs(exec_show_docs):
+        "Of cells that mix imports with other code only the imports run"
         def begin(self):
             super().begin()
-            self.nb.has_docs_ = self.nb.has_docs_ or any('exec_doc' in getattr(c, 'directives_', {}) for c in self.nb.cells)
+            asked = any('exec_doc' in getattr(c, 'directives_', {}) for c in self.nb.cells)
+            self.nb.has_docs_ = self.nb.has_docs_ or asked
         def __call__(self, cell):
-            whole = cell.cell_type!='code' or not cell.source or cell.directives_.keys() & {'export', 'exports', 'exporti', 'exec_doc', 'eval'}
-            if whole or len(imports(cell)) in (0, len(cell.parsed_())): return super().__call__(cell)
-            self.k.run_cell('\n'.join(map(ast.unparse, imports(cell))))
+            marks = {'export', 'exports', 'exporti', 'exec_doc', 'eval'}
+            whole = cell.cell_type!='code' or not cell.source or cell.directives_.keys() & marks
+            if whole or len(_imports(cell)) in (0, len(cell.parsed_())):
+                return super().__call__(cell)
+            self.k.run_cell('\n'.join(map(ast.unparse, _imports(cell))))
     class keep_lead(Processor):
-        "What stands below title and subtitle in a notebook's first cell gets a cell of its own: nbdev drops it otherwise"
+        """What stands below title and subtitle in a notebook's first cell gets a cell of its own
+
+        nbdev drops it otherwise."""
         def begin(self):
             first = self.nb.cells[0]
-            m = re.match(r'# .+\n+(?:>.*\n+)*(?:- [\w-]+:.*\n+)*', (first.source if first.cell_type=='markdown' else '')+'\n')
-            if not m or not first.source[m.end():].strip(): return
-            self.nb.cells.insert(1, mk_cell(first.source[m.end():], 'markdown'))
-            first.source = m[0].rstrip()
+            parts = _cut_lead(first.source) if first.cell_type=='markdown' else None
+            if not parts: return
+            first.source,lead = parts
+            self.nb.cells.insert(1, mk_cell(lead, 'markdown'))
             for i,c in enumerate(self.nb.cells): c.idx_ = i
     class Book(FilterDefaults):
-        def base_procs(self): return [keep_lead, show_source, *(exec_docs if o is exec_show_docs else o for o in super().base_procs())]
+        def base_procs(self):
+            usual = [exec_docs if o is exec_show_docs else o for o in super().base_procs()]
+            return [keep_lead, _show_source, *usual]
     return Book
 
 def process(file_glob=''):
@@ -48,73 +77,122 @@ def process(file_glob=''):
     import nbdev.serve
     from nbdev.config import get_config
     nbdev.serve.FilterDefaults = _book()
-    return nbdev.serve.proc_nbs(get_config(root).nbs_path, n_workers=0, force=True, file_glob=file_glob)
+    nbs = get_config(root).nbs_path
+    return nbdev.serve.proc_nbs(nbs, n_workers=0, force=True, file_glob=file_glob)
 
-def _text(o): return ''.join(o) if isinstance(o, list) else o
 def _unnumbered(s):
     "nbdev's own page names: `01_schedule.ipynb` -> `schedule.ipynb`"
     return re.sub(r'\b\d+[a-z]?_(?=[\w-]+\.(?:ipynb|html)\b)', '', s)
 
+# Entries of functions and classes
+
+def _names(node):
+    "What a definition is called in the documentation: `patch` makes methods of functions"
+    patched = 'patch' in [getattr(d, 'id', '') for d in node.decorator_list]
+    if not patched: return [node.name]
+    first = node.args.args[0].annotation
+    owners = [o.id for o in (ast.walk(first) if first else []) if isinstance(o, ast.Name)]
+    return [f'{o}.{node.name}' for o in owners] or [node.name]
+
 def _definitions(code):
-    "The source `code` cut into its top-level definitions: [(names, lines)]; what stands before a definition belongs to it"
-    lines, parts, start = code.splitlines(), [], 0
+    """The source `code` cut into its top-level definitions: [(names, lines)]
+
+    What stands before a definition belongs to it."""
+    kinds = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
+    lines,parts,start = code.splitlines(),[],0
     for node in ast.parse(code).body:
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): continue
-        first = node.args.args[0].annotation if 'patch' in [getattr(d, 'id', '') for d in node.decorator_list] else None
-        owners = [o.id for o in (ast.walk(first) if first else []) if isinstance(o, ast.Name)]
-        parts.append(([f'{o}.{node.name}' for o in owners] or [node.name], '\n'.join(lines[start:node.end_lineno]).strip('\n')))
+        if not isinstance(node, kinds): continue
+        parts.append((_names(node), '\n'.join(lines[start:node.end_lineno]).strip('\n')))
         start = node.end_lineno
     rest = '\n'.join(lines[start:]).strip('\n')
     return [*parts, ([], rest)] if rest else parts
 
-def _entries(cells):
-    "Each show_doc heading stands right above its source, which holds signature, docments and docstring already"
-    shown = lambda c: (re.search(r'^show_doc\(([\w.]+)', _text(c['source']), re.M) or [None, None])[1] if c['cell_type']=='code' else None
-    docs = {shown(c): c for c in cells if shown(c)}
-    head = lambda c: next(_text(o['data']['text/markdown']) for o in c['outputs'] if 'text/markdown' in o.get('data', {})).split('```')[0].strip('-\n')
-    source = lambda c: c['cell_type']=='code' and 'code-summary: "Exported source"' in _text(c['source'])
-    code = lambda c: re.sub(r'^#\|.*\n', '', _text(c['source']), flags=re.M)
-    placed = {n for c in cells if source(c) for names,_ in _definitions(code(c)) for n in names}
-    for c in cells:
-        if shown(c) in placed: continue
-        if not source(c): yield c; continue
+def _shown(cell):
+    "What a cell with `show_doc` is about"
+    if cell['cell_type']!='code': return None
+    m = re.search(r'^show_doc\(([\w.]+)', _text(cell['source']), re.M)
+    return m and m[1]
+
+def _heading(cell):
+    "What `show_doc` has written, without signature and docments"
+    said = [_text(o['data']['text/markdown']) for o in cell['outputs']
+            if 'text/markdown' in o.get('data', {})]
+    return said[0].split('```')[0].strip('-\n')
+
+def _is_source(cell):
+    return cell['cell_type']=='code' and 'code-summary: "Exported source"' in _text(cell['source'])
+
+def _code(cell): return re.sub(r'^#\|.*\n', '', _text(cell['source']), flags=re.M)
+
+def _with_headings(cell, docs):
+    "Cells of exported code, each definition below its heading"
+    waiting = []
+    for names,part in _definitions(_code(cell)):
+        waiting.append(part)
+        heads = [_heading(docs[n]) for n in names if n in docs]
+        if not heads: continue
+        yield dict(cell_type='markdown', metadata={}, source='\n\n'.join(heads))
+        yield cell | dict(source='\n\n'.join(waiting))
         waiting = []
-        for names,part in _definitions(code(c)):
-            waiting.append(part)
-            heads = [head(docs[n]) for n in names if n in docs]
-            if not heads: continue
-            yield dict(cell_type='markdown', metadata={}, source='\n\n'.join(heads))
-            yield c | dict(source='\n\n'.join(waiting))
-            waiting = []
-        if waiting: yield c | dict(source='\n\n'.join(waiting))
+    if waiting: yield cell | dict(source='\n\n'.join(waiting))
+
+def _entries(cells):
+    """Each show_doc heading stands right above its source
+
+    That holds signature, docments and docstring already."""
+    docs = {_shown(c): c for c in cells if _shown(c)}
+    sources = [c for c in cells if _is_source(c)]
+    placed = {n for c in sources for names,_ in _definitions(_code(c)) for n in names}
+    for c in cells:
+        if _shown(c) in placed: continue
+        if _is_source(c):
+            yield from _with_headings(c, docs)
+        else:
+            yield c
+
+# Places and addresses
 
 def _fingerprint():
     "What the site is made from, as one number"
-    files = [o for d in ['nbs', 'colorized', 'tools'] for o in sorted((root/d).rglob('*')) if o.suffix!='.pyc' and o.is_file()]
+    files = [root/n for n in ['_quarto.yml', 'pyproject.toml', 'CHANGELOG.md', 'CITATION.cff']]
+    for d in ['nbs', 'colorized', 'tools']:
+        found = sorted((root/d).rglob('*'))
+        files += [o for o in found if o.suffix!='.pyc' and o.is_file()]
     h = hashlib.sha256()
-    for o in [*(root/n for n in ['_quarto.yml', 'pyproject.toml', 'CHANGELOG.md', 'CITATION.cff']), *files]: h.update(f'{o.relative_to(root)}\0'.encode() + o.read_bytes())
+    for o in files: h.update(f'{o.relative_to(root)}\0'.encode() + o.read_bytes())
     return h.hexdigest()
 
+def _index():
+    "Places of all names, such as `photo/scan.html#scan`, by nbdev's index"
+    syms = runpy.run_path(str(root/'colorized/_modidx.py'))['d']['syms']
+    return [place for names in syms.values() for place,_ in names.values()]
+
 def _mend_anchors(out):
-    "nbdev's index names places that have no entry of their own: methods in a class's body stand with their class, private names on their page"
-    index = runpy.run_path(str(root/'colorized/_modidx.py'))['d']['syms']
-    places = {place for names in index.values() for place,_ in names.values()}
+    """nbdev's index names places that have no entry of their own
+
+    Methods in a class's body stand with their class, private names on their page."""
+    places = set(_index())
     pages = {f: f.read_text('utf-8') for f in out.rglob('*.html')}
-    ids = {f.relative_to(out).as_posix(): set(re.findall(r'\bid="([^"]+)"', text)) for f,text in pages.items()}
+    ids = {f.relative_to(out).as_posix(): set(re.findall(r'\bid="([^"]+)"', text))
+           for f,text in pages.items()}
     def mend(m):
-        page, anchor = m[2], m[3]
+        up,page,anchor = m.groups()
         if f'{page}#{anchor}' not in places or anchor in ids.get(page, ()): return m[0]
         owner = anchor.rpartition('.')[0]
-        return f'href="{m[1]}{page}#{owner}"' if owner in ids.get(page, ()) else f'href="{m[1]}{page}"'
-    for f,text in pages.items(): f.write_text(re.sub(r'href="((?:\.\./|\./)*)([\w/-]+\.html)#([\w.]+)"', mend, text), 'utf-8')
+        if owner in ids.get(page, ()): return f'href="{up}{page}#{owner}"'
+        return f'href="{up}{page}"'
+    link = re.compile(r'href="((?:\.\./|\./)*)([\w/-]+\.html)#([\w.]+)"')
+    for f,text in pages.items(): f.write_text(link.sub(mend, text), 'utf-8')
 
 def _aliases():
-    "Old addresses of pages and their new ones, from the first cells of notebooks: {'scan.html': 'photo/scan.html'}"
-    found = {}
-    for nb in sorted((root/'nbs').rglob('*.ipynb')):
-        first = _text(json.loads(nb.read_text('utf-8'))['cells'][0]['source'])
+    """Old addresses of pages and their new ones: {'scan.html': 'photo/scan.html'}
+
+    From the first cells of notebooks."""
+    found,nbs = {},root/'nbs'
+    for nb in sorted(nbs.rglob('*.ipynb')):
+        first = _text(_read_nb(nb)['cells'][0]['source'])
         m = re.search(r'^- aliases: \[/([\w./-]+)\]$', first, re.M)
-        if m: found[m[1]] = _unnumbered(nb.relative_to(root/'nbs').with_suffix('.html').as_posix())
+        if m: found[m[1]] = _unnumbered(nb.relative_to(nbs).with_suffix('.html').as_posix())
     return found
 
 REDIRECT = """<!doctype html>
@@ -132,90 +210,133 @@ location.replace(places[location.hash.slice(1).toLowerCase()] || '{new}' + locat
 
 def _redirect(out):
     "Pages at old addresses that lead to the new ones, each name to the page that has it now"
-    index = runpy.run_path(str(root/'colorized/_modidx.py'))['d']['syms']
-    places = {place.partition('#')[2]: place for names in index.values() for place,_ in names.values() if '#' in place}
+    places = {place.partition('#')[2]: place for place in _index() if '#' in place}
     for old,new in _aliases().items():
         up = '../'*old.count('/')
-        there = {k: up+v for k,v in sorted(places.items())}
+        there = json.dumps({k: up+v for k,v in sorted(places.items())})
         (out/old).parent.mkdir(parents=True, exist_ok=True)
-        (out/old).write_text(REDIRECT.format(new=up+new, places=json.dumps(there)), 'utf-8')
+        (out/old).write_text(REDIRECT.format(new=up+new, places=there), 'utf-8')
+
+# The site
+
+def _prepare(proc):
+    "Notebooks and settings in `_proc` as smalldocs takes them"
+    for f in list(proc.rglob('*.ipynb')):
+        nb = json.loads(_unnumbered(f.read_text('utf-8')))
+        nb['cells'] = list(_entries(nb['cells']))
+        first = nb['cells'][0]
+        # Quarto's only
+        first['source'] = re.sub(r'^output-file:.*\n', '', _text(first['source']), flags=re.M)
+        f.unlink()
+        f.with_name(_unnumbered(f.name)).write_text(json.dumps(nb), 'utf-8')
+    shutil.copy(root/'_quarto.yml', proc)
+    for f in [proc/'_quarto.yml', *proc.rglob('*.qmd')]:
+        f.write_text(_unnumbered(f.read_text('utf-8')), 'utf-8')
+
+def _localize(out, base):
+    "Links to the site itself and to KaTeX lead to files; pictures without a text get one"
+    for f in out.rglob('*.html'):
+        up = '../'*len(f.relative_to(out).parent.parts)
+        text = f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}')
+        text = text.replace(KATEX, f'{up}site_libs/katex')
+        text = re.sub(r'<img (?![^>]*\balt=)', '<img alt="What the code above draws" ', text)
+        f.write_text(text, 'utf-8')
 
 def site():
     "`_proc` -> `_docs`, unless the site is up to date"
     from nbdev.config import get_config
-    out, now = root/'_docs', _fingerprint()
+    out,now = root/'_docs',_fingerprint()
     stamp = out/'.fingerprint'
-    if stamp.exists() and stamp.read_text()==now: return print('The site in _docs is up to date')
-    proc, cfg = process(), get_config(root)
-    for f in list(proc.rglob('*.ipynb')):
-        nb = json.loads(_unnumbered(f.read_text('utf-8')))
-        nb['cells'] = list(_entries(nb['cells']))
-        nb['cells'][0]['source'] = re.sub(r'^output-file:.*\n', '', _text(nb['cells'][0]['source']), flags=re.M)  # Quarto's only
-        f.unlink()
-        f.with_name(_unnumbered(f.name)).write_text(json.dumps(nb), 'utf-8')
-    shutil.copy(root/'_quarto.yml', proc)
-    for f in [proc/'_quarto.yml', *proc.rglob('*.qmd')]: f.write_text(_unnumbered(f.read_text('utf-8')), 'utf-8')
+    if stamp.exists() and stamp.read_text()==now:
+        return print('The site in _docs is up to date')
+    proc,cfg = process(),get_config(root)
+    _prepare(proc)
     subprocess.run([sys.executable, '-m', 'smalldocs.cli', 'render', proc], check=True)
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(proc/'_docs', out)
     shutil.copytree(root/'tools/katex', out/'site_libs/katex')
-    base = f'{cfg.doc_host}{cfg.doc_baseurl}/'
-    for f in out.rglob('*.html'):
-        up = '../'*len(f.relative_to(out).parent.parts)
-        text = f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}').replace(KATEX, f'{up}site_libs/katex')
-        f.write_text(re.sub(r'<img (?![^>]*\balt=)', '<img alt="What the code above draws" ', text), 'utf-8')
+    _localize(out, f'{cfg.doc_host}{cfg.doc_baseurl}/')
     _mend_anchors(out)
     _redirect(out)
-    for f in out.rglob('*.css'): f.write_text(WEB_FONT.sub('', f.read_text('utf-8')), 'utf-8')
+    for f in out.rglob('*.css'):
+        f.write_text(WEB_FONT.sub('', f.read_text('utf-8')), 'utf-8')
     stamp.write_text(now)
+
+# README.md
+
+PICTURE = re.compile(r'<img alt="([^"]*)" src="data:image/(\w+);base64,([^"]+)"')
 
 def _outputs(cell, figure):
     "The stored outputs of `cell` as Markdown; pictures go to `figure`, which names them"
     for o in cell.get('outputs', []):
         d = o.get('data', {})
-        picture = re.search(r'<img alt="([^"]*)" src="data:image/(\w+);base64,([^"]+)"', _text(d.get('text/html', '')))
-        if picture: yield f"![{picture[1]}]({figure(base64.b64decode(picture[3]), picture[2])})"
-        elif 'image/png' in d: yield f"![]({figure(base64.b64decode(_text(d['image/png'])))})"
-        elif 'text/markdown' in d: yield _text(d['text/markdown'])
+        picture = PICTURE.search(_text(d.get('text/html', '')))
+        if picture:
+            alt,suffix,data = picture.groups()
+            yield f"![{alt}]({figure(base64.b64decode(data), suffix)})"
+        elif 'image/png' in d:
+            yield f"![]({figure(base64.b64decode(_text(d['image/png'])))})"
+        elif 'text/markdown' in d:
+            yield _text(d['text/markdown'])
         elif o.get('name')=='stdout' or 'text/plain' in d:
-            yield '\n'.join('    '+l for l in _text(o.get('text') or d['text/plain']).rstrip().splitlines())
+            said = _text(o.get('text') or d['text/plain'])
+            yield '\n'.join('    '+l for l in said.rstrip().splitlines())
+
+def _readme_prose(source, base):
+    "A cell of words as README.md has it: addresses for notebooks, one picture for the gallery"
+    def page(m): return f"]({base}/{_unnumbered(m[1]+'.html')}{m[2] or ''})"
+    s = GALLERY.sub(f'![{SHOWN}](nbs/images/gallery/home.webp)', source)
+    s = SITE_ONLY.sub('', s)
+    s = re.sub(r'\]\(([\w/-]+)\.(?:ipynb|qmd)(#[\w-]+)?\)', page, s)
+    return re.sub(r'\]\(images/', '](nbs/images/', s)
+
+def _readme_title(source):
+    "The front matter of nbdev as a title"
+    front = yaml.safe_load(source.strip('-\n'))
+    lines = [f"# {front['title']}"]
+    if 'description' in front: lines.append(f"> {front['description']}")
+    return '\n\n'.join(lines)
+
+def _readme_code(source):
+    "A cell of code as README.md has it, if it is shown"
+    options = dict(re.findall(r'^#\|\s*([\w-]+):\s*(.+)$', source, re.M))
+    code = re.sub(r'^#\|.*\n?', '', source, flags=re.M).strip()
+    code = code.replace("'images/", "'nbs/images/") # as seen from the root of the repository
+    if code and options.get('echo')!='false': yield f'```python\n{code}\n```'
+
+def _readme_parts(cells, base, figure):
+    "The paragraphs of README.md"
+    for c in cells:
+        s = _text(c['source']).strip()
+        if c['cell_type']=='code':
+            yield from _readme_code(s)
+            yield from _outputs(c, figure)
+            continue
+        if c['cell_type']=='raw': s = _readme_title(s)
+        s = _readme_prose(s, base)
+        if s and not s.startswith('<!-- WARNING'): yield s
 
 def readme(
     write=True, # Write README.md and its pictures, or only return the text?
 ):
     "`nbs/index.ipynb` -> `README.md`, as `nbdev-readme` does with Quarto"
     from nbdev.config import get_config
-    cfg = get_config(root)
-    base, figures, parts = f'{cfg.doc_host}{cfg.doc_baseurl}', {}, []
+    cfg,figures = get_config(root),{}
     def figure(data, suffix='png'):
-        figures[name := f'nbs/images/readme/figure-{len(figures)+1}.{suffix}'] = data
+        name = f'nbs/images/readme/figure-{len(figures)+1}.{suffix}'
+        figures[name] = data
         return name
-    page = lambda m: f"]({base}/{_unnumbered(m[1]+'.html')}{m[2] or ''})"
-    for c in json.loads((process(cfg.readme_nb)/cfg.readme_nb).read_text('utf-8'))['cells']:
-        s = _text(c['source']).strip()
-        if c['cell_type']=='raw':
-            front = yaml.safe_load(s.strip('-\n'))
-            s = '\n\n'.join([f"# {front['title']}", *(f'> {front[k]}' for k in ['description'] if k in front)])
-        if c['cell_type']!='code':
-            s = GALLERY.sub(f'![{SHOWN}](nbs/images/gallery/home.webp)', s)
-            s = SITE_ONLY.sub('', s)
-            s = re.sub(r'\]\(([\w/-]+)\.(?:ipynb|qmd)(#[\w-]+)?\)', page, s)
-            s = re.sub(r'\]\(images/', '](nbs/images/', s)
-            if s and not s.startswith('<!-- WARNING'): parts.append(s)
-            continue
-        options = dict(re.findall(r'^#\|\s*([\w-]+):\s*(.+)$', s, re.M))
-        code = re.sub(r'^#\|.*\n?', '', s, flags=re.M).strip()
-        code = code.replace("'images/", "'nbs/images/") # as seen from the root of the repository
-        if code and options.get('echo')!='false': parts.append(f'```python\n{code}\n```')
-        parts += _outputs(c, figure)
+    cells = _read_nb(process(cfg.readme_nb)/cfg.readme_nb)['cells']
+    parts = _readme_parts(cells, f'{cfg.doc_host}{cfg.doc_baseurl}', figure)
     text = '\n\n'.join(parts)+'\n'
-    if write:
-        (root/'README.md').write_text(text, 'utf-8')
-        for f in (root/'nbs/images/readme').glob('figure-*'): f.unlink()
-        for name,data in figures.items():
-            (root/name).parent.mkdir(exist_ok=True)
-            (root/name).write_bytes(data)
+    if not write: return text
+    (root/'README.md').write_text(text, 'utf-8')
+    for f in (root/'nbs/images/readme').glob('figure-*'): f.unlink()
+    for name,data in figures.items():
+        (root/name).parent.mkdir(exist_ok=True)
+        (root/name).write_bytes(data)
     return text
 
 if __name__ == '__main__':
-    readme(); site()
+    readme()
+    site()

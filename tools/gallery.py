@@ -1,8 +1,11 @@
-"""Colour the photographs of the home page and the gallery again: `python tools/gallery.py`, after every change of the weights or of what is made of them.
+"""Colour the photographs of the home page and the gallery again: `python tools/gallery.py`, after
+every change of the weights or of what is made of them.
 
-Writes pictures and the pages' sliders to `nbs/images/gallery`, from one table: which photographs there are, where they stand and what is wrong with
-them. Then look at `runs/gallery.webp`: only what a stranger would keep belongs on the home page, and each remark must be true. When they are, put the
-model's hash, which this prints, into `LOOKED_AT`. Until then the gallery leaves the remarks out and says that nobody has looked yet."""
+Writes pictures and the pages' sliders to `nbs/images/gallery`, from one table: which photographs
+there are, where they stand and what is wrong with them. Then look at `runs/gallery.webp`: only what
+a stranger would keep belongs on the home page, and each remark must be true. When they are, put the
+model's hash, which this prints, into `LOOKED_AT`. Until then the gallery leaves the remarks out and
+says that nobody has looked yet."""
 import html, shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +16,7 @@ images = root/'nbs/images'
 out = images/'gallery'
 SEEDS = 3              # Colourings of each photograph; the sliders show the first, seed 0
 LOOKED_AT = 'cca14eeb' # The model, by its hash, of which the remarks below speak
+LARGE,SMALL = (600, 520),(300, 260) # What the first colouring and those of further seeds fit into
 
 class Photo(NamedTuple):
     name: str      # nbs/images/NAME.jpg
@@ -22,61 +26,97 @@ class Photo(NamedTuple):
     remark: str    # What a critical look finds, for the gallery
 
 PHOTOS = [
-    Photo('riverfront-1931', 'New York riverfront, 1931', 'Skyscrapers behind a wide river, wooden piles in front', True,
-          'Sky and stone as one expects them; one tower is bluish, and the water has little of the sky.'),
-    Photo('taos-pueblo-1941', 'Church at Taos Pueblo, New Mexico, about 1941', 'An adobe gateway with a cross, a church door behind it', True,
-          'Adobe and sky: the model has seen many like them. How warm the adobe is, each seed decides anew.'),
-    Photo('cyclists-1895', 'Three cyclists, 1895', 'Two women hold up a laughing third one on a bicycle', True,
-          'Grass, dark clothes and a little red on the bicycle: pleasant, and invented. Two of the faces are rosy, the third is pale, and the legs have hardly any colour.'),
-    Photo('buffalo-1908', 'Buffalo, New York, about 1908', 'A corner building with turrets at a wide street', True,
-          'The sky is fine and the stone may be gray; the street has hardly any colour, and at the left edge a strip of house is red.'),
-    Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936', 'A worried woman, two children hide their faces at her shoulders', True,
-          'Skin, hair and cloth convince; the skin is a little red, and the green at the upper left is invented.'),
-    Photo('spinning-1907', 'Spinning, Donegal, 1907', 'A girl at a spinning wheel before a thatched cottage, hens in front', True,
-          'The hill is green, stones and tub are brownish, faces and hands have a little colour; the clothes stay as good as gray.'),
-    Photo('cliff-house-1890', 'Cliff House, San Francisco, 1890', 'People on a beach, a great house on the cliff above them', False,
-          'Roof, rock, bushes and a little of the sand; sea and most of the people have no colour, and the largest dress is navy.'),
-    Photo('street-doctor-1877', 'Street doctor, London, 1877', 'A man sells remedies from a folding table, two people listen', False,
-          'The brown of the print is removed first; faces, the blue coat and the wood are plausible, the walls get a green tint, and the bare arm is pale. With other seeds the dress is purple.'),
-    Photo('wagons-1860s', 'Wagons in a wood, American Civil War', 'Covered wagons between tall pines, grass in front', False,
-          'Moss and leaves are right, if loud, but most trunks are as green as they are. The other seeds are browner.'),
-    Photo('campus-1910', 'University of Idaho, postcard, 1910', 'A long brick building with a tower behind bare trees', False,
-          'Sky and brick are plausible, if dull; the lawn is brown here and greener with other seeds, and the bare trees have leaves of green haze.'),
-    Photo('bon-marche-1875', 'Le Bon Marché, Paris, 1875', 'A department store with a curved staircase under a glass roof', False,
+    Photo('riverfront-1931', 'New York riverfront, 1931',
+          'Skyscrapers behind a wide river, wooden piles in front', True,
+          'Sky and stone as one expects them; one tower is bluish, and the water has little of the '
+          'sky.'),
+    Photo('taos-pueblo-1941', 'Church at Taos Pueblo, New Mexico, about 1941',
+          'An adobe gateway with a cross, a church door behind it', True,
+          'Adobe and sky: the model has seen many like them. How warm the adobe is, each seed '
+          'decides anew.'),
+    Photo('cyclists-1895', 'Three cyclists, 1895',
+          'Two women hold up a laughing third one on a bicycle', True,
+          'Grass, dark clothes and a little red on the bicycle: pleasant, and invented. Two of the '
+          'faces are rosy, the third is pale, and the legs have hardly any colour.'),
+    Photo('buffalo-1908', 'Buffalo, New York, about 1908',
+          'A corner building with turrets at a wide street', True,
+          'The sky is fine and the stone may be gray; the street has hardly any colour, and at the '
+          'left edge a strip of house is red.'),
+    Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936',
+          'A worried woman, two children hide their faces at her shoulders', True,
+          'Skin, hair and cloth convince; the skin is a little red, and the green at the upper '
+          'left is invented.'),
+    Photo('spinning-1907', 'Spinning, Donegal, 1907',
+          'A girl at a spinning wheel before a thatched cottage, hens in front', True,
+          'The hill is green, stones and tub are brownish, faces and hands have a little colour; '
+          'the clothes stay as good as gray.'),
+    Photo('cliff-house-1890', 'Cliff House, San Francisco, 1890',
+          'People on a beach, a great house on the cliff above them', False,
+          'Roof, rock, bushes and a little of the sand; sea and most of the people have no colour, '
+          'and the largest dress is navy.'),
+    Photo('street-doctor-1877', 'Street doctor, London, 1877',
+          'A man sells remedies from a folding table, two people listen', False,
+          'The brown of the print is removed first; faces, the blue coat and the wood are '
+          'plausible, the walls get a green tint, and the bare arm is pale. With other seeds the '
+          'dress is purple.'),
+    Photo('wagons-1860s', 'Wagons in a wood, American Civil War',
+          'Covered wagons between tall pines, grass in front', False,
+          'Moss and leaves are right, if loud, but most trunks are as green as they are. The other '
+          'seeds are browner.'),
+    Photo('campus-1910', 'University of Idaho, postcard, 1910',
+          'A long brick building with a tower behind bare trees', False,
+          'Sky and brick are plausible, if dull; the lawn is brown here and greener with other '
+          'seeds, and the bare trees have leaves of green haze.'),
+    Photo('bon-marche-1875', 'Le Bon Marché, Paris, 1875',
+          'A department store with a curved staircase under a glass roof', False,
           'Interiors get little colour: brownish where the model does not know.'),
-    Photo('dust-storm-1930s', 'Dust storm over the Great Plains, 1930s', 'A wall of dust behind a small wooden building', False,
+    Photo('dust-storm-1930s', 'Dust storm over the Great Plains, 1930s',
+          'A wall of dust behind a small wooden building', False,
           'The dust is bluish, like hills in fog, above a lawn: plausible, and wrong.'),
 ]
 
-def colour(size=(600, 520), small=(300, 260)):
-    "Each photograph, reduced to fit `size`, the colouring of seed 0, as the command makes it with its defaults, and those of further seeds, to fit `small`"
+def colorize_photos():
+    """Each photograph, its pictures and the hash of the model
+
+    The pictures are the photograph itself, the colouring of seed 0, as the command makes it with
+    its defaults, and those of further seeds."""
     import torch
     from colorized import Colorizer
     torch.set_num_threads(1)
     colorizer = Colorizer.from_pretrained(device='cpu')
     for p in PHOTOS:
         path = images/f'{p.name}.jpg'
-        coloured = colorizer.colorize(path, n_samples=SEEDS)
-        pics = [Image.open(path).convert('RGB'), *map(coloured.image, range(SEEDS))]
-        for i,o in enumerate(pics): o.thumbnail(size if i<2 else small, Image.LANCZOS)
+        result = colorizer.colorize(path, n_samples=SEEDS)
+        pics = [Image.open(path).convert('RGB'), *map(result.image, range(SEEDS))]
+        for i,o in enumerate(pics): o.thumbnail(LARGE if i<2 else SMALL, Image.LANCZOS)
         yield p, pics, colorizer.sha256[:8]
 
 def slider(p, size):
-    "The markup of one slider: styles.css and compare.html make it move; without them, and on paper, it is a picture"
-    caption, alt = html.escape(p.caption), html.escape(p.alt)
-    return f'''<figure class="compare-figure" style="--ratio: {size[0]/size[1]:.3f}">
+    """The markup of one slider
+
+    styles.css and compare.html make it move; without them, and on paper, it is a picture."""
+    caption,alt,(w,h) = html.escape(p.caption),html.escape(p.alt),size
+    picture = f'src="images/gallery/{p.name}-0.webp" width="{w}" height="{h}"'
+    before = f'src="images/gallery/{p.name}.webp" width="{w}" height="{h}"'
+    unchanged = 'The same photograph as it is, without colour'
+    label = f'{caption}: how much of the original to show'
+    return f'''<figure class="compare-figure" style="--ratio: {w/h:.3f}">
 <div class="compare">
-<img src="images/gallery/{p.name}-0.webp" width="{size[0]}" height="{size[1]}" alt="{alt}; in invented colour">
-<img class="compare-before" src="images/gallery/{p.name}.webp" width="{size[0]}" height="{size[1]}" alt="The same photograph as it is, without colour">
+<img {picture} alt="{alt}; in invented colour">
+<img class="compare-before" {before} alt="{unchanged}">
 <span class="compare-line"></span>
-<input type="range" min="0" max="100" value="50" aria-label="{caption}: how much of the original to show">
+<input type="range" min="0" max="100" value="50" aria-label="{label}">
 </div>
 <figcaption>{caption}</figcaption>
 </figure>'''
 
 def entry(p, pics, looked):
-    "The markup of one photograph of the gallery: its slider, what a critical look finds, and what other seeds give"
-    seeds = ''.join(f'<img src="images/gallery/{p.name}-{i}.webp" width="{o.width}" height="{o.height}" alt="{html.escape(p.caption)}, coloured with seed {i}">\n'
+    """The markup of one photograph of the gallery
+
+    Its slider, what a critical look finds, and what other seeds give."""
+    caption = html.escape(p.caption)
+    seeds = ''.join(f'<img src="images/gallery/{p.name}-{i}.webp" width="{o.width}" '
+                    f'height="{o.height}" alt="{caption}, coloured with seed {i}">\n'
                     for i,o in enumerate(pics[2:], 1))
     remark = f'<p>{html.escape(p.remark)}</p>\n' if looked else ''
     return f'''<div class="gallery-entry">
@@ -90,45 +130,75 @@ def entry(p, pics, looked):
 </div>
 </div>'''
 
+def strip(columns, height, gap):
+    "A row of columns of pictures; each column's stand above each other"
+    widths = [round(o[0].width*height/o[0].height) for o in columns]
+    n = max(map(len, columns))
+    row = Image.new('RGB', (sum(widths)+gap*(len(columns)-1), n*(height+gap)-gap), 'white')
+    x = 0
+    for w,column in zip(widths, columns):
+        for j,o in enumerate(column):
+            row.paste(o.resize((w, height), Image.LANCZOS), (x, j*(height+gap)))
+        x += w+gap
+    return row
+
 def sheet(rows, height=230, gap=6):
-    "Rows of columns of pictures; each column's pictures are of one photograph and stand above each other, each row is as wide as the widest"
-    strips = []
-    for row in rows:
-        w = [round(o[0].width*height/o[0].height) for o in row]
-        n = max(map(len, row))
-        strip = Image.new('RGB', (sum(w)+gap*(len(row)-1), n*(height+gap)-gap), 'white')
-        for k,column in enumerate(row):
-            for j,o in enumerate(column): strip.paste(o.resize((w[k], height), Image.LANCZOS), (sum(w[:k])+gap*k, j*(height+gap)))
-        strips.append(strip)
+    "Rows of columns of pictures, each row as wide as the widest"
+    strips = [strip(row, height, gap) for row in rows]
     total = max(o.width for o in strips)
     strips = [o.resize((total, round(o.height*total/o.width)), Image.LANCZOS) for o in strips]
-    page = Image.new('RGB', (total, sum(o.height for o in strips)+2*gap*(len(strips)-1)), 'white')
-    y = 0
-    for o in strips: page.paste(o, (0, y)); y += o.height+2*gap
+    tall = sum(o.height for o in strips)+2*gap*(len(strips)-1)
+    page,y = Image.new('RGB', (total, tall), 'white'),0
+    for o in strips:
+        page.paste(o, (0, y))
+        y += o.height+2*gap
     return page
+
+HELP = ('<p class="compare-help">Drag a line, or move it with the arrow keys: the photograph on '
+        'its left, invented colour on its right.</p>')
+SAID = {True: 'The remarks are one person\'s look at these pictures.',
+        False: '<strong>Nobody has looked at these pictures yet</strong>: the remarks spoke of an '
+               'earlier model and were left out.'}
+
+def write_pages(folder, home, rest, model):
+    "What the pages include"
+    looked = model==LOOKED_AT
+    sliders = [slider(p, pics[0].size) for p,pics in home]
+    grid = '\n'.join(['<div class="compare-grid">', *sliders, '</div>', HELP])
+    (folder/'home.html').write_text(grid+'\n', 'utf-8')
+    for name,some in dict(kept=home, failed=rest).items():
+        entries = [entry(p, pics, looked) for p,pics in some]
+        (folder/f'{name}.html').write_text('\n'.join(entries)+'\n', 'utf-8')
+    said = (f'<p class="gallery-model" data-model="{model}">{SAID[looked]} '
+            f'Model <code>{model}</code>.</p>\n')
+    (folder/'model.html').write_text(said, 'utf-8')
+
+def chunked(items, n): return [items[i:i+n] for i in range(0, len(items), n)]
 
 def main():
     new = out.with_name('gallery.tmp')
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
-    done = list(colour())
+    done = list(colorize_photos())
     model = done[0][2]
-    looked = model==LOOKED_AT
     for p,pics,_ in done:
-        for o,suffix in zip(pics, ['', *(f'-{i}' for i in range(SEEDS))]): o.save(new/f'{p.name}{suffix}.webp', quality=68, method=6)
+        for o,suffix in zip(pics, ['', *(f'-{i}' for i in range(SEEDS))]):
+            o.save(new/f'{p.name}{suffix}.webp', quality=68, method=6)
     home = [(p, pics) for p,pics,_ in done if p.home]
     rest = [(p, pics) for p,pics,_ in done if not p.home]
-    (new/'home.html').write_text('\n'.join(['<div class="compare-grid">', *(slider(p, pics[0].size) for p,pics in home), '</div>']) + '\n<p class="compare-help">Drag a '
-        'line, or move it with the arrow keys: the photograph on its left, invented colour on its right.</p>\n', 'utf-8')
-    for name,some in dict(kept=home, failed=rest).items(): (new/f'{name}.html').write_text('\n'.join(entry(p, pics, looked) for p,pics in some)+'\n', 'utf-8')
-    said = 'The remarks are one person\'s look at these pictures.' if looked else '<strong>Nobody has looked at these pictures yet</strong>: the remarks spoke of an earlier model and were left out.'
-    (new/'model.html').write_text(f'<p class="gallery-model" data-model="{model}">{said} Model <code>{model}</code>.</p>\n', 'utf-8')
-    sheet([[pics[:2] for _,pics in home[i:i+3]] for i in range(0, len(home), 3)]).save(new/'home.webp', quality=76, method=6)
+    write_pages(new, home, rest, model)
+    pairs = [pics[:2] for _,pics in home]
+    sheet(chunked(pairs, 3)).save(new/'home.webp', quality=76, method=6)
     (root/'runs').mkdir(exist_ok=True)
-    sheet([[pics for _,pics,_ in done[i:i+6]] for i in range(0, len(done), 6)]).save(root/'runs/gallery.webp', quality=85, method=6)
+    everything = [pics for _,pics,_ in done]
+    sheet(chunked(everything, 6)).save(root/'runs/gallery.webp', quality=85, method=6)
     shutil.rmtree(out, ignore_errors=True)
     new.rename(out)
-    print(f"{len(done)} photographs, {SEEDS} seeds, {sum(f.stat().st_size for f in out.iterdir())/1e6:.1f} MB in {out.relative_to(root)}, model {model}")
-    if not looked: print(f"Look at runs/gallery.webp, correct the table in tools/gallery.py, set LOOKED_AT = '{model}' and run this again.")
+    size = sum(f.stat().st_size for f in out.iterdir())/1e6
+    print(f"{len(done)} photographs, {SEEDS} seeds, {size:.1f} MB in {out.relative_to(root)}, "
+          f"model {model}")
+    if model!=LOOKED_AT:
+        print("Look at runs/gallery.webp, correct the table in tools/gallery.py, "
+              f"set LOOKED_AT = '{model}' and run this again.")
 
 if __name__ == '__main__': main()
