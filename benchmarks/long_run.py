@@ -3,6 +3,7 @@
     python benchmarks/long_run.py train SET RUN --valid VAL [--threads 1] [--workers 1] [--compile]
     python benchmarks/long_run.py look RUN --valid VAL [--also default] [--out FILE.safetensors]
     python benchmarks/long_run.py branch SET RUN BRANCH --valid VAL --photos 12800
+    python benchmarks/long_run.py row REPORT.json TABLE.csv --photos 64000 --protocol TEXT
 
 SET comes from `photographs.py`. `train` begins with the weights inside the package, or goes on
 where RUN was left. When SET has grown meanwhile, a new epoch begins. The learning rate is constant,
@@ -15,11 +16,14 @@ end: of every 64,000 photographs 85 % are seen at 128 px, the others then at 256
 photographs, all at 256 px; the averaging begins anew. What such a branch is worth is what the long
 run is worth at that point.
 
-Both can be stopped at any moment. SIGTERM and Ctrl-C save the state first, other stops lose what
-has been learnt since the last save.
+`row` adds to a table what `colorized evaluate --json` said of a checkpoint.
+
+`train` and `branch` can be stopped at any moment. SIGTERM and Ctrl-C save the state first, other
+stops lose what has been learnt since the last save.
 """
 import argparse
 import csv
+import json
 import os
 import shutil
 import signal
@@ -139,12 +143,22 @@ def branch(args):
         follow(args.branch, len(photographs), photos=0, steps=10**6, seconds=0.)
     go(photographs, args.branch, args, args.photos, 1., small_share='0')
 
+def row(args):
+    "A line of a table out of a report"
+    report,table = args.folders
+    of = json.loads(report.read_text())['columns']['colorized']
+    say = lambda name, key='value': f"{of[name][key]:.4g}"
+    append(table, dict(photographs=args.photos, kid_val=say('kid'), kid_low=say('kid', 'low'),
+                       kid_high=say('kid', 'high'), two_sample=say('two_sample'),
+                       colourfulness=say('colorfulness'), delta_e2000=say('delta_e2000'),
+                       n=of['kid']['n'], protocol=args.protocol))
+
 def main():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('command', choices=('train', 'look', 'branch'))
+    p.add_argument('command', choices=('train', 'look', 'branch', 'row'))
     p.add_argument('folders', type=Path, nargs='*')
-    p.add_argument('--valid', type=Path, required=True)
+    p.add_argument('--valid', type=Path)
     p.add_argument('--start', default='default')
     p.add_argument('--photos', type=int, default=100_000_000)
     p.add_argument('--lr', type=float, default=5e-4)
@@ -154,7 +168,10 @@ def main():
     p.add_argument('--compile', action='store_true')
     p.add_argument('--also', nargs='*', default=[])
     p.add_argument('--out', type=Path)
+    p.add_argument('--protocol', default='')
     args = p.parse_args()
+    if args.command=='row': return row(args)
+    if args.valid is None: p.error('--valid is needed')
     if args.command=='look':
         args.run = args.folders[0] if args.folders else None
         return look(args)
