@@ -1,4 +1,4 @@
-"""benchmarks/photographs.py and long_run.py: what is taken, what is left out, and a set that grows."""
+"""`benchmarks/photographs.py` and `long_run.py`: what is taken, what not, and a set that grows."""
 import subprocess
 import sys
 from pathlib import Path
@@ -23,15 +23,16 @@ def clone(folder, name, pictures):
     "A repository with some pictures, where `photographs.py` looks for it"
     at = folder/name.replace('/', '+')
     at.mkdir(parents=True)
-    git = lambda *args: subprocess.run(['git', '-C', at, '-c', 'user.name=a', '-c', 'user.email=a@b',
-                                        *args], check=True, capture_output=True, text=True).stdout
+    who = ['-c', 'user.name=a', '-c', 'user.email=a@b', '-c', 'core.hooksPath=/dev/null']
+    git = lambda *args: subprocess.run(['git', '-C', at, *who, *args], check=True,
+                                       capture_output=True, text=True).stdout
     git('init', '-q')
     for path,im in pictures.items():
         (at/path).parent.mkdir(exist_ok=True)
         if isinstance(im, bytes): (at/path).write_bytes(im)
         else: im.save(at/path)
     git('add', '-A')
-    git('-c', 'core.hooksPath=/dev/null', 'commit', '-qm', 'pictures')
+    git('commit', '-qm', 'pictures')
     return git('rev-parse', 'HEAD').strip()
 
 @pytest.fixture
@@ -40,8 +41,8 @@ def world(tmp_path, monkeypatch):
     drawing = Image.new('RGB', (160,120), 'white')
     for i,o in enumerate(('red', 'blue', 'green', 'yellow')):
         ImageDraw.Draw(drawing).rectangle((40*i,20,40*i+30,90), fill=o)
-    pictures = {'in/1.jpg': colours(1), 'in/2.png': colours(2), 'in/gray.jpg': colours(3).convert('L'),
-                'in/drawing.png': drawing, 'in/small.jpg': colours(4, (70,120)),
+    pictures = {'in/1.jpg': colours(1), 'in/2.png': colours(2),
+                'in/gray.jpg': colours(3).convert('L'), 'in/drawing.png': drawing, 'in/small.jpg': colours(4, (70,120)),
                 'in/mirror.jpg': ImageOps.mirror(colours(1)), 'in/held.jpg': colours(5),
                 'in/val.jpg': colours(6), 'in/broken.jpg': b'no picture', 'other/7.jpg': colours(7)}
     clones = tmp_path/'clones'
@@ -76,7 +77,8 @@ def test_grows_and_survives_a_stop(world):
     out = world(1)
     before = (out/'pictures.bin').read_bytes()
     (out/'pictures.bin').write_bytes(before+b'half a picture') # a stop in the middle of a source
-    with (out/'pictures.tsv').open('a') as f: f.write(f'{len(before)}\t14\t9\t9\t{"0"*32}\tb/more\t8.j')
+    with (out/'pictures.tsv').open('a') as f:
+        f.write(f'{len(before)}\t14\t9\t9\t{"0"*32}\tb/more\t8.j')
     assert len(Pack(out))==2
     pack = Pack(world(2))
     assert (out/'pictures.bin').read_bytes().startswith(before)
