@@ -42,7 +42,8 @@ def world(tmp_path, monkeypatch):
     for i,o in enumerate(('red', 'blue', 'green', 'yellow')):
         ImageDraw.Draw(drawing).rectangle((40*i,20,40*i+30,90), fill=o)
     pictures = {'in/1.jpg': colours(1), 'in/2.png': colours(2),
-                'in/gray.jpg': colours(3).convert('L'), 'in/drawing.png': drawing, 'in/small.jpg': colours(4, (70,120)),
+                'in/gray.jpg': colours(3).convert('L'), 'in/drawing.png': drawing,
+                'in/small.jpg': colours(4, (70,120)),
                 'in/mirror.jpg': ImageOps.mirror(colours(1)), 'in/held.jpg': colours(5),
                 'in/val.jpg': colours(6), 'in/broken.jpg': b'no picture', 'other/7.jpg': colours(7)}
     clones = tmp_path/'clones'
