@@ -1,0 +1,184 @@
+"""Training of the default model for days, with stops, out of a set of photographs that may grow.
+
+    python benchmarks/long_run.py train SET RUN --valid VAL [--threads 1] [--workers 1] [--compile]
+    python benchmarks/long_run.py look RUN --valid VAL [--also default] [--out FILE.safetensors]
+    python benchmarks/long_run.py branch SET RUN BRANCH --valid VAL --photos 12800
+    python benchmarks/long_run.py row REPORT.json TABLE.csv --photos 64000 --protocol TEXT
+
+SET comes from `photographs.py`. `train` begins with the weights inside the package, or goes on
+where RUN was left. When SET has grown meanwhile, a new epoch begins. The learning rate is constant,
+so that no budget has to be known beforehand. For the same reason large crops do not wait for the
+end: of every 64,000 photographs 85 % are seen at 128 px, the others then at 256 px.
+
+`look` says what the averaged weights of RUN lose on VAL, and `--also` what a checkpoint does.
+
+`branch` copies RUN as it is to BRANCH and lets the learning rate fall to 0 over so many
+photographs, all at 256 px; the averaging begins anew. What such a branch is worth is what the long
+run is worth at that point.
+
+`row` adds to a table what `colorized evaluate --json` said of a checkpoint.
+
+`train` and `branch` can be stopped at any moment. SIGTERM and Ctrl-C save the state first, other
+stops lose what has been learnt since the last save.
+"""
+import argparse
+import csv
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+import torch
+from fastai.callback.core import Callback
+from colorized.colorizer import WEIGHTS
+from colorized.data import Recipe, Subset, photo_dataloaders
+from colorized.learner import RunCallback, diffusion_learner, read_state, train
+from colorized.unet import ColorNet, load_model, save_model
+from photographs import Pack
+
+BS = 32
+SETTINGS = dict(no_hints='0.35') # as the packaged weights were trained
+PERIOD = 64_000                  # photographs, small ones first, then large ones
+
+def size(run):
+    "Side of the crops at this point of a run, in place of `RunCallback.size`"
+    recipe = run.dls.train_ds.recipe
+    return recipe.size if run.photos%PERIOD>=recipe.small_share*PERIOD else recipe.small
+
+class Diary(Callback):
+    "Writes the mean loss of every `every` batches to `diary.csv`"
+    order,name = 80,'diary'
+    def __init__(self, every=50): self.every,self.losses,self.since = every,[],time.time()
+    def after_batch(self):
+        if not self.training: return
+        self.losses.append(self.loss.item())
+        if len(self.losses)<self.every: return
+        run,now = self.learn.this_run,time.time()
+        row = dict(time=time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()), photographs=run.photos,
+                   size=self.dls.train_ds.size, lr=f'{run.rate:.3g}',
+                   loss=f'{sum(self.losses)/len(self.losses):.5f}',
+                   per_second=f'{len(self.losses)*BS/(now-self.since):.2f}')
+        append(run.out/'diary.csv', row)
+        self.losses,self.since = [],now
+
+class Compiled(Callback):
+    "Compiles the U-Net that is trained; the averaged one stays as it is"
+    order,name = 13,'compiled' # after `EMACallback`
+    def before_fit(self): self.model.unet.compile(dynamic=False)
+
+def append(path, row):
+    "Add a row to a table, with the names above it when it is new"
+    new = not path.exists()
+    with path.open('a', newline='') as f:
+        out = csv.DictWriter(f, list(row))
+        if new: out.writeheader()
+        out.writerow(row)
+
+def source(folder):
+    "The set, without the few that would leave a batch incomplete (it would be compiled anew)"
+    pack = Pack(folder)
+    return Subset(pack, range(len(pack)//BS*BS))
+
+def follow(run, n, **changes):
+    "Have the state of `run` go on with `n` photographs; with `changes`, as the state of a branch"
+    path = run/'state.pt'
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    if state['number_of_photographs']!=n:
+        state |= dict(number_of_photographs=n, epoch0=state['epoch0']+1, batch0=0)
+    elif not changes: return
+    if changes: state['average']['n_averaged'].zero_()
+    torch.save(state|changes, run/'.state.tmp')
+    os.replace(run/'.state.tmp', path)
+
+def start(name):
+    "Network and configuration of a checkpoint, 'default' for the packaged one"
+    net,config,_ = load_model(WEIGHTS/'default.safetensors' if name=='default' else name)
+    net.unet.requires_grad_(True)
+    return net,config
+
+def go(photographs, out, args, budget, decay, **more):
+    "Train; returns the learner"
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    torch.set_num_threads(args.threads)
+    RunCallback.size = property(size)
+    resume = (out/'state.pt').exists()
+    kwargs = {} if resume else dict(zip(('net', 'config'), start(args.start)))
+    if resume: follow(out, len(photographs))
+    cbs = [Diary(), *([Compiled()] if args.compile else [])]
+    return train(photographs, out, args.valid, photos=budget, resume=resume, bs=BS,
+                 num_workers=args.workers, bar=False, settings=SETTINGS|dict(lr=args.lr)|more,
+                 cbs=cbs, run_args=dict(minutes=args.minutes, decay=decay), **kwargs)
+
+def averaged(run):
+    "Averaged network and configuration of a run"
+    state = read_state(run)
+    net = ColorNet(state['config'].net)
+    net.load_state_dict({k[7:]: v for k,v in state['average'].items() if k.startswith('module.')})
+    return net.eval(),state['config'],state
+
+def loss_of(net, config, valid):
+    "Mean loss on the watched photographs, as training reports it"
+    recipe = Recipe(factor=config.net.factor)
+    dls = photo_dataloaders(valid, valid, BS, recipe)
+    learn = diffusion_learner(dls, config, net=net)
+    learn.ema.start(learn.model)
+    with learn.no_bar(), learn.no_logging(): return float(learn.validate()[0])
+
+def look(args):
+    "Losses of a run and of checkpoints"
+    torch.set_num_threads(args.threads)
+    for name in args.also: print(f'{name}: {loss_of(*start(name), args.valid):.5f}', flush=True)
+    if not args.run: return
+    net,config,state = averaged(args.run)
+    if args.out: save_model(args.out, net, config)
+    print(f"{args.run} after {state['photos']}: {loss_of(net, config, args.valid):.5f}", flush=True)
+
+def branch(args):
+    "A copy of a run whose learning rate falls to 0"
+    photographs = source(args.set)
+    if not (args.branch/'state.pt').exists():
+        args.branch.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(args.run/'state.pt', args.branch/'state.pt')
+        follow(args.branch, len(photographs), photos=0, steps=10**6, seconds=0.)
+    go(photographs, args.branch, args, args.photos, 1., small_share='0')
+
+def row(args):
+    "A line of a table out of a report"
+    report,table = args.folders
+    of = json.loads(report.read_text())['columns']['colorized']
+    say = lambda name, key='value': f"{of[name][key]:.4g}"
+    append(table, dict(photographs=args.photos, kid_val=say('kid'), kid_low=say('kid', 'low'),
+                       kid_high=say('kid', 'high'), two_sample=say('two_sample'),
+                       colourfulness=say('colorfulness'), delta_e2000=say('delta_e2000'),
+                       n=of['kid']['n'], protocol=args.protocol))
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('command', choices=('train', 'look', 'branch', 'row'))
+    p.add_argument('folders', type=Path, nargs='*')
+    p.add_argument('--valid', type=Path)
+    p.add_argument('--start', default='default')
+    p.add_argument('--photos', type=int, default=100_000_000)
+    p.add_argument('--lr', type=float, default=5e-4)
+    p.add_argument('--minutes', type=float, default=4., help='between two saves')
+    p.add_argument('--threads', type=int, default=1)
+    p.add_argument('--workers', type=int, default=1)
+    p.add_argument('--compile', action='store_true')
+    p.add_argument('--also', nargs='*', default=[])
+    p.add_argument('--out', type=Path)
+    p.add_argument('--protocol', default='')
+    args = p.parse_args()
+    if args.command=='row': return row(args)
+    if args.valid is None: p.error('--valid is needed')
+    if args.command=='look':
+        args.run = args.folders[0] if args.folders else None
+        return look(args)
+    if args.command=='branch':
+        args.set,args.run,args.branch = args.folders
+        return branch(args)
+    photographs,run = args.folders
+    go(source(photographs), run, args, args.photos, 0.)
+
+if __name__=='__main__': main()

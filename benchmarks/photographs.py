@@ -1,0 +1,371 @@
+"""The photographs that the default model learns from: where they come from, and how to gather them.
+
+    python benchmarks/photographs.py CLONES OUT [--local FOLDER] [--apart FOLDER …] [--jobs 1]
+
+CLONES is a folder of bare git clones, named owner+name. Pictures are read at the commit of
+`SOURCES`. The clones of `APART` hold photographs that are judged with and never learnt from. So do
+the folders of `--apart`. FOLDER of `--local` is a folder of photographs to begin with, such as one
+that an earlier selection left.
+
+OUT gets `pictures.bin`, JPEGs one after the other with a shorter side of at most 288 pixels, and
+`pictures.tsv`, a line for each of them. `Pack` reads both. `sources.tsv` says what became of each
+source. Sources that it lists already are passed over, so that the set can grow.
+
+Left out are pictures that are small, gray or of one tint, drawings, and near duplicates (128-bit
+difference hash, also mirrored) of what was taken before and of what is kept apart.
+
+JPEG was chosen by measuring what making one 128 px crop costs on one thread of a busy machine, 150
+photographs of 256 px: WebP 7 ms and 9 kB, JPEG (quality 92, 4:4:4) 3.3 ms and 26 kB, uncompressed
+2.2 ms and 197 kB.
+
+The terms are from general knowledge and were not looked up. The pictures may be trained on, but
+neither shown nor passed on.
+"""
+import argparse
+import io
+import re
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from multiprocessing import Pool
+from pathlib import Path
+import numpy as np
+from PIL import Image, ImageOps
+from further import SETS, difference_hash, hashes_of
+
+SIDE, QUALITY = 288, 92 # of what is stored
+LEAST = 80              # shorter side below which a picture is left out
+TWIN, KIN = 8, 12       # bits in which the hashes of near duplicates differ at most: taken, apart
+
+@dataclass(frozen=True)
+class Source:
+    "Some pictures of a repository"
+    repository:str   # owner/name
+    commit:str       # As many digits as tell it from others
+    paths:str        # Regular expression that the path of a picture matches
+    every:int        # Take every so manieth of them
+    shows:str        # What is seen
+    terms:str        # As far as known
+
+WEB = 'no licence; web pictures'
+IMAGENET = 'ImageNet: non-commercial research; photographers keep copyright'
+VOC = 'PASCAL VOC: Flickr terms, research use, not to be passed on'
+SUN = 'SUN: research use; web pictures, owners keep copyright'
+COCO = 'COCO: Flickr terms, licences of the pictures not carried in the copy'
+ASIRRA = 'Microsoft/Petfinder Asirra: competition terms, research use'
+PICTURE = r'\.(?:jpe?g|png|webp|JPE?G)$'
+
+SOURCES = (
+    Source('RlNZLER/Image-Text-Matching', 'd6335246', r'^data/images/', 1,
+           'Flickr8k, everyday scenes', 'Flickr8k: non-commercial research'),
+    Source('mateusrafael4/Atividade_programacao_pose_estimation', 'dab5c740', r'^images/', 1,
+           'VOC 2012, pets, farm animals, people', VOC),
+    Source('BernieChen96/ImageClassification', '69098f42', r'^JPEGImages/', 1,
+           'VOC 2007 and 2012, vehicles, streets', VOC),
+    Source('nhantd/CMU16720-Scene-Classification', 'de3679b1', r'^data/images/', 1, 'scenes', SUN),
+    Source('akshay993/Spatial-Pyramid-Matching-for-Scene-Classification', '1460e62a', r'^data/', 1,
+           'scenes', SUN),
+    Source('Yorkbenno/Spatial-Pyramid-Matching-for-Scene-Classification', '5e02c826', r'^data/', 1,
+           'scenes', SUN),
+    Source('jw995/Computer-Vision__Scene-classification-system-using-bag-of-words', 'be41144f',
+           r'^data/', 1, 'scenes', SUN),
+    Source('michael5511b/CV-Spatial-Pyramid-Matching-For-Scene-Classification', '0f2e57c9',
+           r'^data/', 1, 'aquariums, parks', SUN),
+    Source('MachineLearning2020/Homework2-Caltech101', '836044dd',
+           r'^101_ObjectCategories/(?!Faces)', 1, 'Caltech-101, things', 'CC BY 4.0 by its record'),
+    Source('prasadpol0555/Image-search-case-study', '67264436', r'^data/images/', 1,
+           'landscapes and things', 'no licence; looks like Unsplash'),
+    Source('Sparcraps/Gob-Game-of-Bird', 'b57177b4', r'^(?:valid|test|train)/', 1,
+           '525 species of birds', 'CC0 as declared by the set; web pictures'),
+    Source('thunderInfy/imagenette', 'b850f030', r'^train/', 2, 'Imagenette, 160 px', IMAGENET),
+    Source('ashishodu2023/image-classification-pytorch', '08df005a', r'^data/', 2, 'sports', WEB),
+    Source('alexanderjanuar/Transfer-Learning-Pytorch', 'b0202bd2', r'^data/', 1, 'dishes', WEB),
+    Source('bearpaw/clothing-co-parsing', 'fe34fb77', r'^photos/', 1, 'street fashion',
+           'no licence stated; research use'),
+    Source('emanhamed/Houses-dataset', '5e148219', r'^Houses Dataset/', 1, 'rooms, house fronts',
+           'asks for citation; real-estate photos'),
+    Source('aizadaaskar/dl-homework', 'e1f4d175', r'^(?:train|test|valid)/', 2,
+           'musical instruments', WEB),
+    Source('InputBlackBoxOutput/popular-animals-dataset', '0b73f023', r'^[^/]+/', 1,
+           'popular animals', 'repository MIT; web pictures'),
+    Source('PepeTapia/UdacityAWS_Nanodegree', '24d3f798', r'^flowers/', 2, '102 kinds of flowers',
+           'Oxford flowers: research use; web pictures'),
+    Source('Keunyoung-Jung/my_first_DL', '23968250', r'^natural_images/(?!fruit)', 2,
+           'cars, planes, motorbikes, people, pets', 'CC BY-SA 4.0 by its page, from other sets'),
+    Source('Deo0330/split_minidataset', '557ebcae', r'^(?:train|val|test)/', 2,
+           'mini-ImageNet, 100 kinds, 84 px', IMAGENET),
+    Source('IvonaTau/ikea', '6f316e3f', r'^images/', 1, 'rooms and furniture',
+           'no licence; a shop\'s pictures'),
+    Source('congduytran12/Trash-Classification-', '00212f2c', r'^dataset-resized/', 2,
+           'TrashNet, rubbish', 'TrashNet: MIT'),
+    Source('fmejbah/car_dataset1', '2ac69202', r'^cars_train/', 2, 'cars',
+           'looks like Stanford Cars: non-commercial research'),
+    Source('yunusgunay/Salient-Object-Segmentation', '68cf2a2f', r'^data/images/', 1, 'ECSSD',
+           'research use'),
+    Source('kongwang01/MM_HW3', '485d6cf7', r'^dataset/', 1, 'cats, dogs, foxes, monkeys', WEB),
+    Source('nikhildutta333/Monkey-Species-Classification', 'cb62130b',
+           r'^(?:training|validation)/', 1, 'ten species of monkeys', WEB),
+    Source('bana513/DeepLearning_homework_4', '59eacb55', r'^(?:train|valid|test)/', 1,
+           'people of Open Images', 'listed as CC BY 2.0; authors not named in the copy'),
+    Source('Jitesh17/openimages-personcar-localize_and_classify', '3b7ac13b',
+           r'^data/images_val/', 1, 'people and cars of Open Images', 'listed as CC BY 2.0'),
+    Source('yadavaditya13/Image_Classification_Using_Deep_Learning', '029bdafb',
+           r'^dataset/seg_(?:train|test)/', 2, 'Intel natural scenes', 'no licence stated'),
+    Source('q878787/imagewoof2-320', '874e58f0', r'^train/', 3, 'ten breeds of dogs', IMAGENET),
+    Source('chanakya2734/Image-classification-using-CNN', 'bf746c6e', r'^dataset/', 2,
+           'cats and dogs', ASIRRA),
+    Source('pavan555/DeepLearning4OpenCV', '9e200d70', r'^datasets/animals/', 1,
+           'cats, dogs, pandas', IMAGENET),
+    Source('atiaisaac/flowers_classification', '087014c3', r'^flowers/', 1, 'flowers', WEB),
+    Source('Oldpel/flower_photos', '140ff6f3', r'^dataset/(?:train|val)/', 1, 'flowers',
+           'CC BY 2.0; authors not named in the copy'),
+    Source('daniele-gilio/Machine-Learning-Class', '35496a14', r'^lab3/flowers/(?:train|test)/', 1,
+           'Oxford flowers', 'research use; web pictures'),
+    Source('marcusklasson/GroceryStoreDataset', 'fc80ba90', r'^dataset/(?:train|test|val)/', 2,
+           'fruit, vegetables, cartons', 'MIT'),
+    Source('srohit0/food_mnist', 'e6cdf589', r'^images/[^/]+/', 2, 'Food-101, ten dishes',
+           'Foodspotting: scientific fair use'),
+    Source('feedmejefferson/images', 'cedc596c', r'^photos/', 1, 'food and tables',
+           'Pexels, or Flickr licences named for each picture'),
+    Source('serizba/vision', '16a8a47e', r'^ex03/task2/bird_dataset/', 2, 'CUB-200, birds',
+           'CUB: non-commercial research'),
+    Source('dsw88/cs601r-project1-dataset', 'b01a8ebb', r'^dataset/(?:butterflies/images|birds)/',
+           1, 'Leeds butterflies, birds', 'academic use'),
+    Source('axelcarlier/lsp', '8fabf318', r'^images/', 3, 'Leeds Sports Pose Extended',
+           'research use; Flickr photographers keep copyright'),
+    Source('Mohanish-5744/Major_Ensemble_Gender', '2f8aa4a5', r'^crop_part1/', 3, 'UTKFace',
+           'UTKFace: non-commercial research'),
+    Source('alexeygrigorev/clothing-dataset-small', '11961516', r'^(?:train|test|validation)/', 2,
+           'clothes', 'CC0 1.0'),
+    Source('shubhankarm01/Weather-image-classification', '3dbe27cf', r'^(?:train|test)/', 1,
+           'weather', WEB),
+    Source('myhorsevideo1-boop/wallpaper-assets', 'f39c725e', r'^images/', 1, 'wallpapers',
+           'Pexels'),
+    Source('Urban-Research-Lab/building-facades-advertising-dataset', '9782a3e7',
+           r'^FacadeDatasetConverted/images/', 1, 'façades and shops', 'CC0 1.0'),
+    Source('VikramShenoy97/Human-Segmentation-Dataset', 'fe4efc56', r'^Training_Images/', 1,
+           'people', WEB),
+    Source('LS-chen/Pedestrian-behavior-detection-and-prediction', '26cfc4cd', r'^JPEGImages/', 8,
+           'pedestrians', 'no licence stated; research use'),
+    Source('getcroissant/coworking-stock-photos', 'e221b2ff', r'^public/images/full_size/', 1,
+           'offices', 'from a site of free stock photographs'),
+    Source('dlut-dimt/Realworld-Underwater-Image-Enhancement-RUIE-Benchmark', '400882a4',
+           r'^UIQS/', 4, 'under water', 'RUIE: research use'),
+    Source('pan8915/DeepTexture', '522f46f6', r'^images/', 3, 'textures',
+           'looks like DTD: research use'),
+    Source('quantumnaan/sic_translator', 'd27da85c', r'^data/images/', 1, 'Flickr8k',
+           'Flickr8k: non-commercial research'),
+    Source('imazen/codec-corpus', '55decfe8', r'^(?:CID22/CID22-512|clic2025)/', 1, 'CID22, CLIC',
+           'CC BY-SA 4.0 (CID22); Unsplash (CLIC)'),
+    Source('abhinav9444/Fruits-Vegetables-Image-Dataset', 'd9ae10dd', r'^', 1,
+           'fruit and vegetables', WEB),
+    Source('AmosLewis/HW2_Bag-of-Words-based_Object_Classificaton', '37c8b5ca', r'^baseline/data/',
+           1, 'MSRC v1', 'research use'),
+    Source('ardamavi/Dog-Cat-Classifier', '9e4f1e1b', r'^Data/Train_Data/', 1, 'cats and dogs',
+           ASIRRA),
+    Source('Obmutescence/COCO-MINI', '644f29e7', r'^train2017/', 1, 'everyday scenes', COCO),
+    Source('ManaviAgrawal/VQA', '1b3c07d6', r'^train2014/', 1, 'everyday scenes', COCO),
+    Source('lightly-ai/coco128_yolo', '6d6f7a05', r'^images/train2017/', 1, 'everyday scenes',
+           COCO),
+    Source('codewithminer/ImageCaptioning', '8f5b204b', r'^images/', 1, 'everyday scenes', COCO),
+)
+
+# Judged with, never learnt from: the sets of `further.py` and the crowds of `faces.py`
+APART = [(*o[1:4], o[4]) for o in SETS] + [
+    ('vishalw-iitk/Widerface_Yolov5', 'cbae228a', r'representative_dataset/.*\.jpg$', 1)]
+
+class Pack:
+    "The pictures that this script has gathered in a folder: a sequence of RGB `PIL.Image`s"
+    root = None # no folder of photographs in the sense of `PhotoFolder`
+    def __init__(self,
+        folder:str|Path, # OUT
+    ):
+        self.folder = Path(folder)
+        done = {o[0] for o in rows_of(self.folder/'sources.tsv')}
+        rows = [o for o in rows_of(self.folder/'pictures.tsv') if len(o)==7 and o[5] in done]
+        self.places = np.array([(int(o[0]), int(o[1])) for o in rows], np.int64).reshape(-1, 2)
+        self.bytes = np.memmap(self.folder/'pictures.bin', np.uint8, 'r')
+    def __len__(self): return len(self.places)
+    def __getitem__(self, i):
+        start,size = self.places[i]
+        return Image.open(io.BytesIO(self.bytes[start:start+size].tobytes())).convert('RGB')
+
+def rows_of(path):
+    "The lines of a table, split at its tabs"
+    return [o.split('\t') for o in path.read_text().splitlines()] if path.exists() else []
+
+def git_dir(clones, repository):
+    "The clone of a repository, bare or within a folder `repo`"
+    base = Path(clones)/repository.replace('/', '+')
+    for o in (base, base/'repo', base/'repo/.git', base/'.git'):
+        if (o/'HEAD').is_file(): return o
+    return None
+
+def listed(git, commit, paths):
+    "(blob, path) of the pictures of a commit that match, each blob once, in the order of git"
+    out = subprocess.run(['git', f'--git-dir={git}', 'ls-tree', '-rz', commit], check=True,
+                         capture_output=True).stdout.decode(errors='replace')
+    found = {}
+    for line in out.split('\0')[:-1]:
+        meta,path = line.split('\t', 1)
+        if re.search(paths, path) and re.search(PICTURE, path):
+            found.setdefault(meta.split()[2], path)
+    return list(found.items())
+
+def blobs(git, entries):
+    "(path, content) of the entries; those that the clone lacks are passed over"
+    proc = subprocess.Popen(['git', f'--git-dir={git}', 'cat-file', '--batch'],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        for sha,path in entries:
+            proc.stdin.write(f'{sha}\n'.encode())
+            proc.stdin.flush()
+            if b'missing' in (head := proc.stdout.readline()): continue
+            data = proc.stdout.read(int(head.split()[2])+1)[:-1]
+            yield path,data
+    finally:
+        proc.stdin.close()
+        proc.terminate()
+        proc.wait()
+
+def opened(data):
+    "The picture upright, RGB, shorter side at most `SIDE`"
+    im = Image.open(io.BytesIO(data))
+    scale = SIDE/min(im.size)
+    im.draft('RGB', tuple(int(o*scale) for o in im.size))
+    im = ImageOps.exif_transpose(im).convert('RGB')
+    if min(im.size)>SIDE:
+        scale = SIDE/min(im.size)
+        im = im.resize([round(o*scale) for o in im.size], Image.LANCZOS, reducing_gap=3)
+    return im
+
+def fault(im):
+    "Why a picture is left out, or None"
+    import torch
+    from colorized.lab import colorfulness
+    from colorized.scan import Scan
+    if min(im.size)<LEAST or max(im.size)>4*min(im.size): return 'small'
+    im = im.resize((96,96), Image.BOX)
+    rgb = np.array(im)
+    if colorfulness(torch.from_numpy(rgb).permute(2,0,1)[None]).item()<12: return 'gray'
+    tone = Scan(rgb).tone
+    if tone.spread<3.5 and tone.hue<120: return 'gray'
+    levels = rgb.astype(np.int32)>>3
+    if len(np.unique((levels[...,0]<<10)+(levels[...,1]<<5)+levels[...,2]))<180: return 'drawing'
+    return None
+
+def hashes(im):
+    "(2,2) uint64: of the picture, and of its mirror image"
+    im = im.convert('L').resize((72,72), Image.BOX) # 9×8 and 8×9 areas fit in
+    return np.stack([difference_hash(o) for o in (im, ImageOps.mirror(im))])
+
+def prepared(item):
+    "(path, why it is left out or None, JPEG, size, hashes)"
+    path,data = item
+    try:
+        im = opened(data)
+        if why := fault(im): return path,why,None,None,None
+        buf = io.BytesIO()
+        im.save(buf, 'jpeg', quality=QUALITY, subsampling=0)
+        return path,None,buf.getvalue(),im.size,hashes(im)
+    except Exception: # whatever a broken file makes of its decoder
+        return path,'broken',None,None,None
+
+def hashed(item):
+    "Hashes of a picture that is kept apart, or None"
+    try: return hashes(opened(item[1]))
+    except Exception: return None
+
+class Known:
+    "Hashes in an array that grows"
+    def __init__(self, first=()):
+        self.n,self.table = 0,np.zeros((1<<12, 2), np.uint64)
+        for o in first: self.add(o)
+    def add(self, h):
+        if self.n==len(self.table): self.table = np.concatenate([self.table, self.table])
+        self.table[self.n] = h
+        self.n += 1
+    def near(self, both, bits):
+        "Is one of the two hashes, or that of the mirror image, near?"
+        known = self.table[:self.n]
+        far = lambda h: np.bitwise_count(known^h).sum(1).min()
+        return self.n>0 and min(far(h) for h in both)<=bits
+
+def one_thread():
+    "In a helper process"
+    import torch
+    torch.set_num_threads(1)
+
+def apart(clones, folders, pool, out):
+    "Hashes of all that is kept apart; computed once, then read from `apart.npy`"
+    if (out/'apart.npy').exists(): return Known(np.load(out/'apart.npy'))
+    rows = [*hashes_of(folders)]
+    for repository,commit,paths,every in APART:
+        if (git := git_dir(clones, repository)) is None: raise SystemExit(f'missing: {repository}')
+        n = len(rows)
+        for both in pool.imap(hashed, blobs(git, listed(git, commit, paths)[::every]), 16):
+            if both is not None: rows.append(both[0])
+        print(f'{repository}: {len(rows)-n} kept apart', flush=True)
+    np.save(out/'apart.npy', np.stack(rows))
+    return Known(rows)
+
+def take(name, items, known, held, pool, out):
+    "Append what is good of a source; counts"
+    counts,bin,tsv = Counter(),(out/'pictures.bin').open('ab'),(out/'pictures.tsv').open('a')
+    with bin,tsv:
+        for path,why,jpeg,size,both in pool.imap(prepared, items, 16):
+            if why is None and held.near(both, KIN): why = 'apart'
+            if why is None and known.near(both, TWIN): why = 'twin'
+            counts[why or 'taken'] += 1
+            if why: continue
+            known.add(both[0])
+            digest = both[0].tobytes().hex()
+            row = (bin.tell(), len(jpeg), *size, digest, name, path.replace('\t', ' '))
+            bin.write(jpeg)
+            tsv.write('\t'.join(map(str, row))+'\n')
+    return counts
+
+def repaired(out):
+    "Drop what a stop in the middle of a source left behind it"
+    done = {o[0] for o in rows_of(out/'sources.tsv')}
+    rows = [o for o in rows_of(out/'pictures.tsv') if len(o)==7 and o[5] in done]
+    (out/'pictures.tsv').write_text(''.join('\t'.join(o)+'\n' for o in rows))
+    end = max((int(o[0])+int(o[1]) for o in rows), default=0)
+    with (out/'pictures.bin').open('ab') as f: f.truncate(end)
+    return done,Known(np.frombuffer(bytes.fromhex(o[4]), np.uint64) for o in rows)
+
+KINDS = ('taken', 'small', 'gray', 'drawing', 'twin', 'apart', 'broken')
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('clones', type=Path)
+    p.add_argument('out', type=Path)
+    p.add_argument('--local', type=Path, help='folder of photographs to begin with')
+    p.add_argument('--apart', type=Path, nargs='*', default=[], help='folders never learnt from')
+    p.add_argument('--jobs', type=int, default=1)
+    args = p.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    done,known = repaired(args.out)
+    with Pool(args.jobs, one_thread) as pool:
+        held = apart(args.clones, args.apart, pool, args.out)
+        todo = [('local', '-', local(args.local))] if args.local else []
+        todo += [(o.repository, o.commit, o) for o in SOURCES]
+        for name,commit,source in todo:
+            if name in done: continue
+            if isinstance(source, Source):
+                if (git := git_dir(args.clones, name)) is None:
+                    print(f'{name}: no clone', flush=True)
+                    continue
+                source = blobs(git, listed(git, commit, source.paths)[::source.every])
+            counts = take(name, source, known, held, pool, args.out)
+            row = [name, commit, sum(counts.values()), *(counts[k] for k in KINDS)]
+            with (args.out/'sources.tsv').open('a') as f: f.write('\t'.join(map(str, row))+'\n')
+            print(name, dict(counts), f'{known.n} in all', flush=True)
+
+def local(folder):
+    "(path, content) of the photographs of a folder"
+    for p in sorted(Path(folder).rglob('*')):
+        if re.search(PICTURE, p.name): yield p.relative_to(folder).as_posix(),p.read_bytes()
+
+if __name__=='__main__': main()

@@ -1,0 +1,116 @@
+"""`benchmarks/photographs.py` and `long_run.py`: what is taken, what not, and a set that grows."""
+import subprocess
+import sys
+from pathlib import Path
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageOps
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'benchmarks'))
+import long_run
+import photographs
+from photographs import Pack, Source
+
+def colours(seed, size=(160,120)):
+    "Something that passes for a photograph"
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (6,8,3), dtype=np.uint8))
+    soft = np.asarray(small.resize(size, Image.BICUBIC)).astype(int)
+    return Image.fromarray((soft + rng.integers(-9, 10, soft.shape)).clip(0, 255).astype(np.uint8))
+
+def clone(folder, name, pictures):
+    "A repository with some pictures, where `photographs.py` looks for it"
+    at = folder/name.replace('/', '+')
+    at.mkdir(parents=True)
+    who = ['-c', 'user.name=a', '-c', 'user.email=a@b', '-c', 'core.hooksPath=/dev/null']
+    git = lambda *args: subprocess.run(['git', '-C', at, *who, *args], check=True,
+                                       capture_output=True, text=True).stdout
+    git('init', '-q')
+    for path,im in pictures.items():
+        (at/path).parent.mkdir(exist_ok=True)
+        if isinstance(im, bytes): (at/path).write_bytes(im)
+        else: im.save(at/path)
+    git('add', '-A')
+    git('commit', '-qm', 'pictures')
+    return git('rev-parse', 'HEAD').strip()
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    "Clones with good and bad pictures; runs the script"
+    drawing = Image.new('RGB', (160,120), 'white')
+    for i,o in enumerate(('red', 'blue', 'green', 'yellow')):
+        ImageDraw.Draw(drawing).rectangle((40*i,20,40*i+30,90), fill=o)
+    pictures = {'in/1.jpg': colours(1), 'in/2.png': colours(2),
+                'in/gray.jpg': colours(3).convert('L'), 'in/drawing.png': drawing,
+                'in/small.jpg': colours(4, (70,120)),
+                'in/mirror.jpg': ImageOps.mirror(colours(1)), 'in/held.jpg': colours(5),
+                'in/val.jpg': colours(6), 'in/broken.jpg': b'no picture', 'other/7.jpg': colours(7)}
+    clones = tmp_path/'clones'
+    first = clone(clones, 'a/good', pictures)
+    second = clone(clones, 'b/more', {'8.jpg': colours(8, (800,600)), '9.jpg': colours(2)})
+    held = clone(clones, 'c/judged', {'x.png': ImageOps.mirror(colours(5))})
+    (tmp_path/'val').mkdir()
+    colours(6).save(tmp_path/'val/v.webp', quality=80)
+    source = lambda name, commit, paths: Source(name, commit, paths, 1, 'things', 'none')
+    sources = [source('a/good', first, '^in/'), source('b/more', second, '')]
+    monkeypatch.setattr(photographs, 'APART', [('c/judged', held, r'\.png$', 1)])
+    def run(n):
+        monkeypatch.setattr(photographs, 'SOURCES', sources[:n])
+        argv = ['photographs.py', clones, tmp_path/'out', '--apart', tmp_path/'val']
+        monkeypatch.setattr(sys, 'argv', [*map(str, argv)])
+        photographs.main()
+        return tmp_path/'out'
+    return run
+
+def test_what_is_taken(world):
+    out = world(1)
+    name,commit,seen,*counts = photographs.rows_of(out/'sources.tsv')[0]
+    assert dict(zip(photographs.KINDS, map(int, counts))) == dict(
+        taken=2, small=1, gray=1, drawing=1, twin=1, apart=2, broken=1)
+    assert int(seen)==9
+    pack = Pack(out)
+    for im,true in zip(pack, (colours(1), colours(2))):
+        assert im.size==true.size
+        assert np.abs(np.asarray(im).astype(int)-np.asarray(true)).mean()<6
+
+def test_grows_and_survives_a_stop(world):
+    out = world(1)
+    before = (out/'pictures.bin').read_bytes()
+    (out/'pictures.bin').write_bytes(before+b'half a picture') # a stop in the middle of a source
+    with (out/'pictures.tsv').open('a') as f:
+        f.write(f'{len(before)}\t14\t9\t9\t{"0"*32}\tb/more\t8.j')
+    assert len(Pack(out))==2
+    pack = Pack(world(2))
+    assert (out/'pictures.bin').read_bytes().startswith(before)
+    assert len(pack)==3, 'the second is known by the first source'
+    assert pack[2].size==(384,288)
+    table = (out/'pictures.tsv').read_text()
+    world(2)
+    assert (out/'pictures.tsv').read_text()==table
+
+def test_a_set_that_grew_begins_a_new_epoch(tmp_path):
+    state = dict(number_of_photographs=64, epoch0=3, batch0=1, photos=9, steps=5,
+                 average=dict(n_averaged=torch.tensor(7)))
+    read = lambda: torch.load(tmp_path/'state.pt', weights_only=True)
+    torch.save(state, tmp_path/'state.pt')
+    long_run.follow(tmp_path, 64)
+    assert read()==state
+    long_run.follow(tmp_path, 96)
+    assert (read()['epoch0'], read()['batch0'], read()['photos'])==(4, 0, 9)
+    assert read()['average']['n_averaged']==7
+    long_run.follow(tmp_path, 96, photos=0)
+    assert (read()['epoch0'], read()['photos'])==(4, 0)
+    assert read()['average']['n_averaged']==0, 'a branch is averaged anew'
+
+def test_a_share_is_seen_large():
+    class Run:
+        class dls:
+            class train_ds:
+                from colorized.data import Recipe
+                recipe = Recipe()
+    run = Run()
+    sides = []
+    for run.photos in range(0, 2*long_run.PERIOD, 320): sides.append(long_run.size(run))
+    assert sides[0]==128 and sides[-1]==256
+    assert abs(sides.count(256)/len(sides)-0.15)<0.01
