@@ -31,10 +31,15 @@ import time
 from pathlib import Path
 import torch
 from fastai.callback.core import Callback
-from colorized.colorizer import WEIGHTS
-from colorized.data import Recipe, Subset, photo_dataloaders
-from colorized.learner import RunCallback, diffusion_learner, read_state, train
-from colorized.unet import ColorNet, load_model, save_model
+from colorized.inference.colorizer import WEIGHTS
+from colorized.training.examples import Recipe
+from colorized.training.sources import Subset
+from colorized.training.loaders import photo_dataloaders
+from colorized.training.run import RunCallback, read_state
+from colorized.training.learner import diffusion_learner
+from colorized.training.train import train
+from colorized.model.unet import ColorNet
+from colorized.model.checkpoint import load_checkpoint, save_checkpoint
 from photographs import Pack
 
 BS = 32
@@ -93,7 +98,7 @@ def follow(run, n, **changes):
 
 def start(name):
     "Network and configuration of a checkpoint, 'default' for the packaged one"
-    net,config,_ = load_model(WEIGHTS/'default.safetensors' if name=='default' else name)
+    net,config,_ = load_checkpoint(WEIGHTS/'default.safetensors' if name=='default' else name)
     net.unet.requires_grad_(True)
     return net,config
 
@@ -131,7 +136,7 @@ def look(args):
     for name in args.also: print(f'{name}: {loss_of(*start(name), args.valid):.5f}', flush=True)
     if not args.run: return
     net,config,state = averaged(args.run)
-    if args.out: save_model(args.out, net, config)
+    if args.out: save_checkpoint(args.out, net, config)
     print(f"{args.run} after {state['photos']}: {loss_of(net, config, args.valid):.5f}", flush=True)
 
 def branch(args):

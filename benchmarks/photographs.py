@@ -242,8 +242,8 @@ def opened(data):
 def fault(im):
     "Why a picture is left out, or None"
     import torch
-    from colorized.lab import colorfulness
-    from colorized.scan import Scan
+    from colorized.photo.lab import colorfulness
+    from colorized.photo.scan import Scan
     if min(im.size)<LEAST or max(im.size)>4*min(im.size): return 'small'
     im = im.resize((96,96), Image.BOX)
     rgb = np.array(im)

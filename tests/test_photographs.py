@@ -107,7 +107,7 @@ def test_a_share_is_seen_large():
     class Run:
         class dls:
             class train_ds:
-                from colorized.data import Recipe
+                from colorized.training.examples import Recipe
                 recipe = Recipe()
     run = Run()
     sides = []
