@@ -12,8 +12,8 @@ the first guess. STEPS is their number, or the timesteps themselves: 249-499-749
 where none is given, whatever the model's own; with a GUIDANCE other than 1 the model is led away
 from that of `--weak` (chapter Distillation). KID, the two-sample figure and top-1 are also given as
 differences to those of a reference on the same photographs, with the interval of the difference:
-what is not measurably worse has an interval that reaches zero. `nbs/experiments/sampling.ipynb` draws
-the file."""
+what is not measurably worse has an interval that reaches zero.
+`nbs/experiments/sampling.ipynb` draws the file."""
 import argparse, csv, json
 from dataclasses import replace
 from pathlib import Path
