@@ -10,9 +10,10 @@ the lightness at 256. The spec gray is no colour at all. SAMPLER+agree lets part
 agree, SAMPLER+agree+keep (the default of the command) also lets small things keep the colour of
 the first guess. STEPS is their number, or the timesteps themselves: 249-499-749-999. GAIN is 1
 where none is given, whatever the model's own; with a GUIDANCE other than 1 the model is led away
-from that of `--weak` (chapter 11). KID, the two-sample figure and top-1 are also given as
+from that of `--weak` (chapter Distillation). KID, the two-sample figure and top-1 are also given as
 differences to those of a reference on the same photographs, with the interval of the difference:
-what is not measurably worse has an interval that reaches zero. Chapter 13 draws the file."""
+what is not measurably worse has an interval that reaches zero.
+`nbs/experiments/sampling.ipynb` draws the file."""
 import argparse, csv, json
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Draw `nbs/images/app.webp`, the picture of the web page in chapter 16
+"""Draw `nbs/images/app.webp`, the picture of the web page in its chapter
 
 `python tools/screenshot.py` (needs Chromium and playwright)."""
 import io, shutil, socket, sys
