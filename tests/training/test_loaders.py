@@ -48,7 +48,8 @@ def test_each_photograph_falls_to_one_process(world, n):
 
 def test_what_cannot_be_is_refused():
     data = ColorizationDataset(pictures(2), SMALL)
-    with pytest.raises(ValueError, match='bs must be at least 1, got 0'): ResumableLoader(data, bs=0)
+    with pytest.raises(ValueError, match='bs must be at least 1, got 0'):
+        ResumableLoader(data, bs=0)
     with pytest.raises(ValueError, match='2 processes cannot share a batch of 3'):
         ResumableLoader(data, bs=3, world=2)
     with pytest.raises(ValueError, match='two photographs to share, got 1.*valid'):
