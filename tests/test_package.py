@@ -19,13 +19,14 @@ heavy = {'fastai', 'torchvision', 'torchmetrics', 'timm', 'starlette', 'uvicorn'
 by_module = pytest.mark.parametrize('module', modules)
 
 def cells(nb): return [''.join(c['source']) for c in json.loads(nb.read_text('utf-8'))['cells']]
-def title(nb): return re.match(r'#\s+(.+)', cells(nb)[0])[1]
 
 def imported(file):
     "Packages that a file imports, wherever it does, but for ours"
     for o in ast.walk(ast.parse(file.read_text('utf-8'))):
-        if isinstance(o, ast.Import): yield from ((a.name.split('.')[0], o) for a in o.names)
-        elif isinstance(o, ast.ImportFrom) and not o.level: yield o.module.split('.')[0],o
+        if isinstance(o, ast.Import):
+            yield from ((a.name.split('.')[0], o) for a in o.names)
+        elif isinstance(o, ast.ImportFrom) and not o.level:
+            yield o.module.split('.')[0],o
 
 def test_pyproject_agrees_with_settings():
     project = tomllib.loads((root/'pyproject.toml').read_text('utf-8'))['project']
@@ -64,7 +65,8 @@ def test_chapter_is_one_module_and_listed(nb):
     place = nb.relative_to(root/'nbs')
     assert '.'.join([*place.parts[:-1], re.sub(r'^\d+_', '', nb.stem)])==exported
     assert exported in modules
-    assert f'- {place.as_posix()}\n' in (root/'_quarto.yml').read_text('utf-8'), 'not in the sidebar'
+    quarto = (root/'_quarto.yml').read_text('utf-8')
+    assert f'- {place.as_posix()}\n' in quarto, 'not in the sidebar'
     home = '\n'.join(cells(root/'nbs/index.ipynb'))
     assert f']({place.as_posix()})' in home, 'not in the list of chapters on the home page'
 
@@ -72,9 +74,12 @@ def test_chapter_is_one_module_and_listed(nb):
 def test_notebook_is_light_and_holds_its_figures(nb):
     assert nb.stat().st_size<500_000
     code = [c for c in json.loads(nb.read_text('utf-8'))['cells'] if c['cell_type']=='code']
-    assert not [o for c in code for o in c['outputs'] if o['output_type']=='error'], 'an error is stored'
-    if re.search(r'^(?!#\|).*\bplt\.(subplots|plot|semilogy|imshow)', '\n'.join(''.join(c['source']) for c in code), re.M):
-        assert [o for c in code for o in c['outputs'] if any(m.startswith('image/') for m in o.get('data', {}))], 'run nbdev-test --save'
+    outputs = [o for c in code for o in c['outputs']]
+    assert not [o for o in outputs if o['output_type']=='error'], 'an error is stored'
+    text = '\n'.join(''.join(c['source']) for c in code)
+    if re.search(r'^(?!#\|).*\bplt\.(subplots|plot|semilogy|imshow)', text, re.M):
+        kinds = {kind.split('/')[0] for o in outputs for kind in o.get('data', {})}
+        assert 'image' in kinds, 'run nbdev-test --save'
 
 def test_every_module_has_its_chapter():
     assert sorted(house.chapters())==sorted(modules)
@@ -100,13 +105,19 @@ def test_no_stars(module):
     assert not [o for o in tree if isinstance(o, ast.ImportFrom) and o.names[0].name=='*']
 
 def test_the_drawing_of_the_house_is_up_to_date():
-    assert (root/'CONTRIBUTING.md').read_text('utf-8')==house.contributing(), 'run python tools/house.py'
+    drawn = (root/'CONTRIBUTING.md').read_text('utf-8')
+    assert drawn==house.contributing(), 'run python tools/house.py'
 
 def test_lines_statements_and_private_names():
     "In notebooks, tests, tools and benchmarks, by the rules of pyproject.toml"
-    p = subprocess.run([sys.executable, '-m', 'ruff', 'check', '--no-cache', '--output-format=concise', root],
+    options = ['--no-cache', '--output-format=concise']
+    p = subprocess.run([sys.executable, '-m', 'ruff', 'check', *options, root],
                        capture_output=True, text=True, timeout=120)
     assert p.returncode==0, p.stdout+p.stderr
+
+# These need an extra as soon as they are imported, and are imported by one module,
+# which says what is missing.
+NEEDS_EXTRA = {'app.routes': ('app', 'app.server')}
 
 def test_imported_packages_are_required():
     known = packages_distributions()
@@ -116,51 +127,94 @@ def test_imported_packages_are_required():
     runtime = listed('requirements')
     anywhere = runtime.union(*map(listed, extras))
     for module,file in modules.items():
+        extra,_ = NEEDS_EXTRA.get(module, ('', ''))
+        at_import = runtime | listed(f'{extra}_requirements') if extra else runtime
         top = [ast.dump(o) for o in ast.parse(file.read_text('utf-8')).body]
         for package,o in imported(file):
             if package in sys.stdlib_module_names or package=='colorized': continue
-            here = runtime if ast.dump(o) in top else anywhere
+            here = at_import if ast.dump(o) in top else anywhere
             candidates = {normal(d) for d in known.get(package, [package])}
             assert here & candidates, f'{module} imports {package}: add it to settings.ini'
 
+@pytest.mark.parametrize('module', NEEDS_EXTRA)
+def test_only_one_module_loads_what_needs_an_extra(module):
+    _,owner = NEEDS_EXTRA[module]
+    users = {user for user,file in modules.items()
+             for target,_ in house.imports(user, file, modules) if target==module}
+    assert users=={owner}
+
+LOADED = """
+import sys
+try:
+    exec({!r})
+except SystemExit as e:
+    assert not e.code, e.code
+print('LOADED', *sys.modules)
+"""
+
 def loaded(code, packages=heavy):
     "Which of `packages` `code` loads in a fresh interpreter"
-    code = f"import sys\ntry: exec({code!r})\nexcept SystemExit as e: assert not e.code, e.code\nprint('LOADED', *sys.modules)"
-    p = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=root, timeout=300)
+    p = subprocess.run([sys.executable, '-c', LOADED.format(code)], capture_output=True, text=True,
+                       cwd=root, timeout=300)
     assert p.returncode==0, p.stderr
     return packages & set(p.stdout.split('LOADED')[-1].split())
 
-def test_import_is_light(): assert not loaded('import colorized')
+def test_import_is_light():
+    assert not loaded('import colorized')
 
 @pytest.mark.parametrize('module', ['files', 'fleet.store', 'iiif.fetch', 'cli.main'])
-def test_modules_that_need_no_torch(module): assert not loaded(f'import colorized.{module}', {'torch'})
+def test_modules_that_need_no_torch(module):
+    assert not loaded(f'import colorized.{module}', {'torch'})
 
-def test_help_is_light(): assert not loaded("import sys; sys.argv = ['colorized', '--help']; from colorized.cli.main import main; main()")
+HELP = """
+import sys
+sys.argv = ['colorized', '--help']
+from colorized.cli.main import main
+main()
+"""
+
+def test_help_is_light():
+    assert not loaded(HELP)
+
+PACKAGING = ['settings.ini', 'setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE']
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
     tmp = tmp_path_factory.mktemp('wheel')
-    for o in ['settings.ini', 'setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE']: (tmp/o).write_bytes((root/o).read_bytes())
+    for o in PACKAGING:
+        (tmp/o).write_bytes((root/o).read_bytes())
     for o in (root/'colorized').rglob('*'):
         if o.is_file() and '__pycache__' not in o.parts:
             (tmp/o.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
             (tmp/o.relative_to(root)).symlink_to(o)
-    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', tmp/'dist', tmp], check=True, timeout=300)
+    options = ['-q', '--no-deps', '--no-build-isolation', '-w', tmp/'dist']
+    subprocess.run([sys.executable, '-m', 'pip', 'wheel', *options, tmp], check=True, timeout=300)
     return zipfile.ZipFile(next((tmp/'dist').glob('*.whl')))
 
 def test_wheel_contents(wheel):
     packed = {o for o in wheel.namelist() if '.dist-info/' not in o}
     weights = [o for pattern in lines('package_data') for o in (root/'colorized').glob(pattern)]
-    assert packed == {o.relative_to(root).as_posix() for o in [*(root/'colorized').rglob('*.py'), *weights]}
+    files = [*(root/'colorized').rglob('*.py'), *weights]
+    assert packed=={o.relative_to(root).as_posix() for o in files}
     assert any(o.endswith('licenses/LICENSE') for o in wheel.namelist())
 
 def test_wheel_metadata(wheel):
-    meta = wheel.read(next(o for o in wheel.namelist() if o.endswith('.dist-info/METADATA'))).decode()
-    version = re.search(r'__version__ = "(.+)"', (root/'colorized/__init__.py').read_text('utf-8'))[1]
-    for o in [f"Name: {cfg['lib_name']}", f'Version: {version}', f"Summary: {cfg['description']}", f"License-Expression: {cfg['license']}",
-              f"Requires-Python: >={cfg['min_python']}", *(f"Provides-Extra: {k.removesuffix('_requirements')}" for k in cfg if k.endswith('_requirements'))]: assert f'\n{o}\n' in meta
+    name = next(o for o in wheel.namelist() if o.endswith('.dist-info/METADATA'))
+    meta = wheel.read(name).decode()
+    init = (root/'colorized/__init__.py').read_text('utf-8')
+    expected = {
+        'Name': cfg['lib_name'], 'Version': re.search(r'__version__ = "(.+)"', init)[1],
+        'Summary': cfg['description'], 'License-Expression': cfg['license'],
+        'Requires-Python': f">={cfg['min_python']}"}
+    for k,v in expected.items():
+        assert f'\n{k}: {v}\n' in meta
+    extras = [k.removesuffix('_requirements') for k in cfg if k.endswith('_requirements')]
+    assert extras
+    for extra in extras:
+        assert f'\nProvides-Extra: {extra}\n' in meta
     required = set(re.findall(r'^Requires-Dist: ([\w-]+)[^;\n]*$', meta, re.M))
-    assert required == {re.match(r'[\w-]+', o)[0] for o in lines('requirements')}
+    assert required=={re.match(r'[\w-]+', o)[0] for o in lines('requirements')}
 
 def test_wheel_ships_no_photographs(wheel):
-    assert not [o for o in wheel.namelist() if o.lower().endswith(('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp', '.npy'))]
+    pictures = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp', '.npy')
+    assert not [o for o in wheel.namelist() if o.lower().endswith(pictures)]

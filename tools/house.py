@@ -8,8 +8,9 @@ import argparse, ast, json, re
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
+# An import points to an earlier part, or to an earlier chapter of its own.
 PARTS = ('files', 'theory', 'photo', 'model', 'evaluation', 'training', 'inference', 'batch', 'app',
-         'fleet', 'iiif', 'cli') # an import points to an earlier part, or to an earlier chapter of its own
+         'fleet', 'iiif', 'cli')
 PURPOSE = dict(
     files='writing whole or not at all, hashes, claims: used by all, uses nobody',
     theory='the mathematics; knows no photograph',

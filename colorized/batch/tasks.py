@@ -1,4 +1,4 @@
-"""*Three hands for a photograph, and nobody holds on to it*
+"""*Reading, sending, writing: three short tasks, and no photograph kept in memory between them*
 
 Docs: https://example.github.io/colorized/batch/tasks.html.md"""
 

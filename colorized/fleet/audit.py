@@ -1,4 +1,4 @@
-"""*Who can check that?*
+"""*Is the record true, and who can check it?*
 
 Docs: https://example.github.io/colorized/fleet/audit.html.md"""
 

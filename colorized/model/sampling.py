@@ -1,4 +1,4 @@
-"""*Photographs and seeds in, chroma out: the one way that previews, measures, folders and the page go*
+"""*Photographs and seeds in, chroma out: one path for previews, measures, folders and the web page*
 
 Docs: https://example.github.io/colorized/model/sampling.html.md"""
 

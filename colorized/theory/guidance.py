@@ -1,4 +1,4 @@
-"""Between the network and the sampler: what takes a denoiser and gives one back
+"""Between network and sampler: a denoiser put around another, to steer it
 
 Docs: https://example.github.io/colorized/theory/guidance.html.md"""
 

@@ -1,4 +1,4 @@
-"""*A teacher that knows what it is worse at*
+"""*A student learns in one pass what takes its teacher two*
 
 Docs: https://example.github.io/colorized/training/distillation.html.md"""
 

@@ -4,11 +4,12 @@ from pathlib import Path
 import loopback, numpy as np, pytest
 from colorized import __version__
 from colorized.batch.options import BatchOptions
+from colorized.fleet import stages
 from colorized.fleet.audit import audit
 from colorized.fleet.record import Record, plan
 from colorized.fleet.sources import photographs
 from colorized.fleet.stages import (
-    Network, StageSettings, _attempt, from_table, load_stage, to_table, write_one)
+    Network, StageSettings, from_table, load_stage, to_table, write_one)
 from colorized.fleet.store import Store
 from colorized.inference.colorizer import Colorizer
 from colorized.photo.provenance import Provenance
@@ -115,14 +116,14 @@ def test_what_may_be_tried_again():
     def attempt(e):
         def do(folder): raise e
         job = dict(name='a.jpg', row={})
-        assert _attempt(job, do)==b''
+        assert stages._attempt(job, do)==b''
         return job
     for e in (MemoryError('no'), OSError(5, 'Input/output error')): assert attempt(e)['again']
     for e in (FileNotFoundError('gone'), ScanError('odd')): assert not attempt(e)['again']
     full = attempt(OSError(28, 'No space left on device'))
     assert full['full']=='No space left on device' and full['again'] is False
     finished = dict(name='a.jpg', row={}, how='checked')
-    assert _attempt(finished, lambda folder: 1/0)==b'' and 'error' not in finished['row']
+    assert stages._attempt(finished, lambda folder: 1/0)==b'' and 'error' not in finished['row']
 
 def test_machine_with_another_model_or_version_is_refused(model, c):
     c.source = str(model)

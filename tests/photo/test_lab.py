@@ -2,7 +2,8 @@
 import numpy as np, pytest, torch
 import torch.nn.functional as F
 from skimage import color, data
-from colorized.photo.lab import (_lab_to_linear, colorfulness, combine_to_rgb, fit_gamut,
+from colorized.photo import lab
+from colorized.photo.lab import (colorfulness, combine_to_rgb, fit_gamut,
     lab_to_rgb, linear_to_srgb, rgb_to_L, rgb_to_lab, round_keeping_gray, to_uint8)
 
 torch.set_num_threads(1)
@@ -92,11 +93,11 @@ def test_gamut_is_reached_from_inside_and_not_left_unused():
     L = 2+96*torch.rand(1,1,128,128, generator=gen())
     ab = 100*torch.randn(1,2,128,128, generator=gen(1))
     fitted = fit_gamut(L, ab)
-    lin = _lab_to_linear(torch.cat([L, fitted], 1))
+    lin = lab._lab_to_linear(torch.cat([L, fitted], 1))
     assert lin.min()>-2e-5 and lin.max()<1+2e-5
     moved = (fitted!=ab).any(1)
     assert moved.float().mean()>0.5
-    further = _lab_to_linear(torch.cat([L, fitted+ab/500], 1))
+    further = lab._lab_to_linear(torch.cat([L, fitted+ab/500], 1))
     is_outside = ((further<-1e-7)|(further>1+1e-7)).any(1)
     assert is_outside[moved].float().mean()>0.99
     assert torch.equal(fitted[:,:,~moved[0]], ab[:,:,~moved[0]])

@@ -2,7 +2,8 @@
 import io, logging, os, struct, threading, warnings, zlib
 import imagecodecs, numpy as np, pillow_heif, pytest, tifffile
 from PIL import Image
-from colorized.photo.reading import (MAX_PIXELS, _SILENCE, open_image, open_rgb, read_scan,
+from colorized.photo import reading
+from colorized.photo.reading import (MAX_PIXELS, open_image, open_rgb, read_scan,
                                      scan_from_pillow)
 from colorized.photo.scan import ScanError
 from colorized.photo.writing import write_color
@@ -173,10 +174,10 @@ def test_readers_in_threads_leave_warnings_as_they_were():
     log = logging.getLogger('tifffile')
     before,inside,leave = list(warnings.filters),threading.Event(),threading.Event()
     def other():
-        with _SILENCE:
+        with reading._SILENCE:
             inside.set()
             leave.wait(10)
-    with _SILENCE:
+    with reading._SILENCE:
         thread = threading.Thread(target=other)
         thread.start()
         assert inside.wait(10) and log.disabled

@@ -82,8 +82,8 @@ def test_generated_color_is_left_out(tmp_path):
     root = folder(tmp_path/'photos', 1)
     write_scan(root/'ours.png', photo(), Scan(photo())) # with our note
     photos = PhotoFolder(root)
-    found = [[p.name for p in o] for o in (photos.files, photos.generated)]
-    assert found==[['0.png'], ['ours.png']]
+    assert [p.name for p in photos.files]==['0.png']
+    assert [p.name for p in photos.generated]==['ours.png']
     assert '1 coloured by a program' in photos.left_out
 
 def test_names_that_are_no_text(tmp_path):
