@@ -114,7 +114,7 @@ def _find_properties(dom):
         for o in [d, *d.attributes.values()]:
             is_ours = o.namespaceURI==NAMESPACE and o.localName in _READ
             if is_ours or o.localName=='DigitalSourceType':
-                out[o.localName] = o.value if o is not d else o.firstChild.data
+                out[o.localName] = o.value if o is not d else getattr(o.firstChild, 'data', '')
     return out
 
 # %% ../../nbs/photo/06_provenance.ipynb #4f0001a5

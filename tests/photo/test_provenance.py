@@ -77,6 +77,10 @@ def test_attributes_are_read_as_elements_are(tmp_path):
     f = file_of(tmp_path, rdf('c:Seed="3" c:Settings="{&quot;a&quot;: 1.5}" c:Model="m" Steps="9"'))
     assert read_provenance(f)==dict(Seed='3', a='1.5')
 
+def test_an_empty_element_says_nothing(tmp_path):
+    f = file_of(tmp_path, rdf('').replace('/></r:RDF>', '><c:Seed/></r:Description></r:RDF>'))
+    assert read_provenance(f)==dict(Seed='')
+
 def test_the_first_readable_packet_of_ours_counts(tmp_path):
     theirs = f'<r:RDF {RDF}><r:Description/></r:RDF>'
     torn,bad = rdf('c:Seed="1"')[:-5],rdf('c:Seed="2" c:Settings="{"')
