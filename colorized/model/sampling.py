@@ -164,14 +164,11 @@ def _first_guess(self:ChromaSampler, cond, gain):
             out += denoise(x_T, t, batch)[:len(cond)-len(out)]
     return torch.stack(out)
 
+# %% ../../nbs/model/05_sampling.ipynb #smpprep1
 @patch
 @torch.no_grad()
-def prepare(self:ChromaSampler,
-    cond:Condition,                 # Of N photographs
-    settings:SamplingSettings=None, # None: those of the sampler
-) -> Condition:
-    "Add what the wrappers need, as far as it is switched on and not there yet; once for all seeds"
-    s = settings or self.settings
+def _prepared(self:ChromaSampler, cond, s):
+    "`cond` with what the settings `s` need"
     cond = cond.map(lambda o: o.contiguous(memory_format=torch.channels_last))
     if self.schedule.sqrt_alphas_cumprod[-1]!=0: # the first state holds some of the picture
         return cond
@@ -185,6 +182,14 @@ def prepare(self:ChromaSampler,
         photos = [cond[i:i+1] for i in range(len(cond))]
         more['similarity'] = [similarity_matrix(o, s.cells)[0] for o in photos]
     return replace(cond, **more)
+
+@patch
+def prepare(self:ChromaSampler,
+    cond:Condition,                 # Of N photographs
+    settings:SamplingSettings=None, # None: those of the sampler
+) -> Condition:
+    "Add what the wrappers need, as far as it is switched on and not there yet; once for all seeds"
+    return self._prepared(cond, settings or self.settings)
 
 # %% ../../nbs/model/05_sampling.ipynb #smpcomp0
 @patch
