@@ -210,10 +210,13 @@ location.replace(places[location.hash.slice(1).toLowerCase()] || '{new}' + locat
 
 def _redirect(out):
     "Pages at old addresses that lead to the new ones, each name to the page that has it now"
-    places = {place.partition('#')[2]: place for place in _index() if '#' in place}
+    places = [place for place in _index() if '#' in place]
     for old,new in _aliases().items():
         up = '../'*old.count('/')
-        there = json.dumps({k: up+v for k,v in sorted(places.items())})
+        # Of entries that have one name, that of the page's own part comes last and counts
+        part = new.rpartition('/')[0]+'/'
+        near = sorted(places, key=lambda o: (o.startswith(part), o))
+        there = json.dumps({o.partition('#')[2]: up+o for o in near})
         (out/old).parent.mkdir(parents=True, exist_ok=True)
         (out/old).write_text(REDIRECT.format(new=up+new, places=there), 'utf-8')
 
@@ -225,8 +228,9 @@ def _prepare(proc):
         nb = json.loads(_unnumbered(f.read_text('utf-8')))
         nb['cells'] = list(_entries(nb['cells']))
         first = nb['cells'][0]
-        # Quarto's only
-        first['source'] = re.sub(r'^output-file:.*\n', '', _text(first['source']), flags=re.M)
+        # Quarto's only: its page names and its aliases, which `_redirect` writes here
+        only = r'^(?:output-file:.*|aliases:\n- .*)\n'
+        first['source'] = re.sub(only, '', _text(first['source']), flags=re.M)
         f.unlink()
         f.with_name(_unnumbered(f.name)).write_text(json.dumps(nb), 'utf-8')
     shutil.copy(root/'_quarto.yml', proc)

@@ -92,7 +92,7 @@ def train(
     guidance:float=1.5,   # How far away: 1 is what --start says itself
     fid:Annotated[int, "Measure FID and KID (lite1) on the watched photographs every so many "
         "epochs, and at the end; 0: never"]=0,
-    workers:int=2,        # Helpers that prepare lessons (under torchrun: of each process)
+    workers:int=2,        # Helpers that prepare examples (under torchrun: of each process)
     threads:Threads=None,
     device:str=None,      # cpu, cuda or mps (default: the best there is)
     seed:int=None,        # Decides everything random (default: 0)
