@@ -73,7 +73,7 @@ SOURCES = (
            r'^data/', 1, 'aquariums, parks', SUN),
     Source('MachineLearning2020/Homework2-Caltech101', '836044dd',
            r'^101_ObjectCategories/(?!Faces)', 1, 'Caltech-101, things', 'CC BY 4.0 by its record'),
-    Source('prasadpol0555/Image-search-case-study', '67264436', r'^data/images/', 1,
+    Source('prasadpol0555/Image-search-case-study', '6726443d', r'^data/images/', 1,
            'landscapes and things', 'no licence; looks like Unsplash'),
     Source('Sparcraps/Gob-Game-of-Bird', 'b57177b4', r'^(?:valid|test|train)/', 1,
            '525 species of birds', 'CC0 as declared by the set; web pictures'),
@@ -200,6 +200,11 @@ def git_dir(clones, repository):
     for o in (base, base/'repo', base/'repo/.git', base/'.git'):
         if (o/'HEAD').is_file(): return o
     return None
+
+def holds(git, commit):
+    "Does a clone have the commit?"
+    return not subprocess.run(['git', f'--git-dir={git}', 'cat-file', '-e', f'{commit}^{{tree}}'],
+                              stderr=subprocess.DEVNULL).returncode
 
 def listed(git, commit, paths):
     "(blob, path) of the pictures of a commit that match, each blob once, in the order of git"
@@ -354,8 +359,8 @@ def main():
         for name,commit,source in todo:
             if name in done: continue
             if isinstance(source, Source):
-                if (git := git_dir(args.clones, name)) is None:
-                    print(f'{name}: no clone', flush=True)
+                if (git := git_dir(args.clones, name)) is None or not holds(git, commit):
+                    print(f'{name}: no clone with {commit}', flush=True)
                     continue
                 source = blobs(git, listed(git, commit, source.paths)[::source.every])
             counts = take(name, source, known, held, pool, args.out)
