@@ -52,10 +52,10 @@ def test_corrections_are_told(session):
 
 def test_what_was_computed_is_kept_but_not_for_ever(session, monkeypatch):
     calls = []
-    def chroma(cond, seeds, plain=None):
+    def sample(cond, seeds, plain=None):
         calls.append(seeds)
         return seeds[0]
-    monkeypatch.setattr(session.colorizer, 'chroma', chroma)
+    monkeypatch.setattr(session.colorizer, 'sample', sample)
     monkeypatch.setattr(session, '_chroma', {})
     for seed in [*range(200), *range(200)]:
         assert session.chroma(seed)==seed
