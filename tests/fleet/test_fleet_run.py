@@ -254,7 +254,7 @@ class FakeCluster:
 
 def run_of(answer, n=10, batch=4):
     jobs = [dict(name=f'{i}.jpg', row=dict(path=f'{i}.jpg')) for i in range(n)]
-    log,c,cluster = Log(),StageSettings(None, {}, 32, batch=batch),FakeCluster(answer)
+    log,c,cluster = Log(),StageSettings(None, {}, {}, batch=batch),FakeCluster(answer)
     return FleetRun(jobs, c, cluster, log, log, Summary(left=n), Bar()),log,cluster
 
 def test_photograph_that_kills_its_process_is_found():

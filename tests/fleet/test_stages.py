@@ -22,8 +22,8 @@ def colorizer(model): return Colorizer.from_pretrained(model, 'cpu')
 def c(tmp_path, colorizer):
     options = BatchOptions(working_size=64, steps=2)
     settings = options.sampling(colorizer)
-    made = colorizer.provenance(settings)
-    return StageSettings(options, settings, 32, made, dest=str(tmp_path/'out'))
+    grid,made = colorizer.grid(settings['working_size']),colorizer.provenance(settings)
+    return StageSettings(options, settings, grid, made, dest=str(tmp_path/'out'))
 
 def jobs_of(folder, **more):
     common = dict(replace=False, lost=False, **more)
