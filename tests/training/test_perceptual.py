@@ -13,7 +13,7 @@ def test_distance_is_the_formula():
     rgb = torch.cat([true, true.flip(1), 0.8*true])
     true = true.expand(3,-1,-1,-1)
     with torch.no_grad():
-        features = [encoder.look(encoder_input(o)) for o in (rgb, true)]
+        features = [encoder.features(encoder_input(o)) for o in (rgb, true)]
         found = perceptual_distance(encoder, rgb, true)
     assert set(features[0])=={8,16,32}
     expected = 0

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 import numpy as np, pytest, torch
 from colorized.inference.colorizer import Colorizer
-from colorized.model.checkpoint import ModelConfig
+from colorized.model.checkpoint import ModelConfig, SamplingSettings
 from colorized.model.unet import UNetConfig
 from colorized.model.sampling import sample_chroma
 from colorized.theory.samplers import randn
@@ -20,7 +20,9 @@ def test_learns_eight_photographs_by_heart(tmp_path):
     L,_,ab = next(iter(learn.dls.valid))
     net = learn.ema.net.eval()
     with torch.no_grad():
-        found = sample_chroma(net, TINY, net.condition(L), list(range(len(L))), steps=10)
+        settings = SamplingSettings(steps=10)
+        found = sample_chroma(TINY.denoiser(net), TINY, net.condition(L), list(range(len(L))),
+                              settings)
     error,gray = (found-ab).square().mean().sqrt(),ab.square().mean().sqrt()
     assert error<0.25*gray, f"samples miss the true chroma by {error:.1f} units, gray by {gray:.1f}"
 
