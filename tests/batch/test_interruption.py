@@ -53,25 +53,25 @@ def test_ctrl_c_then_kill_then_two_at_once(tmp_path, model, colorizer):
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='finds the workers in /proc')
 def test_workers_are_killed_then_the_terminal_is_closed(tmp_path, model, colorizer):
     "A killed worker costs one photograph at most; what a closed terminal leaves is cleared up"
-    src,out = photographs(tmp_path/'in', 16, (400, 300)),tmp_path/'out'
+    src,out = photographs(tmp_path/'in', 24, (400, 300)),tmp_path/'out'
     p = start(model, src, out)
     until(lambda: out.exists() and len(files(out))>1 or p.poll() is not None)
     victim = worker_processes(p.pid)[0]
     os.kill(victim, signal.SIGKILL)
     said = p.communicate(timeout=90)[1]
     made = len(files(out))
-    assert made>=15 and p.returncode==(made<16) and 'Traceback' not in said, said
-    assert said.count('the process that worked on it died')==16-made
-    for o in list(files(out))[:10]: (out/o).unlink()
+    assert made>=23 and p.returncode==(made<24) and 'Traceback' not in said, said
+    assert said.count('the process that worked on it died')==24-made
+    for o in list(files(out))[:18]: (out/o).unlink()
 
     p = start(model, src, out)
-    until(lambda: len(files(out))>made-10+2 or p.poll() is not None)
+    until(lambda: len(files(out))>made-18 or p.poll() is not None)
     os.killpg(p.pid, signal.SIGHUP)
     p.communicate(timeout=60)
     until(lambda: not processes(p.pid), 20)
     assert p.returncode==-signal.SIGHUP and all_complete(out)
     assert start(model, src, out).wait(90)==0 and not litter(out)
-    assert quick(src, tmp_path/'ref', colorizer).done==16 and files(tmp_path/'ref')==files(out)
+    assert quick(src, tmp_path/'ref', colorizer).done==24 and files(tmp_path/'ref')==files(out)
 
 def test_a_script_without_main_guard(tmp_path, model):
     "and with workers of its own importable name space: the user's script runs once"

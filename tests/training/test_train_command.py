@@ -72,7 +72,7 @@ def test_start_from_the_packaged_weights(photos, run, tmp_path):
     assert code==0
     mine,config,_ = load_checkpoint(tmp_path/'begun/model.safetensors')
     packaged,its_config,_ = load_checkpoint(WEIGHTS/'default.safetensors')
-    assert config.gain==its_config.gain
+    assert config.sampling==its_config.sampling
     assert all((a-b).abs().max()<0.01 for a,b in zip(mine.parameters(), packaged.parameters()))
 
 def test_teachers_that_do_not_fit(photos, trained, run, tmp_path):
