@@ -1,6 +1,12 @@
+import signal
 import pytest, torch
 from colorized.model.checkpoint import ModelConfig, save_checkpoint
 from colorized.model.unet import ColorNet, UNetConfig
+
+# What a test starts must be able to be stopped, also where the tests run behind `nohup` or `&`
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, 'SIGHUP'):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 @pytest.fixture(scope='session')
 def model(tmp_path_factory):

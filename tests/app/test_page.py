@@ -263,6 +263,7 @@ def test_choose_correct_save(server, visitor, tiff, colorizer, tmp_path):
     assert 'Saved as' in page.inner_text('#saved')
     check_file(path, tiff, colorizer, page.evaluate('now.strokes'), tmp_path)
 
+@pytest.mark.slow
 def test_eight_at_once(server, browser, colorizer, small_copies, tmp_path):
     "Four people bring two photographs each in the same moment; everyone gets their own"
     names = sorted(o.name for o in images.glob('*.jpg'))[:8]

@@ -97,6 +97,7 @@ def test_photographs_of_another_shape_are_refused(photos, measure):
         with pytest.raises(ValueError, match='must have one shape'):
             measure(other, photos[:2])
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='counts in KiB on Linux only')
 def test_judging_many_photographs_keeps_its_memory():
     """400 photographs of 256 px are 79 MB as bytes and 630 MB in float64: that much more must not

@@ -123,6 +123,7 @@ def test_same_bytes_as_in_one_process(tmp_path, go, model):
     said = (dst/'record/report.md').read_text()
     assert said.count('9 photographs are coloured, 0 failed')==1
 
+@pytest.mark.slow
 def test_worker_and_node_die_and_the_store_is_in_a_bad_mood(tmp_path, nodes, go, model, bucket):
     n = 24
     url,bad = filled(bucket, tmp_path/'in', 'moody/scans', n)

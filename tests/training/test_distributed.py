@@ -17,6 +17,8 @@ from colorized.training.examples import Recipe
 from colorized.training.sources import PhotoFolder
 from colorized.training.train import train
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 N,BS = 17,8 # Batches of 8, 8 and 1: for the last, one of two processes has no photograph
 NET = UNetConfig(widths=(32,32), attention=(False,True), groups=8, encoder=None)

@@ -8,6 +8,8 @@ from colorized.inference.colorizer import WEIGHTS
 from colorized.model.checkpoint import load_checkpoint, save_checkpoint
 from training_helpers import crops
 
+pytestmark = pytest.mark.slow
+
 @pytest.fixture(scope='module')
 def photos(tmp_path_factory): return crops(tmp_path_factory.mktemp('data')/'photos', 16)
 
