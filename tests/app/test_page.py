@@ -288,6 +288,7 @@ def test_eight_at_once(server, browser, colorizer, small_copies, tmp_path):
         v.close(server.base)
     assert no_files_within(server, 10), 'photographs of people who have gone lie about'
 
+@pytest.mark.slow
 def test_the_overlay_belongs_to_one_photograph_and_gives_way_to_the_brush(visitor, small_copies):
     v,page = visitor,visitor.page
     v.bring(*small_copies('riverfront-1931.jpg', 'buffalo-1908.jpg'))

@@ -21,6 +21,7 @@ def test_ctrl_c_while_the_workers_are_being_born(tmp_path, model, wait):
     assert p.returncode==130 and 'interrupted' in said and 'Traceback' not in said, said
     assert all_complete(out) and not litter(out)
 
+@pytest.mark.slow
 def test_ctrl_c_then_kill_then_two_at_once(tmp_path, model, colorizer):
     src,out = photographs(tmp_path/'in', 24, (400, 300)),tmp_path/'out'
     made = lambda: len(files(out)) if out.exists() else 0

@@ -5,6 +5,7 @@ import pytest, torch
 from colorized.evaluation import report
 from .samples import save
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')
 def test_steps_measured_otherwise_are_measured_again(tiles, tmp_path, monkeypatch):
     """Figures over another reference, or of other photographs, are other lines of the file; one

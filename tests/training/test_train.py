@@ -13,7 +13,8 @@ from colorized.training.sources import PhotoFolder, Subset
 from colorized.training.train import chroma_std, train
 from training_helpers import BRIEF, PLAIN, TINY, crops, go, pictures
 
-@pytest.mark.slow
+pytestmark = pytest.mark.slow
+
 def test_learns_eight_photographs_by_heart(tmp_path):
     eight = PhotoFolder(crops(tmp_path/'photos', 8))
     learn = go(Subset(eight, list(range(8))*100), tmp_path/'run', valid=eight, photos=8*300, bs=8,
@@ -36,7 +37,6 @@ def test_loss_falls_on_256_photographs(tmp_path):
     assert log[-1]['photos']==str(learn.this_run.photos)
     assert time.time()-start<120
 
-@pytest.mark.slow
 def test_the_write_ups_own_plan(tmp_path):
     """A plain U-Net on 64×64 chroma that predicts the noise of the linear schedule
 
@@ -52,7 +52,6 @@ def test_the_write_ups_own_plan(tmp_path):
     losses = [float(o) for o in learn.recorder.losses]
     assert len(losses)==20 and np.mean(losses[-5:])<0.9*np.mean(losses[:5])
 
-@pytest.mark.slow
 def test_one_step_of_pure_noise_learns_the_mean(tmp_path):
     """The plain regression: noise in, the mean out
 

@@ -12,6 +12,8 @@ from colorized.training.train import train
 from training_helpers import (BRIEF, PLAIN, TINY_OPTIONS, crops, go, pictures, same_weights,
                               state_of)
 
+pytestmark = pytest.mark.slow
+
 LONG = dict(photos=200, bs=8, run_args=dict(minutes=0.01))
 SCRIPT = """
 import sys
