@@ -1,5 +1,7 @@
-import signal
-import pytest, torch
+import shutil, signal
+from pathlib import Path
+import numpy as np, pytest, torch
+from PIL import Image
 from colorized.model.checkpoint import ModelConfig, save_checkpoint
 from colorized.model.unet import ColorNet, UNetConfig
 
@@ -21,3 +23,28 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp('model')/'tiny.safetensors'
     save_checkpoint(path, net, ModelConfig(cfg))
     return path
+
+@pytest.fixture(scope='module')
+def browser():
+    "Chromium that reaches this computer only"
+    from playwright.sync_api import sync_playwright
+    found = map(shutil.which, ['chromium', 'chromium-browser', 'google-chrome'])
+    path = next(filter(None, found), None)
+    if path is None:
+        pytest.skip('needs Chromium')
+    # The network is closed here, and not by intercepting,
+    # which would also fetch the site's scripts anew for each page.
+    flags = ['--no-sandbox', '--disable-gpu', '--disable-background-networking',
+             '--disable-component-update', '--disable-sync',
+             '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1']
+    with sync_playwright() as p:
+        b = p.chromium.launch(executable_path=path, args=flags)
+        yield b
+        b.close()
+
+@pytest.fixture(scope='session')
+def gray():
+    "(128,200) uint8, coloured at a shorter side of 256"
+    photo = Path(__file__).resolve().parent.parent/'nbs/images/campus-1910.jpg'
+    im = Image.open(photo).convert('L').resize((200, 128), Image.Resampling.LANCZOS)
+    return np.asarray(im)

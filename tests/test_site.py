@@ -1,5 +1,5 @@
 "The site as a reader meets it: every page in a real browser, wide and at phone width, offline."
-import ast, functools, hashlib, http.server, io, json, re, runpy, shutil, subprocess, sys, threading
+import ast, functools, hashlib, http.server, io, json, re, runpy, subprocess, sys, threading
 from pathlib import Path
 import pytest, yaml
 
@@ -9,9 +9,6 @@ import house
 docs = runpy.run_path(str(root/'tools/docs.py'))
 config = yaml.safe_load((root/'_quarto.yml').read_text('utf-8'))
 
-browser_names = ['chromium', 'chromium-browser', 'google-chrome']
-browser_path = next(filter(None, map(shutil.which, browser_names)), None)
-in_browser = pytest.mark.skipif(browser_path is None, reason='needs Chromium')
 sizes = {'wide': dict(width=1280, height=900), 'phone': dict(width=390, height=844)}
 at_each_size = pytest.mark.parametrize('size', sizes)
 
@@ -82,19 +79,6 @@ def site():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield out, f'http://127.0.0.1:{server.server_port}/'
         server.shutdown()
-
-@pytest.fixture(scope='module')
-def browser():
-    from playwright.sync_api import sync_playwright
-    # The network is closed here, and not by intercepting,
-    # which would also fetch the site's scripts anew for each page.
-    flags = ['--no-sandbox', '--disable-gpu', '--disable-background-networking',
-             '--disable-component-update', '--disable-sync',
-             '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1']
-    with sync_playwright() as p:
-        b = p.chromium.launch(executable_path=browser_path, args=flags)
-        yield b
-        b.close()
 
 def is_redirect(file): return 'http-equiv="refresh"' in file.read_text('utf-8')
 
@@ -194,14 +178,12 @@ def flaws(o, size):
     if o['narrow']<.55*sizes[size]['width']:
         yield f"only {o['narrow']} pixels of text on the {size} screen"
 
-@in_browser
 @at_each_size
 def test_every_page_is_sound(seen, size):
     facts,complaints = seen(size)
     bad = [f'{name}: {flaw}' for name,o in facts.items() for flaw in flaws(o, size)]
     assert not bad+complaints, '\n'.join(bad+complaints)
 
-@in_browser
 def test_no_broken_link_and_no_orphan(site, seen):
     out,base = site
     facts,_ = seen('wide')
@@ -226,7 +208,6 @@ def test_links_of_the_readme_lead_to_pages(site):
     assert len(linked)>5
     assert not set(linked)-set(pages(out))
 
-@in_browser
 def test_old_addresses_lead_on(site, browser):
     out,base = site
     page,complaints = visit(browser, base, 'wide')
@@ -249,7 +230,6 @@ ON_SCREEN = '''() => {
     return r.top >= 0 && r.top < innerHeight/3;
 }'''
 
-@in_browser
 @pytest.mark.parametrize('old,new', [
     ('scan.html#write_scan', 'photo/writing.html#write_scan'), # to another chapter than the page
     ('scan.html#scan', 'photo/scan.html#scan'),
@@ -266,7 +246,6 @@ def test_an_old_address_of_an_entry_leads_to_the_entry(site, browser, old, new):
     page.close()
     assert not complaints
 
-@in_browser
 def test_an_old_address_leads_on_without_scripts(site, browser):
     out,base = site
     context = browser.new_context(java_script_enabled=False)
@@ -275,7 +254,6 @@ def test_an_old_address_leads_on_without_scripts(site, browser):
     page.wait_for_url(base+'training/learner.html')
     context.close()
 
-@in_browser
 def test_previous_and_next_lead_through_the_book(site, browser, seen):
     out,base = site
     facts,_ = seen('phone')
@@ -320,7 +298,6 @@ def test_the_home_page_lists_the_chapters_as_the_sidebar_does():
             expected.append(('', title, path, subtitle))
     assert shown==expected
 
-@in_browser
 def test_every_formula_is_typeset(seen):
     facts,_ = seen('wide')
     missing = []
@@ -333,7 +310,6 @@ def test_every_formula_is_typeset(seen):
     assert not missing, '\n'.join(missing)
     assert facts['theory/schedule.html']['displays']>5
 
-@in_browser
 def test_no_first_paragraph_is_lost(seen):
     "nbdev reads title and subtitle from a notebook's first cell and drops what else stands there"
     facts,_ = seen('wide')
@@ -355,7 +331,6 @@ def methods_inside():
                 yield from ((module, f'{c.name}.{o.name}') for o in c.body
                             if isinstance(o, ast.FunctionDef))
 
-@in_browser
 def test_every_exported_name_is_documented(seen):
     facts,_ = seen('wide')
     names,inside = list(exported()),set(methods_inside())
@@ -368,7 +343,6 @@ def test_every_exported_name_is_documented(seen):
             missing.append(f'{module}.{name}: no entry #{anchor} on {page}')
     assert not missing, '\n'.join(missing)
 
-@in_browser
 def test_the_api_leads_to_entries_of_all_parts(site, seen):
     out,base = site
     facts,_ = seen('wide')
@@ -392,7 +366,6 @@ CONTRASTS = '''o => {
         .map(d => contrast(light(getComputedStyle(d).color)));
 }'''
 
-@in_browser
 @at_each_size
 def test_search_finds_posterior(site, browser, size):
     out,base = site
@@ -424,7 +397,6 @@ def chroma(png):
 
 CLIP = 'o => getComputedStyle(o.querySelector(".compare-before")).clipPath'
 
-@in_browser
 @at_each_size
 @pytest.mark.parametrize('name', ['index.html', 'gallery.html'])
 def test_sliders_obey_mouse_and_keyboard(site, browser, size, name):
@@ -469,7 +441,6 @@ OPEN_SECTIONS = '''Array.from(document.querySelectorAll('#quarto-sidebar .sideba
 ACTIVE = '''(o => o.top >= 0 && o.bottom <= innerHeight)(
     document.querySelector("#quarto-sidebar .active").getBoundingClientRect())'''
 
-@in_browser
 @pytest.mark.parametrize('name', ['index', 'fleet/run', 'iiif/publish', 'citation'])
 def test_sidebar_shows_where_one_is(site, browser, name):
     "The part that is read is open, the others are folded"
@@ -487,7 +458,6 @@ HEADS = '''Array.from(document.querySelectorAll('.words td:not(:first-child)')).
     o.dataset.head, getComputedStyle(o, '::before').content,
     o.getBoundingClientRect().right <= innerWidth])'''
 
-@in_browser
 def test_a_phone_says_in_which_column_a_cell_stood(site, browser):
     out,base = site
     page,_ = visit(browser, base, 'phone')

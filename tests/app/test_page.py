@@ -1,5 +1,5 @@
 "The web page as its visitors meet it: photographs of the archive, a real browser, no network"
-import base64, io, json, re, shutil, signal, subprocess, time
+import base64, io, json, re, signal, subprocess, time
 from pathlib import Path
 from urllib.request import Request, urlopen
 import numpy as np, pytest, tifffile, torch
@@ -10,23 +10,9 @@ from colorized.photo.reading import read_scan
 
 root = Path(__file__).resolve().parents[2]
 images = root/'nbs/images'
-browsers = map(shutil.which, ['chromium', 'chromium-browser', 'google-chrome'])
-browser_path = next(filter(None, browsers), None)
-pytestmark = pytest.mark.skipif(browser_path is None, reason='needs Chromium')
 sizes = dict(wide=dict(width=1280, height=900), phone=dict(width=390, height=844))
 
 # ---- visitors ----
-@pytest.fixture(scope='module')
-def browser():
-    from playwright.sync_api import sync_playwright
-    flags = ['--no-sandbox', '--disable-gpu', '--disable-background-networking',
-        '--disable-component-update', '--disable-sync',
-        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1']
-    with sync_playwright() as p:
-        b = p.chromium.launch(executable_path=browser_path, args=flags)
-        yield b
-        b.close()
-
 class Visitor:
     "A person with a browser; complaints of the browser and all requests are noted"
     def __init__(self, browser, base, **context):

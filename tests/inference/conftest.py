@@ -1,6 +1,5 @@
 from pathlib import Path
-import numpy as np, pytest, torch
-from PIL import Image
+import pytest, torch
 from colorized import Colorizer
 
 torch.set_num_threads(1)
@@ -11,12 +10,6 @@ def photo(): return PHOTO
 
 @pytest.fixture(scope='session')
 def colorizer(): return Colorizer.from_pretrained(device='cpu')
-
-@pytest.fixture(scope='session')
-def gray():
-    "(128,200) uint8, coloured at a shorter side of 256"
-    im = Image.open(PHOTO).convert('L').resize((200, 128), Image.Resampling.LANCZOS)
-    return np.asarray(im)
 
 @pytest.fixture(scope='session')
 def four(colorizer, gray):
