@@ -4,7 +4,8 @@
     python tools/mutants.py PART [--sample 100] [--seed 0] [--session FILE.sqlite] [--module NAME]
 
 Works in a copy of the tree: each mutant is one small change in a module of PART (`>` becomes `>=`,
-a number one more, a loop runs never), against which the tests of that part run until one fails.
+a number one more, a loop runs never), against which the tests of that part run until one fails,
+those of the module itself first.
 Mutants inside annotations are left out, since Python itself refuses most of them. Prints the share
 of mutants that were noticed, with its 95 % interval (Wilson), and the diff of each that was not.
 
@@ -28,7 +29,7 @@ CONFIG = """[cosmic-ray]
 module-path = {modules}
 timeout = {timeout}
 excluded-modules = []
-test-command = "{python} -m pytest -x -q -p no:cacheprovider {tests}"
+test-command = "{python} {here} {part} --tests"
 [cosmic-ray.distributor]
 name = "local"
 """
@@ -81,6 +82,15 @@ def report(db):
     low,high = wilson(k, n)
     print(f'\n{k} of {n} mutants noticed: {k/n:.0%} (95 % interval {low:.0%} to {high:.0%})')
 
+def run_tests(part):
+    "Runs the tests of a part, those of the module that was changed last first; exits as they do"
+    changed = max(Path('colorized', part).glob('*.py'), key=lambda o: o.stat().st_mtime_ns).stem
+    tests = Path('tests', part)
+    own = sorted(map(str, tests.glob(f'test_*{changed}*.py')))
+    options = ['-x', '-q', '-p', 'no:cacheprovider', '-m', 'not slow']
+    pytest = [sys.executable, '-m', 'pytest', *options, *own, str(tests)]
+    sys.exit(subprocess.run(pytest).returncode)
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('part', choices=sorted(o.name for o in (ROOT/'tests').iterdir()
@@ -90,14 +100,17 @@ def main():
     parser.add_argument('--seed', type=int, default=0, help='of the draw')
     parser.add_argument('--timeout', type=float, default=600., help='seconds for the tests')
     parser.add_argument('--session', type=Path, help='where the results stay, to go on later')
+    parser.add_argument('--tests', action='store_true', help=argparse.SUPPRESS) # of one mutant
     args = parser.parse_args()
+    if args.tests: run_tests(args.part)
     with tempfile.TemporaryDirectory() as tmp:
         tree,tmp = Path(tmp)/'tree',Path(tmp)
         copy_tree(tree)
         config,session = tmp/'config.toml',(args.session or tmp/'session.sqlite').resolve()
         modules = f'colorized/{args.part}' + (f'/{args.module}.py' if args.module else '')
         config.write_text(CONFIG.format(modules=f'["{modules}"]', timeout=args.timeout,
-                                        python=sys.executable, tests=f'tests/{args.part}'))
+                                        python=sys.executable, part=args.part,
+                                        here=Path(__file__).resolve()))
         env = dict(os.environ, PYTHONPATH=str(tree), PYTHONDONTWRITEBYTECODE='1')
         run = lambda *o: subprocess.run(['cosmic-ray', *map(str, o)], cwd=tree, env=env, check=True)
         if not session.exists():
