@@ -1,7 +1,8 @@
 """Would the tests of a part notice if its code were wrong? Mutation testing with cosmic-ray.
 
     uv pip install -e '.[dev,mutation]'
-    python tools/mutants.py PART [--sample 100] [--seed 0] [--session FILE.sqlite] [--module NAME]
+    python tools/mutants.py PART [--sample 100] [--seed 0] [--module NAME]
+                            [--session FILE.sqlite [--again]]
 
 Works in a copy of the tree: each mutant is one small change in a module of PART (`>` becomes `>=`,
 a number one more, a loop runs never), against which the tests of that part run until one fails,
@@ -10,7 +11,8 @@ Mutants inside annotations are left out, since Python itself refuses most of the
 of mutants that were noticed, with its 95 % interval (Wilson), and the diff of each that was not.
 
 All mutants of a part take a night or more. `--sample` tries so many, drawn at random: an estimate.
-A run that was stopped goes on with the same `--session`.
+A run that was stopped goes on with the same `--session`; `--again` tries those that survived once
+more, with the tests as they are by now.
 """
 import argparse
 import ast
@@ -19,12 +21,13 @@ import math
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from socketserver import ForkingMixIn, StreamRequestHandler, UnixStreamServer
@@ -86,6 +89,11 @@ def prepare(db, folder, sample, seed):
     db.set_multiple_results(skipped, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
     print(f'{len(kept)} mutants to try, {len(skipped)} left out', flush=True)
 
+def forget_survivors(session):
+    "They are tried again"
+    with closing(sqlite3.connect(session)) as db, db:
+        db.execute("DELETE FROM work_results WHERE test_outcome='SURVIVED'")
+
 def report(db):
     "Prints what survived, and the share that was killed"
     results = [o for _,o in db.results if o.worker_outcome!=WorkerOutcome.SKIPPED]
@@ -140,8 +148,10 @@ def main():
     parser.add_argument('--seed', type=int, default=0, help='of the draw')
     parser.add_argument('--timeout', type=float, default=600., help='seconds for the tests')
     parser.add_argument('--session', type=Path, help='where the results stay, to go on later')
+    parser.add_argument('--again', action='store_true', help='try its survivors once more')
     parser.add_argument('--serve', metavar='SOCKET', help=argparse.SUPPRESS) # see `TestServer`
     args = parser.parse_args()
+    if args.again: forget_survivors(args.session)
     if args.serve: return serve(args.part, args.serve, args.timeout)
     with tempfile.TemporaryDirectory() as tmp:
         tree,tmp = Path(tmp)/'tree',Path(tmp)
