@@ -134,7 +134,7 @@ def test_noise_says_nothing_where_there_is_nothing_else():
         loss_weight('simple', 'eps', ours, last)
     assert loss_weight('simple', 'eps', ours, torch.tensor([3, 998])).eq(1).all()
     assert loss_weight('simple', 'eps', linear, last).eq(1).all()
-    assert loss_weight('simple', 'v', ours, last)[1]==0
+    assert loss_weight('simple', 'v', ours, last)[1]==loss_weight('simple', 'x0', ours, last)[1]==0
 
 def test_unknown_weights_are_named():
     schedule,t = make_schedule(),torch.tensor([3])
