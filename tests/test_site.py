@@ -164,7 +164,7 @@ RAW_MARKUP = r'\{\{<|^:::|\]\('
 
 def flaws(o, size):
     "What is wrong with a page of which `o` are the facts"
-    yield from (f'raw maths {m!r}' for m in re.findall(RAW_MATHS, o['text']))
+    yield from (f'raw math {m!r}' for m in re.findall(RAW_MATHS, o['text']))
     yield from (f'raw markup {m!r}' for m in re.findall(RAW_MARKUP, o['text'], re.M))
     yield from (f'broken image {i}' for i in o['images'])
     yield from (f'image without a description {i}' for i in o['nameless'])
@@ -235,7 +235,7 @@ ON_SCREEN = '''() => {
     ('scan.html#scan', 'photo/scan.html#scan'),
     ('metrics.html#report', 'evaluation/report.html#report'), # three parts have a report
     ('learner.html#train', 'training/train.html#train'),
-    ('lab.html#how-colourful', 'photo/lab.html#how-colourful')]) # no name of the package
+    ('lab.html#how-colorful', 'photo/lab.html#how-colorful')]) # no name of the package
 def test_an_old_address_of_an_entry_leads_to_the_entry(site, browser, old, new):
     out,base = site
     page,complaints = visit(browser, base, 'wide')
@@ -388,7 +388,7 @@ def test_search_finds_posterior(site, browser, size):
     assert not complaints
 
 def chroma(png):
-    "Mean distance of a picture's colours from gray, in 8-bit steps"
+    "Mean distance of a picture's colors from gray, in 8-bit steps"
     from PIL import Image
     bands = Image.open(io.BytesIO(png)).convert('RGB').split()
     values = lambda o: o.get_flattened_data() if hasattr(o, 'get_flattened_data') else o.getdata()
@@ -431,7 +431,7 @@ def test_sliders_obey_mouse_and_keyboard(site, browser, size, name):
     gray = chroma(box.screenshot())
     page.keyboard.press('Home')
     colored = chroma(box.screenshot())
-    assert gray<1 and colored>gray+2, 'left end: all colour, right end: the photograph alone'
+    assert gray<1 and colored>gray+2, 'left end: all color, right end: the photograph alone'
     page.close()
     assert not complaints
 

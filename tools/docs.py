@@ -8,11 +8,11 @@ from pathlib import Path
 import yaml
 
 root = Path(__file__).resolve().parent.parent
-# As smalldocs writes it into each page with maths
+# As smalldocs writes it into each page with math
 KATEX = 'https://cdn.jsdelivr.net/npm/katex@0.16.11/dist'
 # Sliders on the site, in README.md one picture
 GALLERY = re.compile(r'\{\{< include images/gallery/home\.html >\}\}')
-SHOWN = 'Photographs as they are above, the same with invented colour below'
+SHOWN = 'Photographs as they are above, the same with invented color below'
 # README.md is kept short
 SITE_ONLY = re.compile(r'^::: \{\.site-only\}$.*?^:::$\n*', re.M|re.S)
 WEB_FONT = re.compile(r'@import url\([^)]*\);?')
