@@ -5,7 +5,8 @@ Writes pictures and the pages' sliders to `nbs/images/gallery`, from one table: 
 there are, where they stand and what is wrong with them. Then look at `runs/gallery.webp`: only what
 a stranger would keep belongs on the home page, and each remark must be true. When they are, put the
 model's hash, which this prints, into `LOOKED_AT`. Until then the gallery leaves the remarks out and
-says that nobody has looked yet."""
+says so. The remarks were written by an AI model that saw the pictures enlarged, and the page says so;
+if a person writes them anew, correct `SAID`, too."""
 import html, shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -74,6 +75,10 @@ PHOTOS = [
           'A wall of dust behind a small wooden building', False,
           'The dust is bluish, like hills in fog, above a lawn: plausible, and wrong.'),
 ]
+
+HERO = [o for o in PHOTOS if o.name in ('riverfront-1931', 'taos-pueblo-1941', 'nipomo-1936')]
+HERO_ALT = ('Three old photographs above, the same in invented color below. '
+            +' '.join(f'{o.alt}.' for o in HERO))
 
 def colorize_photos():
     """Each photograph, its pictures and the hash of the model
@@ -156,9 +161,10 @@ def sheet(rows, height=230, gap=6):
 
 HELP = ('<p class="compare-help">Drag a line, or move it with the arrow keys: the photograph on '
         'its left, invented color on its right.</p>')
-SAID = {True: 'The remarks are one person\'s look at these pictures.',
-        False: '<strong>Nobody has looked at these pictures yet</strong>: the remarks spoke of an '
-               'earlier model and were left out.'}
+SAID = {True: 'The remarks were written by an AI model that saw the pictures enlarged, not by a '
+              'person.',
+        False: '<strong>These pictures have no remarks yet</strong>: those that were here spoke of '
+               'an earlier model.'}
 
 def write_pages(folder, home, rest, model):
     "What the pages include"
@@ -187,8 +193,8 @@ def main():
     home = [(p, pics) for p,pics,_ in done if p.home]
     rest = [(p, pics) for p,pics,_ in done if not p.home]
     write_pages(new, home, rest, model)
-    pairs = [pics[:2] for _,pics in home]
-    sheet(chunked(pairs, 3)).save(new/'home.webp', quality=76, method=6)
+    best = [pics[:2] for p,pics in home if p in HERO]
+    sheet([best], height=300).save(new/'home.webp', quality=80, method=6)
     (root/'runs').mkdir(exist_ok=True)
     everything = [pics for _,pics,_ in done]
     sheet(chunked(everything, 6)).save(root/'runs/gallery.webp', quality=85, method=6)
