@@ -1,4 +1,4 @@
-"""*Read and encoded once, colored as often as somebody likes*
+"""*A photograph is read and encoded once, and colored as often as somebody likes*
 
 Docs: https://example.github.io/colorized/app/session.html.md"""
 

@@ -1,4 +1,4 @@
-"""*The way of a photograph, and what may happen on it*
+"""*The way of a photograph from claim to report, and what may happen on it*
 
 Docs: https://example.github.io/colorized/batch/run.html.md"""
 

@@ -1,4 +1,4 @@
-"""*Reading, sending, writing: three short tasks, and no photograph kept in memory between them*
+"""*Three short tasks, and no photograph kept in memory between them*
 
 Docs: https://example.github.io/colorized/batch/tasks.html.md"""
 

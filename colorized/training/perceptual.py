@@ -1,4 +1,4 @@
-"""*Does it look right to someone who knows things?*
+"""*Does it look right to a network that recognizes things?*
 
 Docs: https://example.github.io/colorized/training/perceptual.html.md"""
 
