@@ -236,11 +236,19 @@ def _with_caption(cell):
                                       f'<figcaption>{said}</figcaption>\n</figure>')
     return cell
 
+OPENING = re.compile(r'^(?:- \*\*(?:After this|It builds on|One result).*\n)+', re.M)
+
+def _box_opening(text):
+    "The list that opens a page, in a box of its own"
+    return OPENING.sub(lambda m: f'::: {{.opening}}\n\n{m[0]}\n:::\n', text+'\n', count=1)
+
 def _prepare(proc):
     "Notebooks and settings in `_proc` as smalldocs takes them"
     for f in list(proc.rglob('*.ipynb')):
         nb = json.loads(_unnumbered(f.read_text('utf-8')))
         nb['cells'] = [_with_caption(c) for c in _entries(nb['cells'])]
+        for c in nb['cells'][:4]:
+            if c['cell_type']=='markdown': c['source'] = _box_opening(_text(c['source']))
         first = nb['cells'][0]
         # Quarto's only: its page names and its aliases, which `_redirect` writes here
         only = r'^(?:output-file:.*|aliases:\n- .*)\n'
@@ -249,7 +257,8 @@ def _prepare(proc):
         f.with_name(_unnumbered(f.name)).write_text(json.dumps(nb), 'utf-8')
     shutil.copy(root/'_quarto.yml', proc)
     for f in [proc/'_quarto.yml', *proc.rglob('*.qmd')]:
-        f.write_text(_unnumbered(f.read_text('utf-8')), 'utf-8')
+        text = _unnumbered(f.read_text('utf-8'))
+        f.write_text(_box_opening(text) if f.suffix=='.qmd' else text, 'utf-8')
 
 def _localize(out, base):
     "Addresses of the site itself and of KaTeX lead to files; pictures without a text get one"

@@ -3,10 +3,9 @@ every change of the weights or of what is made of them.
 
 Writes pictures and the pages' sliders to `nbs/images/gallery`, from one table: which photographs
 there are, where they stand and what is wrong with them. Then look at `runs/gallery.webp`: only what
-a stranger would keep belongs on the home page, and each remark must be true. When they are, put the
-model's hash, which this prints, into `LOOKED_AT`. Until then the gallery leaves the remarks out and
-says so. The remarks were written by an AI model that saw the pictures enlarged, and the page says so;
-if a person writes them anew, correct `SAID`, too."""
+a stranger would keep belongs to `HERO`, on the home page, and each remark must be true. When they
+are, put the model's hash, which this prints, into `LOOKED_AT`. Until then the gallery leaves the
+remarks out and says so. An AI model that saw the pictures enlarged wrote them (see `SAID`)."""
 import html, shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +22,7 @@ class Photo(NamedTuple):
     name: str      # nbs/images/NAME.jpg
     caption: str   # What it is, and when
     alt: str       # What is to be seen on it, for those who cannot see it
-    home: bool     # On the home page? The first one stands there large
+    kept: bool     # Would one keep the coloring?
     remark: str    # What a critical look finds, for the gallery
 
 PHOTOS = [
@@ -166,13 +165,13 @@ SAID = {True: 'The remarks were written by an AI model that saw the pictures enl
         False: '<strong>These pictures have no remarks yet</strong>: those that were here spoke of '
                'an earlier model.'}
 
-def write_pages(folder, home, rest, model):
+def write_pages(folder, kept, rest, model):
     "What the pages include"
     looked = model==LOOKED_AT
-    sliders = [slider(p, pics[0].size) for p,pics in home]
+    sliders = [slider(p, pics[0].size) for p,pics in kept if p in HERO]
     grid = '\n'.join(['<div class="compare-grid">', *sliders, '</div>', HELP])
     (folder/'home.html').write_text(grid+'\n', 'utf-8')
-    for name,some in dict(kept=home, failed=rest).items():
+    for name,some in dict(kept=kept, failed=rest).items():
         entries = [entry(p, pics, looked) for p,pics in some]
         (folder/f'{name}.html').write_text('\n'.join(entries)+'\n', 'utf-8')
     said = (f'<p class="gallery-model" data-model="{model}">{SAID[looked]} '
@@ -190,10 +189,10 @@ def main():
     for p,pics,_ in done:
         for o,suffix in zip(pics, ['', *(f'-{i}' for i in range(SEEDS))]):
             o.save(new/f'{p.name}{suffix}.webp', quality=68, method=6)
-    home = [(p, pics) for p,pics,_ in done if p.home]
-    rest = [(p, pics) for p,pics,_ in done if not p.home]
-    write_pages(new, home, rest, model)
-    best = [pics[:2] for p,pics in home if p in HERO]
+    kept = [(p, pics) for p,pics,_ in done if p.kept]
+    rest = [(p, pics) for p,pics,_ in done if not p.kept]
+    write_pages(new, kept, rest, model)
+    best = [pics[:2] for p,pics in kept if p in HERO]
     sheet([best], height=300).save(new/'home.webp', quality=80, method=6)
     (root/'runs').mkdir(exist_ok=True)
     everything = [pics for _,pics,_ in done]
