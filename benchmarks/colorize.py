@@ -1,4 +1,4 @@
-"""How long does colouring take, from file to file, and how much memory?
+"""How long does coloring take, from file to file, and how much memory?
 
     python benchmarks/colorize.py [--threads 2] [--repeats 5] [--json FILE] [--quick]
         [--only networks one samples cold sizes folder]
@@ -87,7 +87,7 @@ def one(c, args, tmp):
     for k,v in parts.items(): yield row(f"  of it {k}", v[1:])
 
 def samples(c, args, tmp):
-    """Several colourings of one photograph
+    """Several colorings of one photograph
 
     In turn: company on the machine then troubles all alike."""
     src,times = photograph(tmp/'samples.jpg', 1),{}
@@ -176,7 +176,7 @@ def folder(c, args, tmp):
         for p in sorted(src.iterdir()): c.colorize(p).save(tmp/'single.jpg', overwrite=True)
         single.append(now()-start)
         start = now()
-        done = colorize_folder(src, tmp/f'colour{k}', c, workers=args.workers, progress=False)
+        done = colorize_folder(src, tmp/f'color{k}', c, workers=args.workers, progress=False)
         together.append(now()-start)
         if done.done!=n: raise RuntimeError(f"the batch failed: {done}")
     name = f"{parts*n} photographs of 1 MP"

@@ -1,8 +1,8 @@
-"""A recogniser as a critic: what is won when one recogniser chooses among finished colourings and
-another judges, and are the chosen colours truer?
+"""A recognizer as a critic: what is won when one recognizer chooses among finished colorings and
+another judges, and are the chosen colors truer?
 
 `python benchmarks/critic.py FOLDER CLASSES.json [--n 1000]`: photographs and their ImageNet classes
-as `further.py` writes them, central squares, the network at 256 px. The critic takes the colouring
+as `further.py` writes them, central squares, the network at 256 px. The critic takes the coloring
 in which it is surest of the class that it sees in gray and in the draws together."""
 import argparse
 import torch, torch.nn.functional as F

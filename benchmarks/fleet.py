@@ -1,4 +1,4 @@
-"""Colouring on Ray: its speed beside one process, its memory over thousands of photographs, and
+"""Coloring on Ray: its speed beside one process, its memory over thousands of photographs, and
 nodes that die.
 
     pip install -e '.[dev]'
@@ -73,7 +73,7 @@ def stages(tmp, args):
             spent,before,between = time_stages(src, c, network, f'{i}.jpg')
             if i: took.append(spent)
         row = dict(megapixels=mp)
-        for k,v in zip(('look', 'network', 'colour'), zip(*took)):
+        for k,v in zip(('look', 'network', 'color'), zip(*took)):
             row[f'{k}, core s'] = statistics.median(v)
         after = (out/f'{args.repeats}.jpg').stat().st_size
         row |= {'original MB': before/1e6, 'output MB': after/1e6,
@@ -222,10 +222,10 @@ class Diary:
 
 def kill_one(bucket, nodes, n, say):
     "Kill the second node when `n` objects are written, and let another one join"
-    while len(bucket.written('/colour/')) < n: time.sleep(0.05)
+    while len(bucket.written('/color/')) < n: time.sleep(0.05)
     busy = len(nodes[1].workers())
     nodes[1].kill()
-    there = len(bucket.written('/colour/'))
+    there = len(bucket.written('/color/'))
     say(f"node killed with its {busy} workers, {there} objects were there")
     nodes.append(loopback.Node(nodes[0]))
     say("another node has joined")
@@ -236,7 +236,7 @@ def kill(tmp, args):
     Then everything is held against everything."""
     from colorized.fleet.run import colorize_dataset
     n,bucket = args.kill,loopback.Bucket()
-    source,dest = f'{bucket.url}/scans',f'{bucket.url}/colour'
+    source,dest = f'{bucket.url}/scans',f'{bucket.url}/color'
     bucket.fs.put(f"{loopback.snapshots(tmp/'kill', n)}/", f"{source}/", recursive=True)
     head = loopback.Node()
     nodes = [head, loopback.Node(head)]
@@ -262,7 +262,7 @@ def audited(bucket, dest, before, n):
     asked = Counter(method for method,_,_ in bucket.log[before:])
     found = audit(dest, bucket.storage, deep=True)
     record = read_record(dest, bucket.storage).to_pylist()
-    written = bucket.written('/colour/box')
+    written = bucket.written('/color/box')
     row = {'done': 'done', 'failed': 'failed', 'lost': 'lost', 'changed': 'changed',
            'made twice': 'twice', 'not in the record': 'unknown'}
     row = {k: len(found[v]) for k,v in row.items()}

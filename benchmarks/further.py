@@ -26,7 +26,7 @@ SETS = ( # folder, repository, commit, which paths, every how manieth of them
     ('things', 'Ivordir/Okolors', '46ea1e2d', r'^img/CQ100/.*\.(png|jpg)$', 1))
 
 def difference_hash(im):
-    "Is each of 8×8 areas brighter than its left, and than its upper neighbour? (2,) uint64"
+    "Is each of 8×8 areas brighter than its left, and than its upper neighbor? (2,) uint64"
     im = im.convert('L')
     a,b = (np.asarray(im.resize(o, Image.BOX), np.int16) for o in ((9,8), (8,9)))
     brighter = np.concatenate([(a[:,1:]>a[:,:-1]).ravel(), (b[1:]>b[:-1]).ravel()])

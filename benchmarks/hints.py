@@ -1,15 +1,15 @@
-"""Are colour hints worth giving? True colours of photographs as hints, and how much of the rest
+"""Are color hints worth giving? True colors of photographs as hints, and how much of the rest
 they put right.
 
     python benchmarks/hints.py FOLDER [--model FILE] [--n 100] [--csv nbs/experiments/hints.csv]
 
-Each photograph (shorter side 256, central square) is coloured from its lightness alone, then with
-1, 4, 16, 64 hints: points at random places, each with the mean true colour of its 4×4 pixels, given
+Each photograph (shorter side 256, central square) is colored from its lightness alone, then with
+1, 4, 16, 64 hints: points at random places, each with the mean true color of its 4×4 pixels, given
 as a user gives them (`hint_grid`, default radius). Seeds and places are those of the photograph's
-number, so that all columns are paired. A *correction* is one hint of the true colour where the
-colouring without hints is most wrong, as large as a brush (8 pixels around): what people do with
+number, so that all columns are paired. A *correction* is one hint of the true color where the
+coloring without hints is most wrong, as large as a brush (8 pixels around): what people do with
 hints. The network alone is the same without `hint_influence`. The baseline paints the same hints'
-chroma over the colouring without hints, at their cells only: what a hint is worth if it does not
+chroma over the coloring without hints, at their cells only: what a hint is worth if it does not
 spread. `elsewhere` is the error on the cells that no hint covers, `moved` the share of cells whose
 chroma is more than 15 from that without hints.
 """
@@ -26,14 +26,14 @@ from colorized.photo.resampling import up_chroma
 KS = 0, 1, 4, 16, 64
 
 def points(rgb, k, rng):
-    "k hints [(x, y, colour), …] at different cells, with the photograph's own colours"
+    "k hints [(x, y, color), …] at different cells, with the photograph's own colors"
     mean = F.avg_pool2d(rgb[None].float(), 4)[0]
     cells = rng.permutation(mean.shape[1]*mean.shape[2])[:k]
     color = lambda y, x: tuple(mean[:,y,x].round().int().tolist())
     return [(4*x+2, 4*y+2, color(y, x)) for y,x in zip(*divmod(cells, mean.shape[2]))]
 
 def correction(rgb, wrong):
-    "One hint in the true colour of the 20×20 pixels where the chroma is most wrong on average"
+    "One hint in the true color of the 20×20 pixels where the chroma is most wrong on average"
     y,x = divmod(int(F.avg_pool2d(wrong, 5, 1, 2).flatten().argmax()), wrong.shape[-1])
     small = F.avg_pool2d(rgb[None].float(), 4)
     mean = F.avg_pool2d(small, 5, 1, 2, count_include_pad=False)[0,:,y,x]

@@ -19,7 +19,7 @@ run is worth at that point.
 `row` adds to a table what `colorized evaluate --json` said of a checkpoint.
 
 `train` and `branch` can be stopped at any moment. SIGTERM and Ctrl-C save the state first, other
-stops lose what has been learnt since the last save.
+stops lose what has been learned since the last save.
 """
 import argparse
 import csv
@@ -155,7 +155,7 @@ def row(args):
     say = lambda name, key='value': f"{of[name][key]:.4g}"
     append(table, dict(photographs=args.photos, kid_val=say('kid'), kid_low=say('kid', 'low'),
                        kid_high=say('kid', 'high'), two_sample=say('two_sample'),
-                       colourfulness=say('colorfulness'), delta_e2000=say('delta_e2000'),
+                       colorfulness=say('colorfulness'), delta_e2000=say('delta_e2000'),
                        n=of['kid']['n'], protocol=args.protocol))
 
 def main():

@@ -1,5 +1,5 @@
-"""What is missing? Colourings with one property of the true colours and everything else their own,
-shown to a recogniser.
+"""What is missing? Colorings with one property of the true colors and everything else their own,
+shown to a recognizer.
 
 `python benchmarks/missing.py FOLDER CLASSES.json`: photographs and their ImageNet classes as
 `further.py` writes them, central squares, the network at 256 px, seed 0, 1, … All are judged on the

@@ -2,7 +2,7 @@
 objects, animals, buildings and musicians.
 
 `python benchmarks/outside.py gcompris-qt-data_*.deb OUT` (`apt-get download gcompris-qt-data`)
-writes them to the folder OUT, for `colorized evaluate --true OUT --model default`. Their licences
+writes them to the folder OUT, for `colorized evaluate --true OUT --model default`. Their licenses
 (public domain and Creative Commons, mostly) are listed in the package."""
 import argparse, hashlib, io, struct, subprocess, tempfile
 from pathlib import Path
@@ -20,7 +20,7 @@ def webps(data):
             yield data[i:i+8+struct.unpack('<I', data[i+4:i+8])[0]]
 
 def is_photograph(rgb):
-    "At least 200 px, not nearly gray, and of more colours than a drawing"
+    "At least 200 px, not nearly gray, and of more colors than a drawing"
     small = np.asarray(rgb.resize((128,128))).astype(int)
     off_gray = np.abs(small-small.mean(2, keepdims=True)).mean()
     n_colors = len(np.unique(small.reshape(-1, 3)//8, axis=0))

@@ -3,7 +3,7 @@
     python benchmarks/photographs.py CLONES OUT [--local FOLDER] [--apart FOLDER …] [--jobs 1]
 
 CLONES is a folder of bare git clones, named owner+name. Pictures are read at the commit of
-`SOURCES`. The clones of `APART` hold photographs that are judged with and never learnt from. So do
+`SOURCES`. The clones of `APART` hold photographs that are judged with and never learned from. So do
 the folders of `--apart`. FOLDER of `--local` is a folder of photographs to begin with, such as one
 that an earlier selection left.
 
@@ -47,11 +47,11 @@ class Source:
     shows:str        # What is seen
     terms:str        # As far as known
 
-WEB = 'no licence; web pictures'
+WEB = 'no license; web pictures'
 IMAGENET = 'ImageNet: non-commercial research; photographers keep copyright'
 VOC = 'PASCAL VOC: Flickr terms, research use, not to be passed on'
 SUN = 'SUN: research use; web pictures, owners keep copyright'
-COCO = 'COCO: Flickr terms, licences of the pictures not carried in the copy'
+COCO = 'COCO: Flickr terms, licenses of the pictures not carried in the copy'
 ASIRRA = 'Microsoft/Petfinder Asirra: competition terms, research use'
 PICTURE = r'\.(?:jpe?g|png|webp|JPE?G)$'
 
@@ -74,14 +74,14 @@ SOURCES = (
     Source('MachineLearning2020/Homework2-Caltech101', '836044dd',
            r'^101_ObjectCategories/(?!Faces)', 1, 'Caltech-101, things', 'CC BY 4.0 by its record'),
     Source('prasadpol0555/Image-search-case-study', '6726443d', r'^data/images/', 1,
-           'landscapes and things', 'no licence; looks like Unsplash'),
+           'landscapes and things', 'no license; looks like Unsplash'),
     Source('Sparcraps/Gob-Game-of-Bird', 'b57177b4', r'^(?:valid|test|train)/', 1,
            '525 species of birds', 'CC0 as declared by the set; web pictures'),
     Source('thunderInfy/imagenette', 'b850f030', r'^train/', 2, 'Imagenette, 160 px', IMAGENET),
     Source('ashishodu2023/image-classification-pytorch', '08df005a', r'^data/', 2, 'sports', WEB),
     Source('alexanderjanuar/Transfer-Learning-Pytorch', 'b0202bd2', r'^data/', 1, 'dishes', WEB),
     Source('bearpaw/clothing-co-parsing', 'fe34fb77', r'^photos/', 1, 'street fashion',
-           'no licence stated; research use'),
+           'no license stated; research use'),
     Source('emanhamed/Houses-dataset', '5e148219', r'^Houses Dataset/', 1, 'rooms, house fronts',
            'asks for citation; real-estate photos'),
     Source('aizadaaskar/dl-homework', 'e1f4d175', r'^(?:train|test|valid)/', 2,
@@ -95,7 +95,7 @@ SOURCES = (
     Source('Deo0330/split_minidataset', '557ebcae', r'^(?:train|val|test)/', 2,
            'mini-ImageNet, 100 kinds, 84 px', IMAGENET),
     Source('IvonaTau/ikea', '6f316e3f', r'^images/', 1, 'rooms and furniture',
-           'no licence; a shop\'s pictures'),
+           'no license; a shop\'s pictures'),
     Source('congduytran12/Trash-Classification-', '00212f2c', r'^dataset-resized/', 2,
            'TrashNet, rubbish', 'TrashNet: MIT'),
     Source('fmejbah/car_dataset1', '2ac69202', r'^cars_train/', 2, 'cars',
@@ -110,7 +110,7 @@ SOURCES = (
     Source('Jitesh17/openimages-personcar-localize_and_classify', '3b7ac13b',
            r'^data/images_val/', 1, 'people and cars of Open Images', 'listed as CC BY 2.0'),
     Source('yadavaditya13/Image_Classification_Using_Deep_Learning', '029bdafb',
-           r'^dataset/seg_(?:train|test)/', 2, 'Intel natural scenes', 'no licence stated'),
+           r'^dataset/seg_(?:train|test)/', 2, 'Intel natural scenes', 'no license stated'),
     Source('q878787/imagewoof2-320', '874e58f0', r'^train/', 3, 'ten breeds of dogs', IMAGENET),
     Source('chanakya2734/Image-classification-using-CNN', 'bf746c6e', r'^dataset/', 2,
            'cats and dogs', ASIRRA),
@@ -126,7 +126,7 @@ SOURCES = (
     Source('srohit0/food_mnist', 'e6cdf589', r'^images/[^/]+/', 2, 'Food-101, ten dishes',
            'Foodspotting: scientific fair use'),
     Source('feedmejefferson/images', 'cedc596c', r'^photos/', 1, 'food and tables',
-           'Pexels, or Flickr licences named for each picture'),
+           'Pexels, or Flickr licenses named for each picture'),
     Source('serizba/vision', '16a8a47e', r'^ex03/task2/bird_dataset/', 2, 'CUB-200, birds',
            'CUB: non-commercial research'),
     Source('dsw88/cs601r-project1-dataset', 'b01a8ebb', r'^dataset/(?:butterflies/images|birds)/',
@@ -146,7 +146,7 @@ SOURCES = (
     Source('VikramShenoy97/Human-Segmentation-Dataset', 'fe4efc56', r'^Training_Images/', 1,
            'people', WEB),
     Source('LS-chen/Pedestrian-behavior-detection-and-prediction', '26cfc4cd', r'^JPEGImages/', 8,
-           'pedestrians', 'no licence stated; research use'),
+           'pedestrians', 'no license stated; research use'),
     Source('getcroissant/coworking-stock-photos', 'e221b2ff', r'^public/images/full_size/', 1,
            'offices', 'from a site of free stock photographs'),
     Source('dlut-dimt/Realworld-Underwater-Image-Enhancement-RUIE-Benchmark', '400882a4',
@@ -170,7 +170,7 @@ SOURCES = (
     Source('codewithminer/ImageCaptioning', '8f5b204b', r'^images/', 1, 'everyday scenes', COCO),
 )
 
-# Judged with, never learnt from: the sets of `further.py` and the crowds of `faces.py`
+# Judged with, never learned from: the sets of `further.py` and the crowds of `faces.py`
 APART = [(*o[1:4], o[4]) for o in SETS] + [
     ('vishalw-iitk/Widerface_Yolov5', 'cbae228a', r'representative_dataset/.*\.jpg$', 1)]
 
@@ -347,7 +347,7 @@ def main():
     p.add_argument('clones', type=Path)
     p.add_argument('out', type=Path)
     p.add_argument('--local', type=Path, help='folder of photographs to begin with')
-    p.add_argument('--apart', type=Path, nargs='*', default=[], help='folders never learnt from')
+    p.add_argument('--apart', type=Path, nargs='*', default=[], help='folders never learned from')
     p.add_argument('--jobs', type=int, default=1)
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)

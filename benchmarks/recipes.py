@@ -5,7 +5,7 @@ photographs.
 stopped. Each run leaves `NAME.csv`, the log of its training, and a line for each sampler in
 `figures.csv`; the notebook in `nbs/experiments` draws them. `…_over` are differences to the first
 recipe on the same photographs; with input `worn` the network saw the gray of old film, while the
-colours were judged on the clean lightness."""
+colors were judged on the clean lightness."""
 import argparse, csv, shutil, subprocess, sys
 from pathlib import Path
 import torch, torch.nn.functional as F
@@ -15,7 +15,7 @@ from steps import differences
 BUDGET = 32_000     # Photographs seen by each run
 SIZE = 128          # A quarter of the cells of 256 px: four runs for the price of one
 COMMON = ['--size', SIZE, '--decay', '0.998']
-BS = 8              # Photographs that are coloured together
+BS = 8              # Photographs that are colored together
 RECIPES = {         # Name -> what differs from the default
     'default': '',
     'v': '--set param=v',
@@ -68,7 +68,7 @@ def sample(c, conds, sampler, steps):
     return torch.cat(out)
 
 def paint(model, inputs, L):
-    """Yields the way and (N,3,H,W) uint8 colours
+    """Yields the way and (N,3,H,W) uint8 colors
 
     The network sees `SIZE` px, its chroma is joined with the lightness `L`."""
     from colorized.inference.colorizer import Colorizer

@@ -6,8 +6,8 @@ same photographs.
 SPEC is SAMPLER:STEPS[:NOISE[:GAIN[:MEAN_OF[:GUIDANCE]]]][@SIZE]. A line is appended for each; what
 is in the file already is not measured again. SPEC@SIZE: the network works at that size, 256 where
 none is given, SPEC@own: at the size that is each photograph's default, and its chroma is judged on
-the lightness at 256. The spec gray is no colour at all. SAMPLER+agree lets parts that look alike
-agree, SAMPLER+agree+keep (the default of the command) also lets small things keep the colour of
+the lightness at 256. The spec gray is no color at all. SAMPLER+agree lets parts that look alike
+agree, SAMPLER+agree+keep (the default of the command) also lets small things keep the color of
 the first guess. STEPS is their number, or the timesteps themselves: 249-499-749-999. GAIN is 1
 where none is given, whatever the model's own; with a GUIDANCE other than 1 the model is led away
 from that of `--weak` (chapter Distillation). KID, the two-sample figure and top-1 are also given as
@@ -91,7 +91,7 @@ def figures_of(evaluator, rgb, observations):
     return row
 
 class Painter:
-    "Colours the photographs as a spec says; those of one size stay encoded"
+    "Colors the photographs as a spec says; those of one size stay encoded"
     def __init__(self, c, weak, files, L, aged):
         self.c,self.weak,self.files,self.L,self.aged = c,weak,files,L,aged
         self.size,self.conds = None,[]
@@ -159,7 +159,7 @@ def parse_args():
     p.add_argument('--model')
     p.add_argument('--weak', help='a worse checkpoint')
     p.add_argument('--worn', action='store_true',
-                   help='show the network the gray of old film, and judge its colours on the clean '
+                   help='show the network the gray of old film, and judge its colors on the clean '
                         'lightness (give it a file of its own)')
     p.add_argument('--least', type=int, default=1,
                    help='take only photographs whose shorter side has so many pixels')

@@ -27,7 +27,7 @@ from shared import described, machine
 now = time.perf_counter
 
 def sample_crops(folder, n, side=400, seed=0):
-    """`n` JPEG crops of the colour photographs that scikit-image and scikit-learn carry
+    """`n` JPEG crops of the color photographs that scikit-image and scikit-learn carry
 
     For who has no folder at hand."""
     from skimage import data
@@ -77,7 +77,7 @@ class Arrival(Callback):
         if self.training: self.watch.row['data'] = now()-self.watch.tick
     def before_step(self): self.watch.begin('update')       # gradient clipping,
     def after_batch(self):
-        if self.training: self.watch.end('update')          # optimiser and average
+        if self.training: self.watch.end('update')          # optimizer and average
 
 def count_parameters(net): return sum(p.numel() for p in net.parameters())
 
@@ -148,7 +148,7 @@ def parser():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('folder', nargs='?', type=Path,
-                   help='colour photographs (default: crops of sample photographs)')
+                   help='color photographs (default: crops of sample photographs)')
     p.add_argument('--size', type=int, default=256)
     p.add_argument('--bs', type=int, default=32)
     p.add_argument('--steps', type=int, default=20)

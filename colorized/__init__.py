@@ -1,4 +1,4 @@
-"Colour for black-and-white photographs, by a conditional diffusion model"
+"Color for black-and-white photographs, by a conditional diffusion model"
 __version__ = "0.1.0"
 
 _PLACES = dict( # where the names for everyday use are defined

@@ -1,4 +1,4 @@
-"""*Written whole or not at all, and known by their hash*
+"""*A file is written whole or not at all, and known by its hash*
 
 Docs: https://example.github.io/colorized/files.html.md"""
 

@@ -12,7 +12,7 @@ if hasattr(signal, 'SIGHUP'):
 
 @pytest.fixture(scope='session')
 def model(tmp_path_factory):
-    "Checkpoint of a tiny network, for tests that care about files and not about colours"
+    "Checkpoint of a tiny network, for tests that care about files and not about colors"
     torch.set_num_threads(1)
     torch.manual_seed(0)
     cfg = UNetConfig(widths=(32,), attention=(False,), encoder=None)
@@ -44,7 +44,7 @@ def browser():
 
 @pytest.fixture(scope='session')
 def gray():
-    "(128,200) uint8, coloured at a shorter side of 256"
+    "(128,200) uint8, colored at a shorter side of 256"
     photo = Path(__file__).resolve().parent.parent/'nbs/images/campus-1910.jpg'
     im = Image.open(photo).convert('L').resize((200, 128), Image.Resampling.LANCZOS)
     return np.asarray(im)

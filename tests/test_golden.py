@@ -1,7 +1,7 @@
 """Golden tests: what the shipped defaults make of twelve pictures, held against stored chroma.
 
 `python tests/test_golden.py --write` stores what the code at hand makes of them. That is only for
-changes that are meant to change colours, and their commit says why."""
+changes that are meant to change colors, and their commit says why."""
 import json, sys
 from pathlib import Path
 import numpy as np, pytest, torch, torch.nn.functional as F
@@ -25,7 +25,7 @@ def in_float32(colorizer):
     return colorizer
 
 def disconnect_agreement(monkeypatch):
-    "Parts that look alike do not agree on their colour any more"
+    "Parts that look alike do not agree on their color any more"
     from colorized.model import sampling
     monkeypatch.setattr(sampling, 'average_similar', lambda denoise, **kwargs: denoise)
 
@@ -56,7 +56,7 @@ def blurred_noise(rng, h, w, cells):
     return np.stack([np.interp(columns, range(coarse.shape[1]), r) for r in tall])
 
 def gradients(h=200, w=320):
-    "A sky that pales towards the horizon, and ground that darkens towards the front"
+    "A sky that pales toward the horizon, and ground that darkens toward the front"
     y,x = place(h, w)
     return to_8_bits(np.where(y<0.55, 0.5+0.7*y, 0.75-0.6*y) + 0.05*x)
 
@@ -112,10 +112,10 @@ def picture(name):
     "What `Colorizer.colorize` takes: a file, or an array"
     return SYNTHETIC[name]() if name in SYNTHETIC else IMAGES/f'{name}.jpg'
 
-def stroke(h, w, colour, x0, y0, x1, y1):
+def stroke(h, w, color, x0, y0, x1, y1):
     "A broad upright or level stroke on a transparent ground"
     out = np.zeros((h, w, 4), np.uint8)
-    out[y0:y1,x0:x1] = *colour,255
+    out[y0:y1,x0:x1] = *color,255
     return out
 
 def cases():

@@ -12,7 +12,7 @@ import long_run
 import photographs
 from photographs import Pack, Source
 
-def colours(seed, size=(160,120)):
+def colors(seed, size=(160,120)):
     "Something that passes for a photograph"
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (6,8,3), dtype=np.uint8))
@@ -41,17 +41,17 @@ def world(tmp_path, monkeypatch):
     drawing = Image.new('RGB', (160,120), 'white')
     for i,o in enumerate(('red', 'blue', 'green', 'yellow')):
         ImageDraw.Draw(drawing).rectangle((40*i,20,40*i+30,90), fill=o)
-    pictures = {'in/1.jpg': colours(1), 'in/2.png': colours(2),
-                'in/gray.jpg': colours(3).convert('L'), 'in/drawing.png': drawing,
-                'in/small.jpg': colours(4, (70,120)),
-                'in/mirror.jpg': ImageOps.mirror(colours(1)), 'in/held.jpg': colours(5),
-                'in/val.jpg': colours(6), 'in/broken.jpg': b'no picture', 'other/7.jpg': colours(7)}
+    pictures = {'in/1.jpg': colors(1), 'in/2.png': colors(2),
+                'in/gray.jpg': colors(3).convert('L'), 'in/drawing.png': drawing,
+                'in/small.jpg': colors(4, (70,120)),
+                'in/mirror.jpg': ImageOps.mirror(colors(1)), 'in/held.jpg': colors(5),
+                'in/val.jpg': colors(6), 'in/broken.jpg': b'no picture', 'other/7.jpg': colors(7)}
     clones = tmp_path/'clones'
     first = clone(clones, 'a/good', pictures)
-    second = clone(clones, 'b/more', {'8.jpg': colours(8, (800,600)), '9.jpg': colours(2)})
-    held = clone(clones, 'c/judged', {'x.png': ImageOps.mirror(colours(5))})
+    second = clone(clones, 'b/more', {'8.jpg': colors(8, (800,600)), '9.jpg': colors(2)})
+    held = clone(clones, 'c/judged', {'x.png': ImageOps.mirror(colors(5))})
     (tmp_path/'val').mkdir()
-    colours(6).save(tmp_path/'val/v.webp', quality=80)
+    colors(6).save(tmp_path/'val/v.webp', quality=80)
     source = lambda name, commit, paths: Source(name, commit, paths, 1, 'things', 'none')
     sources = [source('a/good', first, '^in/'), source('b/more', second, '')]
     monkeypatch.setattr(photographs, 'APART', [('c/judged', held, r'\.png$', 1)])
@@ -70,7 +70,7 @@ def test_what_is_taken(world):
         taken=2, small=1, gray=1, drawing=1, twin=1, apart=2, broken=1)
     assert int(seen)==9
     pack = Pack(out)
-    for im,true in zip(pack, (colours(1), colours(2))):
+    for im,true in zip(pack, (colors(1), colors(2))):
         assert im.size==true.size
         assert np.abs(np.asarray(im).astype(int)-np.asarray(true)).mean()<6
 

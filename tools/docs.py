@@ -3,17 +3,18 @@
 nbdev prepares the notebooks (show_doc entries, links), smalldocs renders them by the same
 `_quarto.yml` that serves `nbdev-docs` where Quarto is installed, and KaTeX comes from
 `tools/katex`. The site lands in `_docs`."""
-import ast, base64, hashlib, json, re, runpy, shutil, subprocess, sys
+import ast, base64, hashlib, html, json, re, runpy, shutil, subprocess, sys
 from pathlib import Path
 import yaml
+from gallery import HERO_ALT
 
 root = Path(__file__).resolve().parent.parent
-# As smalldocs writes it into each page with maths
+# As smalldocs writes it into each page with math
 KATEX = 'https://cdn.jsdelivr.net/npm/katex@0.16.11/dist'
 # Sliders on the site, in README.md one picture
 GALLERY = re.compile(r'\{\{< include images/gallery/home\.html >\}\}')
-SHOWN = 'Photographs as they are above, the same with invented colour below'
 # README.md is kept short
+FENCE = re.compile(r'^:::.*\n+', re.M)
 SITE_ONLY = re.compile(r'^::: \{\.site-only\}$.*?^:::$\n*', re.M|re.S)
 WEB_FONT = re.compile(r'@import url\([^)]*\);?')
 
@@ -222,11 +223,32 @@ def _redirect(out):
 
 # The site
 
+PICTURE_CELL = re.compile(r'^#\|\s*fig-cap:\s*(".*")$', re.M)
+
+def _with_caption(cell):
+    "A picture that an output holds as HTML gets its caption here; smalldocs sees to the others"
+    caption = PICTURE_CELL.search(_text(cell['source']))
+    for o in cell.get('outputs', []) if caption else []:
+        shown = _text(o.get('data', {}).get('text/html', ''))
+        if '<img' in shown and '<figcaption' not in shown:
+            said = html.escape(json.loads(caption[1]))
+            o['data']['text/html'] = (f'<figure class="figure">\n<p>{shown}</p>\n'
+                                      f'<figcaption>{said}</figcaption>\n</figure>')
+    return cell
+
+OPENING = re.compile(r'^(?:- \*\*(?:After this|It builds on|One result).*\n)+', re.M)
+
+def _box_opening(text):
+    "The list that opens a page, in a box of its own"
+    return OPENING.sub(lambda m: f'::: {{.opening}}\n\n{m[0]}\n:::\n', text+'\n', count=1)
+
 def _prepare(proc):
     "Notebooks and settings in `_proc` as smalldocs takes them"
     for f in list(proc.rglob('*.ipynb')):
         nb = json.loads(_unnumbered(f.read_text('utf-8')))
-        nb['cells'] = list(_entries(nb['cells']))
+        nb['cells'] = [_with_caption(c) for c in _entries(nb['cells'])]
+        for c in nb['cells'][:4]:
+            if c['cell_type']=='markdown': c['source'] = _box_opening(_text(c['source']))
         first = nb['cells'][0]
         # Quarto's only: its page names and its aliases, which `_redirect` writes here
         only = r'^(?:output-file:.*|aliases:\n- .*)\n'
@@ -235,13 +257,15 @@ def _prepare(proc):
         f.with_name(_unnumbered(f.name)).write_text(json.dumps(nb), 'utf-8')
     shutil.copy(root/'_quarto.yml', proc)
     for f in [proc/'_quarto.yml', *proc.rglob('*.qmd')]:
-        f.write_text(_unnumbered(f.read_text('utf-8')), 'utf-8')
+        text = _unnumbered(f.read_text('utf-8'))
+        f.write_text(_box_opening(text) if f.suffix=='.qmd' else text, 'utf-8')
 
 def _localize(out, base):
-    "Links to the site itself and to KaTeX lead to files; pictures without a text get one"
+    "Addresses of the site itself and of KaTeX lead to files; pictures without a text get one"
     for f in out.rglob('*.html'):
         up = '../'*len(f.relative_to(out).parent.parts)
-        text = f.read_text('utf-8').replace(f'href="{base}', f'href="{up or "./"}')
+        text = f.read_text('utf-8')
+        for link in 'href="','src="': text = text.replace(link+base, link+(up or './'))
         text = text.replace(KATEX, f'{up}site_libs/katex')
         text = re.sub(r'<img (?![^>]*\balt=)', '<img alt="What the code above draws" ', text)
         f.write_text(text, 'utf-8')
@@ -289,8 +313,8 @@ def _outputs(cell, figure):
 def _readme_prose(source, base):
     "A cell of words as README.md has it: addresses for notebooks, one picture for the gallery"
     def page(m): return f"]({base}/{_unnumbered(m[1]+'.html')}{m[2] or ''})"
-    s = GALLERY.sub(f'![{SHOWN}](nbs/images/gallery/home.webp)', source)
-    s = SITE_ONLY.sub('', s)
+    s = GALLERY.sub(f'![{HERO_ALT}](nbs/images/gallery/home.webp)', source)
+    s = FENCE.sub('', SITE_ONLY.sub('', s)+'\n').rstrip()
     s = re.sub(r'\]\(([\w/-]+)\.(?:ipynb|qmd)(#[\w-]+)?\)', page, s)
     return re.sub(r'\]\(images/', '](nbs/images/', s)
 

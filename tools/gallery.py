@@ -1,11 +1,11 @@
-"""Colour the photographs of the home page and the gallery again: `python tools/gallery.py`, after
+"""Color the photographs of the home page and the gallery again: `python tools/gallery.py`, after
 every change of the weights or of what is made of them.
 
 Writes pictures and the pages' sliders to `nbs/images/gallery`, from one table: which photographs
 there are, where they stand and what is wrong with them. Then look at `runs/gallery.webp`: only what
-a stranger would keep belongs on the home page, and each remark must be true. When they are, put the
-model's hash, which this prints, into `LOOKED_AT`. Until then the gallery leaves the remarks out and
-says that nobody has looked yet."""
+a stranger would keep belongs to `HERO`, on the home page, and each remark must be true. When they
+are, put the model's hash, which this prints, into `LOOKED_AT`. Until then the gallery leaves the
+remarks out and says so. An AI model that saw the pictures enlarged wrote them (see `SAID`)."""
 import html, shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -14,15 +14,15 @@ from PIL import Image
 root = Path(__file__).resolve().parent.parent
 images = root/'nbs/images'
 out = images/'gallery'
-SEEDS = 3              # Colourings of each photograph; the sliders show the first, seed 0
+SEEDS = 3              # Colorings of each photograph; the sliders show the first, seed 0
 LOOKED_AT = 'cca14eeb' # The model, by its hash, of which the remarks below speak
-LARGE,SMALL = (600, 520),(300, 260) # What the first colouring and those of further seeds fit into
+LARGE,SMALL = (600, 520),(300, 260) # What the first coloring and those of further seeds fit into
 
 class Photo(NamedTuple):
     name: str      # nbs/images/NAME.jpg
     caption: str   # What it is, and when
     alt: str       # What is to be seen on it, for those who cannot see it
-    home: bool     # On the home page? The first one stands there large
+    kept: bool     # Would one keep the coloring?
     remark: str    # What a critical look finds, for the gallery
 
 PHOTOS = [
@@ -37,10 +37,10 @@ PHOTOS = [
     Photo('cyclists-1895', 'Three cyclists, 1895',
           'Two women hold up a laughing third one on a bicycle', True,
           'Grass, dark clothes and a little red on the bicycle: pleasant, and invented. Two of the '
-          'faces are rosy, the third is pale, and the legs have hardly any colour.'),
+          'faces are rosy, the third is pale, and the legs have hardly any color.'),
     Photo('buffalo-1908', 'Buffalo, New York, about 1908',
           'A corner building with turrets at a wide street', True,
-          'The sky is fine and the stone may be gray; the street has hardly any colour, and at the '
+          'The sky is fine and the stone may be gray; the street has hardly any color, and at the '
           'left edge a strip of house is red.'),
     Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936',
           'A worried woman, two children hide their faces at her shoulders', True,
@@ -48,11 +48,11 @@ PHOTOS = [
           'left is invented.'),
     Photo('spinning-1907', 'Spinning, Donegal, 1907',
           'A girl at a spinning wheel before a thatched cottage, hens in front', True,
-          'The hill is green, stones and tub are brownish, faces and hands have a little colour; '
+          'The hill is green, stones and tub are brownish, faces and hands have a little color; '
           'the clothes stay as good as gray.'),
     Photo('cliff-house-1890', 'Cliff House, San Francisco, 1890',
           'People on a beach, a great house on the cliff above them', False,
-          'Roof, rock, bushes and a little of the sand; sea and most of the people have no colour, '
+          'Roof, rock, bushes and a little of the sand; sea and most of the people have no color, '
           'and the largest dress is navy.'),
     Photo('street-doctor-1877', 'Street doctor, London, 1877',
           'A man sells remedies from a folding table, two people listen', False,
@@ -69,16 +69,20 @@ PHOTOS = [
           'seeds, and the bare trees have leaves of green haze.'),
     Photo('bon-marche-1875', 'Le Bon Marché, Paris, 1875',
           'A department store with a curved staircase under a glass roof', False,
-          'Interiors get little colour: brownish where the model does not know.'),
+          'Interiors get little color: brownish where the model does not know.'),
     Photo('dust-storm-1930s', 'Dust storm over the Great Plains, 1930s',
           'A wall of dust behind a small wooden building', False,
           'The dust is bluish, like hills in fog, above a lawn: plausible, and wrong.'),
 ]
 
+HERO = [o for o in PHOTOS if o.name in ('riverfront-1931', 'taos-pueblo-1941', 'nipomo-1936')]
+HERO_ALT = ('Three old photographs above, the same in invented color below. '
+            +' '.join(f'{o.alt}.' for o in HERO))
+
 def colorize_photos():
     """Each photograph, its pictures and the hash of the model
 
-    The pictures are the photograph itself, the colouring of seed 0, as the command makes it with
+    The pictures are the photograph itself, the coloring of seed 0, as the command makes it with
     its defaults, and those of further seeds."""
     import torch
     from colorized import Colorizer
@@ -98,11 +102,11 @@ def slider(p, size):
     caption,alt,(w,h) = html.escape(p.caption),html.escape(p.alt),size
     picture = f'src="images/gallery/{p.name}-0.webp" width="{w}" height="{h}"'
     before = f'src="images/gallery/{p.name}.webp" width="{w}" height="{h}"'
-    unchanged = 'The same photograph as it is, without colour'
+    unchanged = 'The same photograph as it is, without color'
     label = f'{caption}: how much of the original to show'
     return f'''<figure class="compare-figure" style="--ratio: {w/h:.3f}">
 <div class="compare">
-<img {picture} alt="{alt}; in invented colour">
+<img {picture} alt="{alt}; in invented color">
 <img class="compare-before" {before} alt="{unchanged}">
 <span class="compare-line"></span>
 <input type="range" min="0" max="100" value="50" aria-label="{label}">
@@ -116,7 +120,7 @@ def entry(p, pics, looked):
     Its slider, what a critical look finds, and what other seeds give."""
     caption = html.escape(p.caption)
     seeds = ''.join(f'<img src="images/gallery/{p.name}-{i}.webp" width="{o.width}" '
-                    f'height="{o.height}" alt="{caption}, coloured with seed {i}">\n'
+                    f'height="{o.height}" alt="{caption}, colored with seed {i}">\n'
                     for i,o in enumerate(pics[2:], 1))
     remark = f'<p>{html.escape(p.remark)}</p>\n' if looked else ''
     return f'''<div class="gallery-entry">
@@ -155,18 +159,19 @@ def sheet(rows, height=230, gap=6):
     return page
 
 HELP = ('<p class="compare-help">Drag a line, or move it with the arrow keys: the photograph on '
-        'its left, invented colour on its right.</p>')
-SAID = {True: 'The remarks are one person\'s look at these pictures.',
-        False: '<strong>Nobody has looked at these pictures yet</strong>: the remarks spoke of an '
-               'earlier model and were left out.'}
+        'its left, invented color on its right.</p>')
+SAID = {True: 'The remarks were written by an AI model that saw the pictures enlarged, not by a '
+              'person.',
+        False: '<strong>These pictures have no remarks yet</strong>: those that were here spoke of '
+               'an earlier model.'}
 
-def write_pages(folder, home, rest, model):
+def write_pages(folder, kept, rest, model):
     "What the pages include"
     looked = model==LOOKED_AT
-    sliders = [slider(p, pics[0].size) for p,pics in home]
+    sliders = [slider(p, pics[0].size) for p,pics in kept if p in HERO]
     grid = '\n'.join(['<div class="compare-grid">', *sliders, '</div>', HELP])
     (folder/'home.html').write_text(grid+'\n', 'utf-8')
-    for name,some in dict(kept=home, failed=rest).items():
+    for name,some in dict(kept=kept, failed=rest).items():
         entries = [entry(p, pics, looked) for p,pics in some]
         (folder/f'{name}.html').write_text('\n'.join(entries)+'\n', 'utf-8')
     said = (f'<p class="gallery-model" data-model="{model}">{SAID[looked]} '
@@ -184,11 +189,11 @@ def main():
     for p,pics,_ in done:
         for o,suffix in zip(pics, ['', *(f'-{i}' for i in range(SEEDS))]):
             o.save(new/f'{p.name}{suffix}.webp', quality=68, method=6)
-    home = [(p, pics) for p,pics,_ in done if p.home]
-    rest = [(p, pics) for p,pics,_ in done if not p.home]
-    write_pages(new, home, rest, model)
-    pairs = [pics[:2] for _,pics in home]
-    sheet(chunked(pairs, 3)).save(new/'home.webp', quality=76, method=6)
+    kept = [(p, pics) for p,pics,_ in done if p.kept]
+    rest = [(p, pics) for p,pics,_ in done if not p.kept]
+    write_pages(new, kept, rest, model)
+    best = [pics[:2] for p,pics in kept if p in HERO]
+    sheet([best], height=300).save(new/'home.webp', quality=80, method=6)
     (root/'runs').mkdir(exist_ok=True)
     everything = [pics for _,pics,_ in done]
     sheet(chunked(everything, 6)).save(root/'runs/gallery.webp', quality=85, method=6)

@@ -1,4 +1,4 @@
-"""*Colour a photograph, correct a coat, keep the file: all without a terminal*
+"""*Color a photograph, correct a coat, keep the file: all without a terminal*
 
 Docs: https://example.github.io/colorized/app/server.html.md"""
 

@@ -1,4 +1,4 @@
-"""*Read and encoded once, coloured as often as somebody likes*
+"""*A photograph is read and encoded once, and colored as often as somebody likes*
 
 Docs: https://example.github.io/colorized/app/session.html.md"""
 
@@ -28,7 +28,7 @@ from ..photo.writing import write_scan
 # %% ../../nbs/app/02_session.ipynb #5fd460c3
 def _parse_stroke(stroke):
     return dict(
-        colour=re.fullmatch('#[0-9a-f]{6}', stroke['colour'].lower())[0],
+        color=re.fullmatch('#[0-9a-f]{6}', stroke['color'].lower())[0],
         radius=float(stroke['radius']),
         points=[(float(x), float(y)) for x,y in stroke['points']])
 
@@ -38,7 +38,7 @@ def _is_plausible(stroke):
     return 0<stroke['radius']<=0.5 and stroke['points'] and near
 
 def check_strokes(
-    strokes,              # [{'colour':'#rrggbb', 'radius':r, 'points':[[x,y],…]}, …], fractions
+    strokes,              # [{'color':'#rrggbb', 'radius':r, 'points':[[x,y],…]}, …], fractions
     max_strokes:int=200,  # More are refused
     max_points:int=20000, # In all strokes together
 ) -> list:                # The same, cleaned
@@ -46,7 +46,7 @@ def check_strokes(
     try:
         strokes = [_parse_stroke(o) for o in strokes]
     except (TypeError, KeyError, ValueError, AttributeError) as e:
-        expected = "a list of {colour: '#rrggbb', radius, points: [[x, y], …]}"
+        expected = "a list of {color: '#rrggbb', radius, points: [[x, y], …]}"
         raise ValueError(f"strokes must be {expected}") from e
     n_points = sum(len(o['points']) for o in strokes)
     if len(strokes)>max_strokes or n_points>max_points:
@@ -68,9 +68,9 @@ def draw_strokes(
     for o in strokes:
         r = max(1, o['radius']*min(H,W))
         line = [(x*W, y*H) for x,y in o['points']]
-        pen.line(line, fill=o['colour'], width=max(1, round(2*r)))
+        pen.line(line, fill=o['color'], width=max(1, round(2*r)))
         for x,y in line:
-            pen.ellipse([x-r, y-r, x+r, y+r], fill=o['colour'])
+            pen.ellipse([x-r, y-r, x+r, y+r], fill=o['color'])
     return overlay
 
 # %% ../../nbs/app/02_session.ipynb #e0bc7376
@@ -102,7 +102,7 @@ def _before_url(scan, small):
 
 # %% ../../nbs/app/02_session.ipynb #11195348
 class PhotoSession:
-    "A photograph that is encoded once, to be coloured again and again"
+    "A photograph that is encoded once, to be colored again and again"
     def __init__(self,
         colorizer:Colorizer,           # The model
         path:str|Path,                 # File; it must stay there until the last `write`
@@ -141,10 +141,10 @@ def _compute(self:PhotoSession, seed, strokes):
 
 @patch
 def chroma(self:PhotoSession,
-    seed:int,         # Which colouring
+    seed:int,         # Which coloring
     strokes:list=(),  # Corrections, see `check_strokes`
 ) -> torch.Tensor:    # (1,2,h,w), CIELAB units
-    "The chroma of a colouring, computed at most once"
+    "The chroma of a coloring, computed at most once"
     strokes = check_strokes(strokes)
     key = seed,json.dumps(strokes)
     if key not in self._chroma:
@@ -169,19 +169,19 @@ def image(self:PhotoSession,
     saturation:float=1.,  # Multiplies the chroma
     side:int=SCREEN_SIDE, # Longest side
 ) -> Image.Image:
-    "A colouring as the screen shows it"
+    "A coloring as the screen shows it"
     strips = render_strips(self._small(side), self.chroma(seed, strokes)*saturation, 8)
     return Image.fromarray(np.concatenate(list(strips)))
 
 # %% ../../nbs/app/02_session.ipynb #5601d6a7
 @patch
 def uncertainty(self:PhotoSession,
-    seeds:list,        # At least two colourings
+    seeds:list,        # At least two colorings
     strokes:list=(),   # See `PhotoSession.chroma`
     top:float=MAX_UNCERTAINTY, # Disagreement that is drawn strongest, CIELAB units
     side:int=480,      # Longest side
 ) -> Image.Image:      # RGBA
-    "Where the colourings disagree, to be laid over the photograph: clear where they agree"
+    "Where the colorings disagree, to be laid over the photograph: clear where they agree"
     from matplotlib import colormaps
     ab = torch.cat([self.chroma(s, strokes) for s in seeds])
     blank = Scan(np.zeros(_small_shape(self.shape, side), np.uint8))
@@ -194,7 +194,7 @@ def uncertainty(self:PhotoSession,
 def is_clipped(self:PhotoSession,
     strokes:list, # See `check_strokes`
 ) -> bool:
-    "Does the last stroke lie on white or black? Lightness is kept, so no colour can show there"
+    "Does the last stroke lie on white or black? Lightness is kept, so no color can show there"
     overlay = draw_strokes(check_strokes(strokes)[-1:], self.small.shape)
     on = np.asarray(overlay)[...,3]>0
     return bool(on.any()) and not 8<np.median(self.small.pixels[on])<247
@@ -204,7 +204,7 @@ def is_clipped(self:PhotoSession,
 def _correction(self:PhotoSession, stroke):
     H,W = self.shape
     x,y = stroke['points'][0]
-    return f"{stroke['colour']} at {round(x*W)},{round(y*H)}"
+    return f"{stroke['color']} at {round(x*W)},{round(y*H)}"
 
 @patch
 def provenance(self:PhotoSession,
@@ -212,7 +212,7 @@ def provenance(self:PhotoSession,
     strokes:list=(),     # See `PhotoSession.chroma`
     saturation:float=1., # Multiplies the chroma
 ) -> Provenance:
-    "What a file says about the origin of its colours"
+    "What a file says about the origin of its colors"
     corrections = [self._correction(o) for o in check_strokes(strokes)]
     settings = self.colorizer.options(seed=seed, saturation=saturation,
         working_size=self.working_size)
@@ -228,7 +228,7 @@ def write(self:PhotoSession,
     saturation:float=1.,        # Multiplies the chroma
     progress=lambda done: None, # Called with 0…1
 ) -> tuple:                     # (file, remarks)
-    "Write a colouring at full size, with the metadata of the original. May raise `ScanError`"
+    "Write a coloring at full size, with the metadata of the original. May raise `ScanError`"
     stem,suffix = os.path.splitext(output_name(self.name, self.format))
     dst = Path(folder)/f'{stem}.colorized{suffix}'
     ab = self.chroma(seed, strokes)*saturation

@@ -27,7 +27,7 @@ class TooManyWaiting(Refused):
     "A queue is full"
 
 class Studio:
-    "The photographs of all visitors, and the one network that colours them"
+    "The photographs of all visitors, and the one network that colors them"
     def __init__(self,
         colorizer:Colorizer, # The model
         folder:str|Path,     # Where files lie while their visitors are here
@@ -82,7 +82,7 @@ def read(self:Studio, photo:str) -> dict:
 
 @patch
 def _colored(self:Studio, photo, seed, strokes):
-    "The session of a photograph, with that colouring computed"
+    "The session of a photograph, with that coloring computed"
     p = self.visitors.photo(photo)
     if p.session is None:
         self.read(photo)
@@ -92,21 +92,21 @@ def _colored(self:Studio, photo, seed, strokes):
 # %% ../../nbs/app/04_studio.ipynb #dc688b75
 @patch
 def color(self:Studio, photo:str, seed:int, strokes:list, saturation:float) -> dict:
-    "A colouring for the screen, and whether its last stroke can be seen at all"
+    "A coloring for the screen, and whether its last stroke can be seen at all"
     s = self._colored(photo, seed, strokes)
     im = s.image(seed, strokes, _check_saturation(saturation))
     return dict(image=data_url(im), clipped=s.is_clipped(strokes))
 
 @patch
 def sample(self:Studio, photo:str, seed:int, strokes:list, saturation:float) -> dict:
-    "A small colouring, one to choose from"
+    "A small coloring, one to choose from"
     s = self._colored(photo, seed, strokes)
     im = s.image(seed, strokes, _check_saturation(saturation), side=320)
     return dict(image=data_url(im))
 
 @patch
 def uncertainty(self:Studio, photo:str, strokes:list, progress=lambda done: None) -> dict:
-    "The overlay that shows where colour is a guess"
+    "The overlay that shows where color is a guess"
     for seed in range(8):
         s = self._colored(photo, seed, strokes)
         progress((seed+1)/8)

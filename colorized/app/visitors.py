@@ -27,7 +27,7 @@ class Limits:
                 raise ValueError(f"{k} must be above 0, got {getattr(self, k)}")
     @property
     def bytes(self):
-        "Size of a file: 48-bit colour without compression, and some metadata"
+        "Size of a file: 48-bit color without compression, and some metadata"
         return int(self.megapixels*6.6e6)
 
 class Refused(ValueError):

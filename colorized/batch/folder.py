@@ -1,4 +1,4 @@
-"""*Ten thousand scans, a power cut, and no photograph coloured twice*
+"""*Ten thousand scans, a power cut, and no photograph colored twice*
 
 Docs: https://example.github.io/colorized/batch/folder.html.md"""
 
@@ -91,7 +91,7 @@ def colorize_folder(
     batch:int=8,              # Photographs at most in one call of the network, and waiting for it
     **kwargs,
 ) -> Summary:                 # Its `exit_code` is 1 if a photograph failed
-    "Colour a folder. Raises `ValueError` for bad settings, `OSError` if `dst` cannot be written"
+    "Color a folder. Raises `ValueError` for bad settings, `OSError` if `dst` cannot be written"
     src,dst,options = Path(src),Path(dst),BatchOptions(**kwargs)
     options.check_format(src)
     if workers<0 or batch<1:

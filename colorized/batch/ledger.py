@@ -89,7 +89,7 @@ class Report:
         path = folder/'report.jsonl'
         self.fd = os.open(path, os.O_WRONLY|os.O_APPEND|os.O_CREAT, 0o644)
         self._synced = time.time()
-        self._good = set()             # photographs that are reported as coloured,
+        self._good = set()             # photographs that are reported as colored,
         self._reader = open(path, 'rb') # as far as the report was read
         if self._ends_in_a_line(): os.write(self.fd, b'\n')
         self._reader.seek(0)
@@ -113,7 +113,7 @@ class Report:
 def knows(self:Report,
     path:str, # Of a photograph
 ) -> bool:
-    "Is the photograph reported as coloured, by this process or another?"
+    "Is the photograph reported as colored, by this process or another?"
     if path in self._good: return True
     new = self._reader.read()
     end = new.rfind(b'\n')+1 # another process may be writing

@@ -1,4 +1,4 @@
-"""*Which colour photograph belongs to which original?*
+"""*Which color photograph belongs to which original?*
 
 Docs: https://example.github.io/colorized/batch/names.html.md"""
 
@@ -32,7 +32,7 @@ def output_name(
 # %% ../../nbs/batch/01_names.ipynb #24993f56
 def existing_colorings(
     names:list, # Files of a folder and those below, relative
-) -> set:       # Those among them that are colourings of others: `a.colorized.jpg` beside `a.tif`
+) -> set:       # Those among them that are colorings of others: `a.colorized.jpg` beside `a.tif`
     "What the command has put beside its photographs"
     stems = {os.path.splitext(o)[0] for o in names}
     ends = {o: re.search(r'\.colorized[.-][^/\\]*$', o) for o in names}

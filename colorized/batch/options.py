@@ -17,7 +17,7 @@ from ..photo.formats import output_format
 UNCERTAINTY_SAMPLES = 8 # From which the uncertainty is measured
 
 class BatchOptions:
-    "How the photographs of a batch are coloured, and what happens to outputs that exist"
+    "How the photographs of a batch are colored, and what happens to outputs that exist"
     def __init__(self,
         seed:int=0,                    # Of every photograph
         steps:int=None,                # Denoising steps; None: as the weights were tuned
@@ -38,7 +38,7 @@ class BatchOptions:
 # %% ../../nbs/batch/02_options.ipynb #39c2987a
 @patch(as_prop=True)
 def n_samples(self:BatchOptions) -> int:
-    "How many colourings each photograph gets"
+    "How many colorings each photograph gets"
     return UNCERTAINTY_SAMPLES if self.uncertainty else 1
 
 @patch(as_prop=True)
@@ -60,9 +60,9 @@ def check_format(self:BatchOptions,
 
 @patch
 def sampling(self:BatchOptions,
-    colorizer:Colorizer, # That is going to colour
+    colorizer:Colorizer, # That is going to color
 ) -> dict:               # See `Colorizer.options`
-    "The settings of the colouring. Raises `ValueError` for what cannot be"
+    "The settings of the coloring. Raises `ValueError` for what cannot be"
     return colorizer.options(
         self.n_samples, self.seed, self.steps, self.temperature, self.saturation,
         self.working_size)
@@ -70,7 +70,7 @@ def sampling(self:BatchOptions,
 # %% ../../nbs/batch/02_options.ipynb #ec677d90
 @patch
 def provenance(self:BatchOptions,
-    colorizer:Colorizer,    # That is going to colour
+    colorizer:Colorizer,    # That is going to color
     source_sha256:str=None, # Hash of the original
 ) -> Provenance:
     "What an output made now would say about its making"

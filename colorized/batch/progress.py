@@ -32,15 +32,15 @@ class ProgressBar(tqdm):
         if not self.quiet: tqdm.write(f"colorized: {message}", file=sys.stderr)
 
 # %% ../../nbs/batch/03_progress.ipynb #8385aa1d
-_WORDS = dict(done='coloured', skipped='done before', failed='failed',
+_WORDS = dict(done='colored', skipped='done before', failed='failed',
               elsewhere='left to another process', left='not done')
 
 @dataclass
 class Summary:
     "What became of a folder"
-    done:int=0        # Coloured now
+    done:int=0        # Colored now
     skipped:int=0     # Done before
-    failed:int=0      # Could not be coloured
+    failed:int=0      # Could not be colored
     elsewhere:int=0   # Left to another process that is working on them
     left:int=0        # Not tried
     seconds:float=0.  # Time taken

@@ -1,4 +1,4 @@
-"""*The way of a photograph, and what may happen on it*
+"""*The way of a photograph from claim to report, and what may happen on it*
 
 Docs: https://example.github.io/colorized/batch/run.html.md"""
 
@@ -28,7 +28,7 @@ from ..inference.colorizer import Colorizer
 class Job:
     "A photograph of a folder and what is known of it"
     photo:Path          # The file
-    outputs:list        # What is made of it: the colour photograph, and its map if there is one
+    outputs:list        # What is made of it: the color photograph, and its map if there is one
     row:dict            # Of the report, as far as it is known
     L:np.ndarray=None   # Lightness, while it waits for the network
     state:tuple=None    # Of the file when that was read
@@ -71,12 +71,12 @@ def end(self:FolderRun, job, kind, report=True):
     if report: self.report.add(job.row)
     self.claims.release(job.outputs[0])
     if kind=='skipped' and not self.bar.disable:
-        self.bar.initial += 1 # so that the time left is that of colouring
+        self.bar.initial += 1 # so that the time left is that of coloring
     self.bar.update()
 
 @patch
 def fail(self:FolderRun, job, message, errno=None):
-    "A photograph could not be coloured; with `errno`, none can be"
+    "A photograph could not be colored; with `errno`, none can be"
     if errno and self.summary.stopped:
         # on its way when the disk was full: left, like those that had not begun
         return self.claims.release(job.outputs[0])
@@ -241,7 +241,7 @@ def next_group(self:FolderRun):
 # %% ../../nbs/batch/07_run.ipynb #0ac0c27e
 @patch
 def go(self:FolderRun):
-    "Colour them all"
+    "Color them all"
     while self.todo or self.running or self.ready or self.deferred:
         if not (self.todo or self.running or self.ready):
             self.todo.extend(self.deferred)

@@ -1,4 +1,4 @@
-"""*Reading, sending, writing: three short tasks, and no photograph kept in memory between them*
+"""*Three short tasks, and no photograph kept in memory between them*
 
 Docs: https://example.github.io/colorized/batch/tasks.html.md"""
 
@@ -55,7 +55,7 @@ def load_lightness(
 def predict_chroma(
     colorizer:Colorizer,
     lightness:list, # (1,1,h,w) of each photograph, all of one shape
-    settings:dict,  # Of the colouring
+    settings:dict,  # Of the coloring
     seeds:list,     # Of the samples of each photograph
 ) -> tuple:         # (n,2,h/4,w/4) chroma of each photograph, a sample for each seed
     "Invent chroma for several photographs at once"
@@ -86,7 +86,7 @@ def write_output(
     "Put chroma on a photograph and write it"
     start = time.time()
     if file_state(photo)!=state:
-        raise ScanError(f"{photo}: was changed while it was being coloured")
+        raise ScanError(f"{photo}: was changed while it was being colored")
     sha = provenance.settings.get('source_sha256')
     result = Colorization(read_scan(photo), torch.from_numpy(ab), seeds, provenance, sha)
     notes = result.save(outputs[0], 0, **file)

@@ -170,7 +170,7 @@ def outcome(self:Workers,
 def forget(self:Workers,
     f:Future, # See `submit`
 ):
-    "A task was cancelled"
+    "A task was canceled"
     f.queue.remove(f)
 
 @patch

@@ -23,7 +23,7 @@ def app(
     device:Device=None,
     model:Model=None,
 ):
-    ("Serve a web page that colours, corrects and saves photographs, until Ctrl+C. Nothing "
+    ("Serve a web page that colors, corrects and saves photographs, until Ctrl+C. Nothing "
      "leaves this computer")
     from colorized.app.visitors import Limits
     from colorized.app.server import serve

@@ -22,7 +22,7 @@ def _colorize_fn(colorizer, seed, **changes):
 
 # %% ../../nbs/cli/04_evaluate.ipynb #bf10baa7
 def evaluate(
-    true:Annotated[str, "Folder of true colour photographs", {'opt':True, 'required':True}],
+    true:Annotated[str, "Folder of true color photographs", {'opt':True, 'required':True}],
     colorized:str=None,     # Folder of any system's outputs, with the same names
     model:str=None,         # Or: a checkpoint of ours ('default' for the packaged one)
     other:Annotated[str, "With --colorized: folder of another system's, to say how far they are "
@@ -36,8 +36,8 @@ def evaluate(
     set:Settings=None,
     json:bool=False,        # Print JSON instead of a table?
 ):
-    ("Measure colours against the truth: FID, KID, colourfulness, ΔE2000, PSNR, recognition …, "
-     "beside grey, mean chroma and the truth itself")
+    ("Measure colors against the truth: FID, KID, colorfulness, ΔE2000, PSNR, recognition …, "
+     "beside gray, mean chroma and the truth itself")
     if (colorized is None)==(model is None):
         raise UsageError("give either --colorized, a folder, or --model, a checkpoint")
     if other and not colorized:

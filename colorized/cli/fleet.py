@@ -1,4 +1,4 @@
-"""*`colorized fleet 's3://archive/scans/*.tif' --out s3://archive/colour`*
+"""*`colorized fleet 's3://archive/scans/*.tif' --out s3://archive/color`*
 
 Docs: https://example.github.io/colorized/cli/fleet.html.md"""
 
@@ -52,8 +52,8 @@ def fleet(
     gpus:float=0.,           # GPUs of each; 0: the network runs on CPUs
     threads:int=1,           # Threads of each on a CPU
     batch:int=None,          # Photographs that a network gets at once (default: 8, with GPUs 64)
-    seed:int=0,              # The same seed gives the same colours
-    steps:int=None,          # Denoising steps: more are slower and more colourful (default: 6)
+    seed:int=0,              # The same seed gives the same colors
+    steps:int=None,          # Denoising steps: more are slower and more colorful (default: 6)
     saturation:float=1.,     # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
     temperature:float=None,  # Scale of the initial noise (default: what measured best)
     uncertainty:Annotated[bool, "Also write maps of where eight samples disagree, and their mean "
@@ -65,10 +65,10 @@ def fleet(
     source_type:str=DEFAULT_SOURCE_TYPE, # IPTC digital source type written into the outputs
     overwrite:bool=False,    # Replace outputs that are something else?
     dry_run:bool=False,      # Only say what would be done?
-    audit:bool=False,        # Colour nothing: read every output and hold it against the record
+    audit:bool=False,        # Color nothing: read every output and hold it against the record
     model:Model=None,
 ):
-    ("Colour folders or buckets on a Ray cluster; the same command goes on after an "
+    ("Color folders or buckets on a Ray cluster; the same command goes on after an "
      "interruption. The record in OUT/record says what became of each photograph")
     options = _storage(storage, endpoint)
     if audit:

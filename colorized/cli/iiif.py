@@ -15,21 +15,21 @@ from colorized.cli.options import (Device, Model, Threads, check_threads,
 # %% ../../nbs/cli/05_iiif.ipynb #f1adbfc6
 def iiif(
     manifest:str,            # IIIF manifest of version 2 or 3: address or file
-    out:Annotated[str, "Folder to be published: manifest.json, colour versions, report",
+    out:Annotated[str, "Folder to be published: manifest.json, color versions, report",
         {'opt':True, 'required':True}],
     base_url:Annotated[str, "Address where the folder will be published; may be given later, "
-        "nothing is coloured again"]='http://localhost:8000',
+        "nothing is colored again"]='http://localhost:8000',
     tiles:bool=False,        # Also write a static set of tiles (IIIF level 0) for each picture?
     size:int=None,           # Longest side of the pictures at most, pixels (default: all there is)
-    seed:int=0,              # The same seed gives the same colours
-    steps:int=None,          # Denoising steps: more are slower and more colourful (default: 6)
+    seed:int=0,              # The same seed gives the same colors
+    steps:int=None,          # Denoising steps: more are slower and more colorful (default: 6)
     saturation:float=1.,     # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
     temperature:float=None,  # Scale of the initial noise (default: what measured best)
-    format:Annotated[str, "File format of the colour versions",
+    format:Annotated[str, "File format of the color versions",
         {'choices':['jpeg','png','webp']}]='jpeg',
     quality:int=95,          # Of JPEG and WebP
-    recolour:bool=False,     # Colour pictures that are in colour already?
-    overwrite:bool=False,    # Replace colour versions that were made otherwise?
+    recolor:bool=False,     # Color pictures that are in color already?
+    overwrite:bool=False,    # Replace color versions that were made otherwise?
     rate:float=2.,           # Requests a second to one server, at most
     retries:int=5,           # Further tries after one that failed
     cache:str=None,          # Folder for what is fetched (default: .cache in --out)
@@ -37,8 +37,8 @@ def iiif(
     device:Device=None,
     model:Model=None,
 ):
-    ("Colour the photographs of a IIIF manifest; write one that offers the original and the "
-     "colour version of each page")
+    ("Color the photographs of a IIIF manifest; write one that offers the original and the "
+     "color version of each page")
     from colorized.iiif.publish import colorize_manifest
     from colorized.inference.colorizer import Colorizer
     check_threads(threads)
@@ -46,5 +46,5 @@ def iiif(
     report = colorize_manifest(manifest, out, Colorizer.from_pretrained(model, device),
         base_url=base_url, tiles=tiles, size=size, seed=seed, saturation=saturation,
         steps=steps, temperature=temperature, format=format, quality=quality,
-        recolor=recolour, overwrite=overwrite, rate=rate, retries=retries, cache=cache)
+        recolor=recolor, overwrite=overwrite, rate=rate, retries=retries, cache=cache)
     return report.exit_code

@@ -24,21 +24,21 @@ from .train import train
 COMMANDS = dict(app=app, train=train, evaluate=evaluate, iiif=iiif, fleet=fleet, info=info)
 EXAMPLES = """
 commands (each has its own --help):
-  colorized PHOTO …      colour photographs (no command word)
-  colorized app          a page in the browser that colours, corrects and saves photographs
+  colorized PHOTO …      color photographs (no command word)
+  colorized app          a page in the browser that colors, corrects and saves photographs
   colorized train        train on your own photographs
   colorized evaluate     measure a model, or any system's outputs
-  colorized iiif         colour the photographs of a IIIF manifest
-  colorized fleet        colour folders or buckets on many machines
+  colorized iiif         color the photographs of a IIIF manifest
+  colorized fleet        color folders or buckets on many machines
   colorized info         version, model and device
 
 examples:
   colorized photo.jpg                           writes photo.colorized.jpg beside it
-  colorized scans/ --out colour/                a whole folder; run it again to go on after an \
+  colorized scans/ --out color/                a whole folder; run it again to go on after an \
 interruption
-  colorized photo.tif --samples 4 --seed 7      four colourings and a contact sheet
+  colorized photo.tif --samples 4 --seed 7      four colorings and a contact sheet
   colorized photo.jpg --hint 310,420,navy       the coat at x=310, y=420 was navy blue
-  colorized photo.jpg --uncertainty             also a map of where the colours are guesswork
+  colorized photo.jpg --uncertainty             also a map of where the colors are guesswork
 """
 
 # %% ../../nbs/cli/09_main.ipynb #a5330954

@@ -32,7 +32,7 @@ def _inputs(photos):
     from colorized.batch.names import existing_colorings
     made = existing_colorings([str(p) for p in paths]) # as a wildcard names them
     for p in sorted(made):
-        print(f"colorized: {p}: passed over, it is the colouring of another", file=sys.stderr)
+        print(f"colorized: {p}: passed over, it is the coloring of another", file=sys.stderr)
     return [p for p in paths if str(p) not in made],None
 
 # %% ../../nbs/cli/02_photo.ipynb #91d3c39c
@@ -67,7 +67,7 @@ def _destination(photo, out, format):
 class _Job:
     "A photograph and what is to be made of it"
     photo:Path
-    outputs:list       # A file for each colouring
+    outputs:list       # A file for each coloring
     sheet:Path=None    # Contact sheet
     map:Path=None      # Map of uncertainty
     @property
@@ -101,7 +101,7 @@ def _check_outputs(jobs):
 
 # %% ../../nbs/cli/02_photo.ipynb #clihint1
 def _hints(hint, hints):
-    "Known colours as `Colorizer.colorize` takes them"
+    "Known colors as `Colorizer.colorize` takes them"
     if not hint:
         return hints
     return [_parse_hint(o) for o in hint]
@@ -112,7 +112,7 @@ def _parse_hint(text):
         color, = [tuple(map(int, color))] if len(color)==3 else color
         return float(x),float(y),color
     except ValueError:
-        raise UsageError(f"--hint must be x,y,colour, got {text!r}") from None
+        raise UsageError(f"--hint must be x,y,color, got {text!r}") from None
 
 # %% ../../nbs/cli/02_photo.ipynb #45017770
 def _check_replaceable(file, overwrite):
@@ -137,7 +137,7 @@ def _write_picture(file, im, provenance, overwrite):
 
 # %% ../../nbs/cli/02_photo.ipynb #a29f5c70
 def _color_photo(job, colorizer, sampling, file, hints, source_type):
-    "Colour one photograph and say where it went"
+    "Color one photograph and say where it went"
     from dataclasses import replace
     for o in job.files:
         _check_replaceable(o, file['overwrite'])
@@ -159,7 +159,7 @@ def _color_photo(job, colorizer, sampling, file, hints, source_type):
 
 # %% ../../nbs/cli/02_photo.ipynb #7b2ef648
 def _color_each(jobs, *how):
-    "Colour photographs one by one; 1 if one failed among others"
+    "Color photographs one by one; 1 if one failed among others"
     failed = 0
     for job in jobs:
         try:
@@ -183,7 +183,7 @@ def _check_options(folder, out, samples, quality, threads, hint, hints):
     if hint and hints:
         raise UsageError("give either --hint or --hints")
     if folder and not out:
-        raise UsageError(f"{folder} is a folder: say with --out where its colour photographs go")
+        raise UsageError(f"{folder} is a folder: say with --out where its color photographs go")
     if folder and (samples>1 or hint or hints):
         raise UsageError("--samples, --hint and --hints are for single photographs")
 
@@ -202,10 +202,10 @@ def color(
     *photos:str,          # Photographs, or one folder of them
     out:Annotated[str, "File or folder to write to; without it `photo.jpg` becomes "
         "`photo.colorized.jpg` beside it"]=None,
-    samples:int=1,        # Colourings of each photograph; two or more also give a contact sheet
-    seed:int=0,           # The same seed gives the same colours; sample i takes seed + i
-    steps:int=None,       # Denoising steps: more are slower and more colourful (default: 6)
-    hint:Annotated[str, "Known colours as x,y,colour in pixels, for instance 310,420,#7a1f1f or "
+    samples:int=1,        # Colorings of each photograph; two or more also give a contact sheet
+    seed:int=0,           # The same seed gives the same colors; sample i takes seed + i
+    steps:int=None,       # Denoising steps: more are slower and more colorful (default: 6)
+    hint:Annotated[str, "Known colors as x,y,color in pixels, for instance 310,420,#7a1f1f or "
         "310,420,navy (may be repeated)", {'action':'append'}]=None,
     hints:Annotated[str, "Picture of the photograph's size with brush strokes on a transparent "
         "ground"]=None,
@@ -230,7 +230,7 @@ def color(
     version:Annotated[str, "Print the version",
         {'action':'version', 'version':f'colorized {__version__}'}]=None,
 ):
-    ("Colour black-and-white photographs. The lightness stays that of the original; the colour "
+    ("Color black-and-white photographs. The lightness stays that of the original; the color "
      "is invented, and the output's metadata say so.")
     photos,folder = _inputs(photos)
     _check_options(folder, out, samples, quality, threads, hint, hints)

@@ -67,11 +67,11 @@ def _say_end(run):
 
 # %% ../../nbs/cli/03_train.ipynb #e8fa99a6
 def train(
-    data:Annotated[str, "Folder of colour photographs, or of Kaggle's arrays (l/, ab/)",
+    data:Annotated[str, "Folder of color photographs, or of Kaggle's arrays (l/, ab/)",
         {'opt':True, 'required':True}],
     out:Annotated[str, "Folder of the run: state, log, previews, model.safetensors",
         {'opt':True, 'required':True}],
-    valid:str=None,       # Folder to watch, never learnt from (default: a tenth of the data)
+    valid:str=None,       # Folder to watch, never learned from (default: a tenth of the data)
     hours:float=None,     # Budget: so many hours
     epochs:float=None,    # Budget: so many times through the data
     photos:int=None,      # Budget: so many photographs
@@ -97,7 +97,7 @@ def train(
     device:str=None,      # cpu, cuda or mps (default: the best there is)
     seed:int=None,        # Decides everything random (default: 0)
 ):
-    "Train a colourizer on your own photographs; under torchrun on several GPUs or machines"
+    "Train a colorizer on your own photographs; under torchrun on several GPUs or machines"
     check_threads(threads)
     check_positive(hours=hours, epochs=epochs, photos=photos, size=size, bs=bs, lr=lr)
     keep_memory()

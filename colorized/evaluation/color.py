@@ -1,4 +1,4 @@
-"""*How near is a colouring to the colours that were really there?*
+"""*How near is a coloring to the colors that were really there?*
 
 Docs: https://example.github.io/colorized/evaluation/color.html.md"""
 
@@ -17,7 +17,7 @@ from ..photo.lab import rgb_to_L, rgb_to_lab, to_uint8
 # %% ../../nbs/evaluation/03_color.ipynb #83d980c9
 def uint8_pair(
     rgb:Tensor,  # (N,3,H,W) sRGB, float in [0,1] or uint8
-    true:Tensor, # (N,3,H,W) the true colours
+    true:Tensor, # (N,3,H,W) the true colors
 ) -> tuple[Tensor,Tensor]: # Both as uint8
     "Photographs to be compared. Raises `ValueError` unless they have one shape"
     rgb,true = to_uint8(rgb),to_uint8(true)
@@ -28,7 +28,7 @@ def uint8_pair(
 
 def delta_e(
     rgb:Tensor,  # (N,3,H,W) sRGB, float in [0,1] or uint8
-    true:Tensor, # (N,3,H,W) the true colours
+    true:Tensor, # (N,3,H,W) the true colors
 ) -> Tensor:     # (N,) float64, mean over pixels
     "CIEDE2000 (Sharma, Wu and Dalal 2005), computed by scikit-image"
     color = require_module('skimage.color', 'scikit-image')
@@ -41,7 +41,7 @@ def delta_e(
 # %% ../../nbs/evaluation/03_color.ipynb #ab79b630
 def psnr(
     rgb:Tensor,  # (N,3,H,W) sRGB, float in [0,1] or uint8
-    true:Tensor, # (N,3,H,W) the true colours
+    true:Tensor, # (N,3,H,W) the true colors
 ) -> Tensor:     # (N,) float64, decibels
     """Peak signal-to-noise ratio over R, G and B.
     The error is at least that of 8-bit rounding, 1/12, so equal photographs have 58.9 dB"""
@@ -53,7 +53,7 @@ def psnr(
 # %% ../../nbs/evaluation/03_color.ipynb #split1c
 def ssim(
     rgb:Tensor,  # (N,3,H,W) sRGB, float in [0,1] or uint8
-    true:Tensor, # (N,3,H,W) the true colours
+    true:Tensor, # (N,3,H,W) the true colors
 ) -> Tensor:     # (N,) float64, 1 for equal photographs
     """Structural similarity (Wang et al. 2004).
     Computed by torchmetrics on R, G and B with its Gaussian window of 11"""
@@ -69,7 +69,7 @@ def luminance_error(
     true:Tensor,       # (N,3,H,W) the photograph whose lightness should have been kept
     q:float|None=None, # A quantile instead of the mean, for instance 0.999
 ) -> Tensor:           # (N,) float64, in units of CIELAB L, 0 to 100
-    "How far the colourizer moved the lightness it was given"
+    "How far the colorizer moved the lightness it was given"
     def error(a, b):
         d = (rgb_to_L(a)-rgb_to_L(b)).abs().flatten(1).double()
         return d.mean(1) if q is None else d.quantile(q, dim=1)
@@ -77,9 +77,9 @@ def luminance_error(
 
 # %% ../../nbs/evaluation/03_color.ipynb #60bbf79b
 def diversity(
-    samples:Tensor, # (S,N,3,H,W) S colourings of each photograph, float in [0,1] or uint8
+    samples:Tensor, # (S,N,3,H,W) S colorings of each photograph, float in [0,1] or uint8
 ) -> Tensor:        # (N,) float64: mean distance in the ab plane over pixels and pairs of samples
-    """How much colourings of one photograph from different seeds disagree.
+    """How much colorings of one photograph from different seeds disagree.
     Raises `ValueError` for fewer than two"""
     if samples.ndim!=5 or len(samples)<2:
         raise ValueError("samples must be (S,N,3,H,W) with S at least 2, "

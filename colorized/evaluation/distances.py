@@ -1,4 +1,4 @@
-"""*Can a set of colourized photographs be told from real ones?*
+"""*Can a set of colorized photographs be told from real ones?*
 
 Docs: https://example.github.io/colorized/evaluation/distances.html.md"""
 
@@ -48,7 +48,7 @@ def _check_features(real, fake):
 # %% ../../nbs/evaluation/02_distances.ipynb #a07f98d6
 def fid(
     real:Tensor, # (N,D) features of real photographs
-    fake:Tensor, # (M,D) features of colourized ones
+    fake:Tensor, # (M,D) features of colorized ones
 ) -> float:      # 0 for equal clouds
     """Fréchet inception distance (Heusel et al. 2017), equation (1), by torchmetrics in float64.
     Warns below 2,048 photographs"""
@@ -103,8 +103,8 @@ def _unpaired_kid(real, fake, subset_size, subsets, seed):
 # %% ../../nbs/evaluation/02_distances.ipynb #429be8e3
 def kid(
     real:Tensor,               # (N,D) features of real photographs
-    fake:Tensor,               # (M,D) features of colourized ones
-    paired:bool=False,         # fake[i] is real[i], colourized: without the pairs i=i, equation (3)
+    fake:Tensor,               # (M,D) features of colorized ones
+    paired:bool=False,         # fake[i] is real[i], colorized: without the pairs i=i, equation (3)
     subset_size:int|None=None, # None: all at once, the unbiased estimator with the least noise
     subsets:int=100,           # Number of random subsets, when `subset_size` is given
     seed:int=0,                # Of the subsets
@@ -118,7 +118,7 @@ def kid(
 # %% ../../nbs/evaluation/02_distances.ipynb #e98ffbe0
 def kid_interval(
     real:Tensor,            # (N,D) features of real photographs
-    fake:Tensor,            # (N,D) of the same photographs, colourized
+    fake:Tensor,            # (N,D) of the same photographs, colorized
     other:Tensor|None=None, # (N,D) of others: then it is the interval of `fake` less `other`
     n_boot:int=1000,        # Resamples
     seed:int=0,             # Same seed, same interval
@@ -149,10 +149,10 @@ def _told_right(real, fake, C, folds, seed):
 # %% ../../nbs/evaluation/02_distances.ipynb #7a3a28c7
 def two_sample(
     real:Tensor,     # (N,D) features of real photographs
-    fake:Tensor,     # (N,D) of the same photographs, colourized
+    fake:Tensor,     # (N,D) of the same photographs, colorized
     n_splits:int=5,  # Random halvings, each used both ways
     folds:int=5,     # Of the cross-validation
-    C:float=0.01,    # Inverse regularisation of the logistic regression, on standardised features
+    C:float=0.01,    # Inverse regularization of the logistic regression, on standardized features
     seed:int=0,      # Of halves and folds
 ) -> Tensor:         # (N,) float64, how often each was told right: the mean is the accuracy
     "Cross-validated logistic two-sample test (Lopez-Paz and Oquab 2017)"

@@ -91,7 +91,7 @@ def _load_matching(folders, names, size, progress):
 
 # %% ../../nbs/evaluation/06_folders.ipynb #2304a421
 def evaluate_folders(
-    true_dir:str|Path,               # True photographs, in colour
+    true_dir:str|Path,               # True photographs, in color
     colorized_dir:str|Path,          # One system's outputs, same relative names, any file type
     extractor:str|nn.Module='lite1', # A name or a module, see `get_extractor`
     classifier:str|None='lite1',     # For the top-1 figures; None leaves them out
@@ -102,7 +102,7 @@ def evaluate_folders(
     size:int=256,                    # Of the central crops
     seed:int=0,                      # Of bootstraps, halves and folds
     progress=None,                   # Called with a line of text at every stage
-) -> Report: # Columns colorized, grey, mean chroma, truth; of another system, it and the difference
+) -> Report: # Columns colorized, gray, mean chroma, truth; of another system, it and the difference
     """Evaluator any system by its output folder.
     Raises `ValueError` when nothing matches or a photograph's size differs"""
     true = list_photos(true_dir)
@@ -125,7 +125,7 @@ def evaluate_folders(
 # %% ../../nbs/evaluation/06_folders.ipynb #split4c
 def evaluate_model(
     colorize_fn,                     # L (N,1,size,size) in [0,100] -> sRGB (N,3,size,size) in [0,1]
-    true_dir:str|Path,               # True photographs, in colour
+    true_dir:str|Path,               # True photographs, in color
     extractor:str|nn.Module='lite1', # A name or a module, see `get_extractor`
     classifier:str|None='lite1',     # For the top-1 figures; None leaves them out
     labels:dict[str,int]|None=None,  # Relative name without file type -> ImageNet class
@@ -134,8 +134,8 @@ def evaluate_model(
     bs:int=8,                        # Photographs at a time
     seed:int=0,                      # Of bootstraps, halves and folds
     progress=None,                   # Called with a line of text at every stage
-) -> Report:                         # Columns colorized (first sample), grey, mean chroma, truth
-    """Evaluator a function that colours.
+) -> Report:                         # Columns colorized (first sample), gray, mean chroma, truth
+    """Evaluator a function that colors.
     The same protocol as `evaluate_folders`, so the figures compare"""
     if n_samples<1:
         raise ValueError(f"n_samples must be at least 1, got {n_samples}")
@@ -145,7 +145,7 @@ def evaluate_model(
     true = torch.stack([load_crop(p, size)[0] for p in files.values()])
     samples = []
     for i in range(n_samples):
-        if progress: progress(f"colouring {len(true)} photographs, sample {i+1} of {n_samples}")
+        if progress: progress(f"coloring {len(true)} photographs, sample {i+1} of {n_samples}")
         batches = [to_uint8(colorize_fn(rgb_to_L(o))).cpu() for o in true.split(bs)]
         samples.append(torch.cat(batches))
     names = list(files)

@@ -20,11 +20,11 @@ MEASURES = dict( # name -> heading; ↑ and ↓ say what is better
     kid_all_pairs='KID × 1000, all pairs ↓',
     two_sample='two-sample accuracy, 0.5 is best ↓',
     top1_accuracy='top-1 accuracy ↑',
-    top1_agreement='top-1 agreement with true colour ↑',
-    colorfulness='colourfulness',
-    delta_colorfulness='abs Δcolourfulness ↓',
-    colorfulness_error='colourfulness, mean error ↓',
-    colorfulness_abs='colourfulness, absolute variant',
+    top1_agreement='top-1 agreement with true color ↑',
+    colorfulness='colorfulness',
+    delta_colorfulness='abs Δcolorfulness ↓',
+    colorfulness_error='colorfulness, mean error ↓',
+    colorfulness_abs='colorfulness, absolute variant',
     delta_e2000='ΔE2000 ↓',
     psnr='PSNR, dB ↑',
     ssim='SSIM ↑',
@@ -78,11 +78,11 @@ def top1_hits(
     return (logits.argmax(1)[known]==target[known]).double()
 
 def recovered_accuracy(
-    gray:Measurement,      # Top-1 of the grey photographs
-    colorized:Measurement, # Of the colourized ones
+    gray:Measurement,      # Top-1 of the gray photographs
+    colorized:Measurement, # Of the colorized ones
     true:Measurement,      # Of the true ones
-) -> float:                # 0: as grey, 1: as true colour, below 0: wrong colour is worse than none
-    """Share of the recognition lost with the colours that came back.
-    NaN when grey loses nothing; raises `ValueError` for figures of different kinds"""
+) -> float:                # 0: as gray, 1: as true color, below 0: wrong color is worse than none
+    """Share of the recognition lost with the colors that came back.
+    NaN when gray loses nothing; raises `ValueError` for figures of different kinds"""
     lost = true-gray
     return (colorized-gray)/lost if lost else math.nan

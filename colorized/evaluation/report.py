@@ -1,4 +1,4 @@
-"""*How would you know that the colours got better?*
+"""*How would you know that the colors got better?*
 
 Docs: https://example.github.io/colorized/evaluation/report.html.md"""
 
@@ -28,7 +28,7 @@ class Report:
     "All measurements of some systems: `report['colorized']['kid']` is a `Measurement`"
     columns:dict[str,dict[str,Measurement]] # System -> measure -> measurement
     protocol:str                            # How it was measured
-    only_true:list[str]=field(default_factory=list)      # Photographs without a colourized one
+    only_true:list[str]=field(default_factory=list)      # Photographs without a colorized one
     only_colorized:list[str]=field(default_factory=list) # And the reverse
     def __getitem__(self, system):
         return self.columns[system]
@@ -45,7 +45,7 @@ class Report:
         return [MEASURES[name], known[0].extractor or '–', *map(cell, found)]
     def _unmatched(self):
         "A line for each folder with photographs that the other one lacks"
-        for names,what in ((self.only_true, 'without a colourized one'),
+        for names,what in ((self.only_true, 'without a colorized one'),
                            (self.only_colorized, 'without a true one')):
             if names:
                 more = ' …' if len(names)>5 else ''
@@ -105,7 +105,7 @@ class Observations(NamedTuple):
 
 @patch
 def _observe_alone(self:Evaluator, rgb, features):
-    "Values of the measures that need no look at the true colours"
+    "Values of the measures that need no look at the true colors"
     values = dict(
         colorfulness=map_batches(colorfulness, rgb),
         colorfulness_abs=map_batches(partial(colorfulness, absolute=True), rgb))
@@ -118,7 +118,7 @@ def _observe_alone(self:Evaluator, rgb, features):
 # %% ../../nbs/evaluation/05_report.ipynb #96eb1133
 @patch
 def observe(self:Evaluator,
-    rgb:Tensor, # (N,3,H,W) colourings of the true photographs, float in [0,1] or uint8
+    rgb:Tensor, # (N,3,H,W) colorings of the true photographs, float in [0,1] or uint8
 ) -> Observations:
     "Measure each photograph of one system's outputs"
     rgb,true = uint8_pair(rgb, self.true)
@@ -166,7 +166,7 @@ def _paired_kid(self:Evaluator, value, features, other=None, note=''):
 # %% ../../nbs/evaluation/05_report.ipynb #c0ba8c01
 @patch
 def summarize(self:Evaluator,
-    rgb:Tensor,               # (N,3,H,W) one colouring of each, float in [0,1] or uint8
+    rgb:Tensor,               # (N,3,H,W) one coloring of each, float in [0,1] or uint8
     samples:Tensor|None=None, # (S,N,3,H,W) from S seeds, for the diversity
     observations:Observations|None=None, # `observe(rgb)`, where it is known already
 ) -> dict[str,Measurement]:   # Measure -> measurement
@@ -217,7 +217,7 @@ def summarize_truth(self:Evaluator) -> dict[str,Measurement]: # Measure -> measu
 # %% ../../nbs/evaluation/05_report.ipynb #split3c
 @patch
 def _neighbors(self:Evaluator):
-    "Colourings that anybody could make"
+    "Colorings that anybody could make"
     few = self.true.split(16) # a float Lab of all would take 3 MB a photograph of 256 px
     def with_chroma(ab):
         colored = []
@@ -228,7 +228,7 @@ def _neighbors(self:Evaluator):
     means = [rgb_to_lab(o)[:,1:].double().mean((2,3), keepdim=True) for o in few]
     mean = torch.cat(means).mean(0, keepdim=True).float()
     gray = with_chroma(0*mean)[:,1:2].expand(-1,3,-1,-1) # up to rounding already: now R = G = B
-    return {'grey': gray, 'mean chroma': with_chroma(mean)}
+    return {'gray': gray, 'mean chroma': with_chroma(mean)}
 
 # %% ../../nbs/evaluation/05_report.ipynb #60103b26
 @patch
@@ -237,8 +237,8 @@ def report(self:Evaluator,
     samples:Tensor|None=None,  # (S,N,3,H,W) of the first system, from S seeds
     progress=None,             # Called with a line of text at every stage, for instance `print`
     **kwargs,                  # Further fields of `Report`
-) -> Report: # The systems, then grey, mean chroma, truth, and the first less each of the others
-    "Measure systems and their neighbours"
+) -> Report: # The systems, then gray, mean chroma, truth, and the first less each of the others
+    "Measure systems and their neighbors"
     columns,observed = {},{}
     first = next(iter(outputs), None)
     for name,rgb in {**outputs, **self._neighbors()}.items():

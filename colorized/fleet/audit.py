@@ -53,7 +53,7 @@ def _row(*cells): return f"| {' | '.join(map(str, cells))} |"
 def _runs(t):
     "Table of the runs"
     import pyarrow.compute as pc
-    lines = ['| run | from | to | coloured | failed | workers |', '|---|---|---|---|---|---|']
+    lines = ['| run | from | to | colored | failed | workers |', '|---|---|---|---|---|---|']
     for run in sorted(set(t['run'].to_pylist())):
         o = t.filter(pc.equal(t['run'], run))
         when,failed = o['finished'].to_pylist(),pc.sum(o['error'].is_valid()).as_py()
@@ -93,7 +93,7 @@ def report(
     n = {k: len(o) for k,o in found.items()}
     good = t.filter(pc.and_(pc.is_null(t['error']), pc.not_equal(t['how'], 'checked')))
     tones = Counter(good['tone'].to_pylist()).most_common()
-    counts = (f"{n['done']} photographs are coloured, {n['failed']} failed. "
+    counts = (f"{n['done']} photographs are colored, {n['failed']} failed. "
               f"Lost: {n['lost']}, changed: {n['changed']}, made twice: {n['twice']}, "
               f"not in the record: {n['unknown']}.")
     lines = [f"# {store.url}", '', counts, '', *_runs(t), '', *_quantiles(good)]

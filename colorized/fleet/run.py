@@ -1,4 +1,4 @@
-"""*A million scans, many machines, and each photograph coloured once*
+"""*A million scans, many machines, and each photograph colored once*
 
 Docs: https://example.github.io/colorized/fleet/run.html.md"""
 
@@ -75,7 +75,7 @@ def _receive(self:FleetRun, job, before, is_last):
 # %% ../../nbs/fleet/07_run.ipynb #06c183e3
 @patch
 def go(self:FleetRun):
-    "Colour them all"
+    "Color them all"
     block = self.c.block
     for size in (block, 1):
         todo,self.todo = self.todo,[]
@@ -161,7 +161,7 @@ def _weights(model):
     if model and Path(model).is_file(): return ray.put(Path(model).read_bytes())
 
 def _run(photos, errors, store, to_do, c, cluster, every):
-    "Colour what is left to do"
+    "Color what is left to do"
     start = time.time()
     record = Record(store, every)
     lease = Lease(store, record.run)
@@ -242,7 +242,7 @@ def colorize_dataset(
     every:float=10.,    # Seconds between shards of the record
     **kwargs,
 ) -> Summary:           # Its `exit_code` is 1 if a photograph failed
-    "Colour photographs on a Ray cluster. Raises `ValueError` if settings or another run forbid it"
+    "Color photographs on a Ray cluster. Raises `ValueError` if settings or another run forbid it"
     options = BatchOptions(**kwargs)
     _check(source, options, actors=actors, batch=batch, threads=threads)
     if gpus<0 or every<0:

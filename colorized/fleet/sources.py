@@ -123,7 +123,7 @@ def photographs(
     storage:dict=None, # Options of the file system
     root:str=None,     # Folder that outputs' names are relative to; None: what they have in common
 ) -> tuple:            # ({URL: dict(name, bytes, etag, sha256)}, {URL: error})
-    "What there is to colour. Raises `ValueError` when that is nothing"
+    "What there is to color. Raises `ValueError` when that is nothing"
     rows,errors = _rows(source, storage),{}
     if rows is None: found,start = _search(source, storage)
     else: found,errors,start = _list_rows(rows, storage)

@@ -28,7 +28,7 @@ from ..photo.scan import ScanError
 class StageSettings:
     "Settings of a run, as each of its processes gets them"
     options:BatchOptions         # What was asked for
-    settings:dict                # Of the colouring, see `BatchOptions.sampling`
+    settings:dict                # Of the coloring, see `BatchOptions.sampling`
     grid:dict                    # Of the network: keyword arguments of `working_shape`
     provenance:Provenance = None # How the chroma comes about, but for the seed
     dest:str = None              # Folder or URL of the outputs
@@ -194,7 +194,7 @@ def _same_photo(job, photo, store, fetched):
                         "and an original is never replaced")
     if not fetched: return tuple(job['state'])
     if sha256_of(photo)!=row['source_sha256']:
-        raise ScanError(f"{job['name']}: was changed while it was being coloured")
+        raise ScanError(f"{job['name']}: was changed while it was being colored")
     return file_state(photo)
 
 # %% ../../nbs/fleet/05_stages.ipynb #2186d88b

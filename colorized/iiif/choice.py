@@ -1,4 +1,4 @@
-"""*How does a page say: here is the photograph, and here is somebody's guess at its colours?*
+"""*How does a page say: here is the photograph, and here is somebody's guess at its colors?*
 
 Docs: https://example.github.io/colorized/iiif/choice.html.md"""
 
@@ -16,15 +16,15 @@ from .manifest import CREDIT_KEYS, Picture
 from .resources import as_list, id_of
 
 # %% ../../nbs/iiif/07_choice.ipynb #0d0a880b
-LABELS = dict( # Of the original and of the colour version
-    en=("Original", "Colour version (colours invented by a program)"),
+LABELS = dict( # Of the original and of the color version
+    en=("Original", "Color version (colors invented by a program)"),
     cs=("Originál", "Barevná verze (barvy vymyslel program)"),
     cy=("Gwreiddiol", "Fersiwn lliw (lliwiau wedi’u dyfeisio gan raglen)"),
     da=("Original", "Farveversion (farverne er opdigtet af et program)"),
     de=("Original", "Farbfassung (Farben von einem Programm erfunden)"),
     es=("Original", "Versión en color (colores inventados por un programa)"),
     fi=("Alkuperäinen", "Väriversio (värit ovat ohjelman keksimiä)"),
-    fr=("Original", "Version en couleurs (couleurs inventées par un programme)"),
+    fr=("Original", "Version en couleurs (couleurs inventées par un program)"),
     it=("Originale", "Versione a colori (colori inventati da un programma)"),
     ja=("オリジナル", "カラー版（色はプログラムによる創作）"),
     nl=("Origineel", "Kleurversie (kleuren verzonnen door een programma)"),
@@ -44,7 +44,7 @@ def find_languages(
 
 def labels(
     langs:set, # Languages of the manifest
-    i:int,     # 0: the original; 1: the colour version
+    i:int,     # 0: the original; 1: the color version
 ) -> dict:     # Language map
     "A label in English and the languages of the manifest"
     return {k: [v[i]] for k,v in LABELS.items() if k=='en' or k in langs}
@@ -71,12 +71,12 @@ def _color_metadata(p, row, provenance):
 def color_body(
     p:Picture,
     row:dict,      # From the report: width, height, output, …
-    provenance,    # `Provenance`: how the colours came about
+    provenance,    # `Provenance`: how the colors came about
     base:str,      # Address where the folder will be published
     langs:set,     # Languages of the manifest
     tiles:bool,    # Is there a set of tiles?
 ) -> dict:
-    "The colour version as a manifest names it"
+    "The color version as a manifest names it"
     url = f"{base}/{row['output']}"
     formats = {'.png': 'image/png', '.webp': 'image/webp'}
     out = dict(
@@ -86,7 +86,7 @@ def color_body(
         width=row['width'],
         height=row['height'],
         label=labels(langs, 1),
-        summary={'en': ["The lightness is that of the original. The colours were invented by "
+        summary={'en': ["The lightness is that of the original. The colors were invented by "
                         "a neural network; they are no evidence of how anything looked."]},
         metadata=_color_metadata(p, row, provenance))
     if tiles:
@@ -102,7 +102,7 @@ def add_choice(
     langs:set,         # Languages of the manifest
     credit:dict=None,  # Of `service_credit`
 ):
-    "Wherever the picture is painted, offer its colour version beside it. Changes the manifest"
+    "Wherever the picture is painted, offer its color version beside it. Changes the manifest"
     for i,(canvas,anno) in enumerate(p.places):
         body = anno['body'][0] if isinstance(anno['body'], list) else anno['body']
         is_choice = body.get('type')=='Choice'
@@ -119,7 +119,7 @@ def finish_manifest(
     manifest:dict,  # Version 3
     source:str,     # Where it came from
     base:str,       # Address where the folder will be published
-    n:int,          # Colour versions in it
+    n:int,          # Color versions in it
 ) -> dict:
     "Make the manifest one of its own: address, note, and a link to the one it was made from"
     id = f'{base}/manifest.json'
@@ -143,10 +143,10 @@ def _contexts(manifest):
 
 def _note(n):
     pictures = f"{n} picture{'s'*(n>1)}"
-    return _metadata_line("Colour versions",
-        f"The colours of {pictures} were invented by the program colorized {__version__}. "
+    return _metadata_line("Color versions",
+        f"The colors of {pictures} were invented by the program colorized {__version__}. "
         "The lightness is that of the originals, which are offered first. "
-        "The colours are no evidence of how anything looked.")
+        "The colors are no evidence of how anything looked.")
 
 # %% ../../nbs/iiif/07_choice.ipynb #340056c6
 def validity_remark(

@@ -166,7 +166,7 @@ def _shown(anno):
 # %% ../../nbs/iiif/06_manifest.ipynb #dfcb13f9
 def find_pictures(
     manifest:dict, # Version 3
-) -> tuple:        # ([Picture], [what is not a picture that can be coloured])
+) -> tuple:        # ([Picture], [what is not a picture that can be colored])
     "The pictures of a manifest, each once"
     out,others = {},[]
     for canvas in manifest['items']:

@@ -1,4 +1,4 @@
-"""*Colour versions, their tiles and a report, of which a web server needs to know nothing*
+"""*Color versions, their tiles and a report, of which a web server needs to know nothing*
 
 Docs: https://example.github.io/colorized/iiif/output.html.md"""
 
@@ -25,39 +25,39 @@ from ..photo.reading import read_scan
 
 # %% ../../nbs/iiif/08_output.ipynb #49a32652
 class OutputFolder:
-    "Colour versions, their tiles and their report"
+    "Color versions, their tiles and their report"
     def __init__(self,
         path:Path,            # The folder
         base:str,             # Address where it will be published
         colorizer:Colorizer,
         settings:dict,        # For `Colorizer.colorize`
-        file:dict,            # `format` and `quality` of the colour versions
+        file:dict,            # `format` and `quality` of the color versions
         size:int=None,        # Longest side of the pictures at most, pixels; None: all there is
-        recolor:bool=False,   # Colour pictures that are in colour already?
+        recolor:bool=False,   # Color pictures that are in color already?
     ):
         self.path,self.base,self.colorizer,self.settings = path,base,colorizer,settings
         self.file,self.size,self.recolor = file,size,recolor
-        self.expected = colorizer.provenance(settings) # of a colour version made now
+        self.expected = colorizer.provenance(settings) # of a color version made now
         self.rows,self.report = read_report(path),Report(path)
     def color_path(self, p:Picture) -> Path:
-        "File of a colour version"
+        "File of a color version"
         format = self.file['format']
-        return self.path/f"colour/{p.name}.{'jpg' if format=='jpeg' else format}"
+        return self.path/f"color/{p.name}.{'jpg' if format=='jpeg' else format}"
     def provenance(self, row:dict) -> Provenance:
-        "How a colour version of the report was made"
+        "How a color version of the report was made"
         return Provenance(**row['made']) if row.get('made') else self.expected
 
 # %% ../../nbs/iiif/08_output.ipynb #65ea755f
 @patch
 def state(self:OutputFolder,
     p:Picture,
-) -> tuple: # ('new' | 'done' | 'in colour' | 'broken' | 'other', why)
-    "Is there a colour version of the picture, and is it what would be made now?"
+) -> tuple: # ('new' | 'done' | 'in color' | 'broken' | 'other', why)
+    "Is there a color version of the picture, and is it what would be made now?"
     row,path = self.rows.get(p.key) or {},self.color_path(p)
     is_same_size = row.get('asked')==self.size
     if not path.exists():
-        was_left_alone = is_same_size and row.get('tone')=='colour' and not row.get('output')
-        return 'in colour' if was_left_alone and not self.recolor else 'new',''
+        was_left_alone = is_same_size and row.get('tone')=='color' and not row.get('output')
+        return 'in color' if was_left_alone and not self.recolor else 'new',''
     kind,why = output_status(path, self.expected)
     if kind=='done' and not (is_same_size and row.get('output_sha256')==sha256_of(path)):
         return 'broken',"is not in the report as it is"
@@ -67,7 +67,7 @@ def state(self:OutputFolder,
 def kept_row(self:OutputFolder,
     p:Picture,
 ) -> dict:
-    "The picture's row, unless it names a colour version that is not there as it was"
+    "The picture's row, unless it names a color version that is not there as it was"
     row = self.rows.get(p.key) or {}
     if not row.get('output'): return row
     path = self.path/row['output']
@@ -79,11 +79,11 @@ def write_color(self:OutputFolder,
     p:Picture,
     original:Download,
 ) -> dict: # Row of the report
-    "Colour a picture and write it"
+    "Color a picture and write it"
     start,scan = time.time(),read_scan(original.data)
     row = self._describe(p, original, scan)
-    if scan.tone.kind=='colour' and not self.recolor:
-        row['warnings'].append("is in colour already and was left alone")
+    if scan.tone.kind=='color' and not self.recolor:
+        row['warnings'].append("is in color already and was left alone")
         return dict(row, output=None)
     result,path = self.colorizer.colorize(scan, **self.settings),self.color_path(p)
     assert result.provenance.properties==self.expected.properties
@@ -125,7 +125,7 @@ def has_tiles(self:OutputFolder,
     p:Picture,
     row:dict, # Of the report
 ) -> bool:
-    "Are the tiles there, and those of the colour version?"
+    "Are the tiles there, and those of the color version?"
     folder = self.path/'tiles'/p.name
     whole = folder/'full/max/0/default.jpg'
     if not (whole.exists() and (folder/'info.json').exists()): return False
@@ -164,5 +164,5 @@ def claimed(
         claims.release()
 
 def _leftovers(path):
-    folders = path,path/'colour',path/'tiles',*path.glob('.cache/*')
+    folders = path,path/'color',path/'tiles',*path.glob('.cache/*')
     return [o for folder in folders for o in folder.glob('.*.tmp')]

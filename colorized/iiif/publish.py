@@ -1,4 +1,4 @@
-"""*A library puts a photograph on the web once; everybody's viewer can show it, also in colour*
+"""*A library puts a photograph on the web once; everybody's viewer can show it, also in color*
 
 Docs: https://example.github.io/colorized/iiif/publish.html.md"""
 
@@ -64,10 +64,10 @@ def _fetch_info(fetcher, p):
 @dataclass
 class Published:
     "What became of a manifest"
-    done:int=0        # Coloured now
+    done:int=0        # Colored now
     skipped:int=0     # Done before
-    in_color:int=0    # Left alone, as they are in colour already
-    failed:int=0      # Could not be had, or not be coloured
+    in_color:int=0    # Left alone, as they are in color already
+    failed:int=0      # Could not be had, or not be colored
     others:int=0      # Not pictures
     requests:int=0    # To servers
     seconds:float=0.
@@ -76,7 +76,7 @@ class Published:
     @property
     def exit_code(self)->int: return int(bool(self.failed or self.stopped))
     def __str__(self):
-        kinds = dict(done='coloured', skipped='done before', in_color='in colour already',
+        kinds = dict(done='colored', skipped='done before', in_color='in color already',
                      failed='failed', others='not pictures')
         counts = {k: getattr(self, k) for k in kinds}
         counts = ', '.join(f"{kinds[k]} {n}" for k,n in counts.items() if n or k=='done')
@@ -92,7 +92,7 @@ class _Run:
     def fetch(self, p):
         "In the background: the original, or None where it is not needed"
         kind,why = self.folder.state(p)
-        if kind in ('done', 'in colour'): return None
+        if kind in ('done', 'in color'): return None
         if kind=='other' and not self.overwrite:
             path = self.folder.color_path(p)
             raise IIIFError(f"{path}: exists already and {why}; overwrite replaces it")
@@ -101,7 +101,7 @@ class _Run:
 # %% ../../nbs/iiif/09_publish.ipynb #7c4b887e
 @patch
 def color(self:_Run, p, future):
-    "A picture from its original to the row of the report; None if there is no colour version"
+    "A picture from its original to the row of the report; None if there is no color version"
     folder = self.folder
     try:
         original = future.result()
@@ -122,7 +122,7 @@ def color(self:_Run, p, future):
 # %% ../../nbs/iiif/09_publish.ipynb #dfc44192
 @patch
 def fail(self:_Run, p, e):
-    "Report what went wrong; the row of the colour version from before, if there is one"
+    "Report what went wrong; the row of the color version from before, if there is one"
     why,row = str(e).removeprefix('<bytes>: '),self.folder.kept_row(p)
     self.folder.report.add({**row, 'path': p.key, 'error': why})
     self.say(f"{p.where}, {p.key}: {why.removeprefix(p.key+': ')}")
@@ -146,7 +146,7 @@ def go(self:_Run, manifest, source):
 
 @patch
 def color_all(self:_Run, pictures):
-    "[(picture, row of its colour version or None)]"
+    "[(picture, row of its color version or None)]"
     rows,following = [],None
     with ThreadPoolExecutor(1) as pool:
         try:
@@ -163,7 +163,7 @@ def color_all(self:_Run, pictures):
 # %% ../../nbs/iiif/09_publish.ipynb #eaf6f2a1
 @patch
 def write_manifest(self:_Run, manifest, source, rows):
-    "Offer the colour versions in the manifest"
+    "Offer the color versions in the manifest"
     folder,langs = self.folder,find_languages(manifest)
     for p,row in rows:
         tiles = self.tiles and folder.has_tiles(p, row)
@@ -199,18 +199,18 @@ def colorize_manifest(
     saturation:float=1.,           # Multiplies the chroma
     working_size:int=None,         # Shorter side for the network, at most; None: as tuned
     size:int=None,                 # Longest side at most, where a service can; None: all there is
-    tiles:bool=False,              # Write a level-0 tree beside each colour version?
-    format:str='jpeg',             # Of the colour versions: jpeg, png or webp
+    tiles:bool=False,              # Write a level-0 tree beside each color version?
+    format:str='jpeg',             # Of the color versions: jpeg, png or webp
     quality:int=95,                # Of JPEG and WebP
-    recolor:bool=False,            # Colour pictures that are in colour already?
-    overwrite:bool=False,          # Replace colour versions that were made otherwise?
+    recolor:bool=False,            # Color pictures that are in color already?
+    overwrite:bool=False,          # Replace color versions that were made otherwise?
     cache:str|Path=None,           # Folder for what is fetched; None: `out/.cache`
     rate:float=2.,                 # Requests a second to one host, at most
     retries:int=5,                 # Further tries after one that failed
     timeout:float=60.,             # Seconds without a sign of life
     progress:bool=True,            # Say on stderr what goes wrong, and what became of it all?
 ) -> Published:                    # Its `exit_code` is 1 if a picture failed
-    "Colour a manifest's pictures and offer them in a new one. Raises `IIIFError` or `ValueError`"
+    "Color a manifest's pictures and offer them in a new one. Raises `IIIFError` or `ValueError`"
     _check_settings(base_url, format, tiles, size)
     out,base,start = Path(out),base_url.rstrip('/'),time.time()
     say = _say if progress else lambda message: None

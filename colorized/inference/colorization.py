@@ -1,4 +1,4 @@
-"""*A photograph with one or several colourings, and what they disagree about*
+"""*A photograph with one or several colorings, and what they disagree about*
 
 Docs: https://example.github.io/colorized/inference/colorization.html.md"""
 
@@ -27,11 +27,11 @@ from ..photo.writing import write_scan
 # %% ../../nbs/inference/02_colorization.ipynb #ddd0dae6
 @dataclass(eq=False, repr=False)
 class Colorization:
-    "A photograph with one or several colourings"
+    "A photograph with one or several colorings"
     scan:Scan               # The photograph
     ab:Tensor               # (n,2,h,w) chroma of each sample, CIELAB units, on the network's grid
     seeds:list              # Seed of each sample
-    provenance:Provenance   # How the colour came about, but for seed and file
+    provenance:Provenance   # How the color came about, but for seed and file
     source_sha256:str=None  # Hash of the original file; None: that of `scan.path`, if it is a file
     def __len__(self): return len(self.ab)
     def __repr__(self):
@@ -47,10 +47,10 @@ class Colorization:
         i:int=0,          # Which sample
         bits:int=None,    # 8 or 16; None: as the photograph
     ) -> np.ndarray:      # (H,W,3) uint8 or uint16
-        "Colour at full size"
+        "Color at full size"
         return np.concatenate(list(render_strips(self.scan, self._ab(i), bits)))
     def image(self, i:int=0) -> Image.Image:
-        "Colour at full size, as an 8-bit picture"
+        "Color at full size, as an 8-bit picture"
         return Image.fromarray(self.array(i, 8))
 
 # %% ../../nbs/inference/02_colorization.ipynb #clzsave0
@@ -132,7 +132,7 @@ def gray_scan(
     scan:Scan, # A photograph
     side:int,  # Longest side
 ) -> Scan:     # 8-bit gray
-    "Its lightness alone, small: what is coloured for a screen"
+    "Its lightness alone, small: what is colored for a screen"
     s = min(1, side/max(scan.shape))
     L = scan.thumbnail_L(tuple(max(1, round(n*s)) for n in scan.shape))
     gray = combine_to_rgb(L, torch.zeros_like(L).expand(-1,2,-1,-1))[0,1]
@@ -142,7 +142,7 @@ def gray_scan(
 def small(self:Colorization,
     side:int, # Longest side
 ):
-    "The same colourings of a small gray copy"
+    "The same colorings of a small gray copy"
     return replace(self, scan=gray_scan(self.scan, side))
 
 # %% ../../nbs/inference/02_colorization.ipynb #359ec7af
@@ -178,5 +178,5 @@ def _repr_html_(self:Colorization):
     seeds = f"seed {self.seeds[0]}" + f" to {self.seeds[-1]}"*several
     what = (f"the photograph, {len(self)} sample{'s'*several} ({seeds})"
             + " and their disagreement"*several)
-    return (f'<img alt="Colour invented by a model: {what}" src="data:image/webp;base64,{picture}">'
-            f'<br><small>{what}; the colour is invented</small>')
+    return (f'<img alt="Color invented by a model: {what}" src="data:image/webp;base64,{picture}">'
+            f'<br><small>{what}; the color is invented</small>')

@@ -25,7 +25,7 @@ from ..photo.reading import scan_from_pillow, read_scan
 WEIGHTS = Path(colorized.__file__).parent/'weights'
 
 class Colorizer(ChromaSampler):
-    "Colours photographs with a trained network"
+    "Colors photographs with a trained network"
     def __init__(self,
         net,                  # A `ColorNet` in evaluation mode
         config:ModelConfig,   # Its configuration
@@ -76,14 +76,14 @@ def _integer(name, v):
 
 @patch
 def options(self:Colorizer,
-    n_samples:int=1,        # How many colourings
+    n_samples:int=1,        # How many colorings
     seed:int=0,             # Sample i takes seed + i
     steps:int=None,         # Denoising steps; None: as many as the weights were tuned for
     temperature:float=None, # Scale of the initial noise; None: the same
     saturation:float=1.,    # Multiplies the chroma
     working_size:int=None,  # Shorter side at which the network works, at most; None: the same
 ) -> dict: # All but `n_samples`, as `colorize` takes them
-    "What is asked of a colouring, complete. Raises `ValueError` for what cannot be"
+    "What is asked of a coloring, complete. Raises `ValueError` for what cannot be"
     s = self.settings.changed(steps=steps, temperature=temperature, working_size=working_size)
     whole = dict(n_samples=n_samples, seed=seed, steps=s.steps, working_size=s.working_size)
     n_samples,seed,steps,working_size = [_integer(k, v) for k,v in whole.items()]
@@ -105,7 +105,7 @@ def options(self:Colorizer,
 @patch
 def provenance(self:Colorizer,
     options:dict,     # See `Colorizer.options`
-    hints:bool=False, # Were colours given?
+    hints:bool=False, # Were colors given?
     source_type:str=Provenance.source_type, # IPTC digital source type
     **more,           # Further settings, JSON-able
 ) -> Provenance:
@@ -142,7 +142,7 @@ def grid(self:Colorizer,
 @patch
 def colorize(self:Colorizer,
     photo,                  # Path, `Scan`, `PIL.Image` or array
-    n_samples:int=1,        # How many colourings
+    n_samples:int=1,        # How many colorings
     seed:int=0,             # Sample i takes seed + i
     steps:int=None,         # Denoising steps; None: as many as the weights were tuned for
     hints=None,             # See `hint_grid`
@@ -150,7 +150,7 @@ def colorize(self:Colorizer,
     temperature:float=None, # Scale of the initial noise; None: as tuned
     working_size:int=None,  # Shorter side at which the network works, at most; None: as tuned
 ) -> Colorization:
-    "Colour one photograph. Raises `ScanError` for a bad file, `ValueError` for a bad setting"
+    "Color one photograph. Raises `ScanError` for a bad file, `ValueError` for a bad setting"
     options = self.options(n_samples, seed, steps, temperature, saturation, working_size)
     scan = as_scan(photo)
     L = scan.thumbnail_L(working_shape(scan.shape, **self.grid(options['working_size'])))

@@ -24,20 +24,20 @@ def _parse_color(color, hint):
     except (ValueError, TypeError):
         rgb = ()
     if len(rgb)!=3 or not all(0<=o<=255 for o in rgb):
-        raise ValueError(f"hint {tuple(hint)}: colour must be a name, '#rrggbb' or (r,g,b), "
+        raise ValueError(f"hint {tuple(hint)}: color must be a name, '#rrggbb' or (r,g,b), "
                          "each an integer in 0..255")
     return rgb
 
 def _parse_point(hint, shape, least):
-    "x, y, colour, radius of a hint"
+    "x, y, color, radius of a hint"
     H,W = shape
     try:
         x,y,color,r = (*hint, 0)[:4]
         outside = not (0<=x<W and 0<=y<H)
         r = max(r, least) # a smaller one might not be seen
     except (TypeError, ValueError):
-        raise ValueError(f"hint {hint!r} must be (x, y, colour) or "
-                         "(x, y, colour, radius)") from None
+        raise ValueError(f"hint {hint!r} must be (x, y, color) or "
+                         "(x, y, color, radius)") from None
     if outside:
         raise ValueError(f"hint {tuple(hint)} lies outside the photograph of {W}×{H}")
     return x,y,_parse_color(color, hint),r
@@ -74,18 +74,18 @@ def _as_overlay(hints, shape, grid):
 
 # %% ../../nbs/inference/01_hints.ipynb #caaa35b3
 def hint_grid(
-    hints,         # [(x, y, colour), …] or [(x, y, colour, radius), …]; or an overlay, see below
+    hints,         # [(x, y, color), …] or [(x, y, color, radius), …]; or an overlay, see below
     shape:tuple,   # (H,W) of the photograph
     grid:tuple,    # (h,w) of the chroma
     L:Tensor=None, # (1,1,h,w) lightness on that grid; None: chroma is taken as it is
 ) -> Tensor:       # (1,3,h,w): chroma in CIELAB units (0 where unknown), and the mask
     """Hints on the chroma grid. Raises `ValueError` naming the hint that does not fit
 
-    Points are in pixels of the photograph, colours as Pillow knows them. An overlay is an RGBA
+    Points are in pixels of the photograph, colors as Pillow knows them. An overlay is an RGBA
     picture of the photograph's size: a file, a Pillow image or an array."""
     overlay = _as_overlay(hints, shape, grid)
-    # 4 pixels a cell and side keep thin strokes; colour is averaged where there is paint only
-    small = overlay.resize((4*grid[1], 4*grid[0]), Image.BOX) # Pillow weighs colour by alpha
+    # 4 pixels a cell and side keep thin strokes; color is averaged where there is paint only
+    small = overlay.resize((4*grid[1], 4*grid[0]), Image.BOX) # Pillow weighs color by alpha
     t = torch.from_numpy(np.array(small)).permute(2,0,1)[None]
     alpha = t[:,3:]/255.
     cover = F.avg_pool2d(alpha, 4)

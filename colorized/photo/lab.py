@@ -214,7 +214,7 @@ def colorfulness(
     rgb:Tensor,          # (N,3,H,W) sRGB, float in [0,1] or uint8
     absolute:bool=False, # Take |R-G| and |(R+G)/2-B| first, as the code of CT2 and DDColor does
 ) -> Tensor:             # (N,) float64, in 8-bit units: 0 for gray, about 40 for most photographs
-    "Hasler and Süsstrunk 2003, *Measuring colourfulness in natural images*, equation (21)"
+    "Hasler and Süsstrunk 2003, *Measuring colorfulness in natural images*, equation (21)"
     r,g,b = to_uint8(rgb).double().unbind(1)
     rg,yb = r-g,(r+g)/2-b
     if absolute: rg,yb = rg.abs(),yb.abs()

@@ -37,7 +37,7 @@ class OpenFile:
 @dataclass
 class Metadata:
     "What a file says of its photograph, as found there"
-    icc:bytes=None        # Colour profile
+    icc:bytes=None        # Color profile
     xmp:bytes=None        # XMP packet
     iptc:bytes=None       # IPTC-IIM record
     exif:Image.Exif=None  # Every tag
@@ -201,7 +201,7 @@ def _fit_exif(exif, shape, dpi):
     ifd = exif.get_ifd(0x8769) if 0x8769 in exif else {}
     for tag,v in {40961:1, 40962:shape[1], 40963:shape[0]}.items(): # sRGB, width, height
         if tag in ifd: ifd[tag] = v
-    ifd.pop(40965, None) # interoperability: may name another colour space
+    ifd.pop(40965, None) # interoperability: may name another color space
     exif[274] = 1
     if dpi: exif[282],exif[283],exif[296] = float(dpi[0]),float(dpi[1]),2
     for d in (exif, ifd):
@@ -265,7 +265,7 @@ def _gamma_profile(gamma):
 def png_gamma_profile(
     file:OpenFile,
 ) -> bytes|None:
-    "The profile of a PNG that states a gamma other than sRGB's and nothing else of its colours"
+    "The profile of a PNG that states a gamma other than sRGB's and nothing else of its colors"
     if file.format!='PNG' or 'srgb' in file.image.info: return None
     gamma = file.image.info.get('gamma', 0)
     return _gamma_profile(gamma) if 0.1<gamma<10 and abs(gamma-1/2.2)>0.01 else None

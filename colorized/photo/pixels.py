@@ -55,7 +55,7 @@ def _cmyk_to_rgb(x, icc, warnings):
     return ((top-x[...,:3].astype(np.uint32))*(top-x[...,3:])//top).astype(x.dtype)
 
 def _divide_by_alpha(x, alpha):
-    "Colours that were stored multiplied by their alpha"
+    "Colors that were stored multiplied by their alpha"
     top = max_level(x.dtype)
     colors = x.astype(np.float32)*top/np.maximum(alpha, 1)[...,None]
     return np.minimum(colors, top).round().astype(x.dtype)
@@ -157,7 +157,7 @@ def _decode_avif(file):
         return _with_alpha(_from_integers(imagecodecs.avif_decode(data), bits, file.path))
 
 def _decode_heif(file):
-    "What libheif turns upright itself; Pillow has no 16-bit colour to hand its 10 bits over in"
+    "What libheif turns upright itself; Pillow has no 16-bit color to hand its 10 bits over in"
     import pi_heif
     file.f.seek(0)
     heif = pi_heif.open_heif(file.f, convert_hdr_to_8bit=False, hdr_to_16bit=False)

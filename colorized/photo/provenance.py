@@ -1,4 +1,4 @@
-"""An honest note that the colour was made by a machine
+"""An honest note that the color was made by a machine
 
 Docs: https://example.github.io/colorized/photo/provenance.html.md"""
 
@@ -20,7 +20,7 @@ _TERMS = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
 
 @dataclass
 class Provenance:
-    "How the colour came about"
+    "How the color came about"
     model:str=None        # Name of the checkpoint
     model_sha256:str=None # Hash of its file
     seed:int=None         # Seed of the sample

@@ -188,6 +188,6 @@ def scan_from_pillow(
 
 def open_rgb(
     path:str|Path, # Any photograph that `read_scan` reads
-) -> Image.Image:  # Upright, 8-bit sRGB; a profile inside the file is honoured
-    "Open a photograph in its own colours. Raises `ScanError` when it is not a whole picture"
+) -> Image.Image:  # Upright, 8-bit sRGB; a profile inside the file is honored
+    "Open a photograph in its own colors. Raises `ScanError` when it is not a whole picture"
     return Image.fromarray(read_scan(path).rgb8())

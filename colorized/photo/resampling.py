@@ -1,4 +1,4 @@
-"""How little colour is enough
+"""How little color is enough
 
 Docs: https://example.github.io/colorized/photo/resampling.html.md"""
 

@@ -54,8 +54,8 @@ class Tone:
     chroma:float=0. # Length of the mean (a,b)
     spread:float=0. # Root mean square distance of (a,b) from the tint at the same lightness
     @property
-    def kind(self)->str: # 'neutral', 'toned' (one tint, as sepia) or 'colour'
-        if self.spread>6: return 'colour'
+    def kind(self)->str: # 'neutral', 'toned' (one tint, as sepia) or 'color'
+        if self.spread>6: return 'color'
         return 'toned' if self.chroma>2 or self.spread>2 else 'neutral'
     @property
     def is_toned(self)->bool: return self.kind=='toned'
@@ -177,7 +177,7 @@ def _to_bytes(x):
 
 @patch
 def rgb8(self:Scan)->np.ndarray: # (H,W,3) uint8
-    "The photograph in its own colours as 8-bit sRGB: what training and measures start from"
+    "The photograph in its own colors as 8-bit sRGB: what training and measures start from"
     p = self.pixels
     if p.ndim==2:
         return np.take(_to_bytes(self.gray_to_srgb), p)[...,None].repeat(3, 2)
@@ -188,18 +188,18 @@ def rgb8(self:Scan)->np.ndarray: # (H,W,3) uint8
 # %% ../../nbs/photo/04_scan.ipynb #684299a2
 @patch(as_prop=True)
 def is_generated(self:Scan)->bool:
-    "Does its XMP say that a trained model made it, or its colours?"
+    "Does its XMP say that a trained model made it, or its colors?"
     said = (self.xmp or b'').replace(b'\0', b'') # in UTF-16, too
     return NAMESPACE.encode() in said or b'trainedalgorithmicmedia' in said.lower()
 
 # %% ../../nbs/photo/04_scan.ipynb #aa3bd673
 @patch(as_prop=True)
 def remarks(self:Scan)->list:
-    "The warnings, and whose colours are lost if it has some"
+    "The warnings, and whose colors are lost if it has some"
     if self.is_generated:
-        lost = ["was coloured by a program already; those colours are replaced"]
-    elif self.tone.kind=='colour':
-        lost = ["is in colour already; its own colours are replaced"]
+        lost = ["was colored by a program already; those colors are replaced"]
+    elif self.tone.kind=='color':
+        lost = ["is in color already; its own colors are replaced"]
     else:
         return self.warnings
     return [*self.warnings, *lost]

@@ -1,4 +1,4 @@
-"""Back to the archive, in colour, complete or not at all
+"""Back to the archive, in color, complete or not at all
 
 Docs: https://example.github.io/colorized/photo/writing.html.md"""
 
@@ -112,14 +112,14 @@ def write_scan(
     dst:str|Path,                 # File to write
     rgb,                          # (H,W,3) uint8 or uint16 sRGB, or an iterator of its strips
     like:Scan,                    # The original: its metadata is carried over
-    provenance:Provenance=None,   # How the colour came about; always written
+    provenance:Provenance=None,   # How the color came about; always written
     format:str=None,              # TIFF, PNG, JPEG or WEBP; None: from the suffix
     bits:int=None,                # 8 or 16; None: as the original, where the format can
     quality:int=95,               # Of JPEG and WebP; 100 is lossless for WebP
     overwrite:bool=False,         # May an existing file be replaced?
     replace_original:bool=False,  # Even if it is the original?
 )->list:                          # Remarks: what could not be carried over
-    "Write a colour photograph with its original's metadata, or nothing. Raises `ScanError`"
+    "Write a color photograph with its original's metadata, or nothing. Raises `ScanError`"
     dst,provenance = Path(dst),provenance or Provenance()
     format,bits = output_format(dst, format, bits, like.bits)
     _check_destination(dst, like.path, overwrite, replace_original)

@@ -17,7 +17,7 @@ from .callbacks import DiffusionCallback
 # %% ../../nbs/training/08_distillation.ipynb #teach02
 def autoguided(
     strong:ColorNet, # Predicts better
-    weak:ColorNet,   # Predicts worse: learnt for a shorter time, or is smaller
+    weak:ColorNet,   # Predicts worse: learned for a shorter time, or is smaller
     scale:float,     # w, see `guided`
 ):                   # Called like either of them
     "What `strong` predicts, guided away from what `weak` predicts"

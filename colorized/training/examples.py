@@ -1,4 +1,4 @@
-"""*From a colour photograph to a question and its answer*
+"""*From a color photograph to a question and its answer*
 
 Docs: https://example.github.io/colorized/training/examples.html.md"""
 

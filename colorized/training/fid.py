@@ -28,14 +28,14 @@ def colorize_with_learner(
     L:Tensor,                  # (N,1,H,W) lightness
     generator:torch.Generator, # Decides the seeds
 ) -> Tensor:                   # (N,3,H,W) sRGB in [0,1]
-    "Colour a batch with the network that is being trained"
+    "Color a batch with the network that is being trained"
     seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
     seeds = [seed+i for i in range(len(L))]
     return colorize_batch(learn.model, learn.diffusion.config, L, seeds)
 
 # %% ../../nbs/training/12_fid.ipynb #4ea35e9f
 class FIDCallback(Callback):
-    """FID, KID × 1000 (paired) and colourfulness on held-out photographs every `every` epochs
+    """FID, KID × 1000 (paired) and colorfulness on held-out photographs every `every` epochs
 
     `measurements` keeps them, one dictionary a time."""
     order = -5
@@ -87,7 +87,7 @@ def _look_at_photos(self:FIDCallback):
 @patch
 @torch.no_grad()
 def _measure(self:FIDCallback):
-    "Colour the photographs and compare"
+    "Color the photographs and compare"
     device = next(self.learn.model.parameters()).device
     generator = torch.Generator(device).manual_seed(self.seed)
     def color(rgb):

@@ -59,7 +59,7 @@ def diffusion_learner(
     cbs=(),                           # Further callbacks
     **kwargs,                         # For `Learner`
 ) -> Learner:
-    """A fastai `Learner` that trains a colourizer
+    """A fastai `Learner` that trains a colorizer
 
     Raises `ValueError` when there is no encoder to tune, and for a negative `perceptual`."""
     if not 0<=tune<=1: raise ValueError(f"tune must lie in [0,1], got {tune}")

@@ -83,7 +83,7 @@ def show_examples(
     max_n=6,      # How many to draw
     figsize=None, # For Matplotlib
 ):
-    "Draw gray input, hints, true chroma and colour photograph of a batch, one example a column"
+    "Draw gray input, hints, true chroma and color photograph of a batch, one example a column"
     import matplotlib.pyplot as plt
     n = min(max_n, len(L))
     L,hints,ab = L[:n],hints[:n],ab[:n]
@@ -91,7 +91,7 @@ def show_examples(
     full,given = up_chroma(ab, L.shape[-2:]),hints[:,2:]>0
     hint_L,hint_ab = torch.where(given, 60., 90.),torch.where(given, hints[:,:2], torch.zeros(()))
     rows = dict(input=L[:,0]/100, hints=combine_to_rgb(enlarge(hint_L), enlarge(hint_ab)),
-                chroma=combine_to_rgb(torch.full_like(L, 65), full), colour=combine_to_rgb(L, full))
+                chroma=combine_to_rgb(torch.full_like(L, 65), full), color=combine_to_rgb(L, full))
     fig,axs = plt.subplots(len(rows), n, figsize=figsize or (1.7*n,6.6), squeeze=False)
     for axr,(name,ims) in zip(axs, rows.items()):
         axr[0].set_title(name, loc='left', fontsize=9)

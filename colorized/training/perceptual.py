@@ -1,4 +1,4 @@
-"""*Does it look right to someone who knows things?*
+"""*Does it look right to a network that recognizes things?*
 
 Docs: https://example.github.io/colorized/training/perceptual.html.md"""
 
@@ -21,7 +21,7 @@ from .callbacks import DiffusionCallback
 def perceptual_distance(
     encoder:Encoder, # Frozen
     rgb:Tensor,      # (N,3,H,W) sRGB in [0,1]
-    true:Tensor,     # (N,3,H,W) the true colours
+    true:Tensor,     # (N,3,H,W) the true colors
 ) -> Tensor:         # (N,) from 0, for equal photographs, to 12
     "How differently the encoder sees two photographs, above"
     with torch.no_grad():

@@ -41,7 +41,7 @@ def colorize_batch(
     seeds:list[int],    # N seeds
     steps:int=None,     # Denoising steps; None: as the configuration says, or as the chain has
 ) -> Tensor:            # (N,3,H,W) sRGB in [0,1], on the CPU
-    "Colour a batch of photographs of one size, as users will have them coloured"
+    "Color a batch of photographs of one size, as users will have them colored"
     steps = min(steps or config.sampling.steps, config.schedule['n_steps'])
     with _borrowed(net):
         sampler = ChromaSampler(net, config, L.device)
@@ -49,7 +49,7 @@ def colorize_batch(
 
 # %% ../../nbs/training/11_previews.ipynb #c1399f47
 class PreviewCallback(Callback):
-    "Colours validation photographs: a PNG in the run's folder, and a picture in a notebook"
+    "Colors validation photographs: a PNG in the run's folder, and a picture in a notebook"
     order,name = 65,'preview'
     def __init__(self,
         n:int=8,         # How many photographs

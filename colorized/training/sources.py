@@ -23,8 +23,8 @@ _INDEX_VERSION = 2 # Of what `_verdict` says: an index with another version's ve
 def _verdict(path):
     """What there is to know of a file before learning from it
 
-    The colourfulness of a small version; 'gray' when it has but one warm tint, 'invented' when a
-    program coloured it, None when it is broken."""
+    The colorfulness of a small version; 'gray' when it has but one warm tint, 'invented' when a
+    program colored it, None when it is broken."""
     try:
         scan = read_scan(path)
     except ValueError:
@@ -40,7 +40,7 @@ def _kind(verdict, min_colorfulness):
     "One word for a verdict"
     if verdict is None: return 'broken'
     if isinstance(verdict, str): return verdict
-    return 'gray' if verdict<min_colorfulness else 'colour'
+    return 'gray' if verdict<min_colorfulness else 'color'
 
 # %% ../../nbs/training/01_sources.ipynb #b3a01725
 def _find_photos(root, exclude):
@@ -71,7 +71,7 @@ def _verdicts(root, paths, index, threads):
 
 # %% ../../nbs/training/01_sources.ipynb #80bf49dc
 class PhotoFolder:
-    "The colour photographs below a folder, sorted by path. Raises `ValueError` when there are none"
+    "The color photographs below a folder, sorted by path. Raises `ValueError` when there are none"
     def __init__(self,
         root:str|Path,              # Searched recursively
         index:str|Path=None,        # JSON file of verdicts, so that the next start is quick
@@ -85,12 +85,12 @@ class PhotoFolder:
         verdicts = _verdicts(self.root, paths, index, threads)
         kinds = [_kind(o, min_colorfulness) for o in verdicts]
         of = lambda kind: [p for p,k in zip(paths, kinds) if k==kind]
-        self.files,self.gray = of('colour'),of('gray')
+        self.files,self.gray = of('color'),of('gray')
         self.broken,self.generated = of('broken'),of('invented')
         self.left_out = (f"{len(self.gray)} gray or of one tint, {len(self.broken)} broken, "
-                         f"{len(self.generated)} coloured by a program")
+                         f"{len(self.generated)} colored by a program")
         if not self.files:
-            raise ValueError(f"no colour photograph found below {root} ({self.left_out})")
+            raise ValueError(f"no color photograph found below {root} ({self.left_out})")
     def __len__(self): return len(self.files)
     def __getitem__(self, i): return open_rgb(self.files[i])
     def __repr__(self):

@@ -119,7 +119,7 @@ def _teacher(out, cbs, state):
 
 # %% ../../nbs/training/15_train.ipynb #b403c83f
 def train(
-    data,                    # Folder of colour photographs or of Kaggle's arrays, or a source
+    data,                    # Folder of color photographs or of Kaggle's arrays, or a source
     out:str|Path,            # The run's folder
     valid=None,              # The same, for validation; None: a tenth of `data`
     hours:float=None,        # Budget in hours …
@@ -139,7 +139,7 @@ def train(
     run_args:dict=None,      # For `RunCallback`
     **kwargs,                # For `diffusion_learner`; what is not named is as it was
 ) -> Learner:
-    """Train a colourizer
+    """Train a colorizer
 
     Raises `ValueError` unless exactly one budget is given, when processes disagree, or when a run
     is resumed with another seed, other photographs or without its teacher, `FileExistsError` when

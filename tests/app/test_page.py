@@ -41,7 +41,7 @@ class Visitor:
     def bring(self, *files):
         self.page.set_input_files('#files', files)
     def rest(self, n):
-        "Wait until `n` photographs are coloured and nothing is under way"
+        "Wait until `n` photographs are colored and nothing is under way"
         rests = 'p => p.state=="ready" && !p.painting && !p.busy && !p.sampling'
         self.until(f'n => photos.length==n && photos.every({rests})', n)
     @property
@@ -52,7 +52,7 @@ class Visitor:
         data = self.page.get_attribute(f'#{id}', 'src').split(',')[1]
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert('RGBA'))
     def after(self, act, rest=True):
-        "Do something that changes the colours; seconds until the page shows them"
+        "Do something that changes the colors; seconds until the page shows them"
         self.until('!now.painting')
         src = self.page.get_attribute('#after', 'src')
         start = time.monotonic()
@@ -74,7 +74,7 @@ class Visitor:
             if self.focus()==name: return
         raise AssertionError(f'{name} cannot be reached with Tab')
     def stroke(self, color, x, y, dx=0.05, dy=0.):
-        "Paint with the mouse: a palette colour, where it begins, how far it goes (fractions)"
+        "Paint with the mouse: a palette color, where it begins, how far it goes (fractions)"
         self.page.get_by_role('radio', name=color, exact=True).check(force=True)
         b,mouse = self.page.locator('#canvas').bounding_box(),self.page.mouse
         at = lambda u,v: (b['x']+u*b['width'], b['y']+v*b['height'])
@@ -193,7 +193,7 @@ def check_effort(v, server, colorizer, tiff):
     colorizer.colorize(tiff, hints=[(100, 100, 'red')]).image()
     whole = time.process_time()-start
     print(f'a stroke: {cpu:.2f} s of one core, {wall:.2f} s until it is seen; '
-          f'reading, colouring and painting anew: {whole:.2f} s')
+          f'reading, coloring and painting anew: {whole:.2f} s')
     assert cpu<min(2, 1.5*whole)
 
 def check_file(path, tiff, colorizer, strokes, tmp_path):
@@ -219,7 +219,7 @@ def test_choose_correct_save(server, visitor, tiff, colorizer, tmp_path):
     v.bring(tiff)
     v.rest(1)
     whole = colorizer.colorize(tiff, n_samples=8)
-    assert page.inner_text('#tag')=='Colour is invented'
+    assert page.inner_text('#tag')=='Color is invented'
     assert 'invented' in page.inner_text('footer')
     assert '1080 × 695' in page.inner_text('#facts')
     assert 'TIFF, 16 bits' in page.inner_text('#kind')
@@ -268,7 +268,7 @@ def test_eight_at_once(server, browser, colorizer, small_copies, tmp_path):
             assert path.name==name.replace('.jpg', '.colorized.jpg')
             colorizer.colorize(small[2*i+j]).save(tmp_path/'want.jpg', overwrite=True)
             got,want = [np.asarray(Image.open(o)) for o in (path, tmp_path/'want.jpg')]
-            assert np.array_equal(got, want), name # as the library would colour it
+            assert np.array_equal(got, want), name # as the library would color it
     assert len(server.kept)>=16
     for v in people:
         v.close(server.base)
@@ -317,9 +317,9 @@ def test_a_photograph_can_be_removed_while_it_comes(server, browser, when):
     assert late and no_files_within(server, 10, before) and not v.messages
     v.close(server.base)
 
-# Overlays for strokes that nobody painted yet: eight colourings each
+# Overlays for strokes that nobody painted yet: eight colorings each
 ASK_OVERLAYS = """n => { for (let i = 0; i < n; i++) ask("uncertainty", {photo:now.id, strokes:[
-    {colour:"#ff0000", radius:0.1, points:[[0.05*i, 0.5]]}]}).catch(() => {}) }"""
+    {color:"#ff0000", radius:0.1, points:[[0.05*i, 0.5]]}]}).catch(() => {}) }"""
 
 def test_a_closed_page_ends_its_questions(server, browser):
     "Four overlays are half a minute of work; nobody does it for a page that is closed"
@@ -338,7 +338,7 @@ def test_a_closed_page_ends_its_questions(server, browser):
     deadline = time.monotonic()+120
     while not idle():
         assert time.monotonic()<deadline
-    assert server.cpu-start<4, 'it went on colouring for nobody'
+    assert server.cpu-start<4, 'it went on coloring for nobody'
 
 def test_places_and_progress_are_shown(visitor, small_copies):
     "What waits says how many come before, and what is done how far it is"
@@ -358,7 +358,7 @@ def test_places_and_progress_are_shown(visitor, small_copies):
     v.until('!$("uncertainty").hidden')
     seen = v.page.evaluate('seen')
     said = [o for kind,o in seen if kind=='busy']
-    assert 'One picture is before yours' in said and 'Comparing eight colourings' in said
+    assert 'One picture is before yours' in said and 'Comparing eight colorings' in said
     shown = [o for kind,o in seen if kind=='progress' and 0<o<1]
     assert shown==sorted(shown) and len(set(shown))>1, seen
 
@@ -388,10 +388,10 @@ def test_trouble_is_told_and_the_page_lives_on(visitor, small_copies, tmp_path):
     v.rest(3)
     v.stroke('Navy blue', 0.66, 0.06) # the sky is white
     v.rest(3)
-    assert 'cannot take a colour' in v.page.inner_text('#how')
+    assert 'cannot take a color' in v.page.inner_text('#how')
     v.stroke('Navy blue', 0.2, 0.6)
     v.rest(3)
-    assert 'cannot take a colour' not in v.page.inner_text('#how')
+    assert 'cannot take a color' not in v.page.inner_text('#how')
 
 def choose_by_keyboard(v, file):
     choosers = []
@@ -467,7 +467,7 @@ def test_by_keyboard_alone(visitor, tmp_path):
     assert page.inner_text('#status') and page.get_attribute('#status', 'role')=='status'
 
 def axe_contrasts(v, state):
-    "No violations, judged by axe-core; the contrasts that it measured, by colour scheme"
+    "No violations, judged by axe-core; the contrasts that it measured, by color scheme"
     from axe_playwright_python.sync_playwright import Axe
     found = {}
     for scheme in 'light','dark':

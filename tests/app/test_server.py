@@ -85,7 +85,7 @@ def test_two_slow_questions_queue(server, photo):
     assert all('answer' in o[-1] for o in events)
 
 def test_who_leaves_gives_up_the_place(server, photo):
-    strokes = lambda y: [dict(colour='#ff0000', radius=0.1, points=[[0.5, y]])]
+    strokes = lambda y: [dict(color='#ff0000', radius=0.1, points=[[0.5, y]])]
     first = Question(server, 'uncertainty', photo=photo, strokes=strokes(0.1))
     second = Question(server, 'uncertainty', photo=photo, strokes=strokes(0.3))
     third = Question(server, 'sample', photo=photo, seed=0, strokes=[], saturation=1)
@@ -176,7 +176,7 @@ def test_without_its_requirements(tmp_path):
     assert r.returncode and "pip install 'colorized[app]'" in r.stderr.splitlines()[-1]
 
 def test_nothing_left_the_computer_and_nothing_stays(server):
-    "The last test: Ctrl+C while it colours and while a photograph comes"
+    "The last test: Ctrl+C while it colors and while a photograph comes"
     visitor = visit(server)
     body = ask(server, f'photos/{visitor}?name=a.jpg', 'POST', PHOTO.read_bytes())[1]
     photo = json.loads(body)['id']

@@ -7,14 +7,14 @@ from colorized.photo.scan import Scan, ScanError
 from colorized.photo.reading import read_scan
 
 PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/riverfront-1931.jpg'
-RED = dict(colour='#9C2F2C', radius=0.05, points=[[0.3,0.6],[0.4,0.6]])
+RED = dict(color='#9C2F2C', radius=0.05, points=[[0.3,0.6],[0.4,0.6]])
 
 @pytest.fixture(scope='module')
 def session(colorizer):
     return PhotoSession(colorizer, PHOTO, 'river.jpg')
 
-@pytest.mark.parametrize('change', [dict(colour='red'), dict(colour='#9c2f2'), dict(colour=7),
-    dict(colour='#9c2f2c;'), dict(radius=0), dict(radius=0.51), dict(radius='nan'), dict(points=[]),
+@pytest.mark.parametrize('change', [dict(color='red'), dict(color='#9c2f2'), dict(color=7),
+    dict(color='#9c2f2c;'), dict(radius=0), dict(radius=0.51), dict(radius='nan'), dict(points=[]),
     dict(points=[[0,0,0]]), dict(points=[[2.01,0]]), dict(points=[[0,-1.01]]), dict(points=7),
     dict(points=[['x',0]]), dict(points=[[float('inf'),0]])])
 def test_strokes_that_are_none(change):
@@ -24,7 +24,7 @@ def test_strokes_that_are_none(change):
 
 def test_strokes_are_cleaned():
     got, = check_strokes([dict(RED, radius='0.05', more='left behind')])
-    assert got==dict(colour='#9c2f2c', radius=0.05, points=[(0.3,0.6), (0.4,0.6)])
+    assert got==dict(color='#9c2f2c', radius=0.05, points=[(0.3,0.6), (0.4,0.6)])
     assert len(check_strokes([RED]*200))==200
     assert check_strokes([dict(RED, points=[[0,0]]*20000)])
 
@@ -34,7 +34,7 @@ def test_a_stroke_keeps_its_shape_at_any_size():
     assert large[360,270:360].all() and large[360,[270-28,360+28]].all()
     assert not large[360,[270-32,360+32]].any() # the radius is 30, of the shorter side
 
-def test_colourings_are_those_of_the_library(session, colorizer, tmp_path):
+def test_colorings_are_those_of_the_library(session, colorizer, tmp_path):
     hints = draw_strokes([RED], session.shape)
     want = colorizer.colorize(PHOTO, seed=4, hints=hints, saturation=1.3)
     want.save(tmp_path/'want.jpg')
@@ -72,7 +72,7 @@ def test_pictures_of_the_screen(session):
     assert session.uncertainty([0, 1]).size==(480,334)
 
 @pytest.mark.parametrize('level,clipped', [(0,True), (8,True), (9,False), (246,False), (247,True)])
-def test_white_and_black_take_no_colour(level, clipped):
+def test_white_and_black_take_no_color(level, clipped):
     s = PhotoSession.__new__(PhotoSession)
     s.small = Scan(np.full((64,96), 128, np.uint8))
     s.small.pixels[30:50,20:50] = level

@@ -24,7 +24,7 @@ def bring(studio, tmp_path_factory):
         return id
     return go
 
-def test_a_colouring_needs_no_reading_before(studio, bring):
+def test_a_coloring_needs_no_reading_before(studio, bring):
     answer = studio.color(bring(PHOTO), 0, [], 1)
     assert answer['image'].startswith('data:image/jpeg;base64,') and answer['clipped'] is False
 
@@ -49,7 +49,7 @@ def test_only_the_last_download_is_kept(studio, bring):
     home = studio.visitors.photo(id).path.parent
     assert sorted(o.name for o in home.iterdir())==sorted(['original', f'file-{new}'])
 
-def test_uncertainty_counts_its_eight_colourings(studio, bring):
+def test_uncertainty_counts_its_eight_colorings(studio, bring):
     told = []
     answer = studio.uncertainty(bring(PHOTO), [], told.append)
     assert told==[i/8 for i in range(1, 9)]

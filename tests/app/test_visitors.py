@@ -68,7 +68,7 @@ def test_a_sign_of_life_counts(visitors):
     late = visitors.limits.idle+1
     for name in anna, bert:
         visitors._known[name].seen -= late
-    assert visitors.photo(id) # whoever asks for colours is here
+    assert visitors.photo(id) # whoever asks for colors is here
     visitors.remove_idle()
     assert visitors.renew(anna) and not visitors.renew(bert)
     visitors._known[anna].seen -= late

@@ -12,23 +12,23 @@ def test_pixels_report_and_provenance(tmp_path, colorizer):
     src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
     (src/'box').mkdir()
     Image.fromarray(samples.camera()[:90,:120].astype(np.uint16)*257).save(src/'box/ä ö.tif')
-    Image.fromarray(samples.astronaut()[:90,:120]).save(src/'box/colour.bmp')
+    Image.fromarray(samples.astronaut()[:90,:120]).save(src/'box/color.bmp')
     settings = dict(seed=3, temperature=1., saturation=0.5)
     got = quick(src, out, colorizer, **settings, source_type='algorithmicallyEnhanced')
     assert (got.done, got.failed, got.skipped, got.left, got.exit_code)==(4, 0, 0, 0, 0)
-    assert str(got).startswith('4 coloured in ')
-    assert sorted(files(out))==['00.jpg', '01.jpg', 'box/colour.png', 'box/ä ö.tif']
+    assert str(got).startswith('4 colored in ')
+    assert sorted(files(out))==['00.jpg', '01.jpg', 'box/color.png', 'box/ä ö.tif']
     assert not litter(out)
     alone = colorizer.colorize(src/'box/ä ö.tif', steps=2, **settings)
     assert np.array_equal(read_scan(out/'box/ä ö.tif').pixels, alone.array(bits=16))
     table = list(csv.DictReader(open(out/'report.csv', encoding='utf-8-sig')))
-    assert [o['path'] for o in table]==['00.jpg', '01.jpg', 'box/colour.bmp', 'box/ä ö.tif']
+    assert [o['path'] for o in table]==['00.jpg', '01.jpg', 'box/color.bmp', 'box/ä ö.tif']
     row = table[3]
     shown = [row[k] for k in ('width', 'height', 'bits', 'seed', 'error', 'tone')]
     assert shown==['120', '90', '16', '3', '', 'neutral']
     assert row['model_sha256']==colorizer.sha256 and float(row['seconds'])>0
     assert len(row['source_sha256'])==len(row['output_sha256'])==64
-    assert 'in colour already' in table[2]['warnings'] and table[2]['tone']=='colour'
+    assert 'in color already' in table[2]['warnings'] and table[2]['tone']=='color'
     said = read_provenance(out/'00.jpg')
     assert said['Seed']=='3' and said['source_sha256']==table[0]['source_sha256']
     assert said['DigitalSourceType'].endswith('algorithmicallyEnhanced')

@@ -33,7 +33,7 @@ def test_photographs_on_one_call_are_those_alone(tmp_path, colorizer, monkeypatc
         (tmp_path/'alone.jpg').unlink()
 
 def test_network_failure(tmp_path, colorizer, monkeypatch):
-    "One photograph is too much for the network: the others of its group are coloured"
+    "One photograph is too much for the network: the others of its group are colored"
     src,out = photographs(tmp_path/'in', 5),tmp_path/'out'
     shape = working_shape((90, 120), multiple=colorizer.net.cfg.multiple)
     bad = read_scan(src/'01.jpg').thumbnail_L(shape)
@@ -101,7 +101,7 @@ def test_claims_of_another_process(run, tmp_path):
     first,second = [o.outputs[0] for o in run.todo][:2]
     assert theirs.take(first) and theirs.take(second)
     real = run.end
-    def end(job, kind, report=True): # when the third is coloured, they give up the second
+    def end(job, kind, report=True): # when the third is colored, they give up the second
         real(job, kind, report)
         theirs.release(second)
     run.end = end

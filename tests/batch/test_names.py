@@ -61,7 +61,7 @@ def test_what_is_passed_over_is_said(tmp_path, colorizer, capsys):
     assert '2 .dng, 1 linked folders, 1 without a suffix' in capsys.readouterr().err
 
 def test_folder_that_cannot_be_listed(tmp_path, colorizer, monkeypatch, capsys):
-    "is one failure; the others are coloured"
+    "is one failure; the others are colored"
     import os
     src = photographs(tmp_path/'in', 2)
     photographs(src/'locked', 1)

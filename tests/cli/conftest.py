@@ -104,7 +104,7 @@ METADATA = {'IFD0:Make': 'Linhof', 'IFD0:Model': 'Technika', 'IFD0:Artist': 'Än
 
 @pytest.fixture(scope='session')
 def scans(tmp_path_factory):
-    "As an archive, a scanner, a print shop, a telephone and a web page would hold it"
+    "As an archive, a scanner, a print shop, a phone and a web page would hold it"
     f = tmp_path_factory.mktemp('scans')
     shutil.copy(PHOTO, f/'campus.jpg')
     gray = Image.open(PHOTO).convert('L').resize((540, 347), Image.Resampling.LANCZOS)

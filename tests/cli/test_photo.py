@@ -158,12 +158,12 @@ def test_two_photographs_of_one_name(scans, run, tmp_path):
     for o in '1910','1920':
         (tmp_path/o).mkdir()
         shutil.copy(scans/'icon.png', tmp_path/o/'p.png')
-    both,out = ('1910/p.png', '1920/p.png'),('--out', 'colour')
+    both,out = ('1910/p.png', '1920/p.png'),('--out', 'color')
     r = run(*both, *out, '--overwrite', '--steps', 1, cwd=tmp_path, code=2)
-    assert all(o in r.stderr for o in both) and not (tmp_path/'colour').exists()
+    assert all(o in r.stderr for o in both) and not (tmp_path/'color').exists()
     assert '1920' in run('1920', '1910/p.png', *out, cwd=tmp_path, code=2).stderr
     r = run('1910/p.png', '1910/p.png', *out, '--steps', 1, cwd=tmp_path)
-    assert r.stdout=='colour/p.png\n'
+    assert r.stdout=='color/p.png\n'
 
 def test_a_name_that_is_no_text(scans, command, network, tmp_path):
     shutil.copy(scans/'icon.png', os.fsencode(tmp_path)+b'/caf\xe9.png')
@@ -185,7 +185,7 @@ def test_a_broken_file_among_good_ones(scans, run, tmp_path):
 def test_a_target_that_cannot_be_written(scans, run, tmp_path):
     shutil.copy(scans/'icon.png', tmp_path/'a.png')
     (tmp_path/'file').write_text('in the way')
-    for out in '/proc/a.png','/proc/colours','file','file/colours':
+    for out in '/proc/a.png','/proc/colors','file','file/colors':
         r = run('a.png', '--out', out, '--steps', 1, cwd=tmp_path, code=1)
         assert not r.stdout and out in r.stderr and len(r.stderr.strip().split('\n'))==1
     assert files(tmp_path)==['a.png', 'file']
@@ -306,7 +306,7 @@ def test_sixteen_bits_from_eight(scans, run, tmp_path):
     assert '8 bits' in r.stderr and not (tmp_path/'b.jpg').exists()
 
 def test_hints_on_the_command_line_and_as_overlay(scans, run, tmp_path):
-    "The same stroke both ways: its place takes on the colour"
+    "The same stroke both ways: its place takes on the color"
     x,y = 300,200
     overlay = np.zeros((347,540,4), np.uint8)
     overlay[y-12:y+13,x-12:x+13] = 255,0,0,255

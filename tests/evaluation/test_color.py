@@ -8,7 +8,7 @@ from colorized.photo.lab import colorfulness, to_uint8
 from .samples import hwc, spoil
 
 # Sharma, Wu and Dalal 2005, "The CIEDE2000 color-difference formula", table 1:
-# L a b of two colours, and their difference
+# L a b of two colors, and their difference
 SHARMA = """50 2.6772 -79.7751 50 0 -82.7485 2.0425
 50 3.1571 -77.2803 50 0 -82.7485 2.8615
 50 2.8361 -74.0200 50 0 -82.7485 3.4412

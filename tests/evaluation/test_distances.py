@@ -20,7 +20,7 @@ def test_fid_closed_form():
     assert D.fid(torch.tensor(a), torch.tensor(b))==pytest.approx(want, rel=1e-8)
 
 def test_fid_with_fewer_photographs_than_features():
-    """The trace of the root is the sum of the singular values of the centred sets' product:
+    """The trace of the root is the sum of the singular values of the centered sets' product:
     no covariance needed"""
     rng = np.random.default_rng(1)
     a,b = rng.normal(size=(40, 100)),rng.normal(size=(40, 100))+.2
@@ -124,7 +124,7 @@ def test_two_sample():
         D.two_sample(x, y[:100])
 
 def test_two_sample_says_which_photograph_is_told_right():
-    "Where only some colourings can be told from photographs, these are told right more often"
+    "Where only some colorings can be told from photographs, these are told right more often"
     x,y = normal(120, 10, 6),normal(120, 10, 7)
     y[:40] += 3
     told = D.two_sample(x, y)

@@ -1,4 +1,4 @@
-"Extractors recognise things, see eight bits, and say what is missing."
+"Extractors recognize things, see eight bits, and say what is missing."
 import subprocess, sys, types
 import pytest, torch
 from colorized.evaluation import features as F

@@ -20,8 +20,8 @@ def test_identical_folders(small, tmp_path):
     assert found['delta_e2000'].value==0 and found['ssim'].value==pytest.approx(1)
     assert found['psnr'].value==pytest.approx(58.92, abs=0.01)
     assert 'top1_agreement' not in found and 'diversity' not in found
-    assert set(report.columns)=={'colorized', 'grey', 'mean chroma', 'truth'}
-    assert report['truth']['fid'].n==3 and report['grey']['colorfulness'].value==0
+    assert set(report.columns)=={'colorized', 'gray', 'mean chroma', 'truth'}
+    assert report['truth']['fid'].n==3 and report['gray']['colorfulness'].value==0
 
 def test_folders_are_matched_and_counted(photos, tmp_path):
     true = save(tmp_path/'true', photos[:4], ['x/1', 'x/2', 'y/1', '3'], 'webp')
@@ -32,7 +32,7 @@ def test_folders_are_matched_and_counted(photos, tmp_path):
     assert report['colorized']['psnr'].n==3 and 'x/1' in report.markdown()
     assert '3 photographs' in report.protocol and 'central 64×64' in report.protocol
     back = json.loads(report.to_json())
-    assert back['only_true']==['x/1'] and back['columns']['grey']['fid']['n']==3
+    assert back['only_true']==['x/1'] and back['columns']['gray']['fid']['n']==3
     assert back['columns']['colorized']['kid']['extractor']=='thumbnail'
     assert said[:2]==[f'reading 3 photographs of {o}' for o in (true, out)]
 
@@ -56,7 +56,7 @@ def test_two_systems_are_compared_photograph_by_photograph(tiles, tmp_path):
     true,a,b = [save(tmp_path/name, rgb) for name,rgb in dict(
         true=tiles, a=spoil(tiles, 0.5), b=spoil(tiles, 0.4)).items()]
     report = evaluate(true, a, other_dir=b)
-    neighbors = {'grey', 'mean chroma', 'truth'}
+    neighbors = {'gray', 'mean chroma', 'truth'}
     assert set(report.columns)=={'colorized', 'other', *neighbors, 'colorized − other'}
     ours,other,apart = [report[o] for o in ('colorized', 'other', 'colorized − other')]
     for k,o in apart.items():
@@ -133,7 +133,7 @@ def test_crop_of_an_odd_shape():
         assert crop.float().mean()==pytest.approx(127, abs=2)
 
 def test_model_and_folder_agree(small, tmp_path):
-    "The same colours through a function and through files: the same figures"
+    "The same colors through a function and through files: the same figures"
     true = save(tmp_path/'true', small)
     out = save(tmp_path/'out', to_uint8(tinted(rgb_to_L(small))))
     gray = save(tmp_path/'gray', spoil(small, 0.))
@@ -144,10 +144,10 @@ def test_model_and_folder_agree(small, tmp_path):
         if k!='diversity': assert o-model['colorized'][k]==pytest.approx(0, abs=1e-9), k
     assert model['colorized']['diversity'].value==0
     assert folder['colorized']['diversity'].value==pytest.approx(math.hypot(10, 20), rel=0.15)
-    assert said[:2]==[f'colouring 6 photographs, sample {i} of 2' for i in (1, 2)]
+    assert said[:2]==[f'coloring 6 photographs, sample {i} of 2' for i in (1, 2)]
 
 def test_the_first_sample_is_judged(small, tmp_path):
-    "A model is called so often for each batch; the first answers are its colours"
+    "A model is called so often for each batch; the first answers are its colors"
     true = save(tmp_path/'true', small)
     calls = []
     def colorize(L):
@@ -165,10 +165,10 @@ def test_top1_with_and_without_labels(photos, tmp_path):
     gray = lambda L: (L/100).expand(-1,3,-1,-1)
     said = E.evaluate_model(gray, true, Thumbnail(), bs=2)
     labels = dict(coffee=967, flower=985)
-    labelled = E.evaluate_model(gray, true, Thumbnail(), labels=labels)
-    agreement,accuracy = said['truth'],labelled['truth']
+    labeled = E.evaluate_model(gray, true, Thumbnail(), labels=labels)
+    agreement,accuracy = said['truth'],labeled['truth']
     assert 'top1_accuracy' not in agreement and 'top1_agreement' not in accuracy
     agreement,accuracy = agreement['top1_agreement'],accuracy['top1_accuracy']
     assert (agreement.value, agreement.n)==(1, 6) and (accuracy.value, accuracy.n)==(1, 2)
     with pytest.raises(ValueError, match='measured differently'):
-        said['grey']['top1_agreement'] < labelled['grey']['top1_accuracy']
+        said['gray']['top1_agreement'] < labeled['gray']['top1_accuracy']

@@ -26,8 +26,8 @@ def test_a_mean_that_may_be_zero(small):
     assert (o.low, o.high)==tuple(-v for v in bootstrap(far)[::-1])
     assert (o.value, o.n)==(abs(far.mean().item()), 20)
 
-def test_spoiled_colours_are_ranked(tiles, lite1):
-    "Truth, half the chroma, grey: every measure that should see it does"
+def test_spoiled_colors_are_ranked(tiles, lite1):
+    "Truth, half the chroma, gray: every measure that should see it does"
     evaluator = Evaluator(tiles, Narrow(lite1), classifier='lite1', protocol='tiles')
     true,half,gray = [evaluator.summarize(spoil(tiles, s)) for s in (1., 0.5, 0.)]
     for k in ('kid', 'fid', 'delta_colorfulness', 'colorfulness_error', 'delta_e2000'):
@@ -58,12 +58,12 @@ def test_what_is_known_is_not_measured_again(small, monkeypatch):
     assert evaluator.summarize(out, observations=seen)==fresh
 
 def test_neighbours(photos):
-    "More than are coloured at once; grey is grey, and the tint the mean of all, on each lightness"
+    "More than are colored at once; gray is gray, and the tint the mean of all, on each lightness"
     many = photos[:,:,::8,::8].repeat(3, 1, 1, 1)
     evaluator = Evaluator(many, Thumbnail(), None)
     neighbors = evaluator._neighbors()
-    assert list(neighbors)==['grey', 'mean chroma']
-    gray = neighbors['grey']
+    assert list(neighbors)==['gray', 'mean chroma']
+    gray = neighbors['gray']
     assert (gray==gray[:,:1]).all()
     assert (rgb_to_L(gray)-rgb_to_L(many)).abs().max()<0.3
     mean = rgb_to_lab(many)[:,1:].mean((0,2,3)).view(1,2,1,1)
@@ -75,7 +75,7 @@ def test_truth_and_differences_say_so(small):
     evaluator = Evaluator(small, Thumbnail(), None, protocol='six', seed=2)
     a,b = spoil(small, 0.5),spoil(small, 0.2)
     report = evaluator.report({'a': a, 'b': b, 'c': b})
-    systems = ['a', 'b', 'c', 'grey', 'mean chroma', 'truth', 'a − b', 'a − c']
+    systems = ['a', 'b', 'c', 'gray', 'mean chroma', 'truth', 'a − b', 'a − c']
     assert list(report.columns)==systems
     truth,apart = report['truth'],report['a − b']
     assert truth['kid'].n==truth['fid'].n==3 and truth['colorfulness'].n==6
@@ -112,8 +112,8 @@ def test_diversity_is_of_the_first_system(small):
     said = []
     report = evaluator.report({'a': out, 'b': out}, torch.stack([out, small]), said.append)
     assert 'diversity' in report['a']
-    assert not any('diversity' in report[o] for o in ('b', 'grey', 'truth'))
-    assert said==[f'measuring {o}' for o in ('a', 'b', 'grey', 'mean chroma')]
+    assert not any('diversity' in report[o] for o in ('b', 'gray', 'truth'))
+    assert said==[f'measuring {o}' for o in ('a', 'b', 'gray', 'mean chroma')]
 
 def test_table():
     "The better direction, differing n, what is missing, and the first five names of those left out"
@@ -128,7 +128,7 @@ def test_table():
 | PSNR, dB ↑ | – | 30 | – |
 
 Protocol: by hand. In brackets: 95 % bootstrap interval.
-- 6 photographs without a colourized one: a, b, c, d, e …
+- 6 photographs without a colorized one: a, b, c, d, e …
 - 1 photographs without a true one: z'''
     assert report._repr_markdown_()==report.markdown()
     back = json.loads(report.to_json())

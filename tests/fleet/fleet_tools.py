@@ -8,7 +8,7 @@ from colorized.fleet.store import Store
 made = dict(seed=0, model_sha256='m'*64, settings_sha256='s'*64)
 
 def world(folder):
-    "Three photographs, coloured and recorded"
+    "Three photographs, colored and recorded"
     store = Store(folder/'out')
     record = Record(store, every=1e9)
     (folder/'in').mkdir()

@@ -36,9 +36,9 @@ def test_report_word_for_word(tmp_path):
     times = read_record(store)['finished'].to_pylist()
     assert report(store, most=2)==f"""# {store.url}
 
-4 photographs are coloured, 3 failed. Lost: 0, changed: 0, made twice: 0, not in the record: 0.
+4 photographs are colored, 3 failed. Lost: 0, changed: 0, made twice: 0, not in the record: 0.
 
-| run | from | to | coloured | failed | workers |
+| run | from | to | colored | failed | workers |
 |---|---|---|---|---|---|
 | {record.run} | {min(times)} | {max(times)} | 5 | 4 | 2 |
 
@@ -59,4 +59,4 @@ Tones: 3 toned, 1 neutral.
 
 def test_an_empty_place(tmp_path):
     assert not any(audit(tmp_path).values())
-    assert report(tmp_path).splitlines()[2].startswith('0 photographs are coloured, 0 failed.')
+    assert report(tmp_path).splitlines()[2].startswith('0 photographs are colored, 0 failed.')

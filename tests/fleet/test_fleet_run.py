@@ -40,7 +40,7 @@ def nodes():
 
 @pytest.fixture
 def go(nodes, model):
-    "Colours on the cluster, from this process, which leaves it afterwards"
+    "Colors on the cluster, from this process, which leaves it afterwards"
     import ray
     def colorize(src, dst, **kwargs):
         options = {**SMALL, 'actors':2, **kwargs}
@@ -49,7 +49,7 @@ def go(nodes, model):
     if ray.is_initialized(): ray.shutdown()
 
 def filled(bucket, folder, name, n):
-    "Small photographs in the bucket, three of them spoilt; their local copies, and the address"
+    "Small photographs in the bucket, three of them spoiled; their local copies, and the address"
     loopback.snapshots(folder, n, size=(80, 60))
     bad = sorted(folder.rglob('*.jpg'))[3:12:4]
     bad[0].write_bytes(bad[0].read_bytes()[:400])
@@ -71,7 +71,7 @@ def alone(folder, model, tmp, **kwargs):
     return out
 
 def prove(url, storage, n, bad):
-    "The record: every photograph once, coloured or with its error. Returns its rows"
+    "The record: every photograph once, colored or with its error. Returns its rows"
     found = audit(url, storage, deep=True)
     assert len(found['done'])==n-len(bad)
     assert not any(found[k] for k in ('lost', 'changed', 'twice', 'unknown'))
@@ -115,19 +115,19 @@ def test_same_bytes_as_in_one_process(tmp_path, go, model):
     assert row['output_sha256']==hashlib.sha256(want['deep.tif']).hexdigest()
     assert row['model_sha256']==hashlib.sha256(model.read_bytes()).hexdigest()
     assert not [o for o in dst.rglob('.*')]
-    # the spoilt ones have been mended since
+    # the spoiled ones have been mended since
     shutil.copy(src/'box 0/00000.jpg', src/'empty.jpg')
     shutil.copy(src/'box 0/00001.jpg', src/'broken.png')
     again = go(src, dst, seed=3, uncertainty=True)
     assert (again.done, again.skipped, again.failed, again.exit_code)==(2, 7, 0, 0)
     said = (dst/'record/report.md').read_text()
-    assert said.count('9 photographs are coloured, 0 failed')==1
+    assert said.count('9 photographs are colored, 0 failed')==1
 
 @pytest.mark.slow
 def test_worker_and_node_die_and_the_store_is_in_a_bad_mood(tmp_path, nodes, go, model, bucket):
     n = 24
     url,bad = filled(bucket, tmp_path/'in', 'moody/scans', n)
-    out,written = f'{bucket.url}/moody/colour',lambda: bucket.written('/moody/colour/box')
+    out,written = f'{bucket.url}/moody/color',lambda: bucket.written('/moody/color/box')
     bucket.mood = loopback.moody(0.05, slow=0.05)
     deeds,wrong = [],[]
     def give_up(*_): # else the run waits for a node that never comes
@@ -165,8 +165,8 @@ def test_worker_and_node_die_and_the_store_is_in_a_bad_mood(tmp_path, nodes, go,
 def test_driver_is_killed_and_started_again(tmp_path, nodes, model, bucket, capsys):
     n = 12
     url,bad = filled(bucket, tmp_path/'in', 'driver/scans', n)
-    out,written = f'{bucket.url}/driver/colour',lambda: bucket.written('/driver/colour/box')
-    slow = lambda method,path: method=='PUT' and '/colour/box' in path
+    out,written = f'{bucket.url}/driver/color',lambda: bucket.written('/driver/color/box')
+    slow = lambda method,path: method=='PUT' and '/color/box' in path
     bucket.mood = lambda method,path: time.sleep(0.2) if slow(method, path) else None
     keys = {'AWS_ACCESS_KEY_ID':'testing', 'AWS_SECRET_ACCESS_KEY':'testing'}
     env = {**os.environ, **keys, 'PYTHONPATH':str(root), 'OMP_NUM_THREADS':'1'}

@@ -1,4 +1,4 @@
-"What there is to colour: folders, patterns, lists and manifests, on disks and in a bucket"
+"What there is to color: folders, patterns, lists and manifests, on disks and in a bucket"
 import hashlib, os
 import pandas as pd, pytest
 from fleet_tools import client_of

@@ -15,7 +15,7 @@ def test_all_is_done(tmp_path):
     found = audit(store.url, deep=True)
     assert found.pop('done')==['a.jpg', 'b.jpg', 'c.jpg'] and not any(found.values())
     said = report(store.url)
-    assert '3 photographs are coloured, 0 failed' in said and '3 neutral' in said
+    assert '3 photographs are colored, 0 failed' in said and '3 neutral' in said
 
 def test_what_is_left(tmp_path):
     photos,store = world(tmp_path)

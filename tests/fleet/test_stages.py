@@ -37,9 +37,9 @@ def test_touched_originals_are_looked_at_and_stay_done(tmp_path, c):
     record = Record(store, every=1e9)
     sha = lambda data: hashlib.sha256(data).hexdigest()
     for job in plan(photographs(src)[0], store, made)[0]:
-        store.put(job['row']['output'], b'colour')
+        store.put(job['row']['output'], b'color')
         of = sha(Path(job['name']).read_bytes())
-        row = dict(source_sha256=of, output_bytes=6, output_sha256=sha(b'colour'), how='new')
+        row = dict(source_sha256=of, output_bytes=6, output_sha256=sha(b'color'), how='new')
         record.add({**job['row'], **row})
     record.flush()
     for o in src.rglob('*.jpg'): os.utime(o, (1, 1))
@@ -91,7 +91,7 @@ def test_a_photograph_that_changes_on_the_way(tmp_path, model, c):
     table = Network(c)(load_stage(to_table(jobs_of(src)), c))
     (job,),(blob,) = from_table(table)
     os.utime(job['name'], (1, 1))
-    with pytest.raises(ScanError, match='was changed while it was being coloured'):
+    with pytest.raises(ScanError, match='was changed while it was being colored'):
         write_one(job, blob, c, str(tmp_path))
     Store('memory://changing').put('a.jpg', Path(job['name']).read_bytes())
     job = dict(job, name='memory://changing/a.jpg')
@@ -104,13 +104,13 @@ def test_a_photograph_that_changes_on_the_way(tmp_path, model, c):
         write_one(job, blob, c, str(tmp_path/'here'))
 
 def test_errors_name_the_photograph_not_its_copy(tmp_path, c):
-    Store('memory://spoilt').put('box/a.jpg', b'not a photograph')
+    Store('memory://spoiled').put('box/a.jpg', b'not a photograph')
     row = dict(source_bytes=None, output='a.jpg')
-    job = dict(name='memory://spoilt/box/a.jpg', row=row, replace=False, lost=False)
+    job = dict(name='memory://spoiled/box/a.jpg', row=row, replace=False, lost=False)
     (job,),_ = from_table(load_stage(to_table([job]), c))
     error = job['row']['error']
-    assert error.startswith('memory://spoilt/box/a.jpg: ') and 'colorized-' not in error
-    assert error.count('spoilt')==1 and job['again'] is False and job['row']['seconds']>0
+    assert error.startswith('memory://spoiled/box/a.jpg: ') and 'colorized-' not in error
+    assert error.count('spoiled')==1 and job['again'] is False and job['row']['seconds']>0
 
 def test_what_may_be_tried_again():
     def attempt(e):

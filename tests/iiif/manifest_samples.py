@@ -14,7 +14,7 @@ U = 'https://museum.example'
 
 def counting():
     n = itertools.count(1)
-    return lambda kind: f'https://example.org/colour/{kind}/{next(n)}'
+    return lambda kind: f'https://example.org/color/{kind}/{next(n)}'
 
 def read(doc, tmp_path):
     "A document as `read_manifest` gives it"
@@ -25,11 +25,11 @@ def painted_bodies(doc):
     return [c['items'][0]['items'][0]['body'] for c in doc['items']]
 
 def colored(m, source='https://example.org/original.json'):
-    "A manifest with a made-up colour version of every picture"
-    (found,_),langs,base = find_pictures(m),find_languages(m),'https://example.org/colour'
+    "A manifest with a made-up color version of every picture"
+    (found,_),langs,base = find_pictures(m),find_languages(m),'https://example.org/color'
     provenance = Provenance('m', 'cd'*32, 0, 4, {})
     for p in found:
-        row = dict(width=30, height=20, output=f'colour/{p.name}.jpg', source_sha256='ab'*32)
+        row = dict(width=30, height=20, output=f'color/{p.name}.jpg', source_sha256='ab'*32)
         add_choice(p, color_body(p, row, provenance, base, langs, True), base, langs)
     return finish_manifest(m, source, base, len(found)),found
 

@@ -1,4 +1,4 @@
-"Colour versions in manifests: valid, named, and nothing else changed"
+"Color versions in manifests: valid, named, and nothing else changed"
 import copy
 import pytest
 from colorized.iiif.choice import (
@@ -8,7 +8,7 @@ from manifest_samples import (
     MANIFESTS, U, colored, counting, painted_bodies, prezi3_manifest, read, v2_manifest, valid)
 from museum import V3, canvas
 
-BASE = 'https://example.org/colour'
+BASE = 'https://example.org/color'
 
 @pytest.mark.parametrize('path', MANIFESTS, ids=lambda p: p.stem)
 def test_manifests_of_institutions_become_valid_choices(path):
@@ -43,7 +43,7 @@ def test_version_3_is_carried_over(tmp_path):
         assert said['Original']==before['body']['service'][0]['id']
         source_types = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
         assert said['Digital source type'].startswith(source_types)
-        tree = second['id'].removeprefix(f'{BASE}/colour/').removesuffix('.jpg')
+        tree = second['id'].removeprefix(f'{BASE}/color/').removesuffix('.jpg')
         service = dict(id=f'{BASE}/tiles/{tree}', type='ImageService3', profile='level0')
         assert second['service']==[service]
         anno.update(id=before['id'], body=first)
@@ -70,11 +70,11 @@ def test_canvases_that_are_no_photographs(tmp_path):
     kinds = [b['type'] for b in painted_bodies(new)]
     assert kinds==['Video', 'TextualBody', 'Choice', 'Choice', 'Choice']
     names = [[*o['label'].values()][0][0][:8] for o in painted_bodies(new)[2]['items']]
-    assert names==['Daylight', 'Ultravio', 'Colour v']
+    assert names==['Daylight', 'Ultravio', 'Color v']
     ids = [c['items'][0]['items'][0]['id'] for c in new['items']]
     assert len(set(ids))==5
 
-def test_a_manifest_without_colour_versions_says_nothing_of_them(tmp_path):
+def test_a_manifest_without_color_versions_says_nothing_of_them(tmp_path):
     "It still is another one, and one made from itself does not point at itself"
     old = read(prezi3_manifest(), tmp_path)
     new = finish_manifest(copy.deepcopy(old), 'album.json', BASE, 0)
@@ -104,7 +104,7 @@ def test_what_is_not_valid_is_said(tmp_path):
     assert 'at rights' in validity_remark(colored(m)[0])
 
 def test_rights_and_credit_of_a_single_picture(tmp_path):
-    "They stay with it, its colour version has them as well, and a refusal is repeated"
+    "They stay with it, its color version has them as well, and a refusal is repeated"
     nd = 'http://creativecommons.org/licenses/by-nd/4.0/'
     own = dict(license=nd, attribution='(c) The photographer', logo=f'{U}/p.png',
                metadata=[dict(label='Negative', value='17')])

@@ -256,7 +256,7 @@ def test_gray_tiles_make_a_gray_picture_with_their_profile(museum, tmp_path):
     with Image.open(io.BytesIO(new.data)) as im:
         assert (im.mode, im.size, im.info['icc_profile'])==('L', (200, 80), icc)
 
-def test_one_tile_in_colour_makes_a_picture_in_colour(museum, tmp_path):
+def test_one_tile_in_color_makes_a_picture_in_color(museum, tmp_path):
     s = tile_server(museum)
     path = museum.folder/'p/100,0,100,80/100,80/0/default.jpg'
     Image.new('RGB', (100, 80), (200, 40, 40)).save(path)

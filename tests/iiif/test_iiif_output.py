@@ -24,7 +24,7 @@ def open_folder(tmp_path, colorizer):
     return open_folder
 
 def write(folder, tmp_path, **more):
-    "A colour version of a photograph in the folder and its report; its row"
+    "A color version of a photograph in the folder and its report; its row"
     from colorized.batch.ledger import Report
     data = small(tmp_path/'a.jpg').read_bytes()
     row = {**folder.write_color(PICTURE, Download(data, False, [])), 'error': None}
@@ -53,8 +53,8 @@ def test_states(open_folder, tmp_path):
 
 def test_what_was_left_alone_is_left_alone(open_folder, tmp_path):
     folder = open_folder()
-    folder.rows[PICTURE.key] = dict(tone='colour', output=None, asked=None)
-    assert folder.state(PICTURE)==('in colour', '')
+    folder.rows[PICTURE.key] = dict(tone='color', output=None, asked=None)
+    assert folder.state(PICTURE)==('in color', '')
     folder.recolor = True
     assert folder.state(PICTURE)==('new', '')
     folder.recolor,folder.size = False,100
@@ -65,15 +65,15 @@ def test_a_row_is_kept_with_its_file(open_folder, tmp_path):
     assert open_folder().kept_row(PICTURE)=={}
     row = write(open_folder(), tmp_path)
     assert open_folder().kept_row(PICTURE)['output_sha256']==row['output_sha256']
-    (tmp_path/'out'/row['output']).write_bytes(b'spoilt')
+    (tmp_path/'out'/row['output']).write_bytes(b'spoiled')
     assert open_folder().kept_row(PICTURE)=={}
     (tmp_path/'out'/row['output']).unlink()
     assert open_folder().kept_row(PICTURE)=={}
     folder = open_folder()
-    folder.rows[PICTURE.key] = dict(output=None, tone='colour')
-    assert folder.kept_row(PICTURE)==dict(output=None, tone='colour')
+    folder.rows[PICTURE.key] = dict(output=None, tone='color')
+    assert folder.kept_row(PICTURE)==dict(output=None, tone='color')
 
-def test_tiles_follow_the_colour_version(open_folder, tmp_path):
+def test_tiles_follow_the_color_version(open_folder, tmp_path):
     folder = open_folder()
     row = write(folder, tmp_path)
     tree = tmp_path/'out/tiles'/PICTURE.name
@@ -104,14 +104,14 @@ def test_what_the_report_says_of_the_original(open_folder, tmp_path):
 def test_leftovers_of_a_killed_run_go(tmp_path):
     "Files and folders; whatever else is there stays"
     out = tmp_path/'out'
-    names = '.manifest.json','colour/.a.jpg','tiles/.a','.cache/0f/.0f1a'
+    names = '.manifest.json','color/.a.jpg','tiles/.a','.cache/0f/.0f1a'
     for o in names: (out/f'{o}.1a.tmp').mkdir(parents=True)
     (out/'tiles/.a.1a.tmp/info.json').write_text('{}')
-    for o in ('colour/.b.jpg.1a.tmp', '.cache/0f/.0f1b.1a.tmp'): (out/o).write_bytes(b'half')
-    for o in ('colour/a.tmp', '.cache/0f/0f1a', 'notes.tmp'): (out/o).write_bytes(b'whole')
+    for o in ('color/.b.jpg.1a.tmp', '.cache/0f/.0f1b.1a.tmp'): (out/o).write_bytes(b'half')
+    for o in ('color/a.tmp', '.cache/0f/0f1a', 'notes.tmp'): (out/o).write_bytes(b'whole')
     with claimed(out):
         files = sorted(str(o.relative_to(out)) for o in out.rglob('*') if o.is_file())
-        assert files==['.cache/0f/0f1a', '.manifest.json.claim', 'colour/a.tmp', 'notes.tmp']
+        assert files==['.cache/0f/0f1a', '.manifest.json.claim', 'color/a.tmp', 'notes.tmp']
         assert not [o for o in out.rglob('.*.tmp')]
     assert not (out/'.manifest.json.claim').exists()
 

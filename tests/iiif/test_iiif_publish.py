@@ -31,7 +31,7 @@ def contents(folder):
 
 @pytest.fixture
 def colorize(museum, tmp_path, colorizer):
-    "Colours the museum's album into `tmp_path/'out'`, quickly"
+    "Colors the museum's album into `tmp_path/'out'`, quickly"
     source = f'{museum.url}/album.json'
     return partial(colorize_manifest, source, tmp_path/'out', colorizer, rate=100)
 
@@ -74,7 +74,7 @@ def test_the_manifest_tells_what_the_service_does_not(museum, tmp_path, colorize
     assert museum.asked()==['/album.json', '/t/info.json', '/t/full/max/0/default.jpg']
 
 def test_smaller_pictures(museum, tmp_path, colorize, capsys):
-    """`size` asks the service for less, and colours again; a file without a service stays as it is,
+    """`size` asks the service for less, and colors again; a file without a service stays as it is,
     and that is said"""
     u = museum.url
     write_tiles(small(tmp_path/'t.jpg', 300, 200), museum.folder/'t', f'{u}/t', tile=64)
@@ -109,7 +109,7 @@ def test_no_limit_but_ours(museum, tmp_path, colorize, monkeypatch):
     assert len(list((tmp_path/'out/tiles').iterdir()))==2
 
 def test_credit_that_an_image_service_demands(museum, tmp_path, colorize, capsys):
-    """Versions 2 and 3 of info.json: what they say of rights is given to the colour version, the
+    """Versions 2 and 3 of info.json: what they say of rights is given to the color version, the
     next time as well, and a refusal is repeated"""
     u = museum.url
     v2 = dict(license=ND, attribution='(c) The photographer', logo=f'{u}/logo.png')
@@ -131,7 +131,7 @@ def test_credit_that_an_image_service_demands(museum, tmp_path, colorize, capsys
 # Servers that misbehave
 
 FAULTY = ['busy', 'gone', 'cut', 'brokenoff', 'hanging', 'html', 'small', 'noinfo', 'badinfo',
-          'dead', 'colour', 'good']
+          'dead', 'color', 'good']
 GOOD = {'busy', 'brokenoff', 'hanging', 'noinfo', 'good'} # nothing that lasts
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def faulty_museum(museum, tmp_path, monkeypatch):
                 if p.is_dir() and p.name!='full': shutil.rmtree(p)
     squares = np.random.default_rng(0).integers(0, 255, (4, 6, 3), np.uint8)
     colorful = Image.fromarray(np.kron(squares, np.ones((25, 25, 1), np.uint8)))
-    colorful.save(museum.folder/'colour/full/max/0/default.jpg', quality=95)
+    colorful.save(museum.folder/'color/full/max/0/default.jpg', quality=95)
     tiny = io.BytesIO()
     Image.new('L', (40, 40), 200).save(tiny, 'JPEG')
     everywhere = dict(gone=status(404), cut=cut, html=body(b'<html>Not available</html>'),
@@ -170,7 +170,7 @@ def test_faults_are_named_and_the_rest_goes_on(faulty_museum, tmp_path, colorize
     done = colorize(retries=1, timeout=0.8)
     errors = {Path(k).name: row.get('error') for k,row in read_report(out).items()}
     assert (done.done, done.failed, done.in_color, done.exit_code)==(len(GOOD), 6, 1, 1)
-    assert {k for k,e in errors.items() if not e}==GOOD|{'colour'}
+    assert {k for k,e in errors.items() if not e}==GOOD|{'color'}
     causes = dict(gone='HTTP 404', cut='truncated', html='not a photograph', small='40×40',
                   badinfo='info.json', dead='HTTP 500')
     for k,say in causes.items(): assert say in errors[k] and f'{u}/{k}' in errors[k], errors[k]
@@ -178,7 +178,7 @@ def test_faults_are_named_and_the_rest_goes_on(faulty_museum, tmp_path, colorize
     for i,k in enumerate(FAULTY):
         named = f'canvas {u}/canvas/{i} ("Page {i}"), {u}/{k}: ' in said
         assert named==(k not in GOOD-{'noinfo'}), k
-    assert 'failed 6' in said and 'in colour already 1' in said
+    assert 'failed 6' in said and 'in color already 1' in said
     new = painted_bodies(result(out))
     assert {k for k,b in zip(FAULTY, new) if b['type']=='Choice'}==GOOD and valid(result(out))
     for k,b,was in zip(FAULTY, new, painted_bodies(doc)):
@@ -212,7 +212,7 @@ def test_what_a_power_cut_left_in_the_cache_is_fetched_again(museum, tmp_path, c
     assert path.read_bytes()==(museum.folder/'photo0.jpg').read_bytes()
 
 def test_a_manifest_of_the_internet_leads_to_the_internet(museum, tmp_path, colorizer, monkeypatch):
-    """Here 127.0.0.1 plays the internet and localhost the network of whoever colours; a redirect
+    """Here 127.0.0.1 plays the internet and localhost the network of whoever colors; a redirect
     and an address are refused alike, and another host has its own pace"""
     u,inside = museum.url,museum.url.replace('127.0.0.1', 'localhost')
     for i in range(3): small(museum.folder/f'photo{i}.jpg')
@@ -259,29 +259,29 @@ def test_politeness_as_the_server_sees_it(museum, tmp_path, colorizer):
 # Going on
 
 def test_new_settings_need_overwrite_and_nothing_of_the_server(museum, tmp_path, colorize, capsys):
-    "So do tiles; a spoilt file is made again"
+    "So do tiles; a spoiled file is made again"
     out = tmp_path/'out'
     files_album(museum, 2, rights=ND)
     assert colorize().done==2 and 'by-nd' in capsys.readouterr().err
-    first = contents(out/'colour')
+    first = contents(out/'color')
     museum.log.clear()
     assert colorize(seed=1).failed==2 and 'overwrite replaces it' in capsys.readouterr().err
-    assert contents(out/'colour')==first
+    assert contents(out/'color')==first
     assert colorize(seed=1, overwrite=True, tiles=True).done==2
-    second = contents(out/'colour')
+    second = contents(out/'color')
     assert all(first[k]!=second[k] for k in first)
     name = sorted(second)[0]
-    (out/'colour'/name).write_bytes(second[name][:-500])
+    (out/'color'/name).write_bytes(second[name][:-500])
     mended = colorize(seed=1, tiles=True)
     assert (mended.done, mended.skipped)==(1, 1)
     whole = out/'tiles'/Path(name).stem/'full/max/0/default.jpg'
-    assert (out/'colour'/name).read_bytes()==second[name]==whole.read_bytes()
+    assert (out/'color'/name).read_bytes()==second[name]==whole.read_bytes()
     assert set(museum.asked())=={'/album.json'}
 
 def test_file_and_manifest_say_the_same(museum, tmp_path, colorize, colorizer):
     files_album(museum, 1)
     colorize(seed=1, progress=False)
-    said = read_provenance(next((tmp_path/'out/colour').iterdir()))
+    said = read_provenance(next((tmp_path/'out/color').iterdir()))
     lines = painted_bodies(result(tmp_path/'out'))[0]['items'][1]['metadata']
     lines = {m['label']['en'][0]: [*m['value'].values()][0][0] for m in lines}
     assert said['Seed']=='1' and lines['Seed, steps'].startswith('1, ')
@@ -289,7 +289,7 @@ def test_file_and_manifest_say_the_same(museum, tmp_path, colorize, colorizer):
     assert said['DigitalSourceType']==lines['Digital source type']
 
 def facts(out):
-    "What the report says of the colour versions"
+    "What the report says of the color versions"
     names = 'output','output_sha256','source_sha256','seed'
     return {k: [o[c] for c in names] for k,o in read_report(out).items()}
 
@@ -320,8 +320,8 @@ def test_a_spoilt_file_is_offered_no_more(museum, tmp_path, colorize):
     files_album(museum, 2)
     run = partial(colorize, retries=0, tiles=True, progress=False)
     run()
-    spoilt = out/read_report(out)[f'{u}/photo0.jpg']['output']
-    spoilt.write_bytes(spoilt.read_bytes()[:-500])
+    spoiled = out/read_report(out)[f'{u}/photo0.jpg']['output']
+    spoiled.write_bytes(spoiled.read_bytes()[:-500])
     moved = run(base_url=archive, seed=1)
     bodies = painted_bodies(result(out))
     assert moved.failed==2 and [b['type'] for b in bodies]==['Image', 'Choice']
@@ -346,7 +346,7 @@ def test_a_full_disk_stops_the_run(museum, tmp_path, colorize, capsys, monkeypat
     assert len(list((tmp_path/'out/tiles').iterdir()))==4 and valid(result(tmp_path/'out'))
 
 def test_an_interrupted_run_lets_the_server_be(museum, tmp_path, colorize, monkeypatch):
-    "Ctrl-C while a picture is coloured: the background gives up its wait, the folder is free again"
+    "Ctrl-C while a picture is colored: the background gives up its wait, the folder is free again"
     files_album(museum, 3)
     museum.faults['/photo1.jpg'] = status(503, Retry_After=60)
     def interrupted(*args, **kwargs):
@@ -365,12 +365,12 @@ def arguments(museum, out):
             '--retries', '0', '--device', 'cpu']
 
 def kill_after_three(museum, out):
-    "Run the command, and kill it when it has coloured three pictures: those that it has"
+    "Run the command, and kill it when it has colored three pictures: those that it has"
     program = Path(sys.executable).parent/'colorized'
     env = dict(os.environ, OMP_NUM_THREADS='1', NO_PROXY='127.0.0.1')
     p = subprocess.Popen([str(program), *arguments(museum, out)], env=env,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    made = lambda: list((out/'colour').glob('photo*.jpg'))
+    made = lambda: list((out/'color').glob('photo*.jpg'))
     for _ in range(1200):
         if len(made())>=3 or p.poll() is not None: break
         time.sleep(0.05)
@@ -389,7 +389,7 @@ def test_killed_and_gone_on_with(museum, tmp_path, capsys):
         assert json.loads((o/'info.json').read_text())['width']==150
         assert read_tree(o, 1).shape==(100, 150, 3)
     (out/'tiles/.photo-x.1234.tmp').mkdir() # as a kill in mid-write leaves them
-    (out/'colour/.photo-x.jpg.1234.tmp').write_bytes(b'half')
+    (out/'color/.photo-x.jpg.1234.tmp').write_bytes(b'half')
     museum.faults = {'/photo7.jpg': status(404)}
     museum.log.clear()
     assert main(arguments(museum, out))==1

@@ -51,7 +51,7 @@ def test_rights_and_links_of_version_2():
     assert not rights_remark(tokyo)
     logo = 'https://dzkimgs.l.u-tokyo.ac.jp/iiif/zuzoubu/satlogo80.png'
     assert tokyo['provider'][0]['logo'][0]['id']==logo
-    getty = get('getty') # a licence that version 3 does not know must not get lost
+    getty = get('getty') # a license that version 3 does not know must not get lost
     license = {'none': ['http://www.getty.edu/legal/copyright.html#oc']}
     assert 'rights' not in getty
     assert getty['metadata'][-1]=={'label': {'en': ['License']}, 'value': license}
@@ -170,7 +170,7 @@ def test_no_range_is_lost(tmp_path):
     assert ranges(tmp_path, alone)==[['a', ['a'], 'c1']]
     (first,c0),(second,c1) = ranges(tmp_path, {'canvases': ['c0']}, {'canvases': ['c1']})
     assert (c0, c1)==('c0', 'c1') and first!=second
-    for o in (first, second): assert o.startswith('https://example.org/colour/range/')
+    for o in (first, second): assert o.startswith('https://example.org/color/range/')
 
 def test_the_order_of_members_is_kept(tmp_path):
     "Canvases and ranges mixed, then what stands in the other lists and nowhere else"

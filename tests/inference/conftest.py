@@ -13,5 +13,5 @@ def colorizer(): return Colorizer.from_pretrained(device='cpu')
 
 @pytest.fixture(scope='session')
 def four(colorizer, gray):
-    "Four quick colourings"
+    "Four quick colorings"
     return colorizer.colorize(gray, n_samples=4, seed=3, steps=2)

@@ -1,4 +1,4 @@
-"What comes back: colour at full size, disagreement, sheets, and files that say how they were made"
+"What comes back: color at full size, disagreement, sheets, and files that say how they were made"
 import hashlib
 from dataclasses import replace
 import numpy as np, pytest, torch
@@ -11,7 +11,7 @@ from colorized.photo.reading import read_scan
 
 @pytest.fixture
 def two():
-    "Two flat colourings of a gray ramp, warm and cold"
+    "Two flat colorings of a gray ramp, warm and cold"
     ramp = np.linspace(60, 190, 48, dtype=np.uint8)[None].repeat(32, 0)
     ab = torch.tensor([[20., 15.], [-15., -20.]]).view(2, 2, 1, 1).expand(2, 2, 8, 12)
     made = Provenance('test', 'ab'*32, steps=6, settings=dict(hints=False))

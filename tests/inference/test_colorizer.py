@@ -111,7 +111,7 @@ def test_hints_are_obeyed_where_they_are_given(colorizer, hue):
     ring = np.zeros(flat.shape, bool)
     ring[y-40:y+41,x-40:x+41] = True
     ring[y-14:y+15,x-14:x+15] = False
-    assert (b[ring].mean(0)-a[ring].mean(0))@direction>0 # its neighbourhood leans the same way
+    assert (b[ring].mean(0)-a[ring].mean(0))@direction>0 # its neighborhood leans the same way
 
 def test_hints_of_every_kind(colorizer, gray, tmp_path):
     over = np.zeros((*gray.shape, 4), np.uint8)
@@ -233,7 +233,7 @@ def test_sixteen_bits_keep_their_lightness(colorizer, gray):
 
 @pytest.fixture
 def packaged(tmp_path, monkeypatch):
-    "A copy of the packaged weights that may be spoilt"
+    "A copy of the packaged weights that may be spoiled"
     for f in ('default.safetensors', 'default.sha256'):
         shutil.copy(C.WEIGHTS/f, tmp_path)
     monkeypatch.setattr(C, 'WEIGHTS', tmp_path)
@@ -278,7 +278,7 @@ class Hub:
         self.asked.append((repo_id, filename))
         return str(self.path)
 
-@pytest.mark.parametrize('repo', ['archive/colour', 'archive/colour-v1.0'])
+@pytest.mark.parametrize('repo', ['archive/color', 'archive/color-v1.0'])
 def test_from_hugging_face(packaged, repo, colorizer, monkeypatch):
     hub = Hub(packaged)
     monkeypatch.setitem(sys.modules, 'huggingface_hub', hub)
@@ -298,4 +298,4 @@ def test_hugging_face_is_not_asked_for_paths(packaged, monkeypatch):
 def test_without_hugging_face(monkeypatch):
     monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
     with pytest.raises(ImportError, match='pip install huggingface_hub'):
-        Colorizer.from_pretrained('archive/colour')
+        Colorizer.from_pretrained('archive/color')

@@ -52,7 +52,7 @@ def test_an_overlay_and_points_say_the_same(gray, tmp_path):
     assert clear.shape==(1,3,64,96) and not clear.any()
 
 def test_half_transparent_paint_keeps_its_color():
-    "Colour is averaged where there is paint only; a cell counts from a fifth of it on"
+    "Color is averaged where there is paint only; a cell counts from a fifth of it on"
     over = np.zeros((40, 40, 4), np.uint8)
     over[:,:20] = 200,40,40,128
     over[:,20:] = 255,255,255,40 # too thin to count
@@ -68,7 +68,7 @@ def test_a_point_smaller_than_a_cell_is_seen():
     ((200, 10, 'red'), 'outside'), ((10, 128, 'red'), 'outside'),
     ((1, 1, 'crimsonish'), 'crimsonish'),
     ((1, 1, (300, 0, 0)), '300'), ((1, 1, (1, 2)), '0..255'), ((1, 1, (-1, 0, 0)), '0..255'),
-    ((1, 1, (.2, .3, .4)), 'integer in 0..255'), ((1, 1), 'must be .x, y, colour'),
+    ((1, 1, (.2, .3, .4)), 'integer in 0..255'), ((1, 1), 'must be .x, y, color'),
     (60, 'hint 60 must be'),
     ((1, 1, 'red', 'large'), 'radius'), ('red', 'hint .red. must be')], ids=str)
 def test_hints_that_do_not_fit(gray, hint, word):

@@ -11,15 +11,15 @@ from photo_files import (IPTC, L_of, ab, change, exif_with, gray16, gray8, heic,
 
 RICH = [
     '-IFD0:Make=Linhof', '-IFD0:Model=Technika é', '-IFD0:Artist=Änne Müller',
-    '-IFD0:Copyright=(c) Archive', '-IFD0:ImageDescription=Harbour', '-IFD0:Software=ScanSuite 3',
+    '-IFD0:Copyright=(c) Archive', '-IFD0:ImageDescription=Harbor', '-IFD0:Software=ScanSuite 3',
     '-ExifIFD:DateTimeOriginal=1912:05:06 07:08:09', '-ExifIFD:ExposureTime=1/125',
     '-ExifIFD:FNumber=5.6', '-ExifIFD:LensModel=Apo 90', '-ExifIFD:UserComment=scan 12',
     '-GPS:GPSLatitude=53.1', '-GPS:GPSLatitudeRef=N', '-GPS:GPSLongitude=8.8',
     '-GPS:GPSLongitudeRef=E', '-IFD0:Orientation#=6', '-ExifIFD:ColorSpace#=65535',
-    '-XMP-dc:Title=Hafen & Möwen', '-XMP-dc:Subject=harbour', '-XMP-dc:Subject=gulls',
+    '-XMP-dc:Title=Hafen & Möwen', '-XMP-dc:Subject=harbor', '-XMP-dc:Subject=gulls',
     '-XMP-dc:Rights=CC0', '-XMP-xmp:CreatorTool=ScanSuite', '-XMP-tiff:Orientation#=6',
     f'-XMP-iptcExt:DigitalSourceType={IPTC}negativeFilm', '-XMP-photoshop:City=Bremen',
-    '-XMP-xmpMM:HistoryAction=scanned', '-IPTC:Headline=Gulls', '-IPTC:Keywords=harbour',
+    '-XMP-xmpMM:HistoryAction=scanned', '-IPTC:Headline=Gulls', '-IPTC:Keywords=harbor',
     '-IPTC:Keywords=gulls', '-IPTC:By-line=Müller', '-IPTC:CodedCharacterSet=UTF8']
 CHANGED = {
     'IFD0:Orientation', 'XMP-tiff:Orientation', 'ExifIFD:ColorSpace',
@@ -98,7 +98,7 @@ def test_resolution_is_kept_where_it_stands(suffix, tmp_path):
     change(f, '-IFD0:XResolution=600', '-IFD0:YResolution=500', '-IFD0:ResolutionUnit#=2')
     write_color(out, read_scan(f), ab)
     assert resolution(out)==(600,500) and tags(out)['IFD0:ResolutionUnit']=='inches'
-    change(f, '-IFD0:ResolutionUnit#=3') # a centimetre
+    change(f, '-IFD0:ResolutionUnit#=3') # a centimeter
     assert np.allclose(read_scan(f).dpi, (600*2.54, 500*2.54))
 
 def test_resolution_is_never_invented(tmp_path):
@@ -174,7 +174,7 @@ def test_damaged_exif_does_not_stop_a_photograph(tmp_path):
     write_color(tmp_path/'out.tif', s, ab)
     assert read_scan(tmp_path/'out.tif').shape==s.shape
 
-# Colour profiles, against arithmetic
+# Color profiles, against arithmetic
 
 def test_gray_gamma_profile_is_honoured_at_full_depth(tmp_path):
     "down to the shadows, where Little CMS's integer shortcuts are off by 350 levels"

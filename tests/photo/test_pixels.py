@@ -29,7 +29,7 @@ def test_reads(kind, tmp_path):
     ('avif', rgb8, 8, 0), ('avif', rgb16, 10, 64), ('avif', rgb16, 12, 16),
     ('avif', gray16, 10, 64)])
 def test_reads_what_telephones_and_browsers_make(what, x, bits, eps):
-    "A step of 10 bits is 64 of 65,535, of 12 bits 16; the colour transform of x265 costs one more"
+    "A step of 10 bits is 64 of 65,535, of 12 bits 16; the color transform of x265 costs one more"
     if what=='heic':
         data = heic(x, ('RGB' if x.ndim==3 else 'L')+(';16' if bits>8 else ''))
     else:
@@ -52,7 +52,7 @@ def test_palette_and_bilevel():
         assert np.array_equal(s.pixels, np.asarray(im.convert('L' if im is bw else 'RGB'))), format
         assert s.format==format
 
-def test_gray_in_colour_clothes(tmp_path):
+def test_gray_in_color_clothes(tmp_path):
     for x in gray8,gray16:
         (tmp_path/'g.png').write_bytes(imagecodecs.png_encode(np.stack([x]*3, -1)))
         assert np.array_equal(read_scan(tmp_path/'g.png').pixels, x)
@@ -60,7 +60,7 @@ def test_gray_in_colour_clothes(tmp_path):
     almost[7,9,2] ^= 1
     assert collapse_gray(almost) is almost
 
-def test_transparent_colours_become_alpha():
+def test_transparent_colors_become_alpha():
     "PNG's and GIF's way: one level or entry is not shown"
     palette = Image.fromarray(rgb8).quantize(8)
     for im,format in (Image.fromarray(gray8), 'PNG'),(palette, 'PNG'),(palette, 'GIF'):

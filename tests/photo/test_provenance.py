@@ -1,4 +1,4 @@
-"What is said about the making of colour: into a packet, out of a file, judged by ExifTool"
+"What is said about the making of color: into a packet, out of a file, judged by ExifTool"
 import hashlib, json
 import pytest
 from colorized.photo.provenance import (Provenance, expected_properties, merge_xmp, read_provenance,
@@ -24,7 +24,7 @@ def test_source_type_is_configurable(term, uri, tmp_path):
 def test_other_source_types_are_refused(term):
     with pytest.raises(ValueError, match='source_type'): Provenance(source_type=term)
 
-def test_colouring_again_leaves_one_note(tmp_path):
+def test_coloring_again_leaves_one_note(tmp_path):
     write_color(tmp_path/'a.png', Scan(gray8), ab, Provenance(model='old', seed=1, steps=4))
     write_color(tmp_path/'b.png', read_scan(tmp_path/'a.png'), ab, Provenance(model='new', seed=2))
     t = tags(tmp_path/'b.png')

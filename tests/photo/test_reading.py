@@ -1,4 +1,4 @@
-"What is opened and what is refused: pages, telephones, damage, hostile files, threads"
+"What is opened and what is refused: pages, phones, damage, hostile files, threads"
 import io, logging, os, struct, threading, warnings, zlib
 import imagecodecs, numpy as np, pillow_heif, pytest, tifffile
 from PIL import Image

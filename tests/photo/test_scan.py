@@ -1,4 +1,4 @@
-"A photograph in memory: lightness against scikit-image, tint, own colours, its word on itself"
+"A photograph in memory: lightness against scikit-image, tint, own colors, its word on itself"
 import imagecodecs, numpy as np, pytest, torch
 from colorized.photo.resampling import down_chroma
 from colorized.photo.xmp import NAMESPACE
@@ -43,7 +43,7 @@ def test_thumbnail_averages_areas():
 def test_sepia_is_measured():
     t = Scan(sepia).tone
     assert t.is_toned and 60<t.hue<95 and t.chroma>8 and t.spread<2
-    assert Scan(gray8).tone==Tone() and Scan(rgb8).tone.kind=='colour'
+    assert Scan(gray8).tone==Tone() and Scan(rgb8).tone.kind=='color'
     assert not Scan(gray8).tone.is_toned
 
 def test_tone_is_measured_on_a_sample_and_turns_with_the_hue():
@@ -55,10 +55,10 @@ def test_tone_is_measured_on_a_sample_and_turns_with_the_hue():
 
 @pytest.mark.parametrize('chroma, spread, kind', [
     (0, 0, 'neutral'), (2, 2, 'neutral'), (2.1, 0, 'toned'), (0, 2.1, 'toned'), (30, 6, 'toned'),
-    (0, 6.1, 'colour')])
+    (0, 6.1, 'color')])
 def test_kinds_of_tone(chroma, spread, kind): assert Tone(0, chroma, spread).kind==kind
 
-def test_own_colours():
+def test_own_colors():
     assert np.array_equal(Scan(rgb8).rgb8(), rgb8)
     assert np.array_equal(Scan(rgb8.astype(np.uint16)*257).rgb8(), rgb8)
     assert np.array_equal(Scan(gray8).rgb8(), np.stack([gray8]*3, -1))
@@ -77,16 +77,16 @@ def test_the_profile_has_no_date_of_today():
 def test_generated_pictures_say_so(xmp, is_so):
     s = Scan(gray8, xmp=xmp, warnings=['old'])
     assert s.is_generated==is_so
-    lost = 'was coloured by a program already; those colours are replaced'
+    lost = 'was colored by a program already; those colors are replaced'
     assert s.remarks==['old']+[lost]*is_so
 
-def test_colour_is_remarked_upon():
+def test_color_is_remarked_upon():
     assert Scan(rgb8, warnings=['old']).remarks==[
-        'old', 'is in colour already; its own colours are replaced']
+        'old', 'is in color already; its own colors are replaced']
     assert Scan(sepia).remarks==[]
 
 def test_repr():
-    assert repr(Scan(rgb16, '/a/b.tif'))=='Scan(b.tif: TIFF, 111×80, 16-bit RGB, colour)'
+    assert repr(Scan(rgb16, '/a/b.tif'))=='Scan(b.tif: TIFF, 111×80, 16-bit RGB, color)'
     assert repr(Scan(gray8, format='PNG'))=='Scan(<memory>: PNG, 111×80, 8-bit gray, neutral)'
 
 @pytest.mark.parametrize('x', [

@@ -26,7 +26,7 @@ def test_bfloat16_only_where_it_is_native(tmp_path, monkeypatch):
         assert hasattr(learn, 'bf16')==native
 
 def changed_parts(encoder, before, dtype):
-    "Which parts of the encoder have learnt"
+    "Which parts of the encoder have learned"
     part = lambda k: k.split('.')[1] if k.startswith('stages') else k.split('.')[0]
     changed = {part(k): False for k in before}
     for k,v in encoder.state_dict().items():

@@ -1,4 +1,4 @@
-"Loaders: which photographs are learnt from, in which order, and who gets which part of a batch"
+"Loaders: which photographs are learned from, in which order, and who gets which part of a batch"
 import numpy as np, pytest
 from colorized.training.examples import ColorizationDataset, Recipe
 from colorized.training.loaders import ResumableLoader, photo_dataloaders

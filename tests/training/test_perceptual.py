@@ -1,4 +1,4 @@
-"The perceptual distance against NumPy, and its part in what is learnt from"
+"The perceptual distance against NumPy, and its part in what is learned from"
 import numpy as np, pytest, torch
 from skimage import data
 from colorized.model.encoder import encoder_input, load_pretrained

@@ -8,7 +8,7 @@ from colorized.training.train import train
 from training_helpers import BRIEF, NO_ENCODER, pictures, random_net
 
 def test_previews_of_a_run(tmp_path):
-    "Gray input, colouring with the averaged network, truth; of at most eight photographs"
+    "Gray input, coloring with the averaged network, truth; of at most eight photographs"
     learn = train(pictures(4), tmp_path/'run', photos=8, bs=4, net=random_net(NO_ENCODER),
                   **{**BRIEF, 'valid': pictures(9)})
     files = sorted(o.name for o in (tmp_path/'run').glob('*preview*'))

@@ -45,6 +45,6 @@ def test_settings_reach_the_run(tmp_path):
     assert more.diffusion.weight=='min_snr' and more.this_run.photos==32
     with pytest.raises(ValueError, match='keeps its network'):
         run(photos=40, resume=True, settings=dict(blocks='1'))
-    with pytest.raises(ValueError, match='unknown setting colour'):
-        run('other', photos=8, settings=dict(colour='red'))
+    with pytest.raises(ValueError, match='unknown setting color'):
+        run('other', photos=8, settings=dict(color='red'))
     assert not (tmp_path/'other').exists()

@@ -9,7 +9,7 @@ from colorized.training.train import train
 from training_helpers import BRIEF, crops
 
 def photo(i=0, side=96):
-    "A colourful square"
+    "A colorful square"
     rgb = (data.coffee, data.astronaut, data.rocket)[i%3]()
     return np.ascontiguousarray(rgb[20*i:20*i+400, 100:500][::400//side, ::400//side][:side,:side])
 
@@ -57,7 +57,7 @@ def test_sepia_is_no_color(tmp_path):
         assert '1 gray or of one tint' in repr(photos)
 
 def test_the_index_keeps_its_format(tmp_path):
-    "Path and size of each file, colourfulness or a word; whole, in ASCII, and nothing beside it"
+    "Path and size of each file, colorfulness or a word; whole, in ASCII, and nothing beside it"
     root = folder(tmp_path/'photos', 2)
     (root/'sub').mkdir()
     Image.fromarray(data.camera()[::8,::8]).save(root/'sub'/'grün.png')
@@ -84,7 +84,7 @@ def test_generated_color_is_left_out(tmp_path):
     photos = PhotoFolder(root)
     assert [p.name for p in photos.files]==['0.png']
     assert [p.name for p in photos.generated]==['ours.png']
-    assert '1 coloured by a program' in photos.left_out
+    assert '1 colored by a program' in photos.left_out
 
 def test_names_that_are_no_text(tmp_path):
     data = crops(tmp_path/'photos', 2, 64)

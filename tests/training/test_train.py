@@ -1,4 +1,4 @@
-"Training: photographs are learnt by heart, a resumed run keeps what it had, nonsense is refused"
+"Training: photographs are learned by heart, a resumed run keeps what it had, nonsense is refused"
 import csv, math, time
 from dataclasses import replace
 from functools import partial
@@ -55,7 +55,7 @@ def test_the_write_ups_own_plan(tmp_path):
 def test_one_step_of_pure_noise_learns_the_mean(tmp_path):
     """The plain regression: noise in, the mean out
 
-    It colours with one step, and ignores the seed once trained on it."""
+    It colors with one step, and ignores the seed once trained on it."""
     eight = PhotoFolder(crops(tmp_path/'photos', 8))
     learn = go(Subset(eight, list(range(8))*100), tmp_path/'run', config=None, valid=eight, bs=8,
                recipe=replace(PLAIN, min_crop=1.), photos=8*120, lr=3e-3, decay=0.9,
@@ -156,5 +156,5 @@ def test_folders_without_photographs(tmp_path):
     with pytest.raises(ValueError, match='not a folder'):
         go(tmp_path/'none', tmp_path/'run', photos=8)
     (tmp_path/'empty').mkdir()
-    with pytest.raises(ValueError, match='no colour photograph'):
+    with pytest.raises(ValueError, match='no color photograph'):
         go(tmp_path/'empty', tmp_path/'run', photos=8)

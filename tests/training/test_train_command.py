@@ -51,7 +51,7 @@ def test_evaluate_what_was_trained(photos, trained, run, tmp_path):
     model = trained/'model.safetensors'
     code,out,_ = run('evaluate', '--true', photos, '--model', model, '--steps', 1)
     assert code==0
-    assert all(o in out for o in ('FID', 'KID', 'grey', 'mean chroma', 'truth', 'lite1'))
+    assert all(o in out for o in ('FID', 'KID', 'gray', 'mean chroma', 'truth', 'lite1'))
     _,report,_ = run('evaluate', '--true', photos, '--colorized', gray, '--json')
     value = lambda system: json.loads(report)['columns'][system]['colorfulness']['value']
     assert value('colorized')<1<value('truth')

@@ -3,7 +3,7 @@
 const $ = id => document.getElementById(id)
 const FIRST = 5, MORE = 6, EMPTY = [], JSON_TYPE = {'Content-Type':'application/json'}
 const COLORS = {'Light skin':'#dfb497', 'Dark skin':'#8a5a3c', 'Blond':'#c8a55f', 'Brown':'#5f3f28', 'Red':'#9c2f2c', 'Brick':'#a4664c', 'Straw':'#d8bd7a', 'Leaf green':'#5d7a3e',
-  'Bottle green':'#2f5a47', 'Sky blue':'#8db4d4', 'Navy blue':'#2c406c', 'Violet':'#6d4f80', 'Rose':'#d693a0', 'Wood':'#8d6740', 'No colour, grey':'#808080'}
+  'Bottle green':'#2f5a47', 'Sky blue':'#8db4d4', 'Navy blue':'#2c406c', 'Violet':'#6d4f80', 'Rose':'#d693a0', 'Wood':'#8d6740', 'No color, gray':'#808080'}
 const SIZES = {Fine:0.012, Middle:0.025, Broad:0.06}
 let visit, photos = [], now = null, brush = null, radius = SIZES.Middle, running = false
 
@@ -111,7 +111,7 @@ function forget(p) {
   strip()
 }
 
-// ---- colouring ----
+// ---- coloring ----
 // While an answer is under way only the newest wish is remembered
 function recolor(p, first = false) {
   if (p.painting) { p.again = true; return p.painting }
@@ -120,11 +120,11 @@ function recolor(p, first = false) {
       do {
         p.again = false
         const n = p.strokes.length
-        Object.assign(p, await ask('color', wish(p), o => busy(p, 'Inventing colours', o)))
+        Object.assign(p, await ask('color', wish(p), o => busy(p, 'Inventing colors', o)))
         if (!p.again) p.drawn = n
         if (p === now) await show(first)
       } while (p.again)
-      if (!first) tell('The colours have changed.')
+      if (!first) tell('The colors have changed.')
     } finally { p.painting = null; busy(p, '') }
   })()
 }
@@ -154,11 +154,11 @@ async function show_uncertainty(p) {
   const key = JSON.stringify(p.strokes)
   if (p === now && p.overlay_of !== key) hide_uncertainty()
   if ($('show-uncertainty').checked && p.id && p.overlay_of !== key) {
-    tell('Comparing eight colourings.')
+    tell('Comparing eight colorings.')
     try {
-      const {image} = await ask('uncertainty', {photo:p.id, strokes:p.strokes}, o => busy(p, 'Comparing eight colourings', o))
+      const {image} = await ask('uncertainty', {photo:p.id, strokes:p.strokes}, o => busy(p, 'Comparing eight colorings', o))
       Object.assign(p, {overlay:image, overlay_of:key})
-      tell('Where the colour is a guess is shown now.')
+      tell('Where the color is a guess is shown now.')
     } catch (e) { fail(p, e); $('show-uncertainty').checked = false }
     busy(p, '')
   }
@@ -204,7 +204,7 @@ function split(percent) {
   $('frame').style.setProperty('--split', `${percent}%`)
 }
 function reveal() {
-  tell('The colours are ready. They are invented.')
+  tell('The colors are ready. They are invented.')
   if (matchMedia('(prefers-reduced-motion: reduce)').matches) return split(50)
   const start = performance.now()
   const step = t => {
@@ -240,7 +240,7 @@ function thumbs() {
   if (box.photo !== p || box.children.length !== p.seeds.length) {
     box.photo = p
     box.replaceChildren(...p.seeds.map((seed, i) => {
-      const img = new Image(), l = radio('seed', seed, `Colouring ${i+1}`, false, img)
+      const img = new Image(), l = radio('seed', seed, `Coloring ${i+1}`, false, img)
       img.alt = ''; l.firstChild.className = 'unseen'
       l.firstChild.onchange = () => change(p, {seed})
       return l
@@ -272,7 +272,7 @@ let brush_name = ''
 function paint_with(c, name = '') {
   brush = c; brush_name = name; stroke = null
   $('frame').classList.toggle('painting', !!c); canvas.hidden = !c; $('split').disabled = !!c
-  if (c) { $('show-uncertainty').checked = false; hide_uncertainty() } // under the overlay no colour could be seen
+  if (c) { $('show-uncertainty').checked = false; hide_uncertainty() } // under the overlay no color could be seen
   else for (const o of $('palette').querySelectorAll(':checked')) o.checked = false
   tools(); draw()
   if (c) $('tools').scrollIntoView({block:'nearest'})
@@ -283,8 +283,8 @@ function tools() {
   $('sizes').hidden = $('done').hidden = !brush
   $('undo').disabled = $('clear').disabled = !n
   say('saved', now?.note ?? '')
-  say('how', !brush ? 'Choose a colour, then paint with it on the photograph.'
-    : n && now.clipped ? 'White and black cannot take a colour, because the light of your photograph stays as it is. Try a place between.'
+  say('how', !brush ? 'Choose a color, then paint with it on the photograph.'
+    : n && now.clipped ? 'White and black cannot take a color, because the light of your photograph stays as it is. Try a place between.'
     : `${brush_name}: paint on the photograph. A short stroke is enough.`)
 }
 function draw() {
@@ -294,7 +294,7 @@ function draw() {
   pen.setTransform(k, 0, 0, k, 0, 0); pen.clearRect(0, 0, w, h)
   pen.lineCap = pen.lineJoin = 'round'
   for (const s of [...now.strokes.slice(now.drawn), ...(stroke ? [stroke] : EMPTY)]) {
-    pen.strokeStyle = s.colour; pen.lineWidth = 2*s.radius*short
+    pen.strokeStyle = s.color; pen.lineWidth = 2*s.radius*short
     pen.beginPath(); s.points.forEach(([x, y], i) => i ? pen.lineTo(x*w, y*h) : pen.moveTo(x*w, y*h)); pen.lineTo(...s.points.at(-1).map((v, i) => v*[w, h][i]+.01)); pen.stroke()
   }
   if (at) {
@@ -312,7 +312,7 @@ function put() {
 canvas.onpointerdown = e => {
   if (!e.isPrimary || e.button !== 0 || !now?.id) return
   e.stopPropagation(); canvas.setPointerCapture(e.pointerId)
-  at = place(e); stroke = {colour:brush, radius, points:[at]}; draw()
+  at = place(e); stroke = {color:brush, radius, points:[at]}; draw()
 }
 canvas.onpointermove = e => {
   at = place(e)
@@ -325,7 +325,7 @@ canvas.onfocus = () => { if (canvas.matches(':focus-visible')) { at ??= [.5, .5]
 canvas.onkeydown = e => {
   const by = {ArrowLeft:[-1, 0], ArrowRight:[1, 0], ArrowUp:[0, -1], ArrowDown:[0, 1]}[e.key]
   if (by) { at = (at ?? [.5, .5]).map((v, i) => Math.min(1, Math.max(0, v+by[i]*(e.shiftKey ? .005 : .02)))); draw() }
-  else if (e.key === ' ' || e.key === 'Enter') { stroke = {colour:brush, radius, points:[at ?? [.5, .5]]}; put() }
+  else if (e.key === ' ' || e.key === 'Enter') { stroke = {color:brush, radius, points:[at ?? [.5, .5]]}; put() }
   else return
   e.preventDefault()
 }
@@ -346,8 +346,8 @@ for (const [name, c] of Object.entries(COLORS)) {
 }
 {
   const l = document.createElement('label'), i = document.createElement('input')
-  i.type = 'color'; i.value = '#7a5c8e'; i.setAttribute('aria-label', 'Any other colour'); l.title = 'Any other colour'
-  i.oninput = () => { for (const o of $('palette').querySelectorAll(':checked')) o.checked = false; paint_with(i.value, 'Your own colour') }
+  i.type = 'color'; i.value = '#7a5c8e'; i.setAttribute('aria-label', 'Any other color'); l.title = 'Any other color'
+  i.oninput = () => { for (const o of $('palette').querySelectorAll(':checked')) o.checked = false; paint_with(i.value, 'Your own color') }
   l.className = 'swatch any'; l.append(i); $('palette').append(l)
 }
 $('palette').onchange = e => { if (e.target.type === 'radio') paint_with(e.target.value, e.target.ariaLabel) }
