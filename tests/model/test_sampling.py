@@ -61,7 +61,7 @@ def test_the_same_bits_in_any_batch_with_any_number_of_threads(L, gray, hinted):
         torch.set_num_threads(1)
 
 def test_a_machine_that_rounds_otherwise_in_a_batch(L, monkeypatch):
-    "is found out, once, and colours one by one"
+    "is found out, once, and colors one by one"
     c = Colorizer.from_pretrained(device='cpu')
     cond = c.condition(L)
     want = torch.cat([c.sample(cond, [i], steps=2) for i in range(4)])
