@@ -13,6 +13,7 @@ import errno, hashlib, json, os, secrets, socket, time
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from fastcore.basics import patch
 try:
     import fcntl
 except ImportError: # Windows
@@ -141,24 +142,6 @@ class Claims:
     def __init__(self):
         self.held = {}
         self._identity = json.dumps(process_identity()).encode()
-    def take(self,
-        out:Path,     # Output to make
-        *more:Path,   # Made along with it
-    ) -> bool:        # False: another process is making it
-        "Claim an output. Raises `OSError` where no file can be created"
-        path = out.with_name(f'.{out.name}.claim')
-        try:
-            fd = os.open(path, os.O_CREAT|os.O_EXCL|os.O_WRONLY, 0o644)
-        except FileExistsError:
-            if not self._take_over(path):
-                return False
-            for o in (out, *more):
-                for leftover in o.parent.glob(f'.{escape(o.name)}.*.tmp'):
-                    leftover.unlink(missing_ok=True)
-        else:
-            self._sign(fd, path)
-        self.held[out] = path
-        return True
     def _sign(self, fd, path):
         try:
             with open(fd, 'wb') as f:
@@ -166,27 +149,53 @@ class Claims:
         except OSError:
             path.unlink(missing_ok=True)
             raise
-    def _take_over(self, path):
-        "Make a dead process's claim ours; the kernel's lock decides between two who try"
-        try:
-            with open(path, 'r+b') as f:
-                if fcntl:
-                    fcntl.flock(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
-                now = os.stat(path)
-                if not os.path.samestat(now, os.fstat(f.fileno())):
-                    return False
-                if not is_abandoned(f.read(), time.time()-now.st_mtime):
-                    return False
-                f.seek(0)
-                f.truncate()
-                f.write(self._identity)
-                return True
-        except OSError: # released just now, or being taken over
+
+# %% ../nbs/00_files.ipynb #c1a17a02
+@patch
+def _take_over(self:Claims, path):
+    "Make a dead process's claim ours; the kernel's lock decides between two who try"
+    try:
+        with open(path, 'r+b') as f:
+            if fcntl:
+                fcntl.flock(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
+            now = os.stat(path)
+            if not os.path.samestat(now, os.fstat(f.fileno())):
+                return False
+            if not is_abandoned(f.read(), time.time()-now.st_mtime):
+                return False
+            f.seek(0)
+            f.truncate()
+            f.write(self._identity)
+            return True
+    except OSError: # released just now, or being taken over
+        return False
+
+# %% ../nbs/00_files.ipynb #c1a17a04
+@patch
+def take(self:Claims,
+    out:Path,     # Output to make
+    *more:Path,   # Made along with it
+) -> bool:        # False: another process is making it
+    "Claim an output. Raises `OSError` where no file can be created"
+    path = out.with_name(f'.{out.name}.claim')
+    try:
+        fd = os.open(path, os.O_CREAT|os.O_EXCL|os.O_WRONLY, 0o644)
+    except FileExistsError:
+        if not self._take_over(path):
             return False
-    def release(self,
-        out:Path=None, # Output that is made; None: all
-    ):
-        "Give up a claim"
-        for o in list(self.held) if out is None else [out]:
-            if o in self.held:
-                self.held.pop(o).unlink(missing_ok=True)
+        for o in (out, *more):
+            for leftover in o.parent.glob(f'.{escape(o.name)}.*.tmp'):
+                leftover.unlink(missing_ok=True)
+    else:
+        self._sign(fd, path)
+    self.held[out] = path
+    return True
+
+@patch
+def release(self:Claims,
+    out:Path=None, # Output that is made; None: all
+):
+    "Give up a claim"
+    for o in list(self.held) if out is None else [out]:
+        if o in self.held:
+            self.held.pop(o).unlink(missing_ok=True)

@@ -89,12 +89,19 @@ def test_chapter_is_one_module_and_listed(nb):
     quarto = (root/'_quarto.yml').read_text('utf-8')
     assert f'- {place.as_posix()}\n' in quarto, 'not in the sidebar'
 
-@pytest.mark.parametrize('nb', [*notebooks, root/'nbs/index.ipynb'], ids=lambda o: o.name)
+every_notebook = sorted(o for o in (root/'nbs').rglob('*.ipynb')
+                        if '.ipynb_checkpoints' not in o.parts)
+
+@pytest.mark.parametrize('nb', every_notebook, ids=lambda o: f'{o.parent.name}/{o.name}')
 def test_notebook_is_light_and_holds_its_figures(nb):
     assert nb.stat().st_size<500_000
     code = [c for c in json.loads(nb.read_text('utf-8'))['cells'] if c['cell_type']=='code']
     outputs = [o for c in code for o in c['outputs']]
     assert not [o for o in outputs if o['output_type']=='error'], 'an error is stored'
+    shows = lambda c: any(kind.startswith('image/') or '<img' in ''.join(o['data'][kind])
+                          for o in c['outputs'] for kind in o.get('data', {}))
+    captions = [c for c in code if re.search(r'^#\| fig-cap:', ''.join(c['source']), re.M)]
+    assert all(map(shows, captions)), 'a caption without its picture: run nbdev-test --save'
     text = '\n'.join(''.join(c['source']) for c in code)
     if re.search(r'^(?!#\|).*\bplt\.(subplots|plot|semilogy|imshow)', text, re.M):
         kinds = {kind.split('/')[0] for o in outputs for kind in o.get('data', {})}

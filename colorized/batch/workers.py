@@ -114,6 +114,9 @@ class Workers:
         if 'forkserver' in methods: ctx.set_forkserver_preload(self.preload)
         self._pools[i] = ProcessPoolExecutor(1, ctx, _initialize)
         with _without_main(), _interrupts_deferred(): self._pools[i].submit(int)
+        # ours is the other end: while we held this one, too, a worker that is killed in the middle
+        # of a result would leave the executor waiting for the rest for ever
+        self._pools[i]._result_queue._writer.close()
     def _submit(self, i, task):
         if self._pools[i] is None: self._start(i)
         try: return self._pools[i].submit(run_task, *task)

@@ -148,12 +148,11 @@ def small(self:Colorization,
 # %% ../../nbs/inference/02_colorization.ipynb #359ec7af
 def _contact_sheet(pictures, columns, gap=8):
     "Pictures of one size in rows, on white"
-    w,h = pictures[0].size
-    rows = -(-len(pictures)//columns)
-    sheet = Image.new('RGB', (columns*(w+gap)-gap, rows*(h+gap)-gap), 'white')
-    for k,im in enumerate(pictures):
-        sheet.paste(im.convert('RGB'), (k%columns*(w+gap), k//columns*(h+gap)))
-    return sheet
+    from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+    from torchvision.utils import make_grid
+    cells = torch.stack([pil_to_tensor(o.convert('RGB')) for o in pictures])
+    sheet = make_grid(cells, nrow=columns, padding=gap, pad_value=255)
+    return to_pil_image(sheet[:,gap:-gap,gap:-gap])
 
 @patch
 def sheet(self:Colorization,

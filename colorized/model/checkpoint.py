@@ -1,4 +1,4 @@
-"""*A file that says what it is*
+"""A file that says what it is
 
 Docs: https://example.github.io/colorized/model/checkpoint.html.md"""
 
@@ -26,11 +26,11 @@ class SamplingSettings:
     temperature:float=1.       # Scale of the initial noise: 1 draws from the model, less is calmer
     last_step:float=0.08       # Share of the chain that few steps leave for the last one
     gain:float=1.              # The first guess, made of nothing but noise, is multiplied by this
-    average:bool=True          # Do cells that look alike agree on their colour?
+    average:bool=True          # Do cells that look alike agree on their color?
     average_restored:float=0.7 # Share of the lost spread that is given back, in the logarithm
     average_until:float=1/3    # Signal-to-noise ratio from which each cell decides alone
     cells:int=2048             # Most cells that are compared, each with each
-    anchor:bool=True           # Do small regions keep the colour of the first guess?
+    anchor:bool=True           # Do small regions keep the color of the first guess?
     anchor_chroma:float=8.     # Chroma of which the first guess is half sure, CIELAB units
     anchor_around:float=1/6    # Side of the surroundings, in shorter sides
     anchor_gain:float=1.2      # How much stronger than the first guess

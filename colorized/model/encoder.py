@@ -1,4 +1,4 @@
-"""*What is in the photograph? Ask a network that has seen a million of them.*
+"""What is in the photograph? Ask a network that has seen a million of them.
 
 Docs: https://example.github.io/colorized/model/encoder.html.md"""
 
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
         return self.features(gray_input(L).expand(-1,3,-1,-1))
 
     def features(self,
-        x:Tensor, # (N,3,H,W) a photograph, gray or in colour, see `encoder_input`
+        x:Tensor, # (N,3,H,W) a photograph, gray or in color, see `encoder_input`
     ) -> dict[int,Tensor]: # As `forward`
         "Features of what the encoder is shown"
         h,maps = F.relu6(self.stem(x)),[]

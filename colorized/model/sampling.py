@@ -1,4 +1,4 @@
-"""*Photographs and seeds in, chroma out: one path for previews, measures, folders and the web page*
+"""Photographs and seeds in, chroma out: one path for previews, measures, folders and the web page
 
 Docs: https://example.github.io/colorized/model/sampling.html.md"""
 
@@ -257,7 +257,7 @@ def colorize_batch(self:ChromaSampler,
     seeds:list[int], # N seeds
     **changes,       # Other `SamplingSettings`
 ) -> Tensor:         # (N,3,H,W) sRGB in [0,1], on the CPU
-    "Colour photographs of one size at that size; their lightness is kept"
+    "Color photographs of one size at that size; their lightness is kept"
     ab = self.sample(self.condition(L), seeds, **changes)
     L = L.cpu()
     return combine_to_rgb(L, up_chroma(ab, L.shape[-2:], L))

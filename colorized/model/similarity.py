@@ -1,4 +1,4 @@
-"""*Which parts of a photograph should have one colour?*
+"""Which parts of a photograph should have one color?
 
 Docs: https://example.github.io/colorized/model/similarity.html.md"""
 
@@ -73,7 +73,7 @@ def small_region_confidence(
     chroma:float=8.,  # Chroma of which it is half sure
     around:float=1/6, # Side of the surroundings, in shorter sides
 ) -> Tensor:          # (N,1,h,w) float32 in [0,1)
-    "How sure the first guess is of small regions: colourful where the surroundings are not"
+    "How sure the first guess is of small regions: colorful where the surroundings are not"
     c2 = _box_mean(first.float().pow(2).sum(1, keepdim=True), 3)
     s = c2/(c2+chroma**2)
     side = max(3, int(min(first.shape[2:])*around)//2*2+1)

@@ -1,4 +1,4 @@
-"""*Noisy chroma in, clean chroma out, one photograph to go by*
+"""Noisy chroma in, clean chroma out, one photograph to go by
 
 Docs: https://example.github.io/colorized/model/unet.html.md"""
 
@@ -28,7 +28,7 @@ class UNetConfig:
     attention:tuple=(False,True,True) # Self-attention at each level?
     heads:int=4                   # Attention heads
     groups:int=32                 # Groups of the group norms
-    hints:bool=True               # Take colour hints (x's channels and a mask)?
+    hints:bool=True               # Take color hints (x's channels and a mask)?
     encoder:str|None='lite0'      # Pretrained encoder, or None
     def __post_init__(self):
         for k in ('widths','attention'):
@@ -72,7 +72,7 @@ class Condition:
         similarity = self.similarity and [self.similarity[i] for i in numbers]
         return replace(self.map(lambda o: o[rows]), similarity=similarity)
     def repeat(self, n:int):
-        "Each photograph `n` times, neighbours"
+        "Each photograph `n` times, neighbors"
         return self[[i for i in range(len(self)) for _ in range(n)]]
     def with_hints(self, hints:Tensor|None):
         "The same photographs with other hints; what was derived from the hints is forgotten"

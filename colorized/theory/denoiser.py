@@ -1,4 +1,4 @@
-"""Picture, noise or something between: three questions with one answer, one of them easier to learn
+"""What must a network predict? Picture, noise or velocity: three questions with one answer
 
 Docs: https://example.github.io/colorized/theory/denoiser.html.md"""
 

@@ -1,4 +1,4 @@
-"""Between network and sampler: a denoiser put around another, to steer it
+"""Between network and sampler: a denoiser wrapped around another, to steer it
 
 Docs: https://example.github.io/colorized/theory/guidance.html.md"""
 

@@ -1,4 +1,4 @@
-"""Undoing one small step of noise: why it is a Gaussian, which one, and how to take it
+"""Walking back: why undoing one small step of noise is a Gaussian, which one, and how to take it
 
 Docs: https://example.github.io/colorized/theory/reverse.html.md"""
 

@@ -1,4 +1,4 @@
-"""From noise to colour in a thousand steps, or in ten
+"""From noise to color in a thousand steps, or in ten
 
 Docs: https://example.github.io/colorized/theory/samplers.html.md"""
 

@@ -1,4 +1,4 @@
-"""How fast should a colour photograph dissolve?
+"""The forward process: how fast should a color photograph dissolve?
 
 Docs: https://example.github.io/colorized/theory/schedule.html.md"""
 

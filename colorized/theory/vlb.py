@@ -1,4 +1,4 @@
-"""What does a training step minimise, and how far is that from the truth?
+"""The ELBO of a diffusion model: what does a training step minimize, and how far is it from the likelihood?
 
 Docs: https://example.github.io/colorized/theory/vlb.html.md"""
 
@@ -69,7 +69,7 @@ def decoder_nll(
     log_var:Tensor,       # Log variance of the decoder, broadcasts
     bin_width:float=None, # None: density; else probability of the bin of this width around `x0`
 ) -> Tensor:              # (N,C,H,W) elementwise, nats
-    """Negative log-likelihood of a Gaussian decoder, continuous or discretised.
+    """Negative log-likelihood of a Gaussian decoder, continuous or discretized.
     Ho et al., equation 13, without its open end bins"""
     if bin_width is None:
         return 0.5*(math.log(2*math.pi)+log_var + (x0-mean)**2*(-log_var).exp())

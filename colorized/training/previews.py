@@ -10,10 +10,11 @@ __all__ = ['colorize_batch', 'PreviewCallback']
 # %% ../../nbs/training/11_previews.ipynb #d79d9dbd
 from contextlib import contextmanager
 import numpy as np, torch
-from PIL import Image
 from torch import Tensor
 from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
 from ..files import atomic_write
 from ..model.checkpoint import ModelConfig
 from ..model.sampling import ChromaSampler
@@ -79,5 +80,5 @@ class PreviewCallback(Callback):
 
 def _grid(*rows):
     "Batches (N,3,H,W) as rows of one picture"
-    rgb = torch.cat([torch.cat(list(o), 2) for o in rows], 1).clamp(0,1)
-    return Image.fromarray((rgb*255).round().byte().permute(1,2,0).numpy())
+    pictures = torch.cat(rows).clamp(0,1).mul(255).round().byte()
+    return to_pil_image(make_grid(pictures, nrow=len(rows[0]), padding=0))

@@ -1,5 +1,5 @@
 "What is done, and the report"
-import csv, json
+import csv, errno, json
 import numpy as np, pytest, torch
 from batch_tools import files, photographs, quick, rows
 from colorized.batch.ledger import COLUMNS, Report, is_complete, output_status, read_report
@@ -129,3 +129,28 @@ def test_table_for_the_spreadsheet(tmp_path):
     first = json.loads((tmp_path/'report.jsonl').read_text().splitlines()[0])
     assert list(first)[:len(COLUMNS)]==COLUMNS and first['finished'].endswith('Z')
     assert [o.name for o in tmp_path.iterdir() if o.name.startswith('.')]==[]
+
+def test_a_report_on_a_full_disk_says_so_and_goes_on(tmp_path, monkeypatch):
+    def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')
+    r = Report(tmp_path)
+    assert r.error is None
+    with monkeypatch.context() as m:
+        m.setattr('colorized.batch.ledger.os.write', full)
+        r.add(dict(path='a.jpg'))
+    assert r.error==f"{tmp_path/'report.jsonl'}: No space left on device"
+    r.add(dict(path='b.jpg'))
+    monkeypatch.setattr('colorized.batch.ledger._write_csv', full)
+    r.close()
+    assert r.error==f"{tmp_path/'report.csv'}: No space left on device"
+    assert list(read_report(tmp_path))==['b.jpg'] and not (tmp_path/'report.csv').exists()
+
+def test_rows_reach_the_disk_every_five_seconds(tmp_path, monkeypatch):
+    now,synced = [100.],[]
+    monkeypatch.setattr('colorized.batch.ledger.time.time', lambda: now[0])
+    r = Report(tmp_path)
+    fsync = lambda fd: synced.append(now[0]) if fd==r.fd else None
+    monkeypatch.setattr('colorized.batch.ledger.os.fsync', fsync)
+    for now[0] in (101., 104., 106., 110., 111.5): r.add(dict(path='a.jpg'))
+    assert synced==[106., 111.5]
+    r.close()
+    assert synced==[106., 111.5, 111.5]

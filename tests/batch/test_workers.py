@@ -1,5 +1,6 @@
 "Processes that die, and what of it is told"
 import errno, os, signal, time
+from multiprocessing.connection import Connection
 import pytest
 from batch_tools import posix, until
 from colorized.batch.workers import DIED, Workers, disk_errno, run_task
@@ -40,6 +41,19 @@ def test_a_worker_that_is_killed(worker):
     for pid in worker._pools[0]._processes: os.kill(pid, signal.SIGKILL)
     for o in (slow, next_one): until(o.done, 20)
     assert worker.outcome(slow).error==f'60: {DIED}' and worker.outcome(next_one) is None
+
+def write_half_and_die(photo):
+    def _send(self, buf, write=os.write):
+        write(self._handle, bytes(buf)[:len(buf)//2])
+        os.kill(os.getpid(), signal.SIGKILL)
+    Connection._send = _send
+    return bytes(100_000)
+
+@posix
+def test_a_worker_that_is_killed_in_the_middle_of_its_result(worker):
+    half,next_one = worker.submit(write_half_and_die, 'a.jpg'),worker.submit(len, 'ab')
+    for o in (half, next_one): until(o.done, 20)
+    assert worker.outcome(half).error==f'a.jpg: {DIED}' and worker.outcome(next_one) is None
 
 @posix
 def test_workers_do_not_hear_ctrl_c(worker):

@@ -161,6 +161,7 @@ def test_worker_and_node_die_and_the_store_is_in_a_bad_mood(tmp_path, nodes, go,
     assert len(want)==n-3
     assert {k: bucket.fs.cat_file(f'{out}/{k}') for k in want}==want
 
+@pytest.mark.slow
 def test_driver_is_killed_and_started_again(tmp_path, nodes, model, bucket, capsys):
     n = 12
     url,bad = filled(bucket, tmp_path/'in', 'driver/scans', n)
@@ -192,6 +193,7 @@ def test_driver_is_killed_and_started_again(tmp_path, nodes, model, bucket, caps
     said = capsys.readouterr().out
     assert '3 failed' in said and all(o in said for o in bad)
 
+@pytest.mark.slow
 def test_full_disk(tmp_path, go):
     disk = tmp_path/'disk'
     disk.mkdir()

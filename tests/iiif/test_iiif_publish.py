@@ -135,8 +135,10 @@ FAULTY = ['busy', 'gone', 'cut', 'brokenoff', 'hanging', 'html', 'small', 'noinf
 GOOD = {'busy', 'brokenoff', 'hanging', 'noinfo', 'good'} # nothing that lasts
 
 @pytest.fixture
-def faulty_museum(museum, tmp_path):
-    "Each picture has its own fault"
+def faulty_museum(museum, tmp_path, monkeypatch):
+    "Each picture has its own fault; the pauses after one are a tenth of those a museum is given"
+    rest = Fetcher.rest
+    monkeypatch.setattr(Fetcher, 'rest', lambda self, seconds: rest(self, seconds/10))
     u = museum.url
     for i,k in enumerate(FAULTY):
         write_tiles(small(tmp_path/f'{k}.jpg', x=30*i), museum.folder/k, f'{u}/{k}', tile=512)

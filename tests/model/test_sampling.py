@@ -6,7 +6,7 @@ from colorized.inference.colorizer import Colorizer
 from colorized.inference.hints import hint_grid
 from colorized.model import sampling
 from colorized.model.checkpoint import ModelConfig, SamplingSettings
-from colorized.model.sampling import ChromaSampler, sample_chroma, working_shape
+from colorized.model.sampling import ChromaSampler, best_device, sample_chroma, working_shape
 from colorized.model.unet import ColorNet, UNetConfig
 from colorized.photo.lab import rgb_to_lab
 from colorized.photo.resampling import up_chroma
@@ -61,7 +61,7 @@ def test_the_same_bits_in_any_batch_with_any_number_of_threads(L, gray, hinted):
         torch.set_num_threads(1)
 
 def test_a_machine_that_rounds_otherwise_in_a_batch(L, monkeypatch):
-    "is found out, once, and colours one by one"
+    "is found out, once, and colors one by one"
     c = Colorizer.from_pretrained(device='cpu')
     cond = c.condition(L)
     want = torch.cat([c.sample(cond, [i], steps=2) for i in range(4)])
@@ -313,3 +313,10 @@ def test_global_randomness_is_left_alone(packaged, L):
     packaged.sample(packaged.condition(L), [0], steps=2)
     assert torch.equal(a[0], torch.get_rng_state())
     assert np.array_equal(a[1], np.random.get_state()[1])
+
+@pytest.mark.parametrize('cuda,mps,want', [
+    (True, True, 'cuda'), (True, False, 'cuda'), (False, True, 'mps'), (False, False, 'cpu')])
+def test_the_best_device(monkeypatch, cuda, mps, want):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: mps)
+    assert best_device()==torch.device(want)

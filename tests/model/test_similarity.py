@@ -58,11 +58,11 @@ def test_influence_is_that_of_the_nearest_hint(cond):
     for tau in (1., 4.):
         k = hint_influence(cond, tau)
         assert k.shape==(1, 1, 16, 24) and (k[hints[:,2:]>0]==1).all()
-        centres = torch.nn.functional.avg_pool2d(k, 2)[0,0].numpy().ravel()
+        centers = torch.nn.functional.avg_pool2d(k, 2)[0,0].numpy().ravel()
         want = np.exp(-d2/2/tau)
         inner = np.ones(96, bool)
         inner[[13, 82]] = False
-        assert np.abs(centres-want)[inner].mean()<0.03 # enlarged from 8×12
+        assert np.abs(centers-want)[inner].mean()<0.03 # enlarged from 8×12
     assert hint_influence(cond, 8.).mean()>hint_influence(cond, 2.).mean()
 
 def test_influence_without_a_hint_is_none(cond):

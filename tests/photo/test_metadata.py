@@ -2,7 +2,8 @@
 import json, re, struct
 import imagecodecs, numpy as np, pytest, tifffile
 from PIL import Image, ImageCms
-from colorized.photo.metadata import usable_profile
+from colorized.photo.metadata import (
+    _hexadecimal_profile, _jp2_boxes, _tag_bytes, usable_profile)
 from colorized.photo.provenance import Provenance
 from colorized.photo.reading import read_scan
 from colorized.photo.writing import write_color
@@ -226,3 +227,49 @@ def test_gamma_of_a_png():
     assert read_scan(png(rgb8, 55556)).icc is not None
     for other in png(gray8, 45455),png(gray8, 55556, png_chunk(b'sRGB', b'\0')),png(gray8, 1):
         assert read_scan(other).icc is None
+
+def box(kind, body, extended=False, last=False):
+    "A box of JPEG 2000, its length in 4 bytes, in 8 or 'to the end'"
+    n = 0 if last else 1 if extended else 8+len(body)
+    longer = struct.pack('>Q', 16+len(body)) if extended else b''
+    return struct.pack('>I4s', n, kind)+longer+body
+
+def test_boxes_of_jpeg_2000_wherever_they_lie():
+    "Lengths of all three kinds, an odd place, a color box that is no profile, a broken end"
+    xmp,iptc = (bytes.fromhex(o) for o in (
+        'be7acfcb97a942e89c71999491e3afac', '33c7a4d2b81d4723a0baf1a3e097ad38'))
+    head = box(b'jP  ', b'\r\n\x87\n')+box(b'ftyp', b'jp2 '*3)+box(b'free', b'123')
+    colors = box(b'colr', b'\1\0\0\0\0\0\x10')+box(b'colr', b'\2\0\0profile')
+    header = box(b'ihdr', bytes(14))+colors
+    data = (head + box(b'jp2h', header) + box(b'uuid', iptc+b'words', extended=True)
+            + box(b'free', b'\2\0\0no profile') + box(b'uuid', bytes(16)+b'of others')
+            + box(b'uuid', b'JpgTiffExif->JP2'+b'II*\0'))
+    want = dict(icc=b'profile', iptc=b'words', exif=b'II*\0')
+    assert _jp2_boxes(data)==want
+    assert _jp2_boxes(data+box(b'uuid', xmp+b'<x/>', last=True))=={**want, 'xmp': b'<x/>'}
+    broken = struct.pack('>I4s', 7, b'uuid')
+    assert _jp2_boxes(data+broken+box(b'uuid', xmp+b'<x/>'))==want
+    assert _jp2_boxes(data[:-30]) and _jp2_boxes(b'')=={}
+
+def test_tags_of_windows_stay_bytes_and_others_undefined(tmp_path):
+    "XPTitle and its like are BYTE, which Windows asks for; a blob below 40000 is UNDEFINED"
+    im = Image.fromarray(rgb8)
+    exif = im.getexif()
+    exif[40091],exif[700+10] = 'Hafen'.encode('utf-16-le')+b'\0\0',b'\1\2\3'
+    im.save(tmp_path/'a.jpg', exif=exif)
+    write_color(tmp_path/'out.tif', read_scan(tmp_path/'a.jpg'), ab)
+    with tifffile.TiffFile(tmp_path/'out.tif') as f:
+        kinds = {k: f.pages[0].tags[k].dtype for k in (40091, 710)}
+    assert kinds=={40091: tifffile.DATATYPE.BYTE, 710: tifffile.DATATYPE.UNDEFINED}
+    assert tags(tmp_path/'out.tif')['IFD0:XPTitle']=='Hafen'
+
+@pytest.mark.parametrize('text,want', [
+    ('\niptc\n 4\n1c02', b'\x1c\x02'), ('\niptc\n 4\nzz', None), ('', b''),
+    ('\n8bim\n 9\n3842494d0404000000000002abcd', b'\xab\xcd'), ('\n8bim\n 9\n3842494d', None)])
+def test_hexadecimal_profiles(text, want):
+    assert _hexadecimal_profile(text)==want
+
+def test_a_tag_in_whatever_form():
+    assert _tag_bytes(None, '<') is None and _tag_bytes(b'ab', '<')==b'ab'
+    assert _tag_bytes((1, 2), '<')==b'\1\0\0\0\2\0\0\0' and _tag_bytes((1,), '>')==b'\0\0\0\1'
+    assert _tag_bytes(np.array([1, 2], np.uint8), '<')==b'\1\2'

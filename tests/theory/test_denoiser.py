@@ -49,3 +49,8 @@ def test_eps_on_zero_terminal(schedule):
     with pytest.raises(ValueError, match='param|eps'): walk(ddim, schedule, 'eps', 10)
     s = scheduler(DDIMScheduler, schedule, 'eps', 10, clip_sample=False)
     assert not s.step(output(x_T(), 999), 999, x_T()).prev_sample.isfinite().all()
+
+def test_it_says_what_it_is():
+    schedule = make_schedule(n_steps=10)
+    assert repr(Denoiser(torch.nn.Identity(), schedule, 'v'))==(
+        f"Denoiser(Identity, param='v', {schedule})")

@@ -3,7 +3,8 @@ import copy, pickle
 import numpy as np, pytest, torch
 from diffusers import DDIMScheduler
 from colorized.theory.schedule import (
-    NoiseSchedule, check_t, cosine_betas, extract, linear_betas, make_schedule, zero_terminal_snr)
+    NoiseSchedule, check_t, cosine_betas, extract, linear_betas, make_schedule, shift_betas,
+    zero_terminal_snr)
 from .parity import STEPS, scheduler
 
 TABLES = '''betas alphas alphas_cumprod alphas_cumprod_prev
@@ -154,3 +155,9 @@ def test_extract_takes_any_number_of_axes_and_no_images():
     for bad in (torch.tensor(3), torch.tensor([[3, 4]]), [3, 4], t.int(), t>3, None):
         with pytest.raises((TypeError, ValueError), match='^t: expected'):
             extract(s.snr, bad, torch.zeros(2, 3))
+
+@pytest.mark.parametrize('shift', [0.5, 2.5, 3.])
+def test_shift_divides_the_snr_by_its_square(shift):
+    plain,shifted = make_schedule(),make_schedule(shift=shift)
+    assert torch.allclose(shifted.snr*shift**2, plain.snr, rtol=1e-9)
+    assert torch.allclose(shift_betas(plain.betas), plain.betas, rtol=1e-9)
