@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np, pytest, torch
 from PIL import Image
 from skimage import color
-from colorized.inference.colorization import Colorization, gray_scan
+from colorized.inference.colorization import MAX_UNCERTAINTY, Colorization, gray_scan
 from colorized.photo.provenance import Provenance
 from colorized.photo.scan import Scan
 from colorized.photo.reading import read_scan
@@ -112,3 +112,17 @@ def test_progress_and_depth(two, tmp_path):
         two.save(big)
     two.save(big, quality=30, overwrite=True)
     assert Image.open(big).size==(48, 32)
+
+def test_defaults_of_what_users_call(two, tmp_path):
+    "Sample 0, in the photograph's depth, at quality 95; a sheet of 480 pixels with all samples"
+    two.save(tmp_path/'a.jpg')
+    two.save(tmp_path/'b.jpg', 0, None, None, 95)
+    assert (tmp_path/'a.jpg').read_bytes()==(tmp_path/'b.jpg').read_bytes()
+    assert b'&quot;quality&quot;: 95' in read_scan(tmp_path/'a.jpg').xmp
+    assert two.file_provenance()==two.file_provenance(0, None, 95)
+    assert np.array_equal(two.array(), two.array(0, 8))
+    large = replace(two, scan=Scan(np.zeros((600, 900), np.uint8)))
+    assert large.sheet().size==large.sheet(480, 2).size==(3*480+2*8, 2*320+8)
+    assert large.sheet(n=1).size==(3*480+2*8, 320) # the map stays
+    assert 'width' not in two._repr_html_() and '2 samples (seed 7 to 9)' in two._repr_html_()
+    assert str(MAX_UNCERTAINTY)=='10.0'
