@@ -126,3 +126,28 @@ def test_defaults_of_what_users_call(two, tmp_path):
     assert large.sheet(n=1).size==(3*480+2*8, 320) # the map stays
     assert 'width' not in two._repr_html_() and '2 samples (seed 7 to 9)' in two._repr_html_()
     assert str(MAX_UNCERTAINTY)=='10.0'
+
+def test_a_sheet_has_four_columns_of_upright_pictures_and_three_of_wide_ones(two):
+    "It is about as wide as a page"
+    def columns(h, w):
+        many = replace(two, scan=Scan(np.zeros((h, w), np.uint8)), ab=two.ab[:1].repeat(5, 1, 1, 1),
+                       seeds=list(range(5)))
+        side = 30
+        width = many.sheet(side).size[0]
+        return round((width+8)/(side*min(1, w/h)+8))
+    shapes = (60, 40),(60, 60),(60, 85),(60, 95),(40, 60)
+    assert [columns(*o) for o in shapes]==[4, 4, 4, 3, 3]
+    one = replace(two, ab=two.ab[:1], seeds=[7])
+    assert one.sheet(48).size==(2*48+8, 32) # no map, no empty place
+
+def test_its_picture_in_a_notebook_says_what_it_shows(two):
+    assert '2 samples (seed 7 to 9) and their disagreement;' in two._repr_html_()
+    one = replace(two, ab=two.ab[:1], seeds=[7])
+    assert 'the photograph, 1 sample (seed 7);' in one._repr_html_()
+
+def test_the_heat_map_is_inferno_from_nothing_to_the_top(two):
+    from matplotlib import colormaps
+    for top in (10., 70.):
+        want = np.array(colormaps['inferno'](min(1., 35/top))[:3])*255
+        assert np.abs(np.asarray(two.uncertainty_map(top))-want).max()<=1
+    assert np.asarray(two.uncertainty_map())[0,0].tolist()==[252, 255, 164]
