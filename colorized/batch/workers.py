@@ -97,7 +97,7 @@ def _without_main():
 class Workers:
     "Processes that run tasks in order; with `n=0` the calling process does"
     # Not pebble.ProcessPool: its workers share a lock, and one that is killed in the wrong moment
-    # leaves all other tasks pending for ever (measured, see above)
+    # leaves all other tasks pending forever (measured, see above)
     def __init__(self,
         n:int,      # How many
         preload=(), # Modules that are imported once, not once a worker, where the system can

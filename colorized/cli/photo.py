@@ -231,7 +231,7 @@ def color(
         {'action':'version', 'version':f'colorized {__version__}'}]=None,
 ):
     ("Color black-and-white photographs. The lightness stays that of the original; the color "
-     "is invented, and the output's metadata say so.")
+     "is invented, and the output's metadata says so.")
     photos,folder = _inputs(photos)
     _check_options(folder, out, samples, quality, threads, hint, hints)
     from colorized.photo.provenance import Provenance

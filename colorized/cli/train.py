@@ -26,7 +26,7 @@ def _check_pair(config, other, start, weak):
 def _begin_with(start, weak, guidance):
     "Arguments of `train` to begin with a checkpoint; callbacks to learn from two"
     if not start:
-        raise UsageError("--weak needs --start, the checkpoint to be led away from it")
+        raise UsageError("--weak needs --start, the checkpoint to be guided away from it")
     from copy import deepcopy
     from colorized.inference.colorizer import WEIGHTS
     from colorized.model.checkpoint import load_checkpoint
@@ -55,7 +55,7 @@ def _device(device):
     return device,distributed
 
 def _fid_callback(every):
-    "Callback that measures FID on the watched photographs"
+    "Callback that measures FID on the validation photographs"
     from colorized.training.fid import FIDCallback
     return FIDCallback(every=every)
 
@@ -87,10 +87,10 @@ def train(
     decay:float=None,     # Of the averaged weights, a step (default: 0.9995)
     start:Annotated[str, "Begin with the weights of this checkpoint ('default' for those inside "
         "the package)"]=None,
-    weak:Annotated[str, "Learn what --start says, led away from what this worse checkpoint says "
+    weak:Annotated[str, "Distill what --start predicts, guided away from this worse checkpoint "
         "(autoguidance), instead of the truth"]=None,
     guidance:float=1.5,   # How far away: 1 is what --start says itself
-    fid:Annotated[int, "Measure FID and KID (lite1) on the watched photographs every so many "
+    fid:Annotated[int, "Measure FID and KID (lite1) on validation photographs every so many "
         "epochs, and at the end; 0: never"]=0,
     workers:int=2,        # Helpers that prepare examples (under torchrun: of each process)
     threads:Threads=None,

@@ -79,7 +79,7 @@ def _look_at_photos(self:FIDCallback):
     "Features of the true photographs"
     photos = self.dls.valid_ds.source if self.photos is None else self.photos
     if len(photos)<2:
-        raise ValueError(f"FID needs at least 2 photographs to watch, got {len(photos)}")
+        raise ValueError(f"FID needs at least 2 validation photographs, got {len(photos)}")
     if self.photos is None:
         self.photos = torch.stack([center_crop(photos[i]) for i in range(len(photos))])
     self.real = extract_features(self.photos, self.net)

@@ -138,7 +138,7 @@ def _open_source(source, name, index, exclude):
 def _hold_back(source, share):
     "Part of a source to learn from, and every so-manieth picture for validation"
     if len(source)<2:
-        raise ValueError("learning and watching need two photographs to share, "
+        raise ValueError("training and validation need two photographs to share, "
                          f"got {len(source)}: name a folder to watch (valid)")
     every = max(2, round(1/share))
     kept = [i for i in range(len(source)) if i%every]

@@ -18,7 +18,7 @@ from ..photo.lab import colorfulness, combine_to_rgb
 from ..photo.reading import READABLE, open_rgb, read_scan
 
 # %% ../../nbs/training/01_sources.ipynb #looksp10
-_INDEX_VERSION = 2 # Of what `_verdict` says: an index with another version's verdicts is made anew
+_INDEX_VERSION = 2 # Of what `_verdict` says: an index of another version is made anew
 
 def _verdict(path):
     """What there is to know of a file before learning from it
@@ -37,7 +37,7 @@ def _verdict(path):
     return round(colorfulness(torch.from_numpy(np.array(im)).permute(2,0,1)[None]).item(), 2)
 
 def _kind(verdict, min_colorfulness):
-    "One word for a verdict"
+    "One word for what `_verdict` says"
     if verdict is None: return 'broken'
     if isinstance(verdict, str): return verdict
     return 'gray' if verdict<min_colorfulness else 'color'
@@ -54,7 +54,7 @@ def _find_photos(root, exclude):
     return sorted(p for p in root.rglob('*') if wanted(p))
 
 def _read_index(path):
-    "The verdicts that an earlier start has left, if they are of this version"
+    "What an earlier start has found, if it is of this version"
     known = json.loads(Path(path).read_text()) if path and Path(path).exists() else {}
     return known if known.get('version')==_INDEX_VERSION else {'version': _INDEX_VERSION}
 
@@ -74,7 +74,7 @@ class PhotoFolder:
     "The color photographs below a folder, sorted by path. Raises `ValueError` when there are none"
     def __init__(self,
         root:str|Path,              # Searched recursively
-        index:str|Path=None,        # JSON file of verdicts, so that the next start is quick
+        index:str|Path=None,        # JSON file of what was found, so that the next start is quick
         min_colorfulness:float=12., # Hasler and Süsstrunk's measure; what has less counts as gray
         threads:int=2,              # For files that the index does not know
         exclude:tuple=(),           # Folders to leave out where they lie below `root`

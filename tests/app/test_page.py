@@ -362,6 +362,7 @@ def test_places_and_progress_are_shown(visitor, small_copies):
     shown = [o for kind,o in seen if kind=='progress' and 0<o<1]
     assert shown==sorted(shown) and len(set(shown))>1, seen
 
+@pytest.mark.slow
 def test_trouble_is_told_and_the_page_lives_on(visitor, small_copies, tmp_path):
     v = visitor
     (tmp_path/'letter.jpg').write_text('Dear Anna,')
@@ -423,6 +424,7 @@ def paint_by_keyboard(v):
     v.press('Escape')
     assert v.focus()=='brush' and v.page.is_hidden('#canvas')
 
+@pytest.mark.slow
 def test_by_keyboard_alone(visitor, tmp_path):
     v,page = visitor,visitor.page
     choose_by_keyboard(v, images/'riverfront-1931.jpg')

@@ -4,7 +4,7 @@ import pytest, torch
 from colorized.evaluation import features as F
 
 @pytest.mark.parametrize('name', ['lite1', 'lite2'])
-def test_extractors_recognise_photographs(photos, name):
+def test_extractors_recognize_photographs(photos, name):
     "The order of the state dict is right, and the features are those of the logits"
     net = F.get_extractor(name)
     feats = F.extract_features(photos[[0,1,4,5]], net)

@@ -49,6 +49,7 @@ def test_files_that_are_no_photographs(small, tmp_path):
     assert list(E.list_photos(folder))==['a', 'b', 'x/d']
     assert E.list_photos(folder)['x/d']==folder/'x/d.JPG'
 
+@pytest.mark.slow
 def test_two_systems_are_compared_photograph_by_photograph(tiles, tmp_path):
     """The difference is that of the columns; between systems that err on the same photographs its
     interval is narrower than theirs, and of a system and itself it is zero"""

@@ -89,6 +89,7 @@ def outputs_of(folder):
     end = '.uncertainty.png'
     return out,{k.removesuffix(end): out.pop(k) for k in [*out] if k.endswith(end)}
 
+@pytest.mark.slow
 def test_same_bytes_as_in_one_process(tmp_path, go, model):
     src,dst = loopback.snapshots(tmp_path/'scans', 5, size=(120, 90)),tmp_path/'out'
     Image.fromarray(samples.camera()[:90,:120].astype(np.uint16)*257).save(src/'deep.tif')
@@ -212,12 +213,14 @@ def test_full_disk(tmp_path, go):
         assert len(found.pop('done'))==12 and not any(found.values())
     finally: subprocess.run(['umount', disk], check=True)
 
+@pytest.mark.slow
 def test_cluster_without_gpu_is_told_apart(tmp_path, go):
     src = loopback.snapshots(tmp_path/'scans', 1)
     with pytest.raises(ValueError, match='gpus: each network is to have 1, the cluster has 0'):
         go(src, tmp_path/'out', gpus=1)
     assert not (tmp_path/'out/record/RUNNING').exists()
 
+@pytest.mark.slow
 def test_a_silent_cluster_is_spoken_of(nodes, go, monkeypatch):
     "Once each time that nothing comes back, with what room there is; not while photographs arrive"
     import ray

@@ -70,7 +70,7 @@ def test_canvases_that_are_no_photographs(tmp_path):
     kinds = [b['type'] for b in painted_bodies(new)]
     assert kinds==['Video', 'TextualBody', 'Choice', 'Choice', 'Choice']
     names = [[*o['label'].values()][0][0][:8] for o in painted_bodies(new)[2]['items']]
-    assert names==['Daylight', 'Ultravio', 'Color v']
+    assert names==['Daylight', 'Ultravio', 'Color ve']
     ids = [c['items'][0]['items'][0]['id'] for c in new['items']]
     assert len(set(ids))==5
 

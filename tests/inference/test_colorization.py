@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np, pytest, torch
 from PIL import Image
 from skimage import color
-from colorized.inference.colorization import Colorization, gray_scan
+from colorized.inference.colorization import MAX_UNCERTAINTY, Colorization, gray_scan
 from colorized.photo.provenance import Provenance
 from colorized.photo.scan import Scan
 from colorized.photo.reading import read_scan
@@ -112,3 +112,42 @@ def test_progress_and_depth(two, tmp_path):
         two.save(big)
     two.save(big, quality=30, overwrite=True)
     assert Image.open(big).size==(48, 32)
+
+def test_defaults_of_what_users_call(two, tmp_path):
+    "Sample 0, in the photograph's depth, at quality 95; a sheet of 480 pixels with all samples"
+    two.save(tmp_path/'a.jpg')
+    two.save(tmp_path/'b.jpg', 0, None, None, 95)
+    assert (tmp_path/'a.jpg').read_bytes()==(tmp_path/'b.jpg').read_bytes()
+    assert b'&quot;quality&quot;: 95' in read_scan(tmp_path/'a.jpg').xmp
+    assert two.file_provenance()==two.file_provenance(0, None, 95)
+    assert np.array_equal(two.array(), two.array(0, 8))
+    large = replace(two, scan=Scan(np.zeros((600, 900), np.uint8)))
+    assert large.sheet().size==large.sheet(480, 2).size==(3*480+2*8, 2*320+8)
+    assert large.sheet(n=1).size==(3*480+2*8, 320) # the map stays
+    assert 'width' not in two._repr_html_() and '2 samples (seed 7 to 9)' in two._repr_html_()
+    assert str(MAX_UNCERTAINTY)=='10.0'
+
+def test_a_sheet_has_four_columns_of_upright_pictures_and_three_of_wide_ones(two):
+    "It is about as wide as a page"
+    def columns(h, w):
+        many = replace(two, scan=Scan(np.zeros((h, w), np.uint8)), ab=two.ab[:1].repeat(5, 1, 1, 1),
+                       seeds=list(range(5)))
+        side = 30
+        width = many.sheet(side).size[0]
+        return round((width+8)/(side*min(1, w/h)+8))
+    shapes = (60, 40),(60, 60),(60, 85),(60, 95),(40, 60)
+    assert [columns(*o) for o in shapes]==[4, 4, 4, 3, 3]
+    one = replace(two, ab=two.ab[:1], seeds=[7])
+    assert one.sheet(48).size==(2*48+8, 32) # no map, no empty place
+
+def test_its_picture_in_a_notebook_says_what_it_shows(two):
+    assert '2 samples (seed 7 to 9) and their disagreement;' in two._repr_html_()
+    one = replace(two, ab=two.ab[:1], seeds=[7])
+    assert 'the photograph, 1 sample (seed 7);' in one._repr_html_()
+
+def test_the_heat_map_is_inferno_from_nothing_to_the_top(two):
+    from matplotlib import colormaps
+    for top in (10., 60.):
+        want = np.array(colormaps['inferno'](min(1., 35/top))[:3])*255
+        assert np.abs(np.asarray(two.uncertainty_map(top))-want).max()<=0.5
+    assert np.asarray(two.uncertainty_map())[0,0].tolist()==[252, 255, 164]

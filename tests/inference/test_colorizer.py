@@ -72,6 +72,27 @@ def test_bad_options_are_named(colorizer, gray, kw):
     with pytest.raises(ValueError, match=f"{name}.*{value}"):
         colorizer.colorize(gray, **{'steps': 1, **kw})
 
+@pytest.mark.parametrize('kw,said', [
+    (dict(n_samples=0), 'n_samples must be at least 1, got 0'),
+    (dict(n_samples=1.5), 'n_samples must be an integer, got 1.5'),
+    (dict(steps=0), 'steps must lie in 1..1000, got 0'),
+    (dict(steps=1001), 'steps must lie in 1..1000, got 1001'),
+    (dict(seed=-2**63-1), f'seed must lie in -2**63..2**64-1, got {-2**63-1}'),
+    (dict(seed=2**64-1, n_samples=2), f'seed must lie in -2**63..2**64-2, got {2**64-1}'),
+    (dict(saturation=-0.1), 'saturation must lie in 0..100, got -0.1'),
+    (dict(temperature=100.1), 'temperature must lie in 0..100, got 100.1')])
+def test_options_that_cannot_be(colorizer, kw, said):
+    with pytest.raises(ValueError) as e:
+        colorizer.options(**kw)
+    assert str(e.value)==said
+
+@pytest.mark.parametrize('kw', [
+    dict(seed=-2**63), dict(seed=2**64-1), dict(seed=2**64-3, n_samples=3), dict(steps=1),
+    dict(steps=1000), dict(temperature=0), dict(temperature=100), dict(saturation=0),
+    dict(saturation=100)], ids=str)
+def test_options_at_their_limits(colorizer, kw):
+    assert {**colorizer.options(**kw), 'n_samples': kw.get('n_samples')}.items()>=kw.items()
+
 def test_numbers_of_numpy(colorizer, gray):
     a = colorizer.colorize(gray, seed=3, steps=1)
     b = colorizer.colorize(gray, seed=np.int64(3), steps=np.int32(1), n_samples=1)
@@ -278,7 +299,7 @@ class Hub:
         self.asked.append((repo_id, filename))
         return str(self.path)
 
-@pytest.mark.parametrize('repo', ['archive/color', 'archive/color-v1.0'])
+@pytest.mark.parametrize('repo', ['archive/color', 'archive/color-v1.0', 'archive/color.v2'])
 def test_from_hugging_face(packaged, repo, colorizer, monkeypatch):
     hub = Hub(packaged)
     monkeypatch.setitem(sys.modules, 'huggingface_hub', hub)

@@ -2,7 +2,7 @@
 import numpy as np, pytest, torch
 from PIL import Image
 from skimage import color
-from colorized.inference.hints import hint_grid
+from colorized.inference.hints import _draw_points, hint_grid
 
 def lab(rgb): return color.rgb2lab(np.array(rgb, float).reshape(1,1,3)/255)[0,0]
 
@@ -84,3 +84,24 @@ def test_an_overlay_without_transparency_is_none(gray):
 def test_an_overlay_of_another_size(gray):
     with pytest.raises(ValueError, match='10×11.*200×128'):
         hint_grid(Image.new('RGBA', (10, 11)), gray.shape, (64, 96))
+
+@pytest.mark.parametrize('shape,r', [((400, 100), 30), ((100, 400), 30), ((100, 100), 7.5)])
+def test_a_point_covers_one_and_a_half_cells_of_the_longer_side(shape, r):
+    "Otherwise it could slip between two of them"
+    overlay = np.asarray(_draw_points([(50, 50, 'red')], shape, (10, 10)))[...,3]
+    assert abs((overlay>0).any(0).sum()-min(2*r+1, shape[1]))<=1
+    assert abs((overlay>0).any(1).sum()-min(2*r+1, shape[0]))<=1
+    large = np.asarray(_draw_points([(50, 50, 'red', 40)], shape, (10, 10)))[...,3]
+    assert abs((large>0).any(0).sum()-min(81, shape[1]))<=1
+
+def test_a_point_at_the_very_edge():
+    for hint in ((0, 0, 'red'), (99, 49, (255, 0, 0), 1)):
+        assert hint_grid([hint], (50, 100), (10, 20))[0,2].any()
+    for hint in ((100, 0, 'red'), (0, 50, 'red')):
+        with pytest.raises(ValueError, match='outside the photograph of 100×50$'):
+            hint_grid([hint], (50, 100), (10, 20))
+    for rgb in ((0, 0, 255), (255, 255, 255)):
+        assert hint_grid([(5, 5, rgb)], (50, 100), (10, 20))[0,2].any()
+    for rgb in ((0, 0, 256), (-1, 0, 0), (1, 2), (1.5, 2, 3)):
+        with pytest.raises(ValueError, match='each an integer in 0..255$'):
+            hint_grid([(5, 5, rgb)], (50, 100), (10, 20))

@@ -2,7 +2,8 @@
 import io
 import imagecodecs, numpy as np, pytest, tifffile
 from PIL import Image
-from colorized.photo.pixels import Decoded, collapse_gray, pillow_pixels, turn_upright
+from colorized.photo.pixels import (
+    Decoded, _cmyk_to_rgb, collapse_gray, pillow_pixels, turn_upright)
 from colorized.photo.reading import read_scan
 from colorized.photo.scan import ScanError
 from colorized.photo.writing import write_color
@@ -209,3 +210,12 @@ def test_tiffs_that_are_no_photographs(options, why, tmp_path):
 def test_decoded_says_what_was_done():
     assert Decoded(gray8)[1:]==(None, False, False)
     assert pillow_pixels(Image.fromarray(rgb8).convert('YCbCr'), []).pixels.shape==rgb8.shape
+
+@pytest.mark.parametrize('dtype,top', [(np.uint8, 255), (np.uint16, 65535)])
+def test_ink_beyond_srgb_is_cut_off_and_does_not_wrap(monkeypatch, dtype, top):
+    "Colors of paper and ink that the screen lacks"
+    beyond = np.array([[[-0.2, 0.5, 1.2]]], np.float32)
+    monkeypatch.setattr('colorized.photo.pixels.convert_to_srgb', lambda *_: beyond)
+    profile = bytes(16)+b'CMYK'+bytes(200)
+    got = _cmyk_to_rgb(np.zeros((1, 1, 4), dtype), profile, [])
+    assert got.dtype==dtype and got[0,0].tolist()==[0, (top+1)//2, top]

@@ -168,6 +168,7 @@ def test_file_mode_follows_the_umask(tmp_path):
     assert (tmp_path/'a.jpg').stat().st_mode&0o777==0o640
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason="peak memory in Linux's units")
+@pytest.mark.slow
 def test_memory_grows_with_the_file_not_with_floats(tmp_path):
     "20 megapixels of 16-bit RGB: 120 MB in, 120 MB out, and strips; as float32 it would take 3 GB"
     x = np.kron(rgb16, np.ones((48,46,1), np.uint16))[:3840,:5100]

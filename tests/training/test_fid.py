@@ -69,7 +69,7 @@ def test_columns_that_come_later(tmp_path):
     log.write_text('')
     again(24, resume=True)
     assert [o['photos'] for o in rows()]==['24']
-    with pytest.raises(ValueError, match='at least 2 photographs to watch, got 1'):
+    with pytest.raises(ValueError, match='at least 2 validation photographs, got 1'):
         train(pictures(8), tmp_path/'one', photos=8, **{**BRIEF, 'valid': pictures(1)},
               cbs=[FIDCallback(extractor=Thumbnail())])
 

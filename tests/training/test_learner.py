@@ -9,6 +9,7 @@ from colorized.model.checkpoint import load_checkpoint
 from colorized.training import learner
 from training_helpers import crops, go, same_weights, state_of
 
+@pytest.mark.slow
 def test_bfloat16_only_where_it_is_native(tmp_path, monkeypatch):
     "PyTorch imitates bfloat16 where there is none, many times slower than float32"
     info,cpu = Path('/proc/cpuinfo'),torch.device('cpu')
@@ -33,6 +34,7 @@ def changed_parts(encoder, before, dtype):
         changed[part(k)] |= not torch.equal(v.float(), before[k].to(dtype).float())
     return changed
 
+@pytest.mark.slow
 def test_the_encoders_last_stages_learn(tmp_path):
     """`tune`: strides 16 and 32 move, at a tenth of the rate, in the average and in the checkpoint
 
