@@ -320,3 +320,8 @@ def test_the_best_device(monkeypatch, cuda, mps, want):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: mps)
     assert best_device()==torch.device(want)
+
+def test_working_shapes_by_default_and_just_over_a_half():
+    assert working_shape((1000, 1000))==working_shape((1000, 1000), 384)==(384, 384)
+    # 534 · 384 / 512 = 400.5, which is 12.516 multiples of 32
+    assert working_shape((512, 534), 384, multiple=32)==(384, 416)
