@@ -10,7 +10,11 @@ from pathlib import Path
 import yaml
 
 root = Path(__file__).resolve().parent.parent
-BINARY = {'.jpg', '.png', '.webp', '.safetensors', '.woff2'}
+
+def text_of(file):
+    "What stands in a file; nothing if it is no text"
+    try: return file.read_text('utf-8')
+    except UnicodeDecodeError: return ''
 
 def settings(folder):
     "What settings.ini says"
@@ -45,9 +49,8 @@ def apply(folder, files):
     pairs = replacements(folder)
     changed = []
     for f in sorted(files, key=lambda o: o.name=='CITATION.cff'): # last: it knows the former ones
-        if f.suffix in BINARY or f.is_symlink() or not f.is_file(): continue
-        if f.name=='settings.ini': continue
-        text = old = f.read_text('utf-8')
+        if f.is_symlink() or not f.is_file() or f.name=='settings.ini': continue
+        text = old = text_of(f)
         for a,b in pairs: text = text.replace(a, b)
         if text!=old:
             f.write_text(text, 'utf-8')
