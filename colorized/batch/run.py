@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/batch/run.html.md"""
 __all__ = ['Job', 'FolderRun']
 
 # %% ../../nbs/batch/07_run.ipynb #33b2792f
+# Over 250 lines: one class, whose methods hand a photograph on to each other
 import os, time
 from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, wait

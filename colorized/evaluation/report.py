@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/evaluation/report.html.md"""
 __all__ = ['Report', 'Evaluator', 'Observations']
 
 # %% ../../nbs/evaluation/05_report.ipynb #9968b9ee
+# Over 250 lines: one class, whose methods fill one table
 import json, warnings
 from dataclasses import asdict, dataclass, field
 from functools import partial

@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/fleet/run.html.md"""
 __all__ = ['QUIET', 'FleetRun', 'colorize_dataset']
 
 # %% ../../nbs/fleet/07_run.ipynb #16f49869
+# Over 250 lines: one run from its settings to its summary; the stages have a chapter
 import threading, time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace

@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/model/sampling.html.md"""
 __all__ = ['MAX_BATCH_PIXELS', 'working_shape', 'sample_chroma', 'best_device', 'ChromaSampler']
 
 # %% ../../nbs/model/05_sampling.ipynb #smpimp00
+# Over 250 lines: the one way from a photograph to chroma, kept in one piece
 from dataclasses import replace
 from functools import partial
 import torch

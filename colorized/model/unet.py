@@ -9,6 +9,7 @@ __all__ = ['UNetConfig', 'Condition', 'zero_init', 'time_embedding', 'Norm', 'Re
            'has_native_bf16']
 
 # %% ../../nbs/model/02_unet.ipynb #5cf72b2a
+# Over 250 lines: blocks and network are read together, beside one drawing
 import math
 from dataclasses import dataclass, replace
 import torch, torch.nn.functional as F

@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/photo/metadata.html.md"""
 __all__ = ['OpenFile', 'Metadata', 'read_metadata', 'read_dpi', 'exif_text', 'clean_exif', 'usable_profile', 'png_gamma_profile']
 
 # %% ../../nbs/photo/05_metadata.ipynb #0237fa6f
+# Over 250 lines: one function for each kind of file, all of them short
 import struct
 from dataclasses import dataclass, field
 from functools import lru_cache
