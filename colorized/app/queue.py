@@ -27,7 +27,7 @@ class _Ticket:
             self.loop.call_soon_threadsafe(function, *args)
     def end(self, future=None):
         "No more events"
-        if future and not future.canceled():
+        if future and not future.cancelled():
             future.exception() # else asyncio complains of one that nobody asked for
         self.events.put_nowait(None)
     def progress(self, done):
