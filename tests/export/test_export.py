@@ -39,10 +39,11 @@ def test_the_same_chroma_as_pytorch(colorizer, other, name, settings):
 @pytest.mark.parametrize('changes', [
     dict(sampler='ddim'), dict(sampler='ddpm'), dict(average=False), dict(anchor=False)])
 def test_all_samplers_and_guidance(colorizer, other, gray, changes):
-    both = [c.colorize(gray, working_size=128, seed=1) for c in (
-        Colorizer(o.net, o.config, device='cpu', settings=o.settings.changed(**changes, min_size=128))
-        for o in (colorizer, other))]
-    assert distance(*both).max()<0.5
+    def color(c):
+        settings = c.settings.changed(**changes, min_size=128)
+        changed = Colorizer(c.net, c.config, device='cpu', settings=settings)
+        return changed.colorize(gray, working_size=128, seed=1)
+    assert distance(color(colorizer), color(other)).max()<0.5
 
 def test_weights_are_stored_in_half_precision(folder):
     for name in 'encoder', 'denoiser':

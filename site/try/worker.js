@@ -1,0 +1,144 @@
+// Everything that takes time, away from the page: it asks {id, ask, …} and is answered
+// {id, answer}, {id, error} or {id, cancelled}, with {id, progress, doing} in between.
+
+import encodeJpeg from './jpeg/mozjpeg_enc.js'
+import {openPhotograph} from './decode.js'
+import {cleaned} from './exif.js'
+import {hintGrid} from './hints.js'
+import {withMetadata} from './jpeg.js'
+import {fInverse, fromLinear} from './lab.js'
+import {Model} from './model.js'
+import {thumbnail, workingShape} from './photograph.js'
+import {encodePng, through} from './png.js'
+import {render} from './render.js'
+import {ChromaSampler} from './sampling.js'
+
+const SIDE = 1000, QUALITY = 95 // longest side on the screen; of JPEG, as the command has it
+const cancelled = new Set()
+let model = null, now = null
+
+class Cancelled extends Error {}
+
+// `rest(share)`: tells the page, lets messages in, and stops where they say so
+function resting(id, doing, from = 0, to = 1) {
+  return async share => {
+    postMessage({id, doing, progress: from+(to-from)*share})
+    await new Promise(go => setTimeout(go))
+    if (cancelled.has(id)) throw new Cancelled()
+  }
+}
+
+async function load(id) {
+  const tell = share => postMessage({id, doing: 'Fetching the model', progress: share})
+  model ??= Model.open(tell).catch(e => {
+    model = null
+    throw e
+  })
+  const {threads, manifest} = await model
+  return {threads, manifest}
+}
+
+// A small gray copy for the screen
+function small(photo) {
+  const s = Math.min(1, SIDE/Math.max(photo.height, photo.width))
+  const [h, w] = [photo.height, photo.width].map(n => Math.max(1, Math.round(n*s)))
+  const pixels = Uint8Array.from(thumbnail(photo, h, w).data, v =>
+    Math.min(255, Math.max(0, Math.round(255*fromLinear(fInverse((v+16)/116))))))
+  return {pixels, channels: 1, width: w, height: h, bits: 8}
+}
+
+function shown({pixels, width, height}) {
+  const data = new Uint8ClampedArray(4*width*height)
+  pixels.forEach((v, i) => data.set([v, v, v, 255], 4*i))
+  return {data, width, height}
+}
+
+async function open(id, {file}) {
+  now = null
+  const rest = resting(id, 'Reading the photograph')
+  await rest(0)
+  const opened = await openPhotograph(file), {photo, format, notes, xmp} = opened
+  await rest(0.5)
+  const preview = small(photo)
+  now = {...opened, preview, chroma: new Map()}
+  const {width, height, bits} = photo
+  return {width, height, bits, format, notes, xmp, sha256: opened.sha256, before: shown(preview)}
+}
+
+// What the network knows of the photograph, once
+async function prepare(id) {
+  if (now.sampler) return
+  await load(id)
+  const {manifest} = await model, rest = resting(id, 'Looking at the photograph')
+  await rest(0)
+  const [h, w] = workingShape(now.photo, manifest.grid)
+  now.L = thumbnail(now.photo, h, w)
+  await rest(0.3)
+  now.sampler = new ChromaSampler(manifest, await (await model).condition(now.L))
+}
+
+async function chromaOf(id, {seed, strokes}) {
+  const key = JSON.stringify([seed, strokes])
+  if (!now.chroma.has(key)) {
+    await prepare(id)
+    const [h, w] = now.sampler.condition.shape, hints = hintGrid(strokes, h, w, now.L)
+    const rest = resting(id, 'Inventing colors')
+    now.chroma.set(key, await now.sampler.sample(seed, hints, rest))
+  }
+  return now.chroma.get(key)
+}
+
+async function color(id, wish) {
+  const chroma = await chromaOf(id, wish)
+  const data = await render(now.preview, chroma, {strength: wish.strength})
+  const {width, height} = now.preview
+  return {after: {data, width, height}, chroma: chroma.data}
+}
+
+async function asJpeg(pixels, {width, height}, metadata) {
+  const packed = await (await fetch(new URL('jpeg/mozjpeg_enc.wasm.gz', import.meta.url)))
+    .arrayBuffer()
+  const wasmBinary = await through(packed, new DecompressionStream('gzip'))
+  const encoder = await encodeJpeg({noInitialRun: true, wasmBinary})
+  const made = encoder.encode(pixels, width, height, {
+    quality: QUALITY, baseline: true, arithmetic: false, progressive: false,
+    optimize_coding: false, smoothing: 0, color_space: 3, quant_table: 0,
+    trellis_multipass: false, trellis_opt_zero: false, trellis_opt_table: false, trellis_loops: 1,
+    auto_subsample: false, chroma_subsample: 1, separate_chroma_quality: false,
+    chroma_quality: QUALITY})
+  const {parts, notes} = withMetadata(made, metadata)
+  return {blob: new Blob(parts, {type: 'image/jpeg'}), notes}
+}
+
+async function save(id, wish) {
+  const chroma = await chromaOf(id, wish), {format, bits, strength, xmp, bareXmp} = wish
+  const rest = resting(id, 'Writing the file', 0, 0.8)
+  const pixels = await render(now.photo, chroma, {bits, strength, rest})
+  const {photo, iptc, dpi} = now, exif = now.exif && cleaned(now.exif, photo)
+  const icc = new Uint8Array(
+    await (await fetch(new URL('model/srgb.icc', import.meta.url))).arrayBuffer())
+  const metadata = {exif, xmp, bareXmp, iptc, dpi, icc}
+  await rest(1)
+  if (format === 'JPEG') return asJpeg(pixels, photo, metadata)
+  const parts = await encodePng(pixels, {...photo, bits}, metadata)
+  return {blob: new Blob(parts, {type: 'image/png'}), notes: []}
+}
+
+const ASKS = {load, open, color, save}
+let turn = Promise.resolve() // one after the other
+
+async function answer({id, ask, ...args}) {
+  try {
+    if (cancelled.has(id)) throw new Cancelled()
+    if (!now && ask !== 'open' && ask !== 'load') throw new Cancelled()
+    postMessage({id, answer: await ASKS[ask](id, args)})
+  } catch (e) {
+    postMessage(e instanceof Cancelled ? {id, cancelled: true} : {id, error: e.message})
+  }
+  cancelled.delete(id)
+}
+
+onmessage = ({data}) => {
+  if (data.cancel) cancelled.add(data.cancel)
+  else turn = turn.then(() => answer(data))
+}
