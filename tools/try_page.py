@@ -72,7 +72,7 @@ def packages():
             _unpack(package, folder)
     return _once(f'npm-{hashlib.sha256(versions.encode()).hexdigest()[:12]}', make)
 
-SHOWN = ('riverfront-1931', 'buffalo-1908', 'campus-1910') # Offered as pictures, kept offline
+KEPT = ('riverfront-1931', 'buffalo-1908', 'campus-1910') # Photographs of ours to color offline
 COMPRESSED = ('.onnx', '.wasm') # A static server compresses neither for sure
 
 def _compress(folder):
@@ -99,13 +99,12 @@ def _photographs(out):
     (out/'photographs').mkdir()
     for o in sorted((root/'nbs/images').glob('*.jpg')):
         shutil.copy(o, out/'photographs')
-    for name in SHOWN:
-        small = Image.open(out/f'photographs/{name}.jpg').convert('L')
-        small.thumbnail((400, 134))
-        small.save(out/f'photographs/{name}.small.jpg', quality=85)
     names = [o.stem for o in sorted((root/'nbs/images').glob('*.jpg'))]
-    title = lambda o: o.replace('-', ' ').capitalize()
-    return [dict(name=o, title=title(o), shown=o in SHOWN) for o in names]
+    for name in names:
+        small = Image.open(out/f'photographs/{name}.jpg').convert('L')
+        small.thumbnail((300, 100))
+        small.save(out/f'photographs/{name}.small.jpg', quality=80)
+    return [dict(name=o, title=o.replace('-', ' ').capitalize()) for o in names]
 
 def _keep(out, files):
     "The service worker, told what there is"
@@ -142,7 +141,8 @@ def build(
     photographs = _photographs(out/'try')
     large = [o for o in sorted((out/'try').rglob('*.gz'))]
     names = [o.relative_to(out).as_posix() for o in sorted((out/'try').rglob('*')) if o.is_file()]
-    kept = [o for o in names if 'photographs/' not in o or o.split('/')[-1].split('.')[0] in SHOWN]
+    is_ours = lambda o: 'photographs/' in o and not o.endswith('.small.jpg')
+    kept = [o for o in names if not is_ours(o) or Path(o).stem in KEPT]
     total = sum(o.stat().st_size for o in large if 'jpeg' not in o.parts)
     about = dict(total=total, photographs=photographs)
     (out/'try/files.json').write_text(json.dumps(about), 'utf-8')

@@ -22,7 +22,7 @@ async function load(name, progress = () => {}) {
 
 export class Model {
   // `progress(share)` while files arrive
-  static async open(progress) {
+  static async open(progress, n = threads()) {
     const {total} = await (await fetch(new URL('files.json', here))).json()
     let arrived = 0
     const counted = name => load(name, n => progress(Math.min(1, (arrived += n)/total)))
@@ -32,16 +32,17 @@ export class Model {
     const wasm = await counted('ort/ort-wasm-simd-threaded.wasm.gz')
     ort.env.wasm.wasmBinary = wasm
     ort.env.wasm.wasmPaths = {mjs: new URL('ort/ort-wasm-simd-threaded.mjs', here).href}
-    ort.env.wasm.numThreads = threads()
+    ort.env.wasm.numThreads = n
     ort.env.logLevel = 'error'
     const sessions = {}
     for (const name of names) { // one after the other: less memory at once
       const bytes = new Uint8Array(await counted(stored(name)))
       sessions[name.split('.')[0]] = await ort.InferenceSession.create(bytes, {
-        executionProviders: ['wasm'], graphOptimizationLevel: 'all', enableCpuMemArena: false})
+        executionProviders: ['wasm'], graphOptimizationLevel: 'all', enableCpuMemArena: false,
+        extra: {session: {intra_op: {allow_spinning: '0'}}}}) // a thread that waits rests
     }
     ort.env.wasm.wasmBinary = undefined
-    return Object.assign(new Model(), {manifest, sessions, threads: threads()})
+    return Object.assign(new Model(), {manifest, sessions, threads: n})
   }
 
   // What the network can know of the lightness `L`, a map of one channel, before the first step

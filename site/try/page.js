@@ -233,10 +233,17 @@ addEventListener('drop', e => {
 // ---- photographs of ours, also by address: try.html#campus-1910 ----
 async function ours() {
   const {photographs} = await (await fetch('try/files.json')).json()
-  const take = async ({name}) => open(new File(
-    [await (await fetch(`try/photographs/${name}.jpg`)).blob()], `${name}.jpg`))
-  for (const photo of photographs.filter(o => o.shown)) {
+  const take = async ({name}) => {
+    try {
+      const response = await fetch(`try/photographs/${name}.jpg`)
+      open(new File([await response.blob()], `${name}.jpg`))
+    } catch {
+      complain('This photograph is not kept on your computer; it needs the network.')
+    }
+  }
+  for (const photo of photographs) {
     const b = document.createElement('button'), i = new Image()
+    b.id = photo.name
     i.src = `try/photographs/${photo.name}.small.jpg`
     i.alt = photo.title
     b.type = 'button'
