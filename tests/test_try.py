@@ -181,9 +181,11 @@ def test_a_jpeg_comes_upright_and_goes_with_its_exif(visitor, colorizer, square,
     scan = read_scan(path)
     assert scan.shape==(120, 128) and path.suffix=='.jpg' and not scan.warnings
     assert b'Unknown' in scan.exif and scan.iptc and read_provenance(path)['Seed']=='0'
-    colorizer.colorize(file).save(tmp_path/'want.jpg')
-    far = chroma_distance(scan.pixels, read_scan(tmp_path/'want.jpg').pixels)
-    assert far.mean()<0.2 and np.quantile(far, 0.99)<1.5 # two encoders round differently
+    result = colorizer.colorize(file)
+    result.save(tmp_path/'want.jpg')
+    want = read_scan(tmp_path/'want.jpg').pixels
+    far,lost = [chroma_distance(want, o).mean() for o in (scan.pixels, result.array())]
+    assert far<lost/3 # two encoders round differently, but less than JPEG loses
 
 def test_a_hint_is_obeyed(visitor, photo):
     v = visitor
@@ -219,7 +221,7 @@ def test_rubbish_is_told_and_freezes_nothing(visitor, photo, square, tmp_path):
     whole = io.BytesIO()
     Image.fromarray(square).save(whole, 'jpeg')
     rubbish = {'letter.jpg': (b'Dear archive,', 'not a photograph'), 'empty.png': (b'', 'empty'),
-        'half.jpg': (whole.getvalue()[:3000], 'truncated'),
+        'half.jpg': (whole.getvalue()[:-100], 'truncated'),
         'half.png': (photo.read_bytes()[:3000], 'truncated'),
         'huge.png': (png_of(20000, 10000), '200 megapixels'),
         'scan.tif': (b'II*\0'+bytes(100), 'TIFF')}
@@ -277,7 +279,7 @@ def test_anybody_can_use_it(visitor, size):
     assert f'{before-1} %' in page.get_attribute('#split', 'aria-valuetext')
 
 def test_an_address_opens_a_photograph_of_ours(visitor):
-    visitor.page.goto(f'{visitor.base}index.html')
+    visitor.page.goto('about:blank')
     visitor.page.goto(f'{visitor.base}try.html#riverfront-1931')
     visitor.until('facts.textContent.includes("riverfront-1931.jpg: 720 × 501")')
     visitor.page.click('#cancel')

@@ -1,7 +1,7 @@
 """The page that colors in the visitor's own tab: `try.html` and all it needs, from `tools/docs.py`.
 
-The model comes from `colorized.export`, ONNX Runtime and the JPEG encoder from their npm packages,
-the rest from `site/`. Without npm the page is left out."""
+The model comes from `colorized.export`, ONNX Runtime from its npm package, the rest from `site/`.
+Without npm the page is left out."""
 import fcntl, gzip, hashlib, json, shutil, subprocess, sys, tarfile, tempfile
 from pathlib import Path
 
@@ -14,11 +14,7 @@ PACKAGES = {
     'onnxruntime-web': (
         '1.24.3', 'd521349a11a1f6012ce6b21fcdafce310b3111bbb7552a1d1f7dcb2714b76d78',
         dict(ort=('dist/ort.wasm.min.mjs', 'dist/ort-wasm-simd-threaded.mjs',
-                  'dist/ort-wasm-simd-threaded.wasm'))),
-    '@jsquash/jpeg': (
-        '1.6.0', 'b546f01dce888337bf132c5113b78a91a8ad76c1fe54740b2632546dda3b41b8',
-        dict(jpeg=('codec/enc/mozjpeg_enc.js', 'codec/enc/mozjpeg_enc.wasm', 'LICENSE',
-                   'codec/LICENSE.codec.md')))}
+                  'dist/ort-wasm-simd-threaded.wasm')))}
 
 def _once(key, make):
     "The folder `key` of the cache; `make(folder)` fills it, for one process, whole or not at all"
@@ -82,7 +78,7 @@ def _compress(folder):
         o.unlink()
 
 def binaries():
-    "Model, runtime and encoder as the page fetches them"
+    "Model and runtime as the page fetches them"
     model,npm = exported_model(),packages()
     def make(folder):
         shutil.copytree(npm, folder)
@@ -143,7 +139,7 @@ def build(
     names = [o.relative_to(out).as_posix() for o in sorted((out/'try').rglob('*')) if o.is_file()]
     is_ours = lambda o: 'photographs/' in o and not o.endswith('.small.jpg')
     kept = [o for o in names if not is_ours(o) or Path(o).stem in KEPT]
-    total = sum(o.stat().st_size for o in large if 'jpeg' not in o.parts)
+    total = sum(o.stat().st_size for o in large)
     about = dict(total=total, photographs=photographs)
     (out/'try/files.json').write_text(json.dumps(about), 'utf-8')
     kept = ['try.html', 'try/files.json', *kept]

@@ -73,15 +73,12 @@ function iptcParts(iptc) {
   return [head, size, iptc, new Uint8Array(n%2)]
 }
 
-// `jpeg` with EXIF, XMP, IPTC, profile and resolution. {parts, notes}
-export function withMetadata(jpeg, {exif, xmp, bareXmp, iptc, icc, dpi}) {
-  const hasJfif = jpeg[2] === 0xff && jpeg[3] === 0xe0, notes = []
-  const start = hasJfif ? 4+(jpeg[4]<<8 | jpeg[5]) : 2, head = jpeg.slice(0, start)
-  if (hasJfif && dpi) {
-    const [x, y] = dpi.map(v => Math.min(65535, Math.round(v)))
-    head.set([1, x>>8, x&255, y>>8, y&255], 13)
-  }
-  const parts = [head], add = (name, made, instead) => {
+// A JPEG up to its tables, with EXIF, XMP, IPTC, profile and resolution. {parts, notes}
+export function jpegHead({exif, xmp, bareXmp, iptc, icc, dpi}) {
+  const notes = [], [x, y] = dpi?.map(v => Math.min(65535, Math.round(v))) ?? [1, 1]
+  const density = Uint8Array.of(1, 1, dpi ? 1 : 0, x>>8, x&255, y>>8, y&255, 0, 0)
+  const parts = [Uint8Array.of(0xff, 0xd8), ...segment(0xe0, bytesOf('JFIF\0'), density)]
+  const add = (name, made, instead) => {
     if (!made) notes.push(`${name} is too large for a JPEG and was left behind`)
     parts.push(...(made ?? instead ?? []))
   }
@@ -89,5 +86,5 @@ export function withMetadata(jpeg, {exif, xmp, bareXmp, iptc, icc, dpi}) {
   add('XMP', segment(0xe1, bytesOf(XMP), xmp), segment(0xe1, bytesOf(XMP), bareXmp))
   if (iptc) add('IPTC', segment(0xed, ...iptcParts(iptc)))
   add('the profile', segment(0xe2, bytesOf('ICC_PROFILE\0\x01\x01'), icc))
-  return {parts: [...parts, jpeg.subarray(start)], notes}
+  return {parts, notes}
 }

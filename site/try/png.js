@@ -6,7 +6,7 @@ const XMP = 'XML:com.adobe.xmp', IPTC = 'Raw profile type iptc', CHANNELS = {0: 
 
 export const isPng = b => SIGNATURE.every((v, i) => b[i] === v)
 
-export const through = (data, stream) =>
+const through = (data, stream) =>
   new Response(new Blob([data].flat()).stream().pipeThrough(stream)).arrayBuffer()
 const inflated = async data =>
   new Uint8Array(await through(data, new DecompressionStream('deflate')))
@@ -121,29 +121,21 @@ const number = n => Uint8Array.of(n>>>24, n>>>16, n>>>8, n)
 const hex = b => Array.from(b, v => v.toString(16).padStart(2, '0')).join('')
 
 // Rows as PNG filters them, each byte less the one a pixel before
-async function compressedRows(pixels, width, height, bits) {
-  const skip = bits === 8 ? 4 : 3, bytes = bits/8, n = 3*bytes, step = Math.ceil(2**18/width)
-  let at = 0
-  const rows = new ReadableStream({pull(to) {
-    const end = Math.min(height, at+step), out = new Uint8Array((end-at)*(width*n+1))
-    for (let k = 0; at < end; at++) {
-      out[k++] = 1
-      for (let j = 0, from = at*width*skip; j < width; j++, from += skip)
-        for (let c = 0; c < 3; c++) {
-          const v = pixels[from+c], u = j ? pixels[from+c-skip] : 0
-          if (bytes === 2) out[k++] = (v>>8)-(u>>8)
-          out[k++] = v-u
-        }
+function filtered(pixels, rows, width, bytes) {
+  const out = new Uint8Array(rows*(3*width*bytes+1))
+  for (let i = 0, k = 0, from = 0; i < rows; i++) {
+    out[k++] = 1
+    for (let j = 0; j < 3*width; j++, from++) {
+      const v = pixels[from], u = j < 3 ? 0 : pixels[from-3]
+      if (bytes === 2) out[k++] = (v>>8)-(u>>8)
+      out[k++] = v-u
     }
-    to.enqueue(out)
-    if (at === height) to.close()
-  }})
-  return new Uint8Array(await new Response(
-    rows.pipeThrough(new CompressionStream('deflate'))).arrayBuffer())
+  }
+  return out
 }
 
-// The parts of a file of RGBA bytes or RGB of 16 bits, as `render` gives them
-export async function encodePng(pixels, {width, height, bits}, {exif, xmp, iptc, icc, dpi}) {
+// The parts of a file. `next()` gives the next strip of RGB as `render` does, or null at the end
+export async function encodePng(next, {width, height, bits}, {exif, xmp, iptc, icc, dpi}) {
   const header = [number(width), number(height), Uint8Array.of(bits, 2, 0, 0, 0)]
   const parts = [SIGNATURE, ...chunk('IHDR', ...header),
     ...chunk('iCCP', bytesOf('sRGB\0\0'), await deflated(icc))]
@@ -155,6 +147,12 @@ export async function encodePng(pixels, {width, height, bits}, {exif, xmp, iptc,
     const said = `\niptc\n${String(iptc.length).padStart(8)}\n${hex(iptc)}\n`
     parts.push(...chunk('zTXt', bytesOf(`${IPTC}\0\0`), await deflated(bytesOf(said))))
   }
-  parts.push(...chunk('IDAT', await compressedRows(pixels, width, height, bits)))
+  const rows = new ReadableStream({async pull(to) {
+    const strip = await next()
+    if (strip) to.enqueue(filtered(strip.pixels, strip.rows, width, bits/8))
+    else to.close()
+  }}, {highWaterMark: 0})
+  const packed = rows.pipeThrough(new CompressionStream('deflate')).getReader()
+  for (let o; !(o = await packed.read()).done;) parts.push(...chunk('IDAT', o.value))
   return [...parts, ...chunk('IEND')]
 }

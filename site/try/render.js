@@ -84,28 +84,36 @@ function enlarger(photo, chroma) {
   }
 }
 
-// `chroma` (a map of 2 channels) times `strength` on `photo`; after every strip `rest(share)` is
-// awaited, which may throw to cancel. Returns RGBA bytes, or RGB of 16 bits
-export async function render(photo, chroma, {bits = 8, strength = 1, rest = async () => {}} = {}) {
-  const {height, width} = photo, channels = bits === 8 ? 4 : 3
-  const ab = map(2, chroma.h, chroma.w, chroma.data.map(v => v*strength))
-  const row = enlarger(photo, ab), pixels = bits === 8 ?
-    new Uint8ClampedArray(height*width*4) : new Uint16Array(height*width*3)
+// The strips of `photo` in color, from top to bottom: {top, rows, pixels}, RGB of `bits` bits.
+// `chroma`: a map of 2 channels, taken times `strength`. All strips share one array
+export function* render(photo, chroma, {bits = 8, strength = 1} = {}) {
+  const {height, width} = photo
+  const row = enlarger(photo, map(2, chroma.h, chroma.w, chroma.data.map(v => v*strength)))
+  const strip = Math.max(8, Math.floor(2**18/width)&~7)
+  const pixels = new (bits === 8 ? Uint8Array : Uint16Array)(Math.min(strip, height)*width*3)
   const y = new Float64Array(width), fy = new Float64Array(width), up = new Float64Array(2*width)
   const rgb = new Float64Array(3), levels = new Uint8Array(3)
-  const strip = Math.max(1, Math.floor(2**19/width))
-  for (let i = 0, to = 0; i < height; i++) {
-    readRow(photo, i, y, fy)
-    row(i, fy, up)
-    for (let j = 0; j < width; j++, to += channels) {
-      combine(fy[j], y[j], up[2*j], up[2*j+1], rgb)
-      if (bits === 8) {
-        roundKeepingGray(rgb, y[j], levels)
-        pixels.set(levels, to)
-        pixels[to+3] = 255
-      } else for (let c = 0; c < 3; c++) pixels[to+c] = Math.floor(rgb[c]*65535+0.5)
+  for (let top = 0; top < height; top += strip) {
+    const rows = Math.min(strip, height-top)
+    for (let i = 0, to = 0; i < rows; i++) {
+      readRow(photo, top+i, y, fy)
+      row(top+i, fy, up)
+      for (let j = 0; j < width; j++, to += 3) {
+        combine(fy[j], y[j], up[2*j], up[2*j+1], rgb)
+        if (bits === 8) roundKeepingGray(rgb, y[j], levels)
+        for (let c = 0; c < 3; c++)
+          pixels[to+c] = bits === 8 ? levels[c] : Math.floor(rgb[c]*65535+0.5)
+      }
     }
-    if (i%strip === strip-1) await rest(i/height)
+    yield {top, rows, pixels: pixels.subarray(0, rows*width*3)}
   }
-  return pixels
+}
+
+// The same as one picture for the screen: RGBA bytes
+export function picture(photo, chroma, strength) {
+  const {width, height} = photo, out = new Uint8ClampedArray(4*width*height).fill(255)
+  for (const {top, pixels} of render(photo, chroma, {strength}))
+    for (let i = 0, to = 4*top*width; i < pixels.length; i += 3, to += 4)
+      for (let c = 0; c < 3; c++) out[to+c] = pixels[i+c]
+  return out
 }

@@ -1,16 +1,16 @@
 // Everything that takes time, away from the page: it asks {id, ask, …} and is answered
 // {id, answer}, {id, error} or {id, cancelled}, with {id, progress, doing} in between.
 
-import encodeJpeg from './jpeg/mozjpeg_enc.js'
 import {openPhotograph} from './decode.js'
 import {cleaned} from './exif.js'
 import {hintGrid} from './hints.js'
-import {withMetadata} from './jpeg.js'
+import {jpegHead} from './jpeg.js'
+import {JpegWriter} from './jpegwriter.js'
 import {fInverse, fromLinear} from './lab.js'
 import {Model} from './model.js'
 import {thumbnail, workingShape} from './photograph.js'
-import {encodePng, through} from './png.js'
-import {render} from './render.js'
+import {encodePng} from './png.js'
+import {picture, render} from './render.js'
 import {ChromaSampler} from './sampling.js'
 
 const SIDE = 1000, QUALITY = 95 // longest side on the screen; of JPEG, as the command has it
@@ -90,37 +90,31 @@ async function chromaOf(id, {seed, strokes}) {
 
 async function color(id, wish) {
   const chroma = await chromaOf(id, wish)
-  const data = await render(now.preview, chroma, {strength: wish.strength})
+  const data = picture(now.preview, chroma, wish.strength)
   const {width, height} = now.preview
   return {after: {data, width, height}, chroma: chroma.data}
 }
 
-async function asJpeg(pixels, {width, height}, metadata) {
-  const packed = await (await fetch(new URL('jpeg/mozjpeg_enc.wasm.gz', import.meta.url)))
-    .arrayBuffer()
-  const wasmBinary = await through(packed, new DecompressionStream('gzip'))
-  const encoder = await encodeJpeg({noInitialRun: true, wasmBinary})
-  const made = encoder.encode(pixels, width, height, {
-    quality: QUALITY, baseline: true, arithmetic: false, progressive: false,
-    optimize_coding: false, smoothing: 0, color_space: 3, quant_table: 0,
-    trellis_multipass: false, trellis_opt_zero: false, trellis_opt_table: false, trellis_loops: 1,
-    auto_subsample: false, chroma_subsample: 1, separate_chroma_quality: false,
-    chroma_quality: QUALITY})
-  const {parts, notes} = withMetadata(made, metadata)
-  return {blob: new Blob(parts, {type: 'image/jpeg'}), notes}
+async function asJpeg(next, {width, height}, metadata) {
+  const {parts, notes} = jpegHead(metadata), writer = new JpegWriter(width, height, QUALITY)
+  for (let o; (o = await next());) writer.add(o.pixels, o.rows)
+  return {blob: new Blob([...parts, ...writer.finish()], {type: 'image/jpeg'}), notes}
 }
 
 async function save(id, wish) {
   const chroma = await chromaOf(id, wish), {format, bits, strength, xmp, bareXmp} = wish
-  const rest = resting(id, 'Writing the file', 0, 0.8)
-  const pixels = await render(now.photo, chroma, {bits, strength, rest})
   const {photo, iptc, dpi} = now, exif = now.exif && cleaned(now.exif, photo)
   const icc = new Uint8Array(
     await (await fetch(new URL('model/srgb.icc', import.meta.url))).arrayBuffer())
   const metadata = {exif, xmp, bareXmp, iptc, dpi, icc}
-  await rest(1)
-  if (format === 'JPEG') return asJpeg(pixels, photo, metadata)
-  const parts = await encodePng(pixels, {...photo, bits}, metadata)
+  const rest = resting(id, 'Writing the file'), strips = render(photo, chroma, {bits, strength})
+  const next = async () => {
+    const {value} = strips.next()
+    if (value) await rest(value.top/photo.height)
+    return value ?? null
+  }
+  if (format === 'JPEG') return asJpeg(next, photo, metadata)
+  const parts = await encodePng(next, {...photo, bits}, metadata)
   return {blob: new Blob(parts, {type: 'image/png'}), notes: []}
 }
 

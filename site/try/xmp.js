@@ -80,6 +80,6 @@ export function mergeXmp(packet, all, ns) {
 
 // Does the packet say that a trained model made the picture, or its colors?
 export function isGenerated(packet) {
-  const said = packet ? new TextDecoder('latin1').decode(packet).replaceAll('\0', '') : ''
-  return said.includes('/colorized/ns/1.0/') || said.toLowerCase().includes('trainedalgorithmicmedia')
+  const text = packet ? new TextDecoder('latin1').decode(packet) : ''
+  return /\/colorized\/ns\/1.0\/|trainedalgorithmicmedia/i.test(text.replaceAll('\0', ''))
 }
