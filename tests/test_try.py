@@ -239,7 +239,7 @@ def test_cancel(visitor, photo, tmp_path):
     v.page.set_input_files('#file', file)
     v.until('what.textContent=="Inventing colors" && !doing.hidden')
     v.page.click('#cancel')
-    v.until('doing.hidden && document.getElementById("status").textContent=="Cancelled."', 20)
+    v.until('doing.hidden && document.getElementById("status").textContent=="Canceled."', 20)
     v.bring(file) # it can go on
     assert not v.message
 

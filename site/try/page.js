@@ -2,7 +2,7 @@
 
 import {isolate, keepOffline} from './offline.js'
 import {Brush, COLORS} from './paint.js'
-import {Cancelled, Studio} from './studio.js'
+import {Canceled, Studio} from './studio.js'
 import {isGenerated, mergeXmp, properties} from './xmp.js'
 
 const $ = id => document.getElementById(id)
@@ -42,8 +42,8 @@ async function open(file) {
 function fail(photo, e) {
   if (photo !== now) return
   if (!photo.info) now = null
-  if (!(e instanceof Cancelled)) complain(`“${photo.name}”: ${e.message}`)
-  else status('Cancelled.')
+  if (!(e instanceof Canceled)) complain(`“${photo.name}”: ${e.message}`)
+  else status('Canceled.')
   if (!now) close()
 }
 
@@ -109,7 +109,7 @@ async function change(what) {
     await recolor(mine)
     status('The colors have changed.')
   } catch (e) {
-    if (e instanceof Cancelled) Object.assign(mine, before)
+    if (e instanceof Canceled) Object.assign(mine, before)
     tools()
     fail(mine, e)
   }

@@ -1,6 +1,6 @@
 // Questions to the worker, and their answers
 
-export class Cancelled extends Error {}
+export class Canceled extends Error {}
 
 export class Studio {
   // `tell(doing, share)` while something is under way; share is null at its end
@@ -22,12 +22,12 @@ export class Studio {
     })
   }
 
-  hear({id, answer, error, cancelled, doing, progress}) {
+  hear({id, answer, error, canceled, doing, progress}) {
     if (doing) return this.tell(doing, progress)
     const {yes, no} = this.waiting.get(id)
     this.waiting.delete(id)
     if (!this.waiting.size) this.tell('', null)
-    if (cancelled) no(new Cancelled())
+    if (canceled) no(new Canceled())
     else if (error) no(new Error(error))
     else yes(answer)
   }

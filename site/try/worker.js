@@ -1,5 +1,5 @@
 // Everything that takes time, away from the page: it asks {id, ask, …} and is answered
-// {id, answer}, {id, error} or {id, cancelled}, with {id, progress, doing} in between.
+// {id, answer}, {id, error} or {id, canceled}, with {id, progress, doing} in between.
 
 import {openPhotograph} from './decode.js'
 import {cleaned} from './exif.js'
@@ -14,17 +14,17 @@ import {picture, render} from './render.js'
 import {ChromaSampler} from './sampling.js'
 
 const SIDE = 1000, QUALITY = 95 // longest side on the screen; of JPEG, as the command has it
-const cancelled = new Set()
+const canceled = new Set()
 let model = null, now = null
 
-class Cancelled extends Error {}
+class Canceled extends Error {}
 
 // `rest(share)`: tells the page, lets messages in, and stops where they say so
 function resting(id, doing, from = 0, to = 1) {
   return async share => {
     postMessage({id, doing, progress: from+(to-from)*share})
     await new Promise(go => setTimeout(go))
-    if (cancelled.has(id)) throw new Cancelled()
+    if (canceled.has(id)) throw new Canceled()
   }
 }
 
@@ -123,16 +123,16 @@ let turn = Promise.resolve() // one after the other
 
 async function answer({id, ask, ...args}) {
   try {
-    if (cancelled.has(id)) throw new Cancelled()
-    if (!now && ask !== 'open' && ask !== 'load') throw new Cancelled()
+    if (canceled.has(id)) throw new Canceled()
+    if (!now && ask !== 'open' && ask !== 'load') throw new Canceled()
     postMessage({id, answer: await ASKS[ask](id, args)})
   } catch (e) {
-    postMessage(e instanceof Cancelled ? {id, cancelled: true} : {id, error: e.message})
+    postMessage(e instanceof Canceled ? {id, canceled: true} : {id, error: e.message})
   }
-  cancelled.delete(id)
+  canceled.delete(id)
 }
 
 onmessage = ({data}) => {
-  if (data.cancel) cancelled.add(data.cancel)
+  if (data.cancel) canceled.add(data.cancel)
   else turn = turn.then(() => answer(data))
 }
