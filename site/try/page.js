@@ -41,7 +41,7 @@ async function open(file) {
 
 function fail(photo, e) {
   if (photo !== now) return
-  if (!photo.info) now = null
+  if (!photo.chroma) now = null // nothing was colored, so there is nothing to go on with
   if (!(e instanceof Canceled)) complain(`“${photo.name}”: ${e.message}`)
   else status('Canceled.')
   if (!now) close()
@@ -110,9 +110,16 @@ async function change(what) {
     status('The colors have changed.')
   } catch (e) {
     if (e instanceof Canceled) Object.assign(mine, before)
-    tools()
+    if (mine === now) controls()
     fail(mine, e)
   }
+}
+
+function controls() { // show what holds, after a wish was taken back
+  for (const o of $('samples').querySelectorAll('input')) o.checked = +o.value === now.seed
+  $('strength').value = 100*now.strength
+  brush.await([])
+  tools()
 }
 
 function split(percent) {
@@ -252,6 +259,7 @@ async function ours() {
     b.append(i)
     $('photographs').append(b)
   }
+  await Promise.allSettled([...$('photographs').querySelectorAll('img')].map(i => i.decode()))
   const asked = photographs.find(o => o.name === location.hash.slice(1))
   if (asked) take(asked)
 }
