@@ -1,5 +1,6 @@
 // The page: what the visitor sees and does. All that takes time is in worker.js.
 
+import {listen, offer} from './arrive.js'
 import {isolate, keepOffline} from './offline.js'
 import {Brush, COLORS} from './paint.js'
 import {Canceled, Studio} from './studio.js'
@@ -214,59 +215,11 @@ $('undo').onclick = () => change({strokes: now.strokes.slice(0, -1)})
 $('done').onclick = () => paint(null)
 $('save').onclick = saving
 $('cancel').onclick = () => studio.cancel()
-$('file').onchange = () => {
-  const [file] = $('file').files
-  if (file) open(file)
-  $('file').value = ''
-}
-
-// ---- dropping files anywhere ----
-let over = 0
-const carries = e => [...(e.dataTransfer?.types ?? [])].includes('Files')
-function hover(n) {
-  over = Math.max(0, n)
-  document.body.classList.toggle('over', over > 0)
-}
-addEventListener('dragenter', e => carries(e) && (e.preventDefault(), hover(over+1)))
-addEventListener('dragleave', e => carries(e) && hover(over-1))
-addEventListener('dragover', e => carries(e) && e.preventDefault())
-addEventListener('drop', e => {
-  if (!carries(e)) return
-  e.preventDefault()
-  hover(0)
-  if (e.dataTransfer.files.length) open(e.dataTransfer.files[0])
-})
-
-// ---- photographs of ours, also by address: try.html#campus-1910 ----
-async function ours() {
-  const {photographs} = await (await fetch('try/files.json')).json()
-  const take = async ({name}) => {
-    try {
-      const response = await fetch(`try/photographs/${name}.jpg`)
-      open(new File([await response.blob()], `${name}.jpg`))
-    } catch {
-      complain('This photograph is not kept on your computer; it needs the network.')
-    }
-  }
-  for (const photo of photographs) {
-    const b = document.createElement('button'), i = new Image()
-    b.id = photo.name
-    i.src = `try/photographs/${photo.name}.small.jpg`
-    i.alt = photo.title
-    b.type = 'button'
-    b.title = photo.title
-    b.onclick = () => take(photo)
-    b.append(i)
-    $('photographs').append(b)
-  }
-  await Promise.allSettled([...$('photographs').querySelectorAll('img')].map(i => i.decode()))
-  const asked = photographs.find(o => o.name === location.hash.slice(1))
-  if (asked) take(asked)
-}
 
 if (!await isolate()) {
   studio.start()
   keepOffline(text => { $('offline').textContent = text })
-  await ours()
+  listen(open)
+  await offer(open, complain)
   document.body.dataset.ready = 'yes'
 }
