@@ -84,7 +84,7 @@ def test_ci_and_readme_run_the_same_check():
 def test_chapter_is_one_module_and_listed(nb):
     exported = re.search(r'^#\|\s*default_exp\s+(\S+)', '\n'.join(cells(nb)), re.M)[1]
     place = nb.relative_to(root/'nbs')
-    assert '.'.join([*place.parts[:-1], re.sub(r'^\d+_', '', nb.stem)])==exported
+    assert '.'.join([*place.parts[:-1], re.sub(r'^\d+[a-z]?_', '', nb.stem)])==exported
     assert exported in modules
     quarto = (root/'_quarto.yml').read_text('utf-8')
     assert f'- {place.as_posix()}\n' in quarto, 'not in the sidebar'

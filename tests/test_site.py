@@ -1,7 +1,8 @@
 "The site as a reader meets it: every page in a real browser, wide and at phone width, offline."
-import ast, functools, hashlib, http.server, io, json, re, runpy, subprocess, sys, threading
+import ast, functools, hashlib, http.server, io, json, re, runpy, subprocess, sys, threading, time
 from pathlib import Path
 import pytest, yaml
+from playwright.sync_api import Error
 
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root/'tools'))
@@ -105,6 +106,17 @@ def visit(browser, base, size):
     page.on('request', on_request)
     return page,complaints
 
+def settle(page, seconds=60):
+    "Wait for try.html, which loads itself anew once, with the headers that threads need"
+    deadline = time.monotonic()+seconds
+    while True:
+        try:
+            if page.evaluate('document.body.dataset.ready'): return
+        except Error as e:
+            assert 'context was destroyed' in str(e)
+        assert time.monotonic()<deadline, 'try.html is never ready'
+        time.sleep(0.05)
+
 FACTS = '''() => document.fonts.ready.then(() => {
     const all = s => Array.from(document.querySelectorAll(s));
     const short = o =>
@@ -154,6 +166,8 @@ def seen(site, browser):
         facts = {}
         for name in pages(out):
             page.goto(base+name, wait_until='load')
+            if name=='try.html':
+                settle(page)
             facts[name] = page.evaluate(FACTS)
         page.close()
         return facts,complaints

@@ -6,6 +6,7 @@ nbdev prepares the notebooks (show_doc entries, links), smalldocs renders them b
 import ast, base64, hashlib, html, json, re, runpy, shutil, subprocess, sys
 from pathlib import Path
 import yaml
+import try_page
 from gallery import HERO_ALT
 
 root = Path(__file__).resolve().parent.parent
@@ -156,7 +157,7 @@ def _entries(cells):
 def _fingerprint():
     "What the site is made from, as one number"
     files = [root/n for n in ['_quarto.yml', 'pyproject.toml', 'CHANGELOG.md', 'CITATION.cff']]
-    for d in ['nbs', 'colorized', 'tools']:
+    for d in ['nbs', 'colorized', 'site', 'tools']:
         found = sorted((root/d).rglob('*'))
         files += [o for o in found if o.suffix!='.pyc' and o.is_file()]
     h = hashlib.sha256()
@@ -286,6 +287,7 @@ def site():
     _localize(out, f'{cfg.doc_host}{cfg.doc_baseurl}/')
     _mend_anchors(out)
     _redirect(out)
+    try_page.build(out)
     for f in out.rglob('*.css'):
         f.write_text(WEB_FONT.sub('', f.read_text('utf-8')), 'utf-8')
     stamp.write_text(now)

@@ -10,7 +10,7 @@ from pathlib import Path
 root = Path(__file__).resolve().parent.parent
 # An import points to an earlier part, or to an earlier chapter of its own.
 PARTS = ('files', 'theory', 'photo', 'model', 'evaluation', 'training', 'inference', 'batch', 'app',
-         'fleet', 'iiif', 'cli')
+         'fleet', 'iiif', 'export', 'cli')
 PURPOSE = dict(
     files='writing whole or not at all, hashes, claims: used by all, uses nobody',
     theory='the mathematics; knows no photograph',
@@ -23,6 +23,7 @@ PURPOSE = dict(
     app='the web page',
     fleet='many machines',
     iiif='albums of libraries',
+    export='the network for runtimes other than PyTorch',
     cli='one module a command')
 BEGIN,END = '<!-- drawn by tools/house.py -->','<!-- end of the drawing -->'
 MOST_LINES,MOST_CELL_LINES = 250,30

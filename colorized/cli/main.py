@@ -13,6 +13,7 @@ from argparse import RawDescriptionHelpFormatter
 from fastcore.script import anno_parser
 from .app import app
 from .evaluate import evaluate
+from .export import export
 from .fleet import fleet
 from .iiif import iiif
 from .info import info
@@ -21,7 +22,8 @@ from .photo import color
 from .train import train
 
 # %% ../../nbs/cli/09_main.ipynb #059c6f36
-COMMANDS = dict(app=app, train=train, evaluate=evaluate, iiif=iiif, fleet=fleet, info=info)
+COMMANDS = dict(app=app, train=train, evaluate=evaluate, iiif=iiif, fleet=fleet, export=export,
+                info=info)
 EXAMPLES = """
 commands (each has its own --help):
   colorized PHOTO …      color photographs (no command word)
@@ -30,6 +32,7 @@ commands (each has its own --help):
   colorized evaluate     measure a model, or any system's outputs
   colorized iiif         color the photographs of a IIIF manifest
   colorized fleet        color folders or buckets on many machines
+  colorized export DIR   the model as ONNX, for browsers and other runtimes
   colorized info         version, model and device
 
 examples:

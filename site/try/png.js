@@ -1,0 +1,158 @@
+// PNG of 8 and 16 bits, gray and RGB; what it says of itself, and one with what ours shall say
+
+const text = new TextDecoder('latin1'), bytesOf = s => Uint8Array.from(s, c => c.charCodeAt())
+const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10)
+const XMP = 'XML:com.adobe.xmp', IPTC = 'Raw profile type iptc', CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+
+export const isPng = b => SIGNATURE.every((v, i) => b[i] === v)
+
+const through = (data, stream) =>
+  new Response(new Blob([data].flat()).stream().pipeThrough(stream)).arrayBuffer()
+const inflated = async data =>
+  new Uint8Array(await through(data, new DecompressionStream('deflate')))
+const deflated = async data =>
+  new Uint8Array(await through(data, new CompressionStream('deflate')))
+
+function* chunks(b) {
+  const view = new DataView(b.buffer, b.byteOffset, b.byteLength)
+  for (let i = 8; i+12 <= b.length;) {
+    const size = view.getUint32(i), kind = text.decode(b.subarray(i+4, i+8))
+    if (i+12+size > b.length) return
+    yield {kind, data: b.subarray(i+8, i+8+size)}
+    i += 12+size
+  }
+}
+
+async function profileName(data) { // 'sRGB' if that is what the profile calls itself
+  try {
+    const icc = await inflated(data.subarray(data.indexOf(0)+2))
+    return text.decode(icc).replaceAll('\0', '').includes('sRGB') ? 'sRGB' : 'other'
+  } catch {
+    return 'sRGB' // damaged: ignored, as in Python
+  }
+}
+
+async function readText(kind, data, out) {
+  const key = text.decode(data.subarray(0, data.indexOf(0)))
+  if (kind === 'iTXt' && key === XMP) {
+    let at = key.length+3
+    for (let n = 0; n < 2; at++) if (!data[at]) n++ // language, translated keyword
+    const packet = data.slice(at)
+    out.xmp = data[key.length+1] ? await inflated(packet) : packet
+  } else if (kind === 'zTXt' && key === IPTC) {
+    const lines = text.decode(await inflated(data.subarray(key.length+2))).split('\n').slice(3)
+    out.iptc = Uint8Array.from(lines.join('').match(/../g) ?? [], o => parseInt(o, 16))
+  } else if (key !== XMP) out.texts.push(key)
+}
+
+// {width, height, bits, color, interlaced, profile, exif, xmp, iptc, dpi, notes, data}
+export async function readPng(b) {
+  const out = {data: [], texts: [], notes: [], profile: 'sRGB'}
+  let ended = false
+  for (const {kind, data} of chunks(b)) {
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
+    if (kind === 'IHDR') Object.assign(out, {width: view.getUint32(0), height: view.getUint32(4),
+      bits: data[8], color: data[9], interlaced: data[12] > 0})
+    else if (kind === 'iCCP') out.profile = await profileName(data)
+    else if (kind === 'gAMA' && Math.abs(view.getUint32(0)-45455) > 1000) out.gamma = true
+    else if (kind === 'sRGB') out.stated = true
+    else if (kind === 'eXIf') out.exif = data.slice()
+    else if (kind === 'pHYs' && data[8] === 1)
+      out.dpi = [0, 4].map(i => view.getUint32(i)*0.0254)
+    else if (['iTXt', 'zTXt', 'tEXt'].includes(kind)) await readText(kind, data, out)
+    else if (kind === 'IDAT') out.data.push(data)
+    else if (kind === 'IEND') ended = true
+  }
+  if (!ended || !out.width) throw new Error('the file is truncated or damaged')
+  if (out.gamma && !out.stated && out.profile === 'sRGB') out.profile = 'other'
+  if (out.texts.length)
+    out.notes.push(`texts outside EXIF, IPTC and XMP were left behind: ${out.texts.join(', ')}`)
+  return out
+}
+
+export const canDecode = ({bits, color, interlaced}) =>
+  (bits === 8 || bits === 16) && color in CHANNELS && !interlaced
+
+function paeth(a, b, c) {
+  const p = a+b-c, pa = Math.abs(p-a), pb = Math.abs(p-b), pc = Math.abs(p-c)
+  return pa <= pb && pa <= pc ? a : pb <= pc ? b : c
+}
+
+function unfilter(row, before, kind, n) {
+  for (let i = 0; i < row.length; i++) {
+    const a = i < n ? 0 : row[i-n], b = before[i], c = i < n ? 0 : before[i-n]
+    row[i] += kind === 1 ? a : kind === 2 ? b : kind === 3 ? (a+b)>>1 : kind === 4 ? paeth(a, b, c)
+      : 0
+  }
+}
+
+// Pixels of a file for which `canDecode`: {pixels, channels, width, height, bits}
+export async function decodePng({width, height, bits, color, data, notes}) {
+  const raw = await inflated(data), all = CHANNELS[color], channels = all < 3 ? 1 : 3
+  const bytes = bits/8, n = all*bytes, stride = width*n
+  if (raw.length < height*(stride+1)) throw new Error('the file is truncated or damaged')
+  const pixels = new (bits === 8 ? Uint8Array : Uint16Array)(width*height*channels)
+  let before = new Uint8Array(stride), isOpaque = true
+  for (let i = 0, to = 0; i < height; i++) {
+    const at = i*(stride+1), row = raw.subarray(at+1, at+1+stride)
+    unfilter(row, before, raw[at], n)
+    for (let j = 0; j < width; j++) for (let c = 0; c < all; c++) {
+      const k = j*n+c*bytes, v = bits === 8 ? row[k] : row[k]<<8 | row[k+1]
+      if (c < channels) pixels[to++] = v
+      else isOpaque &&= v === 2**bits-1
+    }
+    before = row
+  }
+  if (!isOpaque) notes.push('its transparency was left behind')
+  return {pixels, channels, width, height, bits}
+}
+
+const CRC = Uint32Array.from({length: 256}, (_, n) => {
+  for (let k = 0; k < 8; k++) n = n&1 ? 0xedb88320 ^ n>>>1 : n>>>1
+  return n
+})
+function chunk(kind, ...parts) {
+  const body = [bytesOf(kind), ...parts], size = body.reduce((n, o) => n+o.length, -4)
+  let crc = 0xffffffff
+  for (const o of body) for (let i = 0; i < o.length; i++) crc = CRC[(crc^o[i])&255] ^ crc>>>8
+  return [number(size), ...body, number(~crc)]
+}
+const number = n => Uint8Array.of(n>>>24, n>>>16, n>>>8, n)
+const hex = b => Array.from(b, v => v.toString(16).padStart(2, '0')).join('')
+
+// Rows as PNG filters them, each byte less the one a pixel before
+function filtered(pixels, rows, width, bytes) {
+  const out = new Uint8Array(rows*(3*width*bytes+1))
+  for (let i = 0, k = 0, from = 0; i < rows; i++) {
+    out[k++] = 1
+    for (let j = 0; j < 3*width; j++, from++) {
+      const v = pixels[from], u = j < 3 ? 0 : pixels[from-3]
+      if (bytes === 2) out[k++] = (v>>8)-(u>>8)
+      out[k++] = v-u
+    }
+  }
+  return out
+}
+
+// The parts of a file. `next()` gives the next strip of RGB as `render` does, or null at the end
+export async function encodePng(next, {width, height, bits}, {exif, xmp, iptc, icc, dpi}) {
+  const header = [number(width), number(height), Uint8Array.of(bits, 2, 0, 0, 0)]
+  const parts = [SIGNATURE, ...chunk('IHDR', ...header),
+    ...chunk('iCCP', bytesOf('sRGB\0\0'), await deflated(icc))]
+  const perMeter = dpi?.map(v => number(Math.round(v/0.0254)))
+  if (perMeter) parts.push(...chunk('pHYs', ...perMeter, Uint8Array.of(1)))
+  if (exif) parts.push(...chunk('eXIf', exif))
+  parts.push(...chunk('iTXt', bytesOf(`${XMP}\0\0\0\0\0`), xmp))
+  if (iptc) {
+    const said = `\niptc\n${String(iptc.length).padStart(8)}\n${hex(iptc)}\n`
+    parts.push(...chunk('zTXt', bytesOf(`${IPTC}\0\0`), await deflated(bytesOf(said))))
+  }
+  const rows = new ReadableStream({async pull(to) {
+    const strip = await next()
+    if (strip) to.enqueue(filtered(strip.pixels, strip.rows, width, bits/8))
+    else to.close()
+  }}, {highWaterMark: 0})
+  const packed = rows.pipeThrough(new CompressionStream('deflate')).getReader()
+  for (let o; !(o = await packed.read()).done;) parts.push(...chunk('IDAT', o.value))
+  return [...parts, ...chunk('IEND')]
+}

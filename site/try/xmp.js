@@ -1,0 +1,85 @@
+// The note that the colors were made by a machine, in an XMP packet that keeps all else:
+// `merge_xmp` of `colorized.photo.provenance`. Workers have no parser, so this runs in the page.
+
+const TERMS = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
+const OF_THE_FILE = { // true of the original's file only
+  colorized: 'Model ModelSHA256 Seed Steps Settings', xmp: 'Thumbnails', dc: 'format',
+  exif: 'ColorSpace PixelXDimension PixelYDimension', photoshop: 'ColorMode ICCProfile',
+  xmpMM: 'InstanceID', tiff: 'Orientation ImageWidth ImageLength BitsPerSample SamplesPerPixel '
+    + 'PhotometricInterpretation Compression'}
+
+// JSON as Python writes it with sorted keys; whole numbers of `floats` get their `.0`
+export function settingsText(settings, floats = ['saturation', 'temperature']) {
+  const text = (k, v) => floats.includes(k) && Number.isInteger(v) ? `${v}.0` : JSON.stringify(v)
+  const keys = Object.keys(settings).sort()
+  return `{${keys.map(k => `${JSON.stringify(k)}: ${text(k, settings[k])}`).join(', ')}}`
+}
+
+// [prefix, name, text] of what a file says about its colors
+export function properties({provenance: p}, seed, steps, settings) {
+  const ours = {Software: p.software, Model: p.model, ModelSHA256: p.model_sha256, Seed: seed,
+    Steps: steps, Settings: settingsText(settings)}
+  return [['Iptc4xmpExt', 'DigitalSourceType', TERMS+p.source_type],
+    ...Object.entries(ours).map(([k, v]) => ['colorized', k, String(v)])]
+}
+
+function parsed(packet, ns) {
+  const isWide = packet[0]+packet[1] === 509 // the mark of UTF-16, either way round
+  const code = !isWide ? 'utf-8' : packet[0] === 255 ? 'utf-16le' : 'utf-16be'
+  const text = new TextDecoder(code).decode(packet).replace(/^[\0\s\ufeff]+|[\0\s]+$/g, '')
+  if (/<!(DOCTYPE|ENTITY)/i.test(text)) throw new Error('it holds a document type definition')
+  const plain = text.replace(/<\?xml[^>]*\?>|<\?xpacket[^>]*\?>/g, '')
+  const dom = new DOMParser().parseFromString(plain, 'application/xml')
+  if (dom.querySelector('parsererror') || !dom.getElementsByTagNameNS(ns.rdf, 'RDF').length)
+    throw new Error('it holds no rdf:RDF')
+  return dom
+}
+
+const empty = ns => new DOMParser().parseFromString(
+  `<x:xmpmeta xmlns:x="${ns.x}"><rdf:RDF xmlns:rdf="${ns.rdf}"><rdf:Description rdf:about=""/>`
+  + '</rdf:RDF></x:xmpmeta>', 'application/xml')
+
+function remove(dom, ns, prefix, name) {
+  for (const d of dom.getElementsByTagNameNS(ns.rdf, 'Description')) {
+    const {namespaceURI, localName} = d.parentNode
+    if (namespaceURI !== ns.rdf || localName !== 'RDF') continue // of a structure
+    d.removeAttributeNS(ns[prefix], name)
+    for (const c of [...d.children])
+      if (c.namespaceURI === ns[prefix] && c.localName === name) c.remove()
+  }
+}
+
+function add(dom, ns, all) {
+  const rdf = dom.getElementsByTagNameNS(ns.rdf, 'RDF')[0], prefix = rdf.prefix || 'rdf'
+  const about = rdf.firstElementChild?.getAttributeNS(ns.rdf, 'about') ?? ''
+  const d = dom.createElementNS(ns.rdf, `${prefix}:Description`)
+  d.setAttributeNS(ns.rdf, `${prefix}:about`, about)
+  for (const [p, name, text] of all)
+    d.appendChild(dom.createElementNS(ns[p], `${p}:${name}`)).textContent = text
+  rdf.append(d)
+}
+
+const BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+
+// `packet`: bytes or null. {xmp: bytes, notes}
+export function mergeXmp(packet, all, ns) {
+  const notes = []
+  let dom
+  try {
+    dom = packet ? parsed(packet, ns) : empty(ns)
+  } catch (e) {
+    dom = empty(ns)
+    notes.push(`the original XMP could not be read and was left behind (${e.message})`)
+  }
+  const outdated = Object.entries(OF_THE_FILE).flatMap(([p, o]) => o.split(' ').map(k => [p, k]))
+  for (const [p, name] of [...all, ...outdated]) remove(dom, ns, p, name)
+  add(dom, ns, [...all, ['tiff', 'Orientation', '1']])
+  const body = new XMLSerializer().serializeToString(dom.documentElement)
+  return {xmp: new TextEncoder().encode(`${BEGIN}\n${body}\n<?xpacket end="w"?>`), notes}
+}
+
+// Does the packet say that a trained model made the picture, or its colors?
+export function isGenerated(packet) {
+  const text = packet ? new TextDecoder('latin1').decode(packet) : ''
+  return /\/colorized\/ns\/1.0\/|trainedalgorithmicmedia/i.test(text.replaceAll('\0', ''))
+}

@@ -1,0 +1,365 @@
+"The page that colors in the visitor's own tab, in a real browser, against the library"
+import base64, functools, http.server, io, json, shutil, struct, subprocess, sys, threading, time
+import zlib
+from pathlib import Path
+import numpy as np, pytest, torch
+from PIL import Image
+from colorized import Colorizer
+from colorized.photo.lab import rgb_to_lab
+from colorized.photo.provenance import read_provenance
+from colorized.photo.reading import read_scan
+
+root = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(root/'tools'))
+import try_page
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def log_message(self, *args): pass
+
+class Site:
+    "The page, served on 127.0.0.1 as any static server would"
+    def __init__(self, folder):
+        handler = functools.partial(Quiet, directory=str(folder))
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+        self.base = f'http://127.0.0.1:{self.server.server_port}/'
+        self.folder = folder
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    out = tmp_path_factory.mktemp('site')
+    (out/'index.html').write_text('<!doctype html><title>home</title>')
+    try_page.build(out)
+    assert (out/'try/model/denoiser.onnx.gz').is_file(), 'needs npm'
+    return out
+
+@pytest.fixture(scope='module')
+def site(built):
+    site = Site(built)
+    yield site
+    site.stop()
+
+class Visitor:
+    "Somebody with a browser; requests and complaints are noted"
+    def __init__(self, browser, base, size=(1280, 900), address='try.html'):
+        w,h = size
+        self.context = browser.new_context(viewport=dict(width=w, height=h))
+        self.base,self.requests,self.complaints = base,[],[]
+        self.context.on('request', lambda r: self.requests.append(r.url))
+        self.context.on('console', self._note)
+        self.context.on('weberror', lambda e: self.complaints.append(str(e.error)))
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(120_000)
+        self.visit(address)
+    def _note(self, m):
+        if m.type in ('error', 'warning'):
+            self.complaints.append(f'{m.type}: {m.text}')
+    def visit(self, address='try.html'):
+        self.page.goto(self.base+address)
+        self.until('document.body?.dataset.ready')
+    def until(self, js, seconds=120):
+        "Wait; the page's policy forbids strings as code, and it loads itself anew once"
+        deadline = time.monotonic()+seconds
+        while True:
+            try:
+                if o := self.page.evaluate(js): return o
+            except Exception as e:
+                if 'context' not in str(e): raise
+            assert time.monotonic()<deadline, (js, self.complaints, self.page.inner_text('body'))
+            time.sleep(0.05)
+    def after(self, act):
+        "Do something that changes the colors, and wait for them, or for a message"
+        before = self.page.evaluate('document.body.dataset.colored ?? "0"')
+        act()
+        self.until(f'document.body.dataset.colored>{before} || !message.hidden')
+    def bring(self, file): self.after(lambda: self.page.set_input_files('#file', file))
+    @property
+    def message(self):
+        return self.page.inner_text('#message') if self.page.is_visible('#message') else ''
+    def download(self, folder):
+        with self.page.expect_download() as d:
+            self.page.click('#save')
+        path = folder/d.value.suggested_filename
+        d.value.save_as(path)
+        return path
+    def pixels(self, id='after'):
+        "(H,W,3) of a canvas"
+        js = f'(o => [o.width, o.height, o.toDataURL()])(document.getElementById("{id}"))'
+        w,h,data = self.page.evaluate(js)
+        im = Image.open(io.BytesIO(base64.b64decode(data.split(',')[1]))).convert('RGB')
+        assert im.size==(w, h)
+        return np.asarray(im)
+
+@pytest.fixture(scope='module')
+def visitor(browser, site):
+    v = Visitor(browser, site.base)
+    yield v
+    outside = [o for o in v.requests if not o.startswith((site.base, 'blob:', 'data:'))]
+    v.context.close()
+    assert len(v.requests)>20 and not outside
+    assert not v.complaints
+
+@pytest.fixture(scope='module')
+def colorizer():
+    torch.set_num_threads(1)
+    c = Colorizer.from_pretrained(device='cpu')
+    c.bf16 = False
+    return c
+
+def ab(pixels):
+    return rgb_to_lab(torch.from_numpy(np.array(pixels)).permute(2,0,1)[None])[0,1:].numpy()
+
+def chroma_distance(a, b): return np.hypot(*(ab(a)-ab(b)))
+
+def exiftool(*args):
+    subprocess.run(['exiftool', '-q', '-overwrite_original', *map(str, args)], check=True)
+
+@pytest.fixture(scope='module')
+def square(gray): return gray[:,:128] # on 256 × 256, the least that the network sees
+
+@pytest.fixture(scope='module')
+def photo(tmp_path_factory, square):
+    "A PNG with an archive's metadata"
+    path = tmp_path_factory.mktemp('photo')/'Campus (ü).png'
+    Image.fromarray(square).save(path, dpi=(300, 300))
+    exiftool('-IFD0:Artist=Unknown', '-ExifIFD:DateTimeOriginal=1910:06:01 12:00:00',
+             '-XMP-dc:Title=Campus', '-XMP-tiff:Orientation#=1', '-IPTC:City=Moscow', path)
+    return path
+
+def test_colors_as_the_command_does(visitor, colorizer, photo, tmp_path):
+    v = visitor
+    v.bring(photo)
+    assert '128 × 128' in v.page.inner_text('#facts') and not v.message
+    for seed in 0, 2:
+        if seed:
+            v.after(lambda: v.page.locator('#samples label').nth(seed).click())
+        want = colorizer.colorize(photo, seed=seed).array()
+        got = read_scan(v.download(tmp_path)).pixels
+        assert got.shape==want.shape==(128, 128, 3)
+        far = chroma_distance(got, want)
+        assert np.abs(ab(want)).mean()>3 and far.mean()<0.05 and np.quantile(far, 0.999)<0.5
+        assert np.abs(got.astype(int)-want).max()<=2
+
+def test_what_the_file_says(visitor, colorizer, photo, tmp_path):
+    "The metadata of the original, and how the colors came about"
+    visitor.bring(photo)
+    path = visitor.download(tmp_path)
+    assert path.name=='Campus (ü).colorized.png'
+    said = read_provenance(path)
+    assert said['ModelSHA256']==colorizer.sha256 and said['Seed']=='0' and said['Steps']=='6'
+    assert said['DigitalSourceType'].endswith('compositeWithTrainedAlgorithmicMedia')
+    assert said['source_sha256']==try_page.hashlib.sha256(photo.read_bytes()).hexdigest()
+    assert said['saturation']=='1.0' and 'onnxruntime-web' in said['runtime']
+    scan,before = read_scan(path),read_scan(photo)
+    for name in b'Unknown', b'1910:06:01':
+        assert name in scan.exif
+    assert b'Campus' in scan.xmp and scan.iptc==before.iptc and scan.iptc
+    assert np.allclose(scan.dpi, 300, atol=0.1) and not scan.warnings
+
+def test_16_bits_stay_16_bits(visitor, colorizer, square, tmp_path):
+    low = np.arange(128, dtype=np.uint16)%100*(square>0)
+    deep = square.astype(np.uint16)*257-low
+    Image.fromarray(deep).save(tmp_path/'deep.png')
+    visitor.bring(tmp_path/'deep.png')
+    assert visitor.page.input_value('#format')=='PNG16'
+    got = read_scan(visitor.download(tmp_path)).pixels
+    want = colorizer.colorize(tmp_path/'deep.png').array()
+    assert got.dtype==np.uint16 and got.shape==want.shape
+    off = np.abs(got.astype(int)-want)
+    assert off.mean()<3 and np.quantile(off, 0.999)<200 # of 65535
+
+def test_a_jpeg_comes_upright_and_goes_with_its_exif(visitor, colorizer, square, tmp_path):
+    file = tmp_path/'phone.jpg'
+    Image.fromarray(square[:120]).transpose(Image.Transpose.ROTATE_90).save(file, quality=95)
+    exiftool('-IFD0:Orientation#=6', '-IFD0:Artist=Unknown', '-IPTC:City=Moscow', file)
+    visitor.bring(file)
+    assert '128 × 120' in visitor.page.inner_text('#facts')
+    path = visitor.download(tmp_path)
+    scan = read_scan(path)
+    assert scan.shape==(120, 128) and path.suffix=='.jpg' and not scan.warnings
+    assert b'Unknown' in scan.exif and scan.iptc and read_provenance(path)['Seed']=='0'
+    result = colorizer.colorize(file)
+    result.save(tmp_path/'want.jpg')
+    want = read_scan(tmp_path/'want.jpg').pixels
+    far,lost = [chroma_distance(want, o).mean() for o in (scan.pixels, result.array())]
+    assert far<lost/3 # two encoders round differently, but less than JPEG loses
+
+def test_a_hint_is_obeyed(visitor, photo):
+    v = visitor
+    v.bring(photo)
+    red = ab(np.array([[[0x9c,0x2f,0x2c]]], np.uint8))[:,0,0]
+    patch = lambda: ab(v.pixels())[:,105:112,55:65].mean((1,2))
+    before = patch()
+    v.page.get_by_role('radio', name='Red', exact=True).check(force=True)
+    box = v.page.locator('#paint').bounding_box()
+    at = lambda x,y: (box['x']+x/128*box['width'], box['y']+y/128*box['height'])
+    def stroke():
+        v.page.mouse.move(*at(52, 108))
+        v.page.mouse.down()
+        v.page.mouse.move(*at(68, 108), steps=5)
+        v.page.mouse.up()
+    v.after(stroke)
+    far = lambda o: np.linalg.norm(o-red)
+    assert far(patch())<0.6*far(before)
+    v.after(lambda: v.page.click('#undo'))
+    assert np.linalg.norm(patch()-before)<0.01
+    v.page.keyboard.press('Escape')
+
+def png_of(width, height):
+    "The head of a PNG that large, which nobody should decode"
+    chunk = lambda kind,data: (struct.pack('>I', len(data))+kind+data
+                               + struct.pack('>I', zlib.crc32(kind+data)))
+    head = struct.pack('>2I5B', width, height, 8, 0, 0, 0, 0)
+    return (b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR', head)+chunk(b'IDAT', zlib.compress(bytes(100)))
+            + chunk(b'IEND', b''))
+
+def test_rubbish_is_told_and_freezes_nothing(visitor, photo, square, tmp_path):
+    v = visitor
+    whole = io.BytesIO()
+    Image.fromarray(square).save(whole, 'jpeg')
+    rubbish = {'letter.jpg': (b'Dear archive,', 'not a photograph'), 'empty.png': (b'', 'empty'),
+        'half.jpg': (whole.getvalue()[:-100], 'truncated'),
+        'half.png': (photo.read_bytes()[:3000], 'truncated'),
+        'huge.png': (png_of(20000, 10000), '200 megapixels'),
+        'scan.tif': (b'II*\0'+bytes(100), 'TIFF')}
+    for name,(data,said) in rubbish.items():
+        (tmp_path/name).write_bytes(data)
+        v.page.set_input_files('#file', tmp_path/name)
+        v.until(f'!message.hidden && message.textContent.includes("{name}")', 20)
+        assert said in v.message and v.page.is_hidden('#doing')
+    v.bring(photo)
+    assert not v.message and v.page.is_visible('#work')
+
+def test_cancel(visitor, photo, tmp_path):
+    v,file = visitor,tmp_path/'other.png'
+    Image.open(photo).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file)
+    v.page.set_input_files('#file', file)
+    v.until('what.textContent=="Inventing colors" && !doing.hidden')
+    v.page.click('#cancel')
+    v.until('doing.hidden && document.getElementById("status").textContent=="Canceled."', 20)
+    v.bring(file) # it can go on
+    assert not v.message
+
+def test_the_noise_of_python(visitor):
+    for seed,n in (0, 6144), (7, 1003), (2**32+5, 64):
+        js = f'import("{visitor.base}try/random.js").then(o => [...o.randn({n}, {seed})])'
+        want = torch.randn(n, generator=torch.Generator().manual_seed(seed)).numpy()
+        assert np.abs(np.array(visitor.page.evaluate(js))-want).max()<1e-5
+
+def test_works_without_a_network_the_second_time(browser, built, photo, tmp_path):
+    site = Site(built)
+    v = Visitor(browser, site.base)
+    v.until('document.body.dataset.kept')
+    assert v.page.evaluate('crossOriginIsolated'), 'threads need it'
+    site.stop()
+    v.visit()
+    v.bring(photo)
+    assert not v.message and read_provenance(v.download(tmp_path))['Seed']=='0'
+    v.context.close()
+    assert not v.complaints
+
+@pytest.mark.parametrize('size', [(1280, 900), (390, 844)])
+def test_anybody_can_use_it(visitor, photo, size):
+    "axe finds nothing, a phone cuts nothing off, and the slider obeys the keyboard"
+    from axe_playwright_python.sync_playwright import Axe
+    page = visitor.page
+    page.set_viewport_size(dict(zip(('width', 'height'), size)))
+    if page.is_hidden('#work'):
+        visitor.bring(photo)
+    wide = 'document.documentElement.scrollWidth-document.documentElement.clientWidth'
+    assert page.evaluate(wide)<=0
+    found = Axe().run(page).response['violations']
+    assert not [(o['id'], o['nodes'][0]['html']) for o in found]
+    page.focus('#split')
+    before = int(page.input_value('#split'))
+    page.keyboard.press('ArrowLeft')
+    assert page.input_value('#split')==str(before-1)
+    assert f'{before-1} %' in page.get_attribute('#split', 'aria-valuetext')
+
+def test_an_address_opens_a_photograph_of_ours(visitor):
+    visitor.page.goto('about:blank')
+    visitor.page.goto(f'{visitor.base}try.html#riverfront-1931')
+    visitor.until('facts.textContent.includes("riverfront-1931.jpg: 720 × 501")')
+    visitor.page.click('#cancel')
+
+def test_the_site_does_without_npm(tmp_path, monkeypatch, capsys):
+    def missing(): raise FileNotFoundError('npm')
+    monkeypatch.setattr(try_page, 'packages', missing)
+    try_page.build(tmp_path)
+    assert 'try.html was left out: FileNotFoundError: npm' in capsys.readouterr().out
+    assert 'built without' in (tmp_path/'try.html').read_text()
+
+def test_the_first_visit_is_light(built):
+    text = (built/'try-offline.js').read_text()
+    kept = json.loads(text.split('FILES = ')[1].split('} //')[0]+'}')
+    assert sum((built/o).stat().st_size for o in kept)<25e6
+
+class Firefox:
+    "Debian's Firefox, by WebDriver BiDi, which it speaks itself"
+    def __init__(self, profile):
+        import websocket
+        prefs = {'datareporting.policy.dataSubmissionEnabled': False, 'app.update.auto': False,
+            'browser.shell.checkDefaultBrowser': False,
+            'network.captive-portal-service.enabled': False}
+        lines = [f'user_pref({json.dumps(k)}, {json.dumps(v)});' for k,v in prefs.items()]
+        (profile/'user.js').write_text('\n'.join(lines))
+        command = ['firefox-esr', '--headless', '--no-remote', '--profile', str(profile),
+                   '--remote-debugging-port=0']
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        heard = next(o for o in self.process.stderr if 'BiDi listening on' in o)
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        self.socket = websocket.create_connection(heard.split()[-1]+'/session', timeout=180,
+                                                  suppress_origin=True)
+        self.n = 0
+        self.call('session.new', capabilities={})
+        self.tab = self.call('browsingContext.getTree')['contexts'][0]['context']
+    def call(self, method, **params):
+        self.n += 1
+        self.socket.send(json.dumps(dict(id=self.n, method=method, params=params)))
+        while (o := json.loads(self.socket.recv())).get('id')!=self.n: pass
+        if o['type']=='error':
+            raise RuntimeError(o['message'])
+        return o['result']
+    def evaluate(self, js):
+        o = self.call('script.evaluate', expression=js, target=dict(context=self.tab),
+                      awaitPromise=True)
+        return o['result']
+    def until(self, js, seconds=180):
+        deadline = time.monotonic()+seconds
+        while True:
+            try:
+                if (o := self.evaluate(js).get('value')): return o
+            except RuntimeError: # the page loads itself anew
+                pass
+            assert time.monotonic()<deadline, js
+            time.sleep(0.1)
+    def close(self):
+        self.socket.close()
+        self.process.terminate()
+        self.process.wait(60)
+
+@pytest.mark.slow
+def test_firefox_colors_alike(site, colorizer, photo, tmp_path):
+    if not shutil.which('firefox-esr'):
+        pytest.skip('needs Firefox')
+    firefox = Firefox(tmp_path)
+    try:
+        firefox.call('browsingContext.navigate', context=firefox.tab, url=f'{site.base}try.html')
+        firefox.until('document.body?.dataset.ready')
+        field = firefox.evaluate('document.getElementById("file")')
+        firefox.call('input.setFiles', context=firefox.tab, files=[str(photo)],
+                     element=dict(sharedId=field['sharedId']))
+        firefox.until('document.body.dataset.colored || !message.hidden')
+        assert firefox.evaluate('message.textContent')['value']==''
+        data = firefox.evaluate('document.getElementById("after").toDataURL()')['value']
+        got = Image.open(io.BytesIO(base64.b64decode(data.split(',')[1]))).convert('RGB')
+        far = chroma_distance(np.asarray(got), colorizer.colorize(photo).array())
+        assert far.mean()<0.05 and np.quantile(far, 0.999)<0.5
+        threads = firefox.evaluate('crossOriginIsolated')['value']
+        assert threads, 'threads need it'
+    finally:
+        firefox.close()
