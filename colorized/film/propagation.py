@@ -20,8 +20,8 @@ from ..photo.resampling import up_chroma
 class Propagation:
     "How color spreads. Raises `ValueError` for what cannot be"
     gap:int=12             # Frames from one keyframe to the next, at most; 1: all are keyframes
-    least:float=0.8        # Share of a frame that must be traced to the last keyframe
-    holes:float=0.1        # Share of a frame: larger holes are filled by the network
+    least:float=0.55       # Share of a frame that must be traced to the last keyframe
+    holes:float=0.15       # Share of a frame: larger holes are filled by the network
     def __post_init__(self):
         if self.gap<1:
             raise ValueError(f"gap must be at least 1 frame, got {self.gap}")
