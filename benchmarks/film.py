@@ -11,13 +11,15 @@ from colorized.film.coloring import FilmRun
 from colorized.film.container import open_film
 from colorized.film.flow import FlowField, identity, is_consistent
 from colorized.film.options import FilmOptions
+from colorized.film.propagation import Propagation, Spreader
 from colorized.film.shots import find_shots
-from colorized.film.stretches import stretches
+from colorized.film.stretches import passing, stretches
 from colorized.film.ycbcr import luma, own_chroma
 from colorized.inference.colorizer import Colorizer
 from colorized.photo.lab import colorfulness
 
-WAYS = ('frame by frame', 'same noise', 'agreement', 'flow', 'agreement and flow')
+# Frame by frame is as photographs are colored, all with one seed; 'other noise': each with its own
+WAYS = ('other noise', 'frame by frame', 'agreement', 'flow', 'agreement and flow')
 
 def histograms(rgb):
     "(3,256) of one frame"
@@ -64,9 +66,7 @@ def motion(Y):
 
 def measures(Y, C, rgb, maps):
     x = torch.from_numpy(np.stack(rgb)).permute(0, 3, 1, 2)
-    chroma = [np.stack([cv2.resize(o, None, fx=2, fy=2) for o in c]+[np.zeros_like(y)]*0) for c,y
-              in zip(C, Y)]
-    two = [np.dstack([*c, c[0]]) for c in chroma]
+    two = [np.dstack([*c, c[0]]) for c in C] # histograms of three, one of them twice
     return dict(cdc=cdc(rgb), cdc_chroma=cdc(two), flicker=flicker(Y, C),
                 warp_error=warp_error(rgb, maps), colorfulness=float(colorfulness(x).mean()))
 
@@ -86,14 +86,13 @@ def run_of(film, plan, colorizer, way):
     gap = 12 if 'flow' in way else 1
     agree = 'agreement' in way
     run = FilmRun(film, plan, colorizer, FilmOptions(gap=gap, agree=agree, recolor=True), None, {})
-    if way in ('frame by frame', 'flow', 'same noise'):
-        kind = Varied if way=='varied' else Alone
+    if not agree:
+        kind = Varied if way=='other noise' else Alone
         run.shot = lambda k: kind(colorizer, [], 0, run.settings, share=False)
     return run
 
-def colored(film, plan, run, n):
-    from colorized.film.propagation import Propagation, Spreader
-    from colorized.film.stretches import passing
+def colored(film, plan, run):
+    "(frames, what it took)"
     frames,tally = [],{}
     for stretch in stretches(plan):
         spread = Spreader(run.shot(stretch.shot), Propagation(run.o.gap))
@@ -133,12 +132,12 @@ def measure(path, colorizer, n, ways):
     rows['gray'] = measures(*pictures(film, gray), maps)
     for way in ways:
         start = time.process_time()
-        frames,tally = colored(film, plan, run_of(film, plan, colorizer, way), n)
+        frames,tally = colored(film, plan, run_of(film, plan, colorizer, way))
         seconds = time.process_time()-start
         _,C1,rgb1 = pictures(film, frames)
         assert all((luma(film, o)==y).all() for o,y in zip(frames, Y)), 'luma has changed'
         rows[way] = dict(measures(Y, C1, rgb1, maps), cpu_seconds=seconds/len(frames), **tally)
-        yield path.stem,rows,{way: rgb1}
+        yield path.stem,rows
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -152,7 +151,7 @@ def main():
     colorizer = Colorizer.from_pretrained(device='cpu')
     args.out.mkdir(parents=True, exist_ok=True)
     for path in args.clips:
-        for name,rows,_ in measure(path, colorizer, args.frames, args.ways):
+        for name,rows in measure(path, colorizer, args.frames, args.ways):
             (args.out/f'{name}.json').write_text(json.dumps(rows, indent=1))
             way = list(rows)[-1]
             print(name, way, {k: round(v, 5) for k,v in rows[way].items()}, flush=True)
