@@ -22,8 +22,8 @@ from colorized.photo.lab import colorfulness
 WAYS = ('other noise', 'frame by frame', 'agreement', 'flow', 'agreement and flow')
 
 def histograms(rgb):
-    "(3,256) of one frame"
-    h = np.stack([np.bincount(rgb[...,c].ravel(), minlength=256) for c in range(3)])
+    "(channels,256) of one frame"
+    h = np.stack([np.bincount(o.ravel(), minlength=256) for o in np.moveaxis(rgb, -1, 0)])
     return h/h.sum(1, keepdims=True)
 
 def jensen_shannon(p, q):
@@ -66,8 +66,8 @@ def motion(Y):
 
 def measures(Y, C, rgb, maps):
     x = torch.from_numpy(np.stack(rgb)).permute(0, 3, 1, 2)
-    two = [np.dstack([*c, c[0]]) for c in C] # histograms of three, one of them twice
-    return dict(cdc=cdc(rgb), cdc_chroma=cdc(two), flicker=flicker(Y, C),
+    chroma = [np.moveaxis(o, 0, -1) for o in C]
+    return dict(cdc=cdc(rgb), cdc_chroma=cdc(chroma), flicker=flicker(Y, C),
                 warp_error=warp_error(rgb, maps), colorfulness=float(colorfulness(x).mean()))
 
 class Alone(ShotColorizer):

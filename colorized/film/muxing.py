@@ -12,10 +12,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 import av
-from ..files import atomic_write
 from .aspect import PLACEHOLDER, display_size, set_display_size
 from .container import Film, FilmError, open_container
-from .segments import Segments
+from .segments import Segments, writing
 from .shots import Plan
 
 # %% ../../nbs/film/11_muxing.ipynb #47a7e05d
@@ -55,8 +54,8 @@ def _copy_tags(source, stream):
     stream.metadata.update(kept)
     stream.disposition = source.disposition
 
-# %% ../../nbs/film/11_muxing.ipynb #7feac0f4
-def _add_copy(out, source, name, m):
+# %% ../../nbs/film/11_muxing.ipynb #17975a47
+def _add_copy(out, source, name, m, path):
     "The stream of the output that takes the packets of `source`, or None"
     codec = source.codec_context.name if source.codec_context else 'unknown'
     if source.type=='attachment':
@@ -73,7 +72,7 @@ def _add_copy(out, source, name, m):
         return out.add_stream_from_template(source, opaque=source.type!='subtitle')
     except (ValueError, av.error.FFmpegError):
         if source.type!='data':
-            raise FilmError(f"stream {source.index} ({codec}) cannot be put into {name}: "
+            raise FilmError(f"{path}: stream {source.index} ({codec}) cannot be put into {name}: "
                             "take another container, such as .mkv") from None
         m.remarks.append(f"stream {source.index} ({codec}) is left behind: {name} has no place "
                          "for it")
@@ -192,7 +191,7 @@ def _set_up(out, source, film, segments, codec, tags):
                 title = next((k for k in pictures.metadata if k.lower()=='title'), 'title')
                 pictures.metadata[title] = pictures.metadata.get(title, '')+PLACEHOLDER
             continue
-        copy = _add_copy(out, s, name, m)
+        copy = _add_copy(out, s, name, m, film.path)
         if copy is not None:
             m.copied[s.index] = copy
             _copy_tags(s, copy)
@@ -221,17 +220,14 @@ def write_film(
     if name!='matroska':
         options['movflags'] = '+use_metadata_tags'
     rows = _copied_pictures if codec=='ffv1' else _encoded_pictures
-    with open_container(film.path) as source, atomic_write(dst, replace=replace) as f:
-        try:
-            with av.open(f, 'w', format=name, container_options=options) as out:
-                stream,m = _set_up(out, source, film, segments, codec, tags)
-                pictures = rows(stream, film, plan, segments, numbers)
-                _mux(out, stream, pictures, _other_packets(source, m, film.path), progress)
-            if name=='matroska' and film.aspect!=1:
-                set_display_size(f, display_size(film.width, film.height, film.aspect))
-        except av.error.FFmpegError as e:
-            raise FilmError(f"{dst}: {name} does not take what {film.path.name} holds "
-                            f"({e.strerror}); .mkv takes most") from None
+    wide = name=='matroska' and film.aspect!=1
+    size = display_size(film.width, film.height, film.aspect)
+    finish = (lambda f: set_display_size(f, size)) if wide else None
+    with open_container(film.path) as source:
+        with writing(dst, name, options, replace, finish) as out:
+            stream,m = _set_up(out, source, film, segments, codec, tags)
+            pictures = rows(stream, film, plan, segments, numbers)
+            _mux(out, stream, pictures, _other_packets(source, m, film.path), progress)
     return m.remarks
 
 # %% ../../nbs/film/11_muxing.ipynb #37272395

@@ -295,23 +295,38 @@ def test_killed_and_run_again_the_bytes_are_the_same(tmp_path, model):
     assert p.wait(timeout=120)==0 and killed
     assert sha(tmp_path/'killed.mkv')==sha(tmp_path/'whole.mkv')
 
-def test_a_full_disk_keeps_what_is_done(tmp_path, color, monkeypatch):
-    "The second shot's segment finds the disk full; later there is room again"
+class FullDisk:
+    "A file on a disk with room for so many bytes more"
+    def __init__(self, f, room):
+        self.f,self.room = f,room
+    def write(self, data):
+        self.room -= len(data)
+        if self.room<0:
+            raise OSError(28, 'No space left on device')
+        return self.f.write(data)
+    def __getattr__(self, name): return getattr(self.f, name)
+
+@pytest.mark.parametrize('where', ['000001.mkv', 'a.colorized.mkv'])
+def test_a_full_disk_keeps_what_is_done(tmp_path, color, monkeypatch, where):
+    "There is no room for the second shot, or for the film; later there is"
+    from contextlib import contextmanager
     from colorized.film import segments
     path = write_film(tmp_path/'a.mkv', two_shots())
-    write = segments.write_segment
-    def full(path, film, frames):
-        if path.name=='000001.mkv':
-            raise OSError(28, 'No space left on device', str(path))
-        return write(path, film, frames)
-    monkeypatch.setattr(segments, 'write_segment', full)
-    with pytest.raises(OSError, match='No space left'):
+    write,written = segments.atomic_write,[]
+    @contextmanager
+    def small(path, *args, **kwargs):
+        with write(path, *args, **kwargs) as f:
+            yield FullDisk(f, 3000) if path.name==where else f
+    monkeypatch.setattr(segments, 'atomic_write', small)
+    with pytest.raises(OSError, match='No space left.*'+where):
         color(path)
     assert not (tmp_path/'a.colorized.mkv').exists()
-    done = (tmp_path/'.a.colorized.mkv.segments/000000.mkv').stat().st_mtime_ns
-    seen = []
-    def again(path, film, frames):
-        seen.append(path.name)
-        return write(path, film, frames)
-    monkeypatch.setattr(segments, 'write_segment', again)
-    assert color(path).frames==20 and seen==['000001.mkv'] and done
+    assert (tmp_path/'.a.colorized.mkv.segments/000000.mkv').exists()
+    @contextmanager
+    def noted(path, *args, **kwargs):
+        written.append(path.name)
+        with write(path, *args, **kwargs) as f:
+            yield f
+    monkeypatch.setattr(segments, 'atomic_write', noted)
+    assert color(path).frames==20
+    assert written==['000001.mkv', 'a.colorized.mkv'][where=='a.colorized.mkv':]
