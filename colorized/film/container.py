@@ -44,6 +44,7 @@ class Film:
     codec:str
     container:str         # FFmpeg's name of the container
     remarks:list = field(default_factory=list) # What somebody should know
+    seconds:float=0.      # How long it says it is
     def __repr__(self):
         m,span = MATRICES[self.matrix][0],'full' if self.range==FULL else 'limited'
         return (f"Film({self.path.name}: {self.width}×{self.height}, {self.format.source}, "
@@ -109,7 +110,8 @@ def describe(
         stream.color_trc, Fraction(aspect) if aspect else Fraction(1),
         round(first.rotation/90)*90%360, stream.time_base,
         stream.average_rate or stream.guessed_rate, stream.start_time or 0, stream.frames,
-        stream.codec.name, container.format.name, [o for o in (said1, said2, said3, said4) if o])
+        stream.codec.name, container.format.name, [o for o in (said1, said2, said3, said4) if o],
+        (container.duration or 0)/1e6)
 
 # %% ../../nbs/film/02_container.ipynb #9721538d
 def _is_cover(stream):

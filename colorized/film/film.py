@@ -54,8 +54,10 @@ def _remarks(film, plan, dst):
     if dst.suffix.lower()=='.mkv' and not whole:
         out.append("its times are no whole milliseconds: Matroska rounds them (by 0.5 ms at most, "
                    "without drift), the sidecar has them exactly, and so has --out name.mov")
-    if film.n_frames>len(plan)+1:
-        out.append(f"holds {len(plan)} frames, though it says {film.n_frames}: is it cut short?")
+    end = float((plan.pts[-1]+plan.durations[-1])*film.time_base)
+    if film.n_frames>len(plan)+1 or film.seconds>end+1:
+        out.append(f"its pictures end at {end:.1f} s, though it says {film.seconds:.1f} s: "
+                   "is it cut short, or its sound longer?")
     return [o for o in out if o]
 
 # %% ../../nbs/film/16_film.ipynb #78199b33

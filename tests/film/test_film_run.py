@@ -225,6 +225,17 @@ def test_a_truncated_film(tmp_path, color):
     with pytest.raises(FilmError, match='b.mp4: cannot be opened'):
         color(tmp_path/'b.mp4')
 
+def test_what_is_there_of_a_truncated_film(tmp_path, color):
+    "Matroska can be read as far as it goes: that is colored, and said"
+    path = write_film(tmp_path/'a.mkv', [picture(i, (256, 192)) for i in range(64)],
+                      size=(256, 192))
+    data = path.read_bytes()
+    (tmp_path/'b.mkv').write_bytes(data[:len(data)//2])
+    report = color(tmp_path/'b.mkv')
+    assert 20<report.frames<45 and any('cut short' in o for o in report.remarks)
+    was = luma_planes(path)[:report.frames-1] # the last one may be half a picture
+    assert all((a==b).all() for (_,a),(_,b) in zip(was, luma_planes(report.output)))
+
 def test_originals_and_other_files_are_never_replaced(tmp_path, color):
     path = write_film(tmp_path/'a.mkv', two_shots(4))
     before = sha(path)
