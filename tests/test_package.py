@@ -144,6 +144,8 @@ def test_lines_statements_and_private_names():
 # These need an extra as soon as they are imported, and are imported by one module,
 # which says what is missing.
 NEEDS_EXTRA = {'app.routes': ('app', 'app.server')}
+# A part that needs its extra as a whole, and who may load it
+PARTS_WITH_EXTRA = {'film': ['cli.film']}
 
 def test_imported_packages_are_required():
     known = packages_distributions()
@@ -153,7 +155,8 @@ def test_imported_packages_are_required():
     runtime = listed('requirements')
     anywhere = runtime.union(*map(listed, extras))
     for module,file in modules.items():
-        extra,_ = NEEDS_EXTRA.get(module, ('', ''))
+        part = module.split('.')[0]
+        extra = part if part in PARTS_WITH_EXTRA else NEEDS_EXTRA.get(module, [''])[0]
         at_import = runtime | listed(f'{extra}_requirements') if extra else runtime
         top = [ast.dump(o) for o in ast.parse(file.read_text('utf-8')).body]
         for package,o in imported(file):
@@ -168,6 +171,12 @@ def test_only_one_module_loads_what_needs_an_extra(module):
     users = {user for user,file in modules.items()
              for target,_ in house.imports(user, file, modules) if target==module}
     assert users=={owner}
+
+@pytest.mark.parametrize('part', PARTS_WITH_EXTRA)
+def test_a_part_with_an_extra_is_loaded_by_who_says_what_is_missing(part):
+    users = {user for user,file in modules.items() if user.split('.')[0]!=part
+             for target,_ in house.imports(user, file, modules) if target.split('.')[0]==part}
+    assert users<=set(PARTS_WITH_EXTRA[part])
 
 LOADED = """
 import sys

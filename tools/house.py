@@ -9,8 +9,8 @@ from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 # An import points to an earlier part, or to an earlier chapter of its own.
-PARTS = ('files', 'theory', 'photo', 'model', 'evaluation', 'training', 'inference', 'batch', 'app',
-         'fleet', 'iiif', 'export', 'cli')
+PARTS = ('files', 'theory', 'photo', 'model', 'evaluation', 'training', 'inference', 'batch',
+         'film', 'app', 'fleet', 'iiif', 'export', 'cli')
 PURPOSE = dict(
     files='writing whole or not at all, hashes, claims: used by all, uses nobody',
     theory='the mathematics; knows no photograph',
@@ -20,6 +20,7 @@ PURPOSE = dict(
     training='fastai lives here',
     inference='what Python users hold',
     batch='thousands of files',
+    film='moving pictures: the same film again, in color',
     app='the web page',
     fleet='many machines',
     iiif='albums of libraries',

@@ -1,0 +1,58 @@
+"`colorized film` as a person meets it"
+import subprocess, sys
+
+import numpy as np, pytest
+
+from colorized.cli.main import main
+
+av = pytest.importorskip('av', reason="needs the extra film")
+
+def write(path, n=6, size=(64, 48)):
+    with av.open(str(path), 'w') as c:
+        s = c.add_stream('ffv1', rate=16)
+        s.width,s.height,s.pix_fmt = *size,'gray'
+        for i in range(n):
+            f = av.VideoFrame(*size, 'gray')
+            np.frombuffer(f.planes[0], np.uint8).reshape(size[1], -1)[:] = 40+20*i
+            f.pts = i
+            c.mux(s.encode(f))
+        c.mux(s.encode(None))
+    return path
+
+def run(*args, code=''):
+    code += "import sys; from colorized.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    return subprocess.run([sys.executable, '-c', code, 'film', *map(str, args)],
+                          capture_output=True, text=True, timeout=300)
+
+def test_a_film(tmp_path, model):
+    path = write(tmp_path/'reel.mkv')
+    p = run(path, '--model', model, '--steps', 2, '--working-size', 64, '--threads', 1)
+    assert p.returncode==0, p.stderr
+    assert 'reel.colorized.mkv: 6 frames in 1 shot' in p.stdout
+    assert 'no matrix tag' in p.stderr
+    assert (tmp_path/'reel.colorized.mkv').exists()
+
+@pytest.mark.parametrize('args, said, code', [
+    ([], 'name a film', 2),
+    (['none.mkv'], 'none.mkv: no such file', 1),
+    (['text.mkv'], 'cannot be opened as a film', 1),
+    (['text.mkv', '--hint', '3,4,red'], '--hint must be', 2),
+    (['text.mkv', '--out', 'a.avi'], '', 1),
+    (['text.mkv', '--gap', '0'], '--gap must be above 0', 2),
+])
+def test_what_is_wrong_is_said_in_one_line(tmp_path, capsys, args, said, code):
+    (tmp_path/'text.mkv').write_text('no film')
+    args = [str(tmp_path/o) if o.endswith('.mkv') else o for o in args]
+    assert main(['film', *args])==code
+    err = capsys.readouterr().err
+    assert said in err and err.startswith('colorized: ') and err.count('\n')==1
+
+def test_without_the_extra_it_says_what_to_install(tmp_path):
+    p = run(write(tmp_path/'a.mkv'), code="import sys; sys.modules['av'] = None; ")
+    assert p.returncode==1 and "pip install 'colorized[film]'" in p.stderr
+
+def test_help_needs_neither_films_libraries_nor_the_network():
+    code = ("import atexit, sys\natexit.register(lambda: print('LOADED', *(m for m in "
+            "('av', 'cv2', 'scenedetect', 'torch') if m in sys.modules)))\n")
+    p = run('--help', code=code)
+    assert p.returncode==0 and p.stdout.rstrip().endswith('LOADED')

@@ -1,0 +1,113 @@
+"Films of many kinds are described rightly, or refused in one line that names them"
+import av, numpy as np, pytest
+from fractions import Fraction
+from film_files import frame, luma_planes, picture, write_film
+from colorized.film.container import FilmError, open_film
+from colorized.film.pixels import FULL, LIMITED
+
+def gray(n, size=(64, 48)): return [picture(i, size) for i in range(n)]
+
+def test_tags_are_believed(tmp_path):
+    def tags(c, s):
+        o = s.codec_context
+        o.color_range,o.colorspace,o.color_primaries,o.color_trc = 2,9,9,1
+    film = open_film(write_film(tmp_path/'a.mkv', gray(2), setup=tags))
+    assert (film.range, film.matrix, film.primaries, film.transfer)==(FULL, 9, 9, 1)
+    assert not film.remarks
+
+@pytest.mark.parametrize('size, matrix', [((64, 48), 6), ((1280, 528), 1)])
+def test_what_has_no_tag_goes_by_its_size_and_says_so(tmp_path, size, matrix):
+    film = open_film(write_film(tmp_path/'a.mkv', [np.full(size[::-1], 99, np.uint8)], size=size))
+    assert (film.range, film.matrix)==(LIMITED, matrix)
+    assert 'no range tag' in film.remarks[0] and 'no matrix tag' in film.remarks[1]
+
+def test_gray_pictures(tmp_path):
+    film = open_film(write_film(tmp_path/'a.mkv', gray(2), pix_fmt='gray'))
+    assert film.format.is_gray and film.range==FULL and film.format.output=='yuv420p'
+
+@pytest.mark.parametrize('degrees, shape', [(90, (64, 48)), (180, (48, 64)), (270, (64, 48))])
+def test_rotation(tmp_path, degrees, shape):
+    turn = lambda c, s: s.set_display_rotation(degrees)
+    film = open_film(write_film(tmp_path/'a.mkv', gray(1), setup=turn))
+    assert (film.rotation, film.shape)==(degrees, shape)
+
+def test_rotation_turns_as_ffmpeg_does(tmp_path):
+    "The picture turned for viewing, against FFmpeg's own filter `transpose`"
+    import torch
+    from colorized.film.ycbcr import upright
+    turn = lambda c, s: s.set_display_rotation(90)
+    path = write_film(tmp_path/'a.mkv', gray(1), setup=turn)
+    film = open_film(path)
+    Y = luma_planes(path)[0][1]
+    g = av.filter.Graph()
+    f = frame(Y, 'gray', 0)
+    f.time_base = Fraction(1, 16)
+    src = g.add_buffer(width=64, height=48, format=f.format, time_base=f.time_base)
+    # 90 degrees counterclockwise, as av_display_rotation_get means it
+    g.link_nodes(src, g.add('transpose', 'cclock'), g.add('buffersink')).configure()
+    g.push(f)
+    want = g.pull().to_ndarray()
+    assert (upright(torch.from_numpy(Y.copy()), film.rotation).numpy()==want).all()
+
+@pytest.mark.parametrize('name, write, said', [
+    ('text.mkv', lambda p: p.write_bytes(b'not a film'*100), 'cannot be opened'),
+    ('empty.mkv', lambda p: p.write_bytes(b''), 'cannot be opened'),
+])
+def test_what_is_no_film(tmp_path, name, write, said):
+    write(tmp_path/name)
+    with pytest.raises(FilmError, match=said) as e:
+        open_film(tmp_path/name)
+    assert name in str(e.value) and '\n' not in str(e.value)
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no such file'):
+        open_film(tmp_path/'a.mkv')
+    with pytest.raises(FileNotFoundError, match='folder'):
+        open_film(tmp_path)
+
+def test_sound_alone(tmp_path):
+    with av.open(str(tmp_path/'a.mkv'), 'w') as c:
+        a = c.add_stream('pcm_s16le', rate=8000)
+        a.layout = 'mono'
+        o = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format='s16', layout='mono')
+        o.sample_rate = 8000
+        c.mux(a.encode(o))
+        c.mux(a.encode(None))
+    with pytest.raises(FilmError, match='a.mkv: holds no stream of pictures'):
+        open_film(tmp_path/'a.mkv')
+
+def test_no_picture_in_the_stream(tmp_path):
+    with pytest.raises(FilmError, match='holds no picture|cannot be opened|no stream'):
+        open_film(write_film(tmp_path/'a.mkv', []))
+
+def test_encrypted(tmp_path):
+    "Common encryption, as streaming services use it"
+    options = dict(encryption_scheme='cenc-aes-ctr', encryption_key='0'*31+'1',
+                   encryption_kid='0'*31+'2')
+    path = write_film(tmp_path/'a.mp4', gray(8), codec='libx264', container=options)
+    with pytest.raises(FilmError, match='a.mp4: .*encrypted'):
+        for _ in open_film(path).frames():
+            pass
+
+def test_palettes_and_transparent_rgb_are_refused(tmp_path):
+    path = tmp_path/'a.mkv'
+    write_film(path, gray(1), pix_fmt='bgra')
+    with pytest.raises(FilmError, match='a.mkv: pixel format bgra is not taken'):
+        open_film(path)
+
+def test_high_dynamic_range_is_refused(tmp_path):
+    def tags(c, s):
+        s.codec_context.color_trc = 16
+    path = write_film(tmp_path/'a.mkv', gray(1), pix_fmt='yuv420p10le', setup=tags)
+    with pytest.raises(FilmError, match='PQ'):
+        open_film(path)
+
+@pytest.mark.parametrize('codec, suffix', [('ffv1', 'mkv'), ('libx264', 'mp4'), ('mpeg4', 'avi')])
+def test_reading_on_from_anywhere_is_reading_from_the_beginning(tmp_path, codec, suffix):
+    options = dict(bf='2', g='10') if codec=='libx264' else {}
+    path = write_film(tmp_path/f'a.{suffix}', gray(60), codec=codec, options=options)
+    film = open_film(path)
+    whole = [(f.pts, bytes(f.planes[0])) for f in film.frames()]
+    assert len(whole)==60
+    for i in (1, 17, 40, 59):
+        assert [(f.pts, bytes(f.planes[0])) for f in film.frames(whole[i][0])]==whole[i:]

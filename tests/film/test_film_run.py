@@ -1,0 +1,343 @@
+"From file to file: times, sound, luma; interruptions; what is refused"
+import hashlib, json, os, signal, subprocess, sys, time
+from fractions import Fraction
+from pathlib import Path
+import av, numpy as np, pytest
+from film_files import luma_planes, packets, picture, write_film
+from colorized.film.container import FilmError, open_film
+from colorized.film.film import preview_film
+from colorized.film.record import read_tags, times_of
+
+def two_shots(n=10): # the luma of a film with a cut
+    return [picture(i) for i in range(n)]+[picture(i, seed=1)//2+100 for i in range(n)]
+
+def sha(path): return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+def chroma_of(path):
+    "(n,2,h,w) of all frames, less the neutral one"
+    with av.open(str(path)) as c:
+        out = []
+        for f in c.decode(video=0):
+            rows = [np.frombuffer(o, np.uint8).reshape(o.height, -1)[:,:o.width].astype(int)
+                    for o in f.planes[1:3]]
+            out.append(np.stack(rows)-128)
+        return np.stack(out)
+
+def test_times_luma_sound_and_everything_else_stay(tmp_path, color):
+    "Ten sound tracks, chapters, subtitles, an attachment; variable times"
+    times = np.cumsum([0]+[62, 63, 40, 70]*5)[:20].tolist()
+    def setup(c, s):
+        c.metadata['title'] = 'A reel'
+        s.metadata['timecode'] = '01:00:00:00'
+        c.set_chapters([dict(id=1, start=0, end=600, time_base=Fraction(1, 1000),
+                             metadata={'title': 'One'})])
+        c.add_attachment('leader.txt', 'text/plain', b'reel 1 of 2')
+    path = write_film(tmp_path/'reel.mkv', two_shots(), times=times, time_base='1/1000', sound=10,
+                      setup=setup)
+    report = color(path)
+    assert report.output==tmp_path/'reel.colorized.mkv' and report.frames==20
+    was,now = luma_planes(path),luma_planes(report.output)
+    assert [t for t,_ in now]==[Fraction(o, 1000) for o in times]==[t for t,_ in was]
+    assert all((a==b).all() for (_,a),(_,b) in zip(was, now))
+    assert packets(path)==packets(report.output) and len(packets(path))==10
+    with av.open(str(path)) as a, av.open(str(report.output)) as b:
+        assert b.metadata['title']=='A reel'
+        assert b.streams.video[0].metadata['TIMECODE']=='01:00:00:00'
+        assert [o['metadata'] for o in b.chapters()]==[o['metadata'] for o in a.chapters()]
+        kept = [[o.data for o in c.streams if o.type=='attachment'] for c in (a, b)]
+        assert kept[0]==kept[1]==[b'reel 1 of 2']
+    assert abs(chroma_of(report.output)).max()>5
+
+def test_pixels_that_are_not_square(tmp_path, color):
+    "From MP4, which has their shape exactly, to Matroska, which has it in whole pixels"
+    def setup(c, s):
+        s.codec_context.sample_aspect_ratio = Fraction(5, 4)
+    path = write_film(tmp_path/'a.mp4', [picture(i) for i in range(4)], codec='libx264',
+                      setup=setup)
+    assert open_film(path).shape==(48, 80)
+    report = color(path)
+    with av.open(str(report.output)) as c:
+        s = c.streams.video[0]
+        assert s.sample_aspect_ratio==Fraction(5, 4)
+        assert 'title' not in {k.lower() for k in s.metadata}
+    assert open_film(color(path, tmp_path/'b.mp4').output).aspect==Fraction(5, 4)
+
+def test_it_says_how_it_came_about(tmp_path, color):
+    path = write_film(tmp_path/'reel.mkv', two_shots())
+    report = color(path, seed=3)
+    tags = read_tags(report.output)
+    assert tags['COLORIZED_SEED']=='3' and sha(path) in tags['COLORIZED_SETTINGS']
+    assert tags['DIGITAL_SOURCE_TYPE'].endswith('compositeWithTrainedAlgorithmicMedia')
+    said = json.loads((tmp_path/'reel.colorized.json').read_text('utf-8'))
+    assert said['output_sha256']==sha(report.output)
+    assert len(times_of(said['source']['times']))==20
+    assert [(o['first'], o['last']) for o in said['shots']]==[(0, 9), (10, 19)]
+    lines = (tmp_path/'reel.colorized.csv').read_text('utf-8-sig').splitlines()
+    assert len(lines)==3 and lines[0].startswith('shot,first,last')
+    assert sorted(o.name for o in tmp_path.iterdir())==[
+        'reel.colorized.csv', 'reel.colorized.json', 'reel.colorized.mkv', 'reel.mkv']
+
+def test_ffprobe_agrees(tmp_path, color):
+    "FFmpeg's own program, where there is one"
+    import shutil
+    if not shutil.which('ffprobe'):
+        pytest.skip('needs ffprobe')
+    path = write_film(tmp_path/'reel.mkv', two_shots(), sound=2)
+    report = color(path)
+    def hashes(p, streams):
+        out = subprocess.run(['ffmpeg', '-v', 'error', '-i', p, *streams, '-c', 'copy', '-f',
+                              'streamhash', '-'], capture_output=True, text=True, check=True)
+        return out.stdout
+    def pts(p):
+        out = subprocess.run(['ffprobe', '-v', 'error', '-select_streams', 'v', '-show_entries',
+            'frame=pts_time', '-of', 'csv=p=0', p], capture_output=True, text=True, check=True)
+        return out.stdout.split()
+    assert hashes(path, ['-map', '0:a'])==hashes(report.output, ['-map', '0:a'])
+    assert pts(path)==pts(report.output)
+
+@pytest.mark.parametrize('out', ['b.mov', 'b.mp4'])
+def test_exact_times_in_another_container(tmp_path, color, out):
+    times = [1001*i+(7 if i>4 else 0) for i in range(12)]
+    path = write_film(tmp_path/'a.mov', [picture(i) for i in range(12)], codec='libx264',
+        rate=Fraction(30000, 1001), times=times, time_base='1/30000',
+        options=dict(qp='0', bf='2'))
+    report = color(path, tmp_path/out)
+    was,now = luma_planes(path),luma_planes(report.output)
+    assert [t for t,_ in was]==[t for t,_ in now]==[Fraction(o, 30000) for o in times]
+    assert all((a==b).all() for (_,a),(_,b) in zip(was, now))
+    assert read_tags(report.output)['COLORIZED_SEED']=='0'
+
+def test_matroska_rounds_to_milliseconds_and_says_so(tmp_path, color):
+    path = write_film(tmp_path/'a.mov', [picture(i) for i in range(12)], codec='libx264',
+        rate=Fraction(30000, 1001), times=[1001*i for i in range(12)], time_base='1/30000')
+    report = color(path)
+    gaps = [abs(a-b) for (a,_),(b,_) in zip(luma_planes(path), luma_planes(report.output))]
+    assert 0<max(gaps)<=Fraction(1, 2000)
+    assert any('whole milliseconds' in o for o in report.remarks)
+    said = json.loads((tmp_path/'a.colorized.json').read_text('utf-8'))
+    assert times_of(said['source']['times'])==[1001*i for i in range(12)]
+    with av.open(str(report.output)) as c:
+        assert c.streams.video[0].average_rate==Fraction(30000, 1001)
+
+@pytest.mark.parametrize('codec', ['h264', 'av1'])
+def test_viewing_copies(tmp_path, color, codec):
+    path = write_film(tmp_path/'a.mkv', [picture(i, (128, 96)) for i in range(12)], size=(128, 96))
+    report = color(path, tmp_path/'b.mp4', codec=codec)
+    was,now = luma_planes(path),luma_planes(report.output)
+    assert len(now)==12
+    assert [float(t) for t,_ in now]==pytest.approx([float(t) for t,_ in was], abs=1e-3)
+    error = np.mean([abs(a.astype(int)-b).mean() for (_,a),(_,b) in zip(was, now)])
+    assert error<12
+
+@pytest.mark.parametrize('n', [1, 2])
+def test_a_film_of_few_frames(tmp_path, color, n):
+    path = write_film(tmp_path/'a.mkv', [picture(i) for i in range(n)])
+    assert color(path).frames==n
+    assert len(luma_planes(tmp_path/'a.colorized.mkv'))==n
+
+def test_odd_sizes_ten_bits_and_rotation(tmp_path, color):
+    turn = lambda c, s: s.set_display_rotation(90)
+    frames = [picture(i, (71, 53), top=1000) for i in range(6)]
+    path = write_film(tmp_path/'a.mkv', frames, size=(71, 53), pix_fmt='yuv420p10le', setup=turn)
+    report = color(path)
+    film = open_film(report.output)
+    assert (film.rotation, film.format.bits, film.width)==(90, 10, 71)
+    assert all((a==b).all() for (_,a),b in zip(luma_planes(report.output), frames))
+
+def test_same_film_same_bytes(tmp_path, color):
+    path = write_film(tmp_path/'a.mkv', two_shots(), sound=1)
+    one,two = color(path),color(path, tmp_path/'again.mkv')
+    assert sha(one.output)==sha(two.output)
+    assert sha(color(path, tmp_path/'other.mkv', seed=1).output)!=sha(one.output)
+
+def test_repeated_frames_are_colored_once(tmp_path, color):
+    frames = [picture(i//2) for i in range(16)]
+    report = color(write_film(tmp_path/'a.mkv', frames))
+    assert report.rows[0]['repeated']==8
+    c = chroma_of(report.output)
+    assert (c[0::2]==c[1::2]).all()
+
+def test_a_shot_in_color_is_left_alone(tmp_path, color):
+    "Red and green halves; then the same film, recolored because that is asked for"
+    cb,cr = np.full((24, 32), 110, np.uint8),np.full((24, 32), 180, np.uint8)
+    cr[:,:16] = 90
+    pad = lambda o: np.pad(o, ((0, 0), (0, 32)), constant_values=128)[:,:32]
+    frames = [picture(i) for i in range(8)]
+    path = tmp_path/'a.mkv'
+    with av.open(str(path), 'w') as c:
+        from film_files import frame
+        s = c.add_stream('ffv1', rate=16)
+        s.width,s.height,s.pix_fmt = 64,48,'yuv420p'
+        for i,Y in enumerate(frames):
+            f = frame(Y, 'yuv420p', i)
+            for k,x in ((1, cb), (2, cr)):
+                p = f.planes[k]
+                np.frombuffer(p, np.uint8).reshape(p.height, -1)[:,:32] = pad(x)
+            c.mux(s.encode(f))
+        c.mux(s.encode(None))
+    report = color(path)
+    assert report.rows[0]['what']=='left alone'
+    assert (chroma_of(report.output)==chroma_of(path)).all()
+    again = color(path, tmp_path/'b.mkv', recolor=True)
+    assert again.rows[0]['what']=='colored'
+    assert (chroma_of(again.output)!=chroma_of(path)).any()
+
+def woven(n=12):
+    "Frames of two moments, half a frame apart"
+    out = []
+    for i in range(n):
+        Y = picture(4*i).copy()
+        Y[1::2] = picture(4*i+2)[1::2]
+        out.append(Y)
+    return out
+
+def test_interlaced_films_are_refused_and_deinterlaced_if_asked(tmp_path, color):
+    path = write_film(tmp_path/'a.mkv', woven())
+    with pytest.raises(FilmError, match='a.mkv: is interlaced .*deinterlace'):
+        color(path)
+    assert not (tmp_path/'a.colorized.mkv').exists()
+    report = color(path, fields='deinterlace')
+    was,now = luma_planes(path),luma_planes(report.output)
+    assert [t for t,_ in was]==[t for t,_ in now]
+    assert any((a!=b).any() for (_,a),(_,b) in zip(was, now))
+    assert color(path, tmp_path/'b.mkv', fields='ignore').frames==12
+
+def test_a_broken_packet_ends_in_one_line_and_what_was_done_stays(tmp_path, color):
+    path = write_film(tmp_path/'a.mkv', [picture(i, (256, 192)) for i in range(20)],
+                      size=(256, 192))
+    whole = color(path, tmp_path/'whole.mkv')
+    data = bytearray(path.read_bytes())
+    middle = len(data)*3//4
+    data[middle:middle+2000] = bytes(2000)
+    (tmp_path/'bad.mkv').write_bytes(data)
+    try:
+        report = color(tmp_path/'bad.mkv')
+    except FilmError as e:
+        assert 'bad.mkv' in str(e) and '\n' not in str(e)
+    else: # the decoder mended it
+        assert any('damaged' in o or 'cut short' in o for o in report.remarks) \
+            or report.frames<whole.frames
+
+def test_a_truncated_film(tmp_path, color):
+    path = write_film(tmp_path/'a.mp4', [picture(i, (256, 192)) for i in range(40)],
+        size=(256, 192), codec='libx264', options=dict(g='10'))
+    (tmp_path/'b.mp4').write_bytes(path.read_bytes()[:-2000]) # the index is at the end
+    with pytest.raises(FilmError, match='b.mp4: cannot be opened'):
+        color(tmp_path/'b.mp4')
+
+def test_what_is_there_of_a_truncated_film(tmp_path, color):
+    "Matroska can be read as far as it goes: that is colored, and said"
+    path = write_film(tmp_path/'a.mkv', [picture(i, (256, 192)) for i in range(64)],
+                      size=(256, 192))
+    data = path.read_bytes()
+    (tmp_path/'b.mkv').write_bytes(data[:len(data)//2])
+    report = color(tmp_path/'b.mkv')
+    assert 20<report.frames<45 and any('cut short' in o for o in report.remarks)
+    was = luma_planes(path)[:report.frames-1] # the last one may be half a picture
+    assert all((a==b).all() for (_,a),(_,b) in zip(was, luma_planes(report.output)))
+
+def test_originals_and_other_files_are_never_replaced(tmp_path, color):
+    path = write_film(tmp_path/'a.mkv', two_shots(4))
+    before = sha(path)
+    with pytest.raises(FileExistsError, match='never replaced'):
+        color(path, path, overwrite=True)
+    other = write_film(tmp_path/'b.mkv', two_shots(4))
+    with pytest.raises(FileExistsError, match='not made by this program'):
+        color(path, other, overwrite=True)
+    first = color(path)
+    with pytest.raises(FileExistsError, match='--overwrite'):
+        color(path, seed=1)
+    assert color(path).skipped
+    assert not color(path, seed=1, overwrite=True).skipped
+    assert sha(path)==before and first.output.exists()
+
+def test_a_hint_recolors_its_shot_and_no_other(tmp_path, color):
+    path = write_film(tmp_path/'a.mkv', two_shots())
+    plain = color(path, keep=True)
+    folder = tmp_path/'.a.colorized.mkv.segments'
+    first = (folder/'000000.mkv').stat().st_mtime_ns
+    c0 = chroma_of(plain.output)
+    color(path, keep=True, overwrite=True, hints=[(0.7, 32, 24, 'red')])
+    c1 = chroma_of(plain.output)
+    assert (c0[:10]==c1[:10]).all() and (folder/'000000.mkv').stat().st_mtime_ns==first
+    assert (c1[10:,1]-c0[10:,1]).max()>8 # redder, in frames before and after the hint
+    assert all((a!=b).any() for a,b in zip(c0[10:], c1[10:]))
+    with pytest.raises(ValueError, match='no frame there'):
+        color(path, overwrite=True, hints=[(99., 3, 3, 'red')])
+
+def test_preview(tmp_path, tiny):
+    from PIL import Image
+    path = write_film(tmp_path/'a.mkv', two_shots())
+    dst = preview_film(path, None, tiny, False, working_size=64, steps=2)
+    assert dst.name=='a.shots.jpg' and Image.open(dst).width>600
+    assert sorted(o.name for o in tmp_path.iterdir())==['a.mkv', 'a.shots.jpg']
+
+RUN = """
+import sys, torch
+from colorized.film.film import colorize_film
+from colorized.film import stretches
+from colorized.inference.colorizer import Colorizer
+torch.set_num_threads(1)
+stretches.stretches.__defaults__ = 6,
+c = Colorizer.from_pretrained(sys.argv[1], 'cpu')
+colorize_film(sys.argv[2], sys.argv[3], c, False, working_size=64, steps=2, gap=4, keep=True)
+"""
+
+def test_killed_and_run_again_the_bytes_are_the_same(tmp_path, model):
+    "kill -9 as soon as some segments are there; both runs cut shots into short stretches"
+    path = write_film(tmp_path/'a.mkv', two_shots(21), sound=1, codec='libx264',
+                      options=dict(g='12', bf='2'))
+    def start(out):
+        return subprocess.Popen([sys.executable, '-c', RUN, model, path, tmp_path/out])
+    p = start('whole.mkv')
+    assert p.wait(timeout=120)==0
+    folder,killed = tmp_path/'.killed.mkv.segments',0
+    p = start('killed.mkv')
+    until = time.time()+120
+    while time.time()<until and p.poll() is None:
+        if len(list(folder.glob('[0-9]*.json')))>=2+2*killed:
+            os.kill(p.pid, signal.SIGKILL)
+            p.wait()
+            killed += 1
+            p = start('killed.mkv')
+            if killed==2:
+                break
+        time.sleep(0.002)
+    assert p.wait(timeout=120)==0 and killed
+    assert sha(tmp_path/'killed.mkv')==sha(tmp_path/'whole.mkv')
+
+class FullDisk:
+    "A file on a disk with room for so many bytes more"
+    def __init__(self, f, room):
+        self.f,self.room = f,room
+    def write(self, data):
+        self.room -= len(data)
+        if self.room<0:
+            raise OSError(28, 'No space left on device')
+        return self.f.write(data)
+    def __getattr__(self, name): return getattr(self.f, name)
+
+@pytest.mark.parametrize('where', ['000001.mkv', 'a.colorized.mkv'])
+def test_a_full_disk_keeps_what_is_done(tmp_path, color, monkeypatch, where):
+    "There is no room for the second shot, or for the film; later there is"
+    from contextlib import contextmanager
+    from colorized.film import segments
+    path = write_film(tmp_path/'a.mkv', two_shots())
+    write,written = segments.atomic_write,[]
+    @contextmanager
+    def small(path, *args, **kwargs):
+        with write(path, *args, **kwargs) as f:
+            yield FullDisk(f, 3000) if path.name==where else f
+    monkeypatch.setattr(segments, 'atomic_write', small)
+    with pytest.raises(OSError, match='No space left.*'+where):
+        color(path)
+    assert not (tmp_path/'a.colorized.mkv').exists()
+    assert (tmp_path/'.a.colorized.mkv.segments/000000.mkv').exists()
+    @contextmanager
+    def noted(path, *args, **kwargs):
+        written.append(path.name)
+        with write(path, *args, **kwargs) as f:
+            yield f
+    monkeypatch.setattr(segments, 'atomic_write', noted)
+    assert color(path).frames==20
+    assert written==['000001.mkv', 'a.colorized.mkv'][where=='a.colorized.mkv':]
