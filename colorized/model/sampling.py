@@ -28,7 +28,7 @@ def working_shape(
     shape:tuple,      # (H,W) of the photograph
     size:int=384,     # Shorter side at which the network works, at most
     multiple:int=32,  # Both sides are made divisible by this
-    min_size:int=256, # A photograph is enlarged by a fifth, or to this
+    min_size:int=256, # A photograph is enlarged by at most a fifth, or to this if that is more
 ) -> tuple[int,int]:  # (h,w)
     "Grid of the network for a photograph. Raises `ValueError` unless `size` fits `multiple`"
     if size<multiple or size%multiple:

@@ -69,7 +69,7 @@ def ddpm(
     denoise:Callable,        # `denoise(x_t, t, cond) -> x0_hat`, `t` (N,) int64 original timesteps
     x_T:Tensor,              # (N,C,H,W) initial noise
     cond,                    # Handed to `denoise` untouched
-    schedule:NoiseSchedule,  # The chain to walk back, perhaps re-spaced
+    schedule:NoiseSchedule,  # The chain to walk back, perhaps respaced
     generator:torch.Generator|list, # As in `randn`
     var:str='small',         # Variance of a step, 'small' or 'large' as in `p_sample`
     callback:Callable=None,  # `callback(i, t, x_t, x0_hat)` before step `i` = 0, 1, ...
@@ -93,7 +93,7 @@ def ddim_step(
     x0_hat:Tensor,           # (N,C,H,W) guess of the clean image
     x_t:Tensor,              # (N,C,H,W) the state it was made from
     i:int,                   # Index into `schedule`, 0..T-1, 0 the least noisy
-    schedule:NoiseSchedule,  # The chain, perhaps re-spaced
+    schedule:NoiseSchedule,  # The chain, perhaps respaced
     eta:float=0.,            # 0: no fresh noise; 1: as much as the posterior has
     generator:torch.Generator|list=None, # As in `randn`; needed where `eta` > 0
 ) -> Tensor:                 # (N,C,H,W) the state at index `i-1`; the clean image for `i` = 0
@@ -117,7 +117,7 @@ def ddim(
     denoise:Callable,        # `denoise(x_t, t, cond) -> x0_hat`, `t` (N,) int64 original timesteps
     x_T:Tensor,              # (N,C,H,W) initial noise
     cond,                    # Handed to `denoise` untouched
-    schedule:NoiseSchedule,  # The chain to walk back, usually re-spaced
+    schedule:NoiseSchedule,  # The chain to walk back, usually respaced
     eta:float=0.,            # 0: deterministic; 1: the same as `ddpm`
     generator:torch.Generator|list=None, # As in `randn`; needed where `eta` > 0
     callback:Callable=None,  # `callback(i, t, x_t, x0_hat)` before step `i` = 0, 1, ...
@@ -134,7 +134,7 @@ def dpmpp_2m(
     denoise:Callable,        # `denoise(x_t, t, cond) -> x0_hat`, `t` (N,) int64 original timesteps
     x_T:Tensor,              # (N,C,H,W) initial noise
     cond,                    # Handed to `denoise` untouched
-    schedule:NoiseSchedule,  # The chain to walk back, usually re-spaced to 5..30 steps
+    schedule:NoiseSchedule,  # The chain to walk back, usually respaced to 5..30 steps
     callback:Callable=None,  # `callback(i, t, x_t, x0_hat)` before step `i` = 0, 1, ...
 ) -> Tensor:                 # (N,C,H,W) samples
     """DPM-Solver++(2M), deterministic, second order (Lu et al., arXiv 2211.01095, algorithm 2).

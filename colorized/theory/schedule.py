@@ -263,7 +263,7 @@ def respace(self:NoiseSchedule,
     steps:int|list,  # How many, evenly spaced and the last among them; or which: increasing indices
     last:float=None, # Share of the chain, in (0,1], left for the last step; None: 1/steps
 ) -> NoiseSchedule: # Betas recomputed; its `timesteps` say which original steps it visits
-    """The same chain, visited at fewer steps (guided-diffusion's `respace`).
+    """The same chain, visited at fewer steps (Nichol & Dhariwal 2021).
     Raises `ValueError` if there are not so many."""
     T = len(self)
     if last is not None and not 0<last<=1:

@@ -115,7 +115,7 @@ def vlb_terms(
     denoise:Callable,          # `denoise(x_t, t, cond) -> x0_hat`
     x0:Tensor,                 # (N,C,H,W) clean images
     cond,                      # Handed to `denoise` untouched
-    schedule:NoiseSchedule,    # The chain, perhaps re-spaced
+    schedule:NoiseSchedule,    # The chain, perhaps respaced
     generator:torch.Generator, # Source of the noise
     var:str='small',           # Variance of the model's steps, as in `p_mean_log_var`
     bin_width:float=None,      # For `decoder_nll`
