@@ -49,8 +49,8 @@ class Report:
         for names,what in ((self.only_true, 'without a colorized one'),
                            (self.only_colorized, 'without a true one')):
             if names:
-                more = ' …' if len(names)>5 else ''
-                yield f"- {len(names)} photographs {what}: {', '.join(names[:5])}{more}"
+                more,s = ' …'*(len(names)>5),'s'*(len(names)>1)
+                yield f"- {len(names)} photograph{s} {what}: {', '.join(names[:5])}{more}"
 
 # %% ../../nbs/evaluation/05_report.ipynb #0395d656
 @patch
@@ -217,8 +217,8 @@ def summarize_truth(self:Evaluator) -> dict[str,Measurement]: # Measure -> measu
 
 # %% ../../nbs/evaluation/05_report.ipynb #split3c
 @patch
-def _neighbors(self:Evaluator):
-    "Colorings that anybody could make"
+def _baselines(self:Evaluator):
+    "Gray, and one tint; the second one knows the mean of the true colors"
     few = self.true.split(16) # a float Lab of all would take 3 MB a photograph of 256 px
     def with_chroma(ab):
         colored = []
@@ -239,10 +239,10 @@ def report(self:Evaluator,
     progress=None,             # Called with a line of text at every stage, for instance `print`
     **kwargs,                  # Further fields of `Report`
 ) -> Report: # The systems, then gray, mean chroma, truth, and the first less each of the others
-    "Measure systems and their neighbors"
+    "Measure systems and the baselines"
     columns,observed = {},{}
     first = next(iter(outputs), None)
-    for name,rgb in {**outputs, **self._neighbors()}.items():
+    for name,rgb in {**outputs, **self._baselines()}.items():
         if progress: progress(f"measuring {name}")
         observed[name] = self.observe(rgb)
         its_samples = samples if name==first else None

@@ -61,15 +61,15 @@ def test_neighbours(photos):
     "More than are colored at once; gray is gray, and the tint the mean of all, on each lightness"
     many = photos[:,:,::8,::8].repeat(3, 1, 1, 1)
     evaluator = Evaluator(many, Thumbnail(), None)
-    neighbors = evaluator._neighbors()
-    assert list(neighbors)==['gray', 'mean chroma']
-    gray = neighbors['gray']
+    baselines = evaluator._baselines()
+    assert list(baselines)==['gray', 'mean chroma']
+    gray = baselines['gray']
     assert (gray==gray[:,:1]).all()
     assert (rgb_to_L(gray)-rgb_to_L(many)).abs().max()<0.3
     mean = rgb_to_lab(many)[:,1:].mean((0,2,3)).view(1,2,1,1)
     L = rgb_to_L(many)
     want = to_uint8(combine_to_rgb(L, mean.expand(len(L), 2, *L.shape[2:])))
-    assert (neighbors['mean chroma'].int()-want.int()).abs().max()<=1
+    assert (baselines['mean chroma'].int()-want.int()).abs().max()<=1
 
 def test_truth_and_differences_say_so(small):
     evaluator = Evaluator(small, Thumbnail(), None, protocol='six', seed=2)
@@ -129,7 +129,7 @@ def test_table():
 
 Protocol: by hand. In brackets: 95 % bootstrap interval.
 - 6 photographs without a colorized one: a, b, c, d, e …
-- 1 photographs without a true one: z'''
+- 1 photograph without a true one: z'''
     assert report._repr_markdown_()==report.markdown()
     back = json.loads(report.to_json())
     assert list(back)==['columns', 'protocol', 'only_true', 'only_colorized']
