@@ -42,13 +42,15 @@ def unmarked(paragraph):
     dated = re.search(r'\b20\d\d-\d\d-\d\d\b', paragraph)
     return not (dated and re.search(r'\b(?:[HABVTL]\d{1,3}|[HA][12]00|RTX|GTX)\b', paragraph))
 
-def test_there_are_four_in_the_sidebar_in_order():
+def test_they_stand_in_the_sidebar_in_order():
     assert [o.stem for o in notebooks]==sorted(order)
     site = yaml.safe_load((root/'_quarto.yml').read_text('utf-8'))['website']
     sections = [o for o in site['sidebar']['contents'] if isinstance(o, dict)]
     shown = next(o['contents'] for o in sections if o.get('section')=='Tutorials')
     hrefs = [o['href'] if isinstance(o, dict) else o for o in shown]
-    assert hrefs==[f'tutorials/{o}.ipynb' for o in order]
+    want = [f'tutorials/{o}.ipynb' for o in order]
+    want.insert(1, 'tutorials/film.qmd')
+    assert hrefs==want
 
 @each
 def test_colab_opens_and_installs_this_one(nb):
