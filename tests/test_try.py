@@ -160,6 +160,7 @@ def test_what_the_file_says(visitor, colorizer, photo, tmp_path):
     assert b'Campus' in scan.xmp and scan.iptc==before.iptc and scan.iptc
     assert np.allclose(scan.dpi, 300, atol=0.1) and not scan.warnings
 
+@pytest.mark.slow
 def test_16_bits_stay_16_bits(visitor, colorizer, square, tmp_path):
     low = np.arange(128, dtype=np.uint16)%100*(square>0)
     deep = square.astype(np.uint16)*257-low
@@ -217,6 +218,7 @@ def png_of(width, height):
     return (b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR', head)+chunk(b'IDAT', zlib.compress(bytes(100)))
             + chunk(b'IEND', b''))
 
+@pytest.mark.slow
 def test_rubbish_is_told_and_freezes_nothing(visitor, photo, square, tmp_path):
     v = visitor
     whole = io.BytesIO()
@@ -234,6 +236,7 @@ def test_rubbish_is_told_and_freezes_nothing(visitor, photo, square, tmp_path):
     v.bring(photo)
     assert not v.message and v.page.is_visible('#work')
 
+@pytest.mark.slow
 def test_cancel(visitor, photo, tmp_path):
     v,file = visitor,tmp_path/'other.png'
     Image.open(photo).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file)
@@ -250,6 +253,7 @@ def test_the_noise_of_python(visitor):
         want = torch.randn(n, generator=torch.Generator().manual_seed(seed)).numpy()
         assert np.abs(np.array(visitor.page.evaluate(js))-want).max()<1e-5
 
+@pytest.mark.slow
 def test_works_without_a_network_the_second_time(browser, built, photo, tmp_path):
     site = Site(built)
     v = Visitor(browser, site.base)

@@ -133,7 +133,6 @@ def colorize(self:ShotColorizer,
 
 # %% ../../nbs/film/06_agreement.ipynb #16f6c64d
 @patch
-@torch.no_grad()
 def complete(self:ShotColorizer,
     L:Tensor,       # (1,1,h,w) lightness of a frame
     carried:Tensor, # (1,2,h/4,w/4) chroma, CIELAB units, wrong in places

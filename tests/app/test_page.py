@@ -321,6 +321,7 @@ def test_a_photograph_can_be_removed_while_it_comes(server, browser, when):
 ASK_OVERLAYS = """n => { for (let i = 0; i < n; i++) ask("uncertainty", {photo:now.id, strokes:[
     {color:"#ff0000", radius:0.1, points:[[0.05*i, 0.5]]}]}).catch(() => {}) }"""
 
+@pytest.mark.slow
 def test_a_closed_page_ends_its_questions(server, browser):
     "Four overlays are half a minute of work; nobody does it for a page that is closed"
     v = Visitor(browser, server.base)

@@ -288,6 +288,7 @@ def test_samples_and_contact_sheet(scans, run, tmp_path):
     assert (x[0]!=x[1]).any() and (x[1]!=x[2]).any()
     assert x[3].shape[0]>347 and x[3].shape[1]>540
 
+@pytest.mark.slow
 def test_a_sample_does_not_depend_on_its_company(scans, run, tmp_path):
     for n,seed in (2,3),(1,4):
         run(scans/'icon.png', '--out', tmp_path/f'{n}.png', '--samples', n, '--seed', seed,
@@ -305,6 +306,7 @@ def test_sixteen_bits_from_eight(scans, run, tmp_path):
     r = run(scans/'icon.png', '--out', tmp_path/'b.jpg', *deep, code=1)
     assert '8 bits' in r.stderr and not (tmp_path/'b.jpg').exists()
 
+@pytest.mark.slow
 def test_hints_on_the_command_line_and_as_overlay(scans, run, tmp_path):
     "The same stroke both ways: its place takes on the color"
     x,y = 300,200

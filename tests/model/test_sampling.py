@@ -197,6 +197,7 @@ def test_a_wrapper_that_is_switched_off_is_not_there(packaged, L, switch, monkey
     assert torch.equal(packaged.sample(cond, [0, 1]), off)
 
 @pytest.mark.parametrize('hinted', [False, True])
+@pytest.mark.slow
 def test_small_regions_keep_the_color_of_the_first_guess(packaged, L, gray, monkeypatch, hinted):
     """Unsure of everything: the same bits as without. Sure of it all: seeds differ only by what the
     last step, which is left alone, makes of it. As it is: in between"""

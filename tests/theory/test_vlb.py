@@ -25,6 +25,7 @@ def test_bound_meets_likelihood(var):
     else:
         assert abs(gaps[-1]) < 0.03, gaps # so tight that the noise of the estimate shows
 
+@pytest.mark.slow
 def test_bound_of_each_image():
     """Not only on average: the bound of one image is its own negative log-likelihood, likely or
     unlikely"""
