@@ -34,7 +34,8 @@ def built(tmp_path_factory):
     out = tmp_path_factory.mktemp('site')
     (out/'index.html').write_text('<!doctype html><title>home</title>')
     try_page.build(out)
-    assert (out/'try/model/denoiser.onnx.gz').is_file(), 'needs npm'
+    if shutil.which('npm') is None: pytest.skip('apt-get install npm')
+    assert (out/'try/model/denoiser.onnx.gz').is_file(), 'the page was left out'
     return out
 
 @pytest.fixture(scope='module')
