@@ -9,6 +9,8 @@ from colorized.photo.lab import rgb_to_lab
 from colorized.photo.provenance import read_provenance
 from colorized.photo.reading import read_scan
 
+pytestmark = pytest.mark.slow # minutes of a browser
+
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root/'tools'))
 import try_page

@@ -212,6 +212,7 @@ def check_file(path, tiff, colorizer, strokes, tmp_path):
     assert '>2<' in re.search('<[^>]*:Seed>.*', xmp)[0]
     assert '#9c2f2c at' in xmp and colorizer.sha256 in xmp
 
+@pytest.mark.slow
 def test_choose_correct_save(server, visitor, tiff, colorizer, tmp_path):
     "The whole of it with a mouse: a 16-bit TIFF, which no browser can show"
     v,page = visitor,visitor.page

@@ -68,6 +68,7 @@ def test_saving_counts_and_is_fetched_once_more(server, photo):
     for gone in urls[0], urls[1]+'x', urls[1].replace(photo, 'x'):
         assert ask(server, gone)[0]==404, gone
 
+@pytest.mark.slow
 def test_two_slow_questions_queue(server, photo):
     "And a quick one passes them by"
     first = Question(server, 'uncertainty', photo=photo, strokes=[])

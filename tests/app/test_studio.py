@@ -49,6 +49,7 @@ def test_only_the_last_download_is_kept(studio, bring):
     home = studio.visitors.photo(id).path.parent
     assert sorted(o.name for o in home.iterdir())==sorted(['original', f'file-{new}'])
 
+@pytest.mark.slow
 def test_uncertainty_counts_its_eight_colorings(studio, bring):
     told = []
     answer = studio.uncertainty(bring(PHOTO), [], told.append)

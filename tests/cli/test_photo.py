@@ -182,6 +182,7 @@ def test_a_broken_file_among_good_ones(scans, run, tmp_path):
     assert files(tmp_path)==['broken.jpg', 'good.colorized.png', 'good.png', 'text.jpg']
 
 @pytest.mark.skipif(not Path('/proc/version').exists(), reason="even root may not write there")
+@pytest.mark.slow
 def test_a_target_that_cannot_be_written(scans, run, tmp_path):
     shutil.copy(scans/'icon.png', tmp_path/'a.png')
     (tmp_path/'file').write_text('in the way')
@@ -295,6 +296,7 @@ def test_a_sample_does_not_depend_on_its_company(scans, run, tmp_path):
             '--steps', 2)
     assert (tmp_path/'2-seed4.png').read_bytes()==(tmp_path/'1.png').read_bytes()
 
+@pytest.mark.slow
 def test_sixteen_bits_from_eight(scans, run, tmp_path):
     import imagecodecs
     deep = '--bits', 16, '--steps', 1
