@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 _PLACES = dict( # where the names for everyday use are defined
     Colorizer='inference.colorizer', Colorization='inference.colorization', Scan='photo.scan',
     read_scan='photo.reading', colorize_folder='batch.folder', train='training.train',
-    evaluate='evaluation.folders')
+    evaluate_folders='evaluation.folders', evaluate_model='evaluation.folders')
 
 def __getattr__(name): # so that `import colorized` stays light
     if name not in _PLACES: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
