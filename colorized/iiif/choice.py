@@ -152,8 +152,9 @@ def _note(n):
 def validity_remark(
     manifest:dict, # Version 3
 ) -> str|None:
-    "What the model of iiif-prezi3 does not allow in it, if anything"
-    import iiif_prezi3
+    "What the model of iiif-prezi3 does not allow in it, if anything; nothing without that package"
+    try: import iiif_prezi3
+    except ImportError: return None # It holds Pillow at 12.0.0, so no extra of ours asks for it
     try:
         iiif_prezi3.Manifest(**manifest)
     except ValueError as e: # of pydantic
