@@ -104,6 +104,16 @@ def test_gamut_is_reached_from_inside_and_not_left_unused():
     cos = F.cosine_similarity(fitted, ab, dim=1)[moved]
     assert cos.min()>1-1e-4
 
+@pytest.mark.parametrize('steps', [1, 2, 12])
+def test_the_gamut_is_found_to_the_last_of_the_bisections(steps):
+    "At lightness 50 along a: the scale is a multiple of 2^-steps, and one more would not fit"
+    L,a = torch.full((40,), 50.),torch.linspace(40, 150, 40)
+    s = lab._fitting_scale((L+16)/116, a, 0*a, steps=steps)
+    fits = lambda s: lab._fitting_scale((L+16)/116, s*a, 0*a, steps=1)==1
+    assert torch.equal(s*2**steps, (s*2**steps).round())
+    assert (s==1).any() and (s[s<1]>0).any() and fits(s).all()
+    assert not fits(s+2**-steps)[s<1].any()
+
 def test_gamut_at_the_ends_and_with_many_samples():
     L = torch.tensor([0.,100.]).view(1,1,1,2)
     out = combine_to_rgb(L, torch.full((3,2,1,2), 50.))

@@ -136,13 +136,15 @@ def test_opaque_alpha_is_none(tmp_path):
     (tmp_path/'a.png').write_bytes(imagecodecs.png_encode(opaque))
     assert read_scan(tmp_path/'a.png').alpha is None
 
-def test_extra_channels_are_ignored_with_a_warning(tmp_path):
-    x = np.dstack([rgb16, gray16, gray16])
-    tifffile.imwrite(tmp_path/'a.tif', x, photometric='rgb', planarconfig='contig',
-                     extrasamples=['unspecified']*2)
+@pytest.mark.parametrize('kind, x', [('rgb', rgb16), ('minisblack', gray16),
+                                     ('miniswhite', 65535-gray16)])
+@pytest.mark.parametrize('n', [2, 4])
+def test_extra_channels_are_ignored_with_a_warning(kind, x, n, tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', np.dstack([x, *[gray16]*n]), photometric=kind,
+                     planarconfig='contig', extrasamples=['unspecified']*n)
     s = read_scan(tmp_path/'a.tif')
-    assert np.array_equal(s.pixels, rgb16) and s.alpha is None
-    assert s.warnings==['2 extra channels without a meaning were ignored']
+    assert np.array_equal(s.pixels, rgb16 if kind=='rgb' else gray16) and s.alpha is None
+    assert s.warnings==[f'{n} extra channels without a meaning were ignored']
 
 STORED = { # Orientation -> as a sensor saw it
     1: rgb8, 2: rgb8[:,::-1], 3: rgb8[::-1,::-1], 4: rgb8[::-1], 5: rgb8.swapaxes(0,1),

@@ -104,6 +104,18 @@ def test_truncated(kind, part, tmp_path):
     with pytest.raises(ScanError) as e: read_scan(tmp_path/kind)
     assert kind in str(e.value) and '\n' not in str(e.value)
 
+def test_a_strip_that_lacks_one_byte_is_truncated(tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', gray16, rowsperstrip=8, photometric='minisblack')
+    with tifffile.TiffFile(tmp_path/'a.tif') as f:
+        page = f.pages[0]
+        strips,end = len(page.dataoffsets),page.dataoffsets[-1]+page.databytecounts[-1]
+    raw = (tmp_path/'a.tif').read_bytes()
+    (tmp_path/'a.tif').write_bytes(raw[:end])
+    assert np.array_equal(read_scan(tmp_path/'a.tif').pixels, gray16)
+    (tmp_path/'a.tif').write_bytes(raw[:end-1])
+    with pytest.raises(ScanError, match=f'truncated, 1 of {strips} strips'):
+        read_scan(tmp_path/'a.tif')
+
 @pytest.mark.parametrize('name, content, why', [
     ('zero.tif', b'', 'empty'), ('text.jpg', b'hello, I am not a photograph', 'not a photograph'),
     ('zip.png', b'PK\3\4'+b'\0'*99, 'not a photograph'),
