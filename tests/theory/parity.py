@@ -55,6 +55,7 @@ def walk(sampler, schedule, param, n_steps, **kwargs):
     "Timesteps, states and final sample of one of our samplers"
     states,ts = [],[]
     def callback(i, t, x_t, x0_hat):
+        assert i==len(ts)
         states.append(x_t)
         ts.append(t)
     denoise,few = Denoiser(network, schedule, param),schedule.respace(n_steps)

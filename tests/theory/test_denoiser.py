@@ -50,6 +50,14 @@ def test_eps_on_zero_terminal(schedule):
     s = scheduler(DDIMScheduler, schedule, 'eps', 10, clip_sample=False)
     assert not s.step(output(x_T(), 999), 999, x_T()).prev_sample.isfinite().all()
 
+@pytest.mark.parametrize('n', [9, 10]) # odd and even
+def test_eps_is_refused_at_pure_noise_alone(n):
+    schedule = make_schedule(n_steps=n, zero_terminal=True)
+    x = torch.ones(2, *SHAPE)
+    with pytest.raises(ValueError, match=f't={n-1}, where'):
+        to_x0('eps', x, x, torch.tensor([0, n-1]), schedule)
+    assert to_x0('eps', x, x, torch.tensor([0, n-2]), schedule).isfinite().all()
+
 def test_it_says_what_it_is():
     schedule = make_schedule(n_steps=10)
     assert repr(Denoiser(torch.nn.Identity(), schedule, 'v'))==(

@@ -100,6 +100,10 @@ def test_twice_respaced_keeps_the_original_numbers():
     assert ten.respace([1, 4, 9]).timesteps.tolist()==[199, 499, 999]
     assert ten.respace(2).timesteps.tolist()==[499, 999]
 
+def test_it_says_its_steps_and_their_log_snr():
+    assert repr(make_schedule(n_steps=10)).startswith('NoiseSchedule(10 steps, t=0..9, log-SNR ')
+    assert 't=199..999, ' in repr(make_schedule().respace(5))
+
 def test_copies_are_schedules():
     "Data loaders pickle, EMA deep-copies"
     s = make_schedule(zero_terminal=True).respace(5)
