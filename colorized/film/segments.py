@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 from fastcore.basics import patch
 from ..files import atomic_write, sha256_of, write_json
-from .container import Film, FilmError
+from .container import METADATA_OPTIONS, Film, FilmError
 
 # %% ../../nbs/film/09_segments.ipynb #836c0294
 TICK = Fraction(1, 1000) # Matroska's
@@ -68,7 +68,8 @@ def writing(
     with atomic_write(path, replace=replace) as f:
         watched = _Watched(f)
         try:
-            with av.open(watched, 'w', format=format, container_options=options) as c:
+            with av.open(watched, 'w', format=format, container_options=options,
+                         **METADATA_OPTIONS) as c:
                 yield c
         except av.error.FFmpegError as e:
             if watched.error is not None:

@@ -23,6 +23,17 @@ def chroma_of(path):
             out.append(np.stack(rows)-128)
         return np.stack(out)
 
+def test_a_title_in_an_old_encoding_stays_as_it_is(tmp_path, color):
+    "Bytes that are no UTF-8, as old programs wrote them"
+    path = write_film(tmp_path/'reel.mkv', two_shots(),
+                      setup=lambda c, s: c.metadata.update(title='Cin?ma'))
+    raw = path.read_bytes()
+    assert raw.count(b'Cin?ma')==1
+    path.write_bytes(raw.replace(b'Cin?ma', b'Cin\xe9ma'))
+    report = color(path)
+    assert report.output.read_bytes().count(b'Cin\xe9ma')==1
+    assert read_tags(report.output)['COLORIZED_SEED']=='0'
+
 def test_times_luma_sound_and_everything_else_stay(tmp_path, color):
     "Ten sound tracks, chapters, subtitles, an attachment; variable times"
     times = np.cumsum([0]+[62, 63, 40, 70]*5)[:20].tolist()
