@@ -1,7 +1,7 @@
 "What looks alike, how far hints act, what is small: against the formulas, in NumPy"
 import math
 import numpy as np, pytest, torch
-from colorized.model.similarity import (hint_influence, similarity_matrix,
+from colorized.model.similarity import (hint_influence, shared_similarity, similarity_matrix,
     small_region_confidence)
 from colorized.model.unet import Condition
 
@@ -39,6 +39,21 @@ def test_weights_are_those_of_the_formula(cond, with_features):
     got = similarity_matrix(cond)
     assert got.shape==(1, 8, 12, 96)
     np.testing.assert_allclose(got[0].flatten(0, 1).numpy(), want, atol=2e-4)
+
+def picture(seed):
+    L = torch.rand(1, 1, 64, 96, generator=gen(seed))*2-1
+    return Condition(L, {16: torch.randn(1, 7, 4, 6, generator=gen(seed+10))})
+
+def test_pictures_listen_to_each_other_by_the_formula():
+    "The weights of a cell go over the cells of all the others, one picture after another"
+    two,three = [Condition.cat([picture(o) for o in seeds]) for seeds in ((0, 1), (2, 3, 4))]
+    q = np.concatenate([points(picture(o), (8, 12)) for o in (2, 3, 4)])
+    got = shared_similarity(two, three)
+    assert got.shape==(2, 8, 12, 3*96)
+    for i in (0, 1):
+        d2 = ((points(picture(i), (8, 12))[:,None]-q[None])**2).sum(2)
+        want = np.exp(-d2/2)/np.exp(-d2/2).sum(1, keepdims=True)
+        np.testing.assert_allclose(got[i].flatten(0, 1).numpy(), want, atol=2e-4)
 
 def test_cells_grow_where_there_would_be_too_many():
     sizes = {(64, 96): (8, 12), (384, 576): (36, 55), (512, 512): (45, 45), (64, 9000): (3, 536)}
