@@ -22,6 +22,12 @@ def test_originals_are_safe(tmp_path, colorizer):
     assert 'original' in read_report(tmp_path/'link')['00.jpg']['error']
     assert files(src)['00.jpg']==before['00.jpg']
 
+def test_of_the_folders_beside_the_outputs_none_is_left_out(tmp_path):
+    for o in ('a', 'm', 'z', 'z/m'):
+        (tmp_path/o).mkdir()
+        (tmp_path/o/'1.jpg').touch()
+    assert sorted(mirror_tree(tmp_path, tmp_path/'m').outputs)==['a/1.jpg', 'z/1.jpg', 'z/m/1.jpg']
+
 def test_names_that_collide(tmp_path):
     for o in ('a.tif', 'a.jpg', 'a.bmp', 'a.tif.png', 'b.TIF'): (tmp_path/o).touch()
     assert mirror_tree(tmp_path, tmp_path/'o', 'png').outputs=={
