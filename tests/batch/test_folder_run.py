@@ -32,6 +32,18 @@ def test_photographs_on_one_call_are_those_alone(tmp_path, colorizer, monkeypatc
         assert abs(a-b).max()<=2
         (tmp_path/'alone.jpg').unlink()
 
+def test_of_many_shapes_none_waits_for_its_like(tmp_path, colorizer, monkeypatch):
+    "Else a folder in which no two photographs have one shape would be waited for for ever"
+    src,turns,real = tmp_path/'in',[],FolderRun.collect
+    for i in range(6): photographs(src/str(i), 1, (96, 96+64*i))
+    def collect(self, wait_for_one=True):
+        turns.append(wait_for_one)
+        assert len(turns)<200, 'nothing moves'
+        real(self, wait_for_one)
+    monkeypatch.setattr(FolderRun, 'collect', collect)
+    monkeypatch.setattr(colorizer, 'max_rows', 4)
+    assert quick(src, tmp_path/'out', colorizer, workers=0, batch=2).done==6
+
 def test_network_failure(tmp_path, colorizer, monkeypatch):
     "One photograph is too much for the network: the others of its group are colored"
     src,out = photographs(tmp_path/'in', 5),tmp_path/'out'
