@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from fastcore.meta import delegates
+from ..files import make_folder
 from ..photo.provenance import settings_sha256
 from .names import mirror_tree
 from .options import BatchOptions
@@ -101,7 +102,7 @@ def colorize_folder(
     options.sampling(colorizer) # refuses what cannot be
     jobs,errors,ignored = _list_jobs(src, dst, options, colorizer)
     if options.dry_run: return _dry_run(jobs, colorizer, options, dst)
-    dst.mkdir(parents=True, exist_ok=True)
+    make_folder(dst)
     with ProgressBar(len(jobs), options.progress) as bar:
         run = FolderRun(jobs, colorizer, options, dst, bar, min(workers, len(jobs)), batch)
         for e in errors: run.fail_folder(src, e)

@@ -21,7 +21,7 @@ from .options import BatchOptions
 from .progress import ProgressBar, Summary
 from .tasks import check_outputs, load_lightness, predict_chroma, write_output
 from .workers import Workers, leave_cores
-from ..files import DISK_ERRORS, Claims
+from ..files import DISK_ERRORS, Claims, make_folder
 from ..inference.colorizer import Colorizer
 
 # %% ../../nbs/batch/07_run.ipynb #5805e7fc
@@ -116,7 +116,7 @@ def claim(self:FolderRun, job):
     "Is the output ours to make? If not, the photograph is put off, left to others, or has failed"
     out = job.outputs[0]
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent)
         if self.claims.take(*job.outputs): return True
     except OSError as e:
         number = e.errno if e.errno in DISK_ERRORS else None

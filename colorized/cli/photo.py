@@ -235,6 +235,7 @@ def color(
      "is invented, and the output's metadata says so.")
     photos,folder = _inputs(photos)
     _check_options(folder, out, samples, quality, threads, hint, hints)
+    from colorized.files import make_folder
     from colorized.photo.provenance import Provenance
     Provenance(source_type=source_type) # refuses an unknown one
     jobs,out_folder = _plan(photos, folder, out, format, samples, seed, uncertainty)
@@ -246,7 +247,7 @@ def color(
             print(f"{job.photo} -> {job.outputs[0]}")
         return 0
     if out_folder and not dry_run:
-        out_folder.mkdir(parents=True, exist_ok=True)
+        make_folder(out_folder)
     known = _hints(hint, hints)
     colorizer = load_colorizer(model, device, set)
     if not folder:

@@ -65,7 +65,6 @@ def export_model(
     graphs['similarity'] = trace_similarity(_projected_width(colorizer, stride))
     files = {f'{k}.onnx': half_storage(v).SerializeToString() for k,v in graphs.items()}
     files['srgb.icc'] = srgb_profile()
-    folder.mkdir(parents=True, exist_ok=True)
     about = lambda data: dict(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     manifest['files'] = {name: about(data) for name,data in files.items()}
     for name,data in files.items():

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from .. import __version__
 from ..batch.progress import ProgressBar
-from ..files import Claims, sha256_of
+from ..files import Claims, atomic_write, sha256_of
 from .agreement import ShotColorizer
 from .coloring import FilmRun
 from .container import FilmError, open_film
@@ -27,6 +27,7 @@ from .segments import Segments
 from .shots import find_shots
 from .stretches import load_plan, save_plan, stretches
 from ..inference.colorizer import Colorizer
+from ..photo.formats import output_format
 
 # %% ../../nbs/film/16_film.ipynb #33ffabbe
 def _plan(film, options, folder, key, bar):
@@ -42,7 +43,6 @@ def _plan(film, options, folder, key, bar):
         plan = find_shots(film, frames, seen)
         if options.fields=='refuse':
             refuse_interlaced(film, plan.scanning)
-        folder.mkdir(parents=True, exist_ok=True)
         save_plan(folder/'plan.json', plan, key)
     return plan
 
@@ -161,6 +161,7 @@ def preview_film(
     "One frame of each shot as a contact sheet. Each is colored by itself. Raises `FilmError`"
     o,path = FilmOptions(**kwargs),Path(path)
     film,dst = open_film(path),Path(out or Path(path).with_name(f'{Path(path).stem}.shots.jpg'))
+    format,_ = output_format(dst)
     colorizer = colorizer or Colorizer.from_pretrained()
     pictures = []
     with ProgressBar(0, progress) as bar:
@@ -173,7 +174,8 @@ def preview_film(
         for k,shot in enumerate(plan.shots):
             pictures.append(_picture(run, k, (shot.first+shot.end)//2))
             bar.update()
-    contact_sheet(pictures).save(dst, quality=90)
+    with atomic_write(dst) as f:
+        contact_sheet(pictures).save(f, format, quality=90)
     return dst
 
 # %% ../../nbs/film/16_film.ipynb #251090f3

@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 import av
 from fastcore.basics import patch
-from ..files import atomic_write, sha256_of, write_json
+from ..files import atomic_write, make_folder, sha256_of, write_json
 from .container import METADATA_OPTIONS, Film, FilmError
 
 # %% ../../nbs/film/09_segments.ipynb #836c0294
@@ -108,7 +108,7 @@ class Segments:
         facts:dict,   # All that decides the bytes of all of them, JSON-able
     ):
         self.folder,self.film,self.facts = Path(folder),film,facts
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
     def path(self, i:int): return self.folder/f'{i:06}.mkv'
     def _note(self, i): return self.folder/f'{i:06}.json'
 

@@ -8,13 +8,14 @@ Docs: https://example.github.io/colorized/iiif/image.html.md"""
 __all__ = ['image_size', 'Download', 'fetch_picture', 'tile_info', 'write_tiles']
 
 # %% ../../nbs/iiif/03_image.ipynb #3461578d
-import io, json, os, secrets, shutil
+import io, json, shutil
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
 from PIL import Image
 from .fetch import RETRY_STATUS, Fetcher, IIIFError
 from .service import ImageService, area, tile_urls
+from ..files import atomic_folder
 from ..photo.reading import MAX_PIXELS, read_scan
 from ..photo.reading import open_image
 
@@ -166,19 +167,14 @@ def write_tiles(
 ) -> dict:            # Its `info.json`
     "A level-0 tree of the Image API, version 3, complete or not at all"
     dst = Path(dst)
-    part = dst.with_name(f'.{dst.name}.{secrets.token_hex(4)}.tmp')
-    try:
-        with open_image(photo) as f:
-            im = f.convert(f.mode if f.mode in ('L', 'RGB') else 'RGB')
-        info = tile_info(id, *im.size, tile)
+    with open_image(photo) as f:
+        im = f.convert(f.mode if f.mode in ('L', 'RGB') else 'RGB')
+    info = tile_info(id, *im.size, tile)
+    with atomic_folder(dst) as part:
         shutil.copy(photo, _tile_path(part, 'full/max'))
         for factor in info['tiles'][0]['scaleFactors']:
             _write_level(part, im, factor, info['sizes'], tile, quality)
         (part/'info.json').write_text(json.dumps(info, indent=1))
-        if dst.exists(): shutil.rmtree(dst)
-        os.replace(part, dst)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return info
 
 def _tile_path(folder, name):

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from fastcore.basics import patch
 from ..batch.ledger import Report, output_status, read_report
-from ..files import Claims, sha256_of, write_json
+from ..files import Claims, make_folder, sha256_of, write_json
 from .choice import rights_remark
 from .fetch import IIIFError
 from .image import Download, write_tiles
@@ -88,7 +88,7 @@ def write_color(self:OutputFolder,
     result,path = self.colorizer.colorize(scan, **self.settings),self.color_path(p)
     assert result.provenance.properties==self.expected.properties
     result.source_sha256 = row['source_sha256']
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     row['warnings'] += result.save(path, **self.file, overwrite=True)
     return dict(row,
         output=path.relative_to(self.path).as_posix(),
@@ -138,7 +138,7 @@ def update_tiles(self:OutputFolder,
 ):
     "See to it that the tiles are there, and know their address"
     folder,id = self.path/'tiles'/p.name,f'{self.base}/tiles/{p.name}'
-    folder.parent.mkdir(exist_ok=True)
+    make_folder(folder.parent)
     if not self.has_tiles(p, row):
         write_tiles(self.path/row['output'], folder, id)
         return
@@ -152,7 +152,7 @@ def claimed(
     path:Path, # Folder; made if it does not exist
 ):
     "The folder is ours alone in the block. Raises `IIIFError` where another process is at work"
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     claims = Claims()
     if not claims.take(path/'manifest.json'):
         raise IIIFError(f"{path}: another process is at work in this folder")

@@ -16,7 +16,7 @@ import torch
 from fastai.callback.core import Callback, CancelFitException, CancelTrainException
 from fastai.torch_core import rank_distrib
 from fastcore.basics import patch
-from ..files import atomic_write
+from ..files import atomic_write, make_folder
 from ..model.checkpoint import ModelConfig, save_checkpoint
 from .budget import Budget, wsd
 from .distributed import from_rank0, torchrun_id, unwrap_model
@@ -68,7 +68,7 @@ def rate(self:RunCallback):
 # %% ../../nbs/training/10_run.ipynb #30e55b73
 @patch
 def before_fit(self:RunCallback):
-    self.out.mkdir(parents=True, exist_ok=True)
+    make_folder(self.out)
     if self.loaded: self._restore(self.loaded)
     self.loaded = None
     self.dls.train.start,self.saved_at = self.batch0,time.time()
