@@ -6,7 +6,7 @@ Docs: https://example.github.io/colorized/files.html.md"""
 
 # %% auto #0
 __all__ = ['DISK_ERRORS', 'sync_folder', 'make_folder', 'atomic_write', 'write_bytes', 'write_json', 'atomic_folder', 'sha256_of',
-           'process_identity', 'is_abandoned', 'Claims']
+           'process_identity', 'is_abandoned', 'clear_leftovers', 'Claims']
 
 # %% ../nbs/00_files.ipynb #497320f3
 # Over 250 lines: files and folders are written by one recipe, and claims guard what it writes
@@ -167,7 +167,7 @@ def sha256_of(
 
 # %% ../nbs/00_files.ipynb #850d98ed
 def _process_start(pid):
-    "When a process began, in ticks of the kernel: '' if that cannot be known, None if it is dead"
+    "When a process began, by kernel and its ticks: '' if that is not known, None if it is dead"
     if os.name!='posix':
         return ''
     try:
@@ -178,9 +178,10 @@ def _process_start(pid):
         pass
     try:
         stat = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+        boot = Path('/proc/sys/kernel/random/boot_id').read_text().strip()
     except OSError:
         return ''
-    return None if stat[0] in 'ZX' else stat[19]
+    return None if stat[0] in 'ZX' else f'{stat[19]} {boot}'
 
 def process_identity(
     **more, # Further facts, JSON-able
@@ -204,10 +205,21 @@ def is_abandoned(
     return _process_start(pid)!=start if near else age>patience
 
 # %% ../nbs/00_files.ipynb #588121c1
+def clear_leftovers(
+    folder:Path,    # Where to look
+    name:str='*',   # Of the file or folder that was to be written, with wildcards
+    age:float=3600, # Seconds; what is younger may be at work in another process
+):
+    "Remove what dead processes had begun to write"
+    for o in folder.glob(f'.{name}.*.tmp'):
+        with suppress(OSError): # gone meanwhile
+            if time.time()-o.stat().st_mtime>=age:
+                shutil.rmtree(o) if o.is_dir() else o.unlink()
+
 class Claims:
     "The outputs that this process is making"
     def __init__(self):
-        self.held = {}
+        self.held,self._cleared = {},set()
         self._identity = json.dumps(process_identity()).encode()
     def _sign(self, fd, path):
         try:
@@ -251,10 +263,12 @@ def take(self:Claims,
         if not self._take_over(path):
             return False
         for o in (out, *more):
-            for leftover in o.parent.glob(f'.{escape(o.name)}.*.tmp'):
-                leftover.unlink(missing_ok=True)
+            clear_leftovers(o.parent, escape(o.name), 0)
     else:
         self._sign(fd, path)
+    if out.parent not in self._cleared: # a power cut may leave these without their claim
+        self._cleared.add(out.parent)
+        clear_leftovers(out.parent)
     self.held[out] = path
     return True
 

@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/film/film.html.md"""
 __all__ = ['FilmReport', 'colorize_film', 'preview_film']
 
 # %% ../../nbs/film/16_film.ipynb #03cd46ee
-import time
+import hashlib, time
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
@@ -96,8 +96,10 @@ def _color_all(run, bar):
 # %% ../../nbs/film/16_film.ipynb #f251790c
 def _beside(dst, suffix): return dst.with_name(dst.stem+suffix)
 
+def _segments(dst): return dst.with_name(f'.{dst.name}.segments')
+
 def _make(film, dst, codec, colorizer, o, made, report, bar):
-    folder = dst.with_name(f'.{dst.name}.segments')
+    folder = _segments(dst)
     sha = made.settings['source_sha256']
     plan = _plan(film, o, folder, f'{sha} {o.fields} {__version__}', bar)
     report.remarks,report.frames = _remarks(film, plan, dst),len(plan)
@@ -109,12 +111,16 @@ def _make(film, dst, codec, colorizer, o, made, report, bar):
     notes = _color_all(run, bar)
     bar.set_description_str('joining')
     numbers = [stretch.number for stretch,_ in notes]
-    replace = o.overwrite and dst.exists()
-    report.remarks += write_film(film, plan, work, numbers, dst, codec, tags_of(made), replace)
     report.rows = shot_rows(film, plan, notes, o.seed)
-    write_table(_beside(dst, '.csv'), report.rows)
-    write_sidecar(_beside(dst, '.json'), film, plan, report.rows, made, remarks=report.remarks,
-                  output_sha256=sha256_of(dst))
+    def tell(f, remarks):
+        "Table and sidecar come first: where there is a film, they are there as well"
+        report.remarks += remarks
+        write_table(_beside(dst, '.csv'), report.rows)
+        f.seek(0)
+        write_sidecar(_beside(dst, '.json'), film, plan, report.rows, made, remarks=report.remarks,
+                      output_sha256=hashlib.file_digest(f, 'sha256').hexdigest())
+    replace = o.overwrite and dst.exists()
+    write_film(film, plan, work, numbers, dst, codec, tags_of(made), replace, conclude=tell)
     if not o.keep:
         work.remove()
 
@@ -138,6 +144,8 @@ def colorize_film(
     report = FilmReport(path, dst)
     if check_output(dst, path, made, o.overwrite):
         report.skipped = True
+        if not o.keep and _segments(dst).exists(): # killed as it was removing them
+            Segments(_segments(dst), film, {}).remove()
         return report
     claims = Claims()
     if not claims.take(dst):

@@ -213,6 +213,7 @@ def write_film(
     tags:dict,         # Metadata to add: text by name
     replace:bool=False,# May it take the place of another file?
     progress=None,     # Called with the number of pictures written
+    conclude=None,     # Called with the complete file, open, and the remarks; then it has its name
 ) -> list:             # Remarks
     "Join pictures and sound, whole or not at all. Raises `FilmError`, `FileExistsError`, `OSError`"
     name = CONTAINERS[dst.suffix.lower()]
@@ -222,7 +223,11 @@ def write_film(
     rows = _copied_pictures if codec=='ffv1' else _encoded_pictures
     wide = name=='matroska' and film.aspect!=1
     size = display_size(film.width, film.height, film.aspect)
-    finish = (lambda f: set_display_size(f, size)) if wide else None
+    def finish(f):
+        if wide:
+            set_display_size(f, size)
+        if conclude:
+            conclude(f, m.remarks)
     with open_container(film.path) as source:
         with writing(dst, name, options, replace, finish) as out:
             stream,m = _set_up(out, source, film, segments, codec, tags)

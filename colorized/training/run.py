@@ -16,7 +16,7 @@ import torch
 from fastai.callback.core import Callback, CancelFitException, CancelTrainException
 from fastai.torch_core import rank_distrib
 from fastcore.basics import patch
-from ..files import atomic_write, make_folder
+from ..files import atomic_write, clear_leftovers, make_folder
 from ..model.checkpoint import ModelConfig, save_checkpoint
 from .budget import Budget, wsd
 from .distributed import from_rank0, torchrun_id, unwrap_model
@@ -128,12 +128,12 @@ def after_batch(self:RunCallback):
     if not self.training: return
     now = time.time()
     self._count(now)
-    whole = self.batch>=self.n_iter # the epoch's last batch: go on with the next epoch
+    if self.batch>=self.n_iter: return # the epoch's last: `after_epoch` saves
     if self.stop_requested or now-self.saved_at>60*self.minutes:
-        self.save(self.epoch0+whole, 0 if whole else self.batch)
+        self.save(self.epoch0, self.batch)
     if self.stop_requested: raise KeyboardInterrupt
     over = self.progress>=1 or self.size!=self.dls.train_ds.size
-    if over and not whole: raise CancelTrainException()
+    if over: raise CancelTrainException()
 
 @patch
 def after_cancel_train(self:RunCallback): self.cut = True
@@ -147,10 +147,10 @@ def after_train(self:RunCallback):
 @patch
 def after_epoch(self:RunCallback):
     if not self.trained or rank_distrib(): return
-    self.save(self.epoch0, self.batch)
     self.save_network(self.out/'model.safetensors')
     row = self._log_row()
     _append_row(self.out/'log.csv', row)
+    self.save(self.epoch0, self.batch) # last: what it says is done is not done again
     if self.verbose: print(', '.join(f'{k} {v}' for k,v in row.items()), flush=True)
 
 @patch
@@ -164,9 +164,9 @@ def _log_row(self:RunCallback):
     return {k: f'{v:.6g}' if isinstance(v, float) else v for k,v in row.items()}
 
 def _append_row(path, row):
-    "One row more; columns that are new are empty in the rows before"
+    "One row more, instead of a killed run's; columns that are new are empty in the rows before"
     lines = path.read_text(encoding='utf-8').splitlines() if path.exists() else ()
-    rows = [*csv.DictReader(lines), row]
+    rows = [*(o for o in csv.DictReader(lines) if int(o['photos'])<row['photos']), row]
     names = list(dict.fromkeys(k for o in rows for k in o))
     with atomic_write(path, 'w', newline='', encoding='utf-8') as f:
         out = csv.DictWriter(f, names)
@@ -190,6 +190,7 @@ def save(self:RunCallback,
     place = dict(epoch0=epoch, batch0=batch, steps=self.steps, photos=self.photos,
                  seconds=self.seconds)
     _write_state(self.out/'state.pt', {**weights, **about, **self.keep, **place})
+    clear_leftovers(self.out, age=60) # of a run that was killed as it wrote
 
 def _write_state(path, state):
     try:

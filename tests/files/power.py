@@ -34,7 +34,7 @@ def forgetful(folder):
 
 def mark(root, text):
     "Say into the journal that something was reported as done"
-    assert not os.path.exists(root/f'.mark {text}')
+    assert not os.path.exists(root/f".mark {text.replace('/', '|')}")
 
 def read_journal(folder):
     with open(folder/'journal', 'rb') as f:
@@ -52,6 +52,7 @@ class Disk:
         self.pending_data = {}   # number -> [(offset, bytes) or length]
         self.now = {1: {}}       # names as the program sees them
         self.marks = []
+        self.known = {}          # number -> {fate: content}, until it changes
     def _name(self, *changes):
         self.pending_names.append(changes)
         for folder,name,n in changes:
@@ -61,6 +62,8 @@ class Disk:
                 self.now[folder][name] = n
     def apply(self, kind, *o):
         "The next entry"
+        if kind in ('write', 'truncate', 'fsync'):
+            self.known.pop(o[0], None)
         if kind in ('create', 'mkdir', 'link'):
             if kind=='mkdir':
                 self.folders.add(o[2])
@@ -79,7 +82,7 @@ class Disk:
         elif kind=='fsync':
             self._flush(o[0])
         elif kind=='mark':
-            self.marks.append(o[0])
+            self.marks.append(o[0].replace('|', '/'))
     def _flush(self, n):
         if n not in self.folders:
             self.data[n],self.pending_data[n] = _written(self.data[n], self.pending_data[n]),[]
@@ -100,6 +103,8 @@ def _renamed(names, changes):
             names[folder][name] = n
 
 def _written(data, changes):
+    if not changes:
+        return data
     out = bytearray(data)
     for o in changes:
         if isinstance(o, int):
@@ -130,12 +135,24 @@ def _some(draw):
         return out
     return data
 
+def _none(changes): return []
+def _all(changes): return changes
+
 FATES = dict(
-    nothing=(lambda i: False, lambda o: []),
-    names=(lambda i: True, lambda o: []),
-    contents=(lambda i: False, lambda o: o),
+    nothing=(lambda i: False, _none),
+    names=(lambda i: True, _none),
+    contents=(lambda i: False, _all),
     zeros=(lambda i: True, _zeros),
-    all=(lambda i: True, lambda o: o))
+    all=(lambda i: True, _all))
+
+def _content(disk, n, data):
+    "Of a file"
+    if data not in (_none, _all, _zeros):
+        return _written(disk.data[n], data(disk.pending_data[n]))
+    known = disk.known.setdefault(n, {})
+    if data not in known:
+        known[data] = _written(disk.data[n], data(disk.pending_data[n]))
+    return known[data]
 
 def tree(disk, names, data):
     "Path -> content of files, None for folders, as the disk is found afterwards"
@@ -151,27 +168,36 @@ def tree(disk, names, data):
                 out[path+name] = None
                 todo.append((k, f'{path}{name}/'))
             else:
-                out[path+name] = _written(disk.data[k], data(disk.pending_data[k]))
+                out[path+name] = _content(disk, k, data)
     return out
 
-def _digest(files, marks):
-    h = hashlib.sha256(repr(sorted(marks)).encode())
-    for k in sorted(files):
-        h.update(repr((k, files[k])).encode())
-    return h.digest()
+class _Digests:
+    "Hashes of contents, each computed once"
+    def __init__(self): self.known = {}
+    def __call__(self, data):
+        if id(data) not in self.known: # kept with it, or another might get its number
+            self.known[id(data)] = data,hashlib.sha256(data or b'').digest()
+        return self.known[id(data)][1]
+
+def _moments(journal):
+    "(number, entry) after which to look: of several writes in a row to one file after the last"
+    entries = list(journal)
+    for i,entry in enumerate(entries):
+        following = entries[i+1][:2] if i+1<len(entries) else None
+        yield i,entry,not (entry[0]=='write' and entry[:2]==following)
 
 def disks(folder, random_fates=0, seed=0):
     "(marks, tree, what happened) of everything that a power cut may leave; each of them once"
-    disk,seen,draw = Disk(),set(),random.Random(seed)
-    for i,entry in enumerate(read_journal(folder)):
+    disk,seen,draw,digest = Disk(),set(),random.Random(seed),_Digests()
+    for i,entry,look in _moments(read_journal(folder)):
         disk.apply(*entry)
-        fates = list(FATES.items())
-        for k in range(random_fates):
+        fates = list(FATES.items()) if look else []
+        for k in range(random_fates if look else 0):
             p = draw.random()
             fates.append((f'random {k}', (lambda i, p=p: draw.random()<p, _some(draw))))
         for name,fate in fates:
             files = tree(disk, *fate)
-            key = _digest(files, disk.marks)
+            key = len(disk.marks),frozenset((k, v is None, digest(v)) for k,v in files.items())
             if key not in seen:
                 seen.add(key)
                 yield list(disk.marks),files,f'after entry {i} {entry[:3]}, {name}'

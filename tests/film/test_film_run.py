@@ -317,6 +317,19 @@ def test_killed_and_run_again_the_bytes_are_the_same(tmp_path, model):
     assert p.wait(timeout=120)==0 and killed
     assert sha(tmp_path/'killed.mkv')==sha(tmp_path/'whole.mkv')
 
+def test_killed_at_the_end(tmp_path, color, monkeypatch):
+    "Before the film has its name its sidecar is there; afterwards only leftovers remain to go"
+    path = write_film(tmp_path/'a.mkv', [picture(i) for i in range(4)])
+    folder = tmp_path/'.a.colorized.mkv.segments'
+    with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+        def killed(self):
+            raise KeyboardInterrupt
+        m.setattr('colorized.film.segments.Segments.remove', killed)
+        color(path)
+    said = json.loads((tmp_path/'a.colorized.json').read_text())
+    assert said['output_sha256']==sha(tmp_path/'a.colorized.mkv') and folder.exists()
+    assert color(path).skipped and not folder.exists()
+
 class FullDisk:
     "A file on a disk with room for so many bytes more"
     def __init__(self, f, room):

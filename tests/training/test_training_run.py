@@ -41,11 +41,11 @@ def test_survives_kill_9(tmp_path):
     assert same_weights(killed, whole)
 
 class Kill(Callback):
-    "Ends a run after so many photographs"
+    "Ends a run after the epoch with so many photographs"
     order = 80 # after `RunCallback` has saved
     def __init__(self, photos): self.photos = photos
-    def after_batch(self):
-        if self.training and self.learn.this_run.photos==self.photos: raise KeyboardInterrupt
+    def after_epoch(self):
+        if self.learn.this_run.photos==self.photos: raise KeyboardInterrupt
 
 def test_killed_between_epochs(tmp_path):
     "The state saved after an epoch's last batch goes on with the next epoch"
@@ -57,6 +57,28 @@ def test_killed_between_epochs(tmp_path):
     assert (state['epoch0'], state['batch0'], state['photos'])==(1, 0, 16)
     killed,whole = run('killed', resume=True),run('whole')
     assert same_weights(killed.ema.net.state_dict(), whole.ema.net.state_dict())
+
+def test_killed_before_the_state_that_ends_it(tmp_path, monkeypatch):
+    "What was written before it is written again, once; a state that ends a run has all beside it"
+    data = crops(tmp_path/'photos', 16)
+    run = lambda out, **kwargs: go(data, tmp_path/out, photos=32, bs=8,
+                                   run_args=dict(decay=0), **kwargs)
+    save = RunCallback.save
+    def killed_at_the_end(self, *args):
+        if self.photos==32: raise KeyboardInterrupt
+        save(self, *args)
+    with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+        m.setattr(RunCallback, 'save', killed_at_the_end)
+        run('killed')
+    leftover = tmp_path/'killed/.state.pt.0123.tmp'
+    leftover.write_bytes(b'half')
+    os.utime(leftover, (0, 0))
+    assert state_of(tmp_path/'killed')['photos']==16
+    killed,whole = run('killed', resume=True),run('whole')
+    assert same_weights(killed.ema.net.state_dict(), whole.ema.net.state_dict())
+    log = [[o['photos'] for o in csv.DictReader((tmp_path/k/'log.csv').open())]
+           for k in ('killed', 'whole')]
+    assert log[0]==log[1]==['16', '32'] and not leftover.exists()
 
 KEYS = ['model', 'average', 'opt', 'config', 'settings', 'teacher', 'run_id', 'seed',
         'number_of_photographs', 'bs', 'recipe', 'how', 'epoch0', 'batch0', 'steps', 'photos',
