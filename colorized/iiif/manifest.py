@@ -12,7 +12,7 @@ import hashlib, json, os, re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from .fetch import Fetcher, IIIFError, is_private
+from .fetch import Fetcher, IIIFError
 from .resources import add_credit, as_list, id_of, language_map, type_of
 from .v2 import to_v3
 
@@ -45,7 +45,7 @@ JSON_TYPES = 'application/ld+json;q=1, application/json;q=0.9, */*;q=0.1' # For 
 def _load(source, fetcher):
     "The JSON object of an address or file"
     if re.match(r'https?://', source):
-        fetcher.public_only = not is_private(source)
+        fetcher.public_only = not fetcher.hosts.is_private(source)
         data = fetcher.get(source, JSON_TYPES, keep=False)
     elif Path(source).is_file():
         data = Path(source).read_bytes()

@@ -39,9 +39,9 @@ def size_of(data):
 
 class Museum(ThreadingHTTPServer):
     daemon_threads = True
-    def __init__(self, folder):
-        super().__init__(('127.0.0.1', 0), partial(Desk, directory=str(folder)))
-        self.folder,self.url = Path(folder),f'http://127.0.0.1:{self.server_port}'
+    def __init__(self, folder, host='127.0.0.1', port=0):
+        super().__init__((host, port), partial(Desk, directory=str(folder)))
+        self.folder,self.url = Path(folder),f'http://{host}:{self.server_port}'
         self.log = []           # [(time, path, headers)]
         self.faults = {}        # {path: answer, or answers for so many times}
         self.now = self.most = 0 # requests being answered

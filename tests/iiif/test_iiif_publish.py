@@ -9,6 +9,7 @@ from colorized.photo.provenance import read_provenance
 from colorized.batch.ledger import read_report
 from colorized.cli.main import main
 from colorized.iiif.fetch import Fetcher
+from colorized.iiif import addresses
 from colorized.iiif.image import write_tiles
 from colorized.iiif.publish import colorize_manifest
 from colorized.photo.reading import read_scan
@@ -224,8 +225,8 @@ def test_a_manifest_of_the_internet_leads_to_the_internet(museum, tmp_path, colo
     assert run(out=tmp_path/'mine').done==3 and run(out=tmp_path/'mine').requests==1
     times = [t for t,_,h in museum.log if h['Host'].startswith('localhost')]
     assert len(times)==2 and times[1]-times[0]>=0.75/4
-    for module in ('fetch', 'manifest'):
-        monkeypatch.setattr(f'colorized.iiif.{module}.is_private', lambda url: 'localhost' in url)
+    monkeypatch.setattr(addresses.Hosts, 'is_private', lambda self, url: 'localhost' in url)
+    monkeypatch.setattr(addresses, 'is_public', lambda address: True)
     museum.log.clear()
     assert run(out=tmp_path/'out').failed==2
     assert not any(h['Host'].startswith('localhost') for _,_,h in museum.log)
