@@ -1,4 +1,4 @@
-"""*What a browser may ask for, and from whom*
+"""*What a browser may ask for*
 
 Docs: https://example.github.io/colorized/app/routes.html.md"""
 
@@ -8,13 +8,14 @@ Docs: https://example.github.io/colorized/app/routes.html.md"""
 __all__ = ['PAGE', 'make_app']
 
 # %% ../../nbs/app/05_routes.ipynb #8a7ddb98
-import contextlib, json, logging, re
+import contextlib, json, logging
 import colorized
 from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.routing import Route
+from .access import AccessControl
 from .studio import Studio, TooManyWaiting
 from .visitors import Refused
 
@@ -79,7 +80,11 @@ def _error(message, status):
 def _visit(request):
     studio,local = request.app.state.studio,request.app.state.local
     lim = studio.visitors.limits
-    return JSONResponse(dict(visitor=studio.visitors.add(), photos=lim.photos,
+    try:
+        visitor = studio.visitors.add()
+    except Refused as e:
+        return _error(str(e), 503)
+    return JSONResponse(dict(visitor=visitor, photos=lim.photos,
         megapixels=round(lim.megapixels, 1), bytes=lim.bytes, local=local))
 
 def _renew(request):
@@ -131,39 +136,14 @@ _ROUTES = [
     Route('/files/{photo}/{token}', _download),
     Route('/questions/{question}', _ask, methods=['POST'])]
 
-# %% ../../nbs/app/05_routes.ipynb #c52e2b98
-_HOSTS = 'localhost', '127.0.0.1', '[::1]'
-_POLICY = "; ".join(["default-src 'none'", "script-src 'self'", "style-src 'self'",
-    "img-src 'self' data:", "connect-src 'self'", "base-uri 'none'", "form-action 'none'"])
-_HEADERS = {'content-security-policy': _POLICY, 'referrer-policy': 'no-referrer',
-    'x-content-type-options': 'nosniff', 'cache-control': 'no-store'}
-
-class _Door:
-    "ASGI middleware: only under our own name, and headers that keep the browser at home"
-    def __init__(self, app, local):
-        self.app,self.local = app,local
-    def _opens(self, scope):
-        host = dict(scope['headers']).get(b'host', b'').decode('latin-1').lower()
-        return not self.local or re.sub(r':\d+$', '', host) in _HOSTS
-    async def __call__(self, scope, receive, send):
-        if scope['type']!='http': # neither WebSockets nor events of start and end
-            return
-        async def send_kept(message):
-            if message['type']=='http.response.start':
-                theirs = [o for o in message['headers'] if o[0].decode().lower() not in _HEADERS]
-                ours = [(k.encode(), v.encode()) for k,v in _HEADERS.items()]
-                message['headers'] = theirs+ours
-            await send(message)
-        app = self.app if self._opens(scope) else PlainTextResponse("not found", 404)
-        await app(scope, receive, send_kept)
-
 # %% ../../nbs/app/05_routes.ipynb #eb9c9ad0
 def make_app(
     studio:Studio,   # What is served
     local:bool=True, # Is it for this computer alone?
+    token:str=None,  # What a visitor must know; None: nothing
 ):                   # ASGI application
     "The page and its questions"
     app = Starlette(routes=_ROUTES)
     app.router.redirect_slashes = False
     app.state.studio,app.state.local = studio,local
-    return _Door(app, local)
+    return AccessControl(app, local, token)

@@ -8,15 +8,19 @@ Docs: https://example.github.io/colorized/app/server.html.md"""
 __all__ = ['serve']
 
 # %% ../../nbs/app/06_server.ipynb #c93e2e3b
-import logging, os, signal, socket, tempfile, threading, webbrowser
+import json, logging, os, shutil, signal, socket, stat, tempfile, threading, time, webbrowser
+from contextlib import suppress
+from pathlib import Path
 try:
     import starlette, uvicorn # noqa: F401
 except ImportError as e:
     needs = "the web page needs Starlette and uvicorn"
     raise ImportError(f"{needs}: pip install 'colorized[app]'") from e
+from .access import choose_token, is_local
 from .routes import make_app
 from .studio import Studio
 from .visitors import Limits
+from ..files import is_abandoned, process_identity
 from ..inference.colorizer import Colorizer
 
 # %% ../../nbs/app/06_server.ipynb #8c7fda19
@@ -40,9 +44,10 @@ def _listen(host, port):
 # %% ../../nbs/app/06_server.ipynb #5b382c05
 class _Running:
     "The studio, served from a thread until `end`"
-    def __init__(self, studio, listener, folder, local):
+    def __init__(self, studio, listener, folder, local, token):
         self.studio,self.folder,self._ended = studio,folder,threading.Event()
-        config = uvicorn.Config(make_app(studio, local), loop='asyncio', http='h11', ws='none',
+        app = make_app(studio, local, token)
+        config = uvicorn.Config(app, loop='asyncio', http='h11', ws='none',
             lifespan='off', log_config=None, log_level='warning', access_log=False,
             proxy_headers=False, server_header=False, timeout_graceful_shutdown=1)
         self.server = uvicorn.Server(config)
@@ -71,6 +76,42 @@ class _Running:
         self.studio.join()
         self.folder.cleanup() # ... and what was still being written
 
+# %% ../../nbs/app/06_server.ipynb #5e11ae02
+_PREFIX,_OWNER = 'colorized-page-','owner.json'
+
+def _own_folder():
+    "(temporary folder, the one in it for photographs)"
+    folder = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
+    (Path(folder.name)/_OWNER).write_text(json.dumps(process_identity()))
+    photos = Path(folder.name)/'photos'
+    photos.mkdir(mode=0o700)
+    return folder,photos
+
+def _is_ours(st):
+    return stat.S_ISDIR(st.st_mode) and (os.name!='posix' or st.st_uid==os.getuid())
+
+def _remove_abandoned():
+    "Remove the folders of servers that were killed"
+    for folder in Path(tempfile.gettempdir()).glob(f'{_PREFIX}*'):
+        with suppress(OSError): # gone meanwhile, or not for us
+            st,owner = folder.lstat(),folder/_OWNER
+            if not _is_ours(st):
+                continue
+            claim = owner.read_bytes() if owner.is_file() else b''
+            if is_abandoned(claim, time.time()-st.st_mtime, float('inf')):
+                shutil.rmtree(folder, ignore_errors=True)
+
+# %% ../../nbs/app/06_server.ipynb #5e11ae03
+def _query(token):
+    "What the address of the page ends with"
+    return f'?token={token}' if token else ''
+
+def _warning(port, token):
+    "Who else may come"
+    address = f"http://{socket.gethostname()}:{port}/{_query(token)}"
+    who = f"Whoever has {address}" if token else f"Anyone who can reach port {port}"
+    return f"{who} can use it; what is sent is not encrypted"
+
 # %% ../../nbs/app/06_server.ipynb #1fff9e92
 def _end_by_signals():
     "The end of a session or of a terminal is like Ctrl+C; nohup has SIGHUP ignored"
@@ -79,12 +120,13 @@ def _end_by_signals():
         if s and signal.getsignal(s)!=signal.SIG_IGN:
             signal.signal(s, signal.default_int_handler)
 
-def _start(listener, model, device, limits, local):
+def _start(listener, model, device, limits, local, token):
     "Load the model and serve. What fails leaves nothing behind"
-    folder = tempfile.TemporaryDirectory(prefix='colorized-', ignore_cleanup_errors=True)
+    _remove_abandoned()
+    folder,photos = _own_folder()
     try:
-        studio = Studio(Colorizer.from_pretrained(model, device), folder.name, limits)
-        return _Running(studio, listener, folder, local)
+        studio = Studio(Colorizer.from_pretrained(model, device), photos, limits)
+        return _Running(studio, listener, folder, local, token)
     except BaseException:
         listener.close()
         folder.cleanup()
@@ -99,14 +141,17 @@ def serve(
     limits:Limits=None,      # What a visitor may bring
     open_browser:bool=False, # Show the page in the browser?
     wait:bool=True,          # Serve until Ctrl+C? Otherwise return at once
+    token:str=None,          # See `choose_token`
 ):                           # With `wait=False`: address, and a function that ends it
-    "Serve the web page. Raises `OSError` where the port is taken"
+    "Serve the web page. Raises `OSError` where the port is taken, `ValueError` for a weak token"
     os.environ['HF_HUB_DISABLE_TELEMETRY'] = '1'
-    listener,local = _listen(host, port),host in ('127.0.0.1', 'localhost')
+    local = is_local(host)
+    token = choose_token(token, local)
+    listener = _listen(host, port)
     if wait:
         _end_by_signals()
-    running = _start(listener, model, device, limits, local)
-    url = f"http://{'localhost' if host=='0.0.0.0' else host}:{port}/"
+    running = _start(listener, model, device, limits, local, token)
+    url = f"http://{'localhost' if host=='0.0.0.0' else host}:{port}/"+_query(token)
     try:
         if open_browser:
             webbrowser.open(url)
@@ -114,7 +159,7 @@ def serve(
             return url,running.end
         print(f"The page is at {url} (Ctrl+C ends it)", flush=True)
         if not local:
-            print(f"Anyone who can reach port {port} of this computer can use it", flush=True)
+            print(_warning(port, token), flush=True)
         running.wait()
     except KeyboardInterrupt:
         pass

@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/app/visitors.html.md"""
 __all__ = ['Limits', 'Refused', 'format_size', 'Photo', 'Visitors']
 
 # %% ../../nbs/app/03_visitors.ipynb #bce69efe
-import os, re, secrets, shutil, threading, time
+import asyncio, os, re, secrets, shutil, threading, time
 from dataclasses import dataclass, field
 from pathlib import Path
 from fastcore.basics import patch
@@ -21,8 +21,10 @@ class Limits:
     megapixels:float=100. # Size of each
     idle:float=1800       # Seconds without a sign of life until all of a visitor's is deleted
     total:int=1000        # Photographs of all visitors together
+    visitors:int=1000     # Of all at once
+    silence:float=60.     # Seconds without a byte until an upload is given up
     def __post_init__(self):
-        for k in ('photos','megapixels','idle','total'):
+        for k in ('photos','megapixels','idle','total','visitors','silence'):
             if not getattr(self, k)>0:
                 raise ValueError(f"{k} must be above 0, got {getattr(self, k)}")
     @property
@@ -66,9 +68,11 @@ class Visitors:
 # %% ../../nbs/app/03_visitors.ipynb #9c7e08ad
 @patch
 def add(self:Visitors) -> str:
-    "A new visitor's name"
+    "A new visitor's name. Raises `Refused` when too many are here"
     with self._lock:
         self.remove_idle()
+        if len(self._known)>=self.limits.visitors:
+            raise Refused("Too many people are here at the moment. Please try again later.")
         name = secrets.token_urlsafe(16)
         self._known[name] = _Visitor()
     return name
@@ -170,6 +174,17 @@ def remove_photo(self:Visitors, id:str):
                 shutil.rmtree(photo.path.parent, ignore_errors=True)
 
 # %% ../../nbs/app/03_visitors.ipynb #5a3b4dd6
+async def _in_time(chunks, seconds, name):
+    "The same, unless one of them keeps us waiting"
+    chunks = aiter(chunks)
+    while True:
+        try:
+            yield await asyncio.wait_for(anext(chunks), seconds)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Refused(f"“{name}” stopped arriving.") from None
+
 @patch
 async def receive_photo(self:Visitors,
     visitor:str, # See `add_photo`
@@ -182,11 +197,13 @@ async def receive_photo(self:Visitors,
     try:
         photo = self.photo(id)
         with open(photo.path, 'xb') as f:
-            async for o in chunks:
+            async for o in _in_time(chunks, self.limits.silence, photo.name):
                 arrived += len(o)
                 if arrived>self.limits.bytes:
                     limit = format_size(self.limits.bytes)
                     raise Refused(f"“{photo.name}” is too large, the limit is {limit}.")
+                if shutil.disk_usage(self.folder).free<1e8: # many may come at once
+                    raise Refused(f"There is no room left on the disk for “{photo.name}”.")
                 f.write(o)
     except BaseException:
         self.remove_photo(id)

@@ -17,6 +17,8 @@ def app(
         "every network it is in"]='127.0.0.1',
     port:int=7860,             # Port to listen on
     open:bool=False,           # Show the page in the browser?
+    token:Annotated[str, "What the address of the page must hold, at least 16 letters and digits; "
+        "the default is a random one for all but this computer, `none` is none"]=None,
     max_photos:int=20,         # Photographs that a visitor may have open at once
     max_megapixels:float=100., # Size of each at most
     threads:Threads=None,
@@ -30,4 +32,4 @@ def app(
     check_threads(threads)
     limits = Limits(max_photos, max_megapixels)
     set_threads(threads)
-    serve(host, port, model, device, limits, open)
+    serve(host, port, model, device, limits, open, token=token)

@@ -148,7 +148,7 @@ def colorize_film(
             Segments(_segments(dst), film, {}).remove()
         return report
     claims = Claims()
-    if not claims.take(dst):
+    if not claims.take(dst, _beside(dst, '.csv'), _beside(dst, '.json')):
         raise FilmError(f"{dst}: another process is making it")
     try:
         with ProgressBar(0, progress) as bar:

@@ -161,7 +161,7 @@ def reader(self:Segments,
 @patch
 def remove(self:Segments):
     "Remove all of them, and the folder if there is nothing else in it"
-    for pattern in ('[0-9]*.mkv', '[0-9]*.json', '.[0-9]*.tmp', 'plan.json'):
+    for pattern in ('[0-9]*.mkv', '[0-9]*.json', '.*.tmp', 'plan.json'):
         for o in self.folder.glob(pattern):
             o.unlink()
     if not any(self.folder.iterdir()):

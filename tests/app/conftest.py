@@ -51,8 +51,8 @@ class Server:
         return (self.folder/'out').read_text()
     @property
     def kept(self):
-        "Its files; a folder may go meanwhile, which `walk` forgives and `glob` does not"
-        tops = (self.folder/'tmp').glob('colorized-*')
+        "Visitors' files; a folder may go meanwhile, which `walk` forgives and `glob` does not"
+        tops = (self.folder/'tmp').glob('colorized-*/photos')
         return [Path(d)/o for top in tops for d,_,files in os.walk(top) for o in files]
     @property
     def sockets(self):
@@ -77,6 +77,9 @@ class Server:
         assert self.end(how)==0, self.said
         assert not list((self.folder/'tmp').glob('colorized-*')), self.said
         assert self.said.count('\n')==1, self.said # the address, no traceback
+
+@pytest.fixture
+def port(): return free_port()
 
 @pytest.fixture(scope='module')
 def server(tmp_path_factory):

@@ -1,9 +1,14 @@
 "`colorized app` without a browser: its questions as they travel, and who is kept out"
-import json, signal, socket, subprocess, sys, threading, time
+import json, os, re, signal, socket, subprocess, sys, tempfile, threading, time
+from functools import partial
+from http.cookiejar import CookieJar
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.parse import quote
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 import pytest
+from PIL import Image
 
 PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/riverfront-1931.jpg'
 
@@ -129,6 +134,42 @@ def test_only_by_the_names_of_this_computer(server):
         assert ask(server, '', Host=host)[0]==404
         assert ask(server, 'visits', 'POST', Host=host)[0]==404
 
+def test_not_for_other_websites(server):
+    "What a browser sends for a page of another origin, or to show ours inside it"
+    own = server.base.rstrip('/')
+    assert ask(server, 'visits', 'POST', Origin=own, **{'Sec-Fetch-Site':'same-origin'})[0]==200
+    for origin in 'http://evil.example', 'null', own.replace('127.0.0.1', 'localhost'), own+'0':
+        assert ask(server, 'visits', 'POST', Origin=origin)[0]==403, origin
+    link = {'Sec-Fetch-Site':'cross-site', 'Sec-Fetch-Mode':'navigate',
+            'Sec-Fetch-Dest':'document'}
+    assert ask(server, '', **link)[0]==200
+    for more in dict(method='POST'), {'Sec-Fetch-Dest':'iframe'}, {'Sec-Fetch-Mode':'no-cors'}:
+        assert ask(server, '', **{**link, **more})[0]==403, more
+    headers = ask(server, '')[2]
+    assert "frame-ancestors 'none'" in headers['content-security-policy']
+    assert headers['x-frame-options']=='DENY'
+
+@pytest.mark.parametrize('name', [
+    '../../../../tmp/evil.jpg', 'a"; filename="evil.exe', 'a\r\nSet-Cookie: x=1.jpg'])
+def test_no_name_from_outside_is_a_path(server, name, tmp_path):
+    "An upload under that name, saved and fetched: all of it stays in the server's own folder"
+    small = tmp_path/'small.jpg'
+    Image.open(PHOTO).resize((40, 30)).save(small)
+    visitor = visit(server)
+    body = ask(server, f'photos/{visitor}?name={quote(name)}', 'POST', small.read_bytes())[1]
+    photo = json.loads(body)['id']
+    saved = Question(server, 'save', photo=photo, seed=0, strokes=[], saturation=1).result()[-1]
+    status,_,headers = ask(server, saved['answer']['url'])
+    given = headers['content-disposition']
+    assert status==200 and given.startswith('attachment;') and 'Set-Cookie' not in headers
+    assert not set('/\\\r\n') & set(re.sub("utf-8''", '', given)), given
+    home = server.folder/'tmp'
+    assert all(home in o.parents for o in server.kept)
+    assert not [o for o in server.folder.rglob('*evil*') if home not in o.parents]
+    for path in f'files/{photo}/..%2foriginal', f'files/{photo}/../original', f'photos/../{photo}':
+        assert ask(server, path)[0] in (404, 405), path
+    assert ask(server, f'visits/{visitor}/leave', 'POST')[0]==200
+
 def test_a_question_is_json_with_its_arguments_and_nothing_else(server):
     known = dict(photo='guess', seed=0, strokes=[], saturation=1)
     bodies = [b'', b'[', b'photo=guess', b'[]', b'{}', b'null', b'['*10**5,
@@ -162,7 +203,113 @@ def test_limits_hold_without_the_page(server):
     status,body,_ = ask(server, f'photos/{other}?name=b.tif', 'POST', bytes(80_000_000))
     assert status==400 and 'too large: 80 MB, the limit is 79 MB' in json.loads(body)['error']
 
+@pytest.mark.slow
+def test_an_evil_website_in_the_browser(server, browser, tmp_path):
+    "It may lead here, and can neither ask, nor show, nor learn anything"
+    (tmp_path/'evil.html').write_text(f"""<title>evil</title><body><script>
+      const told = {{}}, at = {server.base!r}
+      const tried = (name, f) => f().catch(() => 'no').then(o => {{ told[name] = o }})
+      const load = tag => new Promise((yes, no) => {{
+        const o = document.body.appendChild(document.createElement(tag))
+        o.onload = () => yes('loaded')
+        o.onerror = no
+        o.src = at+(tag=='img' ? 'page.svg' : 'page.js')
+      }})
+      Promise.all([
+        tried('post', async () => (await fetch(at+'visits', {{method:'POST'}})).status),
+        tried('read', async () => (await fetch(at)).status),
+        tried('image', () => load('img')), tried('script', () => load('script')),
+      ]).then(() => {{ document.title = JSON.stringify(told) }})
+    </script><iframe src="{server.base}"></iframe>""")
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args): pass
+    evil = ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=str(tmp_path)))
+    threading.Thread(target=evil.serve_forever, daemon=True).start()
+    page = browser.new_page()
+    page.goto(f'http://127.0.0.1:{evil.server_port}/evil.html')
+    page.wait_for_function('document.title.startsWith("{")')
+    assert json.loads(page.title())=={o: 'no' for o in ('post', 'read', 'image', 'script')}
+    assert 'Choose photographs' not in page.frames[-1].content()
+    page.close()
+    evil.shutdown()
+
+# ---- beyond this computer ----
+@pytest.fixture
+def open_server(model, monkeypatch, tmp_path, port):
+    "A page for the whole network: (its address, its port)"
+    from colorized.app.server import serve
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    url,end = serve('0.0.0.0', port, str(model), 'cpu', wait=False)
+    yield url,port
+    end()
+
+def test_a_stranger_in_the_network_gets_nothing(open_server):
+    url,port = open_server
+    plain,token = url.split('?token=')
+    tries = '', '?token=', '?token=guess', f'?token={token[:-1]}', f'page.js?token={token}', \
+        f'visits?token={token}', f'?x={token}'
+    for o in tries:
+        with pytest.raises(HTTPError) as e:
+            urlopen(plain+o)
+        assert e.value.code==401, o
+    for cookie in 'colorized=', f'colorized-{port}=', f'colorized-{port}={token}x', f'x={token}':
+        with pytest.raises(HTTPError) as e:
+            urlopen(Request(plain, headers={'Cookie':cookie}))
+        assert e.value.code==401, cookie
+    assert len(token)>=22 and 'localhost' in plain
+
+def test_who_has_the_address_is_in(open_server):
+    "By a cookie, which the address is left without, and which scripts cannot read"
+    url,port = open_server
+    jar = CookieJar()
+    browser = build_opener(HTTPCookieProcessor(jar))
+    with browser.open(url) as r:
+        assert r.status==200 and 'token' not in r.url
+    [cookie] = jar
+    assert cookie.has_nonstandard_attr('HttpOnly') and cookie.name==f'colorized-{port}'
+    visit = browser.open(Request(r.url+'visits', method='POST'))
+    assert json.loads(visit.read())['local'] is False
+
+def test_a_token_that_can_be_guessed_is_refused(port):
+    from colorized.app.server import serve
+    for token in 'letmein', '', 'sixteen letters!':
+        with pytest.raises(ValueError, match='at least 16') as e:
+            serve('0.0.0.0', port, token=token, wait=False)
+        assert not token or token not in str(e.value)
+
 # ---- starting and ending ----
+def test_folders_of_dead_servers_go(tmp_path, monkeypatch):
+    "And nothing else: not those of living ones, of other programs, of other users, nor links"
+    from colorized.app import server as module
+    from colorized.files import process_identity
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    dead = subprocess.run([sys.executable, '-c', 'import os; print(os.getpid())'],
+                          capture_output=True, text=True).stdout
+    claims = dict(alive=process_identity(), dead={**process_identity(), 'pid':int(dead)},
+                  elsewhere={**process_identity(), 'host':'elsewhere'})
+    for name,claim in claims.items():
+        home = tmp_path/f'colorized-page-{name}'
+        (home/'photos/x').mkdir(parents=True)
+        (home/'photos/x/original').write_bytes(b'grandpa')
+        (home/'owner.json').write_text(json.dumps(claim))
+    (tmp_path/'other/photos').mkdir(parents=True)
+    (tmp_path/'other/owner.json').write_text(json.dumps(claims['dead']))
+    (tmp_path/'colorized-page-link').symlink_to(tmp_path/'other')
+    (tmp_path/'colorized-page-new').mkdir() # whose server had no time to write
+    theirs = tmp_path/'colorized-page-dead'
+    with monkeypatch.context() as m:
+        m.setattr(os, 'getuid', lambda: theirs.stat().st_uid+1)
+        module._remove_abandoned()
+    assert theirs.exists()
+    module._remove_abandoned()
+    left = {o.name.removeprefix('colorized-page-') for o in tmp_path.iterdir()}
+    assert left=={'alive', 'elsewhere', 'other', 'link', 'new'}
+    assert (tmp_path/'other/photos').exists()
+    folder,photos = module._own_folder()
+    module._remove_abandoned()
+    assert photos.exists() and photos.stat().st_mode&0o777==0o700
+    folder.cleanup()
+
 def test_a_port_that_is_taken(server):
     command = 'import sys; from colorized.cli.main import main; sys.exit(main())'
     for port,word in (server.port, 'choose another with --port'),(0, '1..65535'):

@@ -74,3 +74,32 @@ def test_a_sign_of_life_counts(visitors):
     visitors._known[anna].seen -= late
     visitors.add() # a new visitor is reason enough to look
     assert not visitors.renew(anna) and not list(visitors.folder.iterdir())
+
+def test_an_upload_that_stops_arriving_holds_no_place(tmp_path):
+    visitors = Visitors(tmp_path, Limits(silence=0.05))
+    async def chunks():
+        yield b'some'
+        await asyncio.sleep(30)
+    anna = visitors.add()
+    with pytest.raises(Refused, match='stopped arriving'):
+        asyncio.run(visitors.receive_photo(anna, 'a.jpg', 4, chunks()))
+    assert not list(tmp_path.iterdir())
+
+def test_a_disk_that_fills_while_photographs_come(visitors, monkeypatch):
+    "Nothing was announced, so there seemed to be room"
+    usage,free = namedtuple('usage', 'total used free'),iter([10**9, 10**9, 10**7])
+    monkeypatch.setattr(shutil, 'disk_usage', lambda o: usage(1, 1, next(free)))
+    async def chunks():
+        while True:
+            yield bytes(100)
+    with pytest.raises(Refused, match='no room left'):
+        asyncio.run(visitors.receive_photo(visitors.add(), 'a.jpg', 0, chunks()))
+    assert not list(visitors.folder.iterdir())
+
+def test_there_are_not_more_visitors_than_may_be(tmp_path):
+    visitors = Visitors(tmp_path, Limits(visitors=2))
+    anna,_ = visitors.add(),visitors.add()
+    with pytest.raises(Refused, match='Too many people'):
+        visitors.add()
+    visitors.remove(anna)
+    assert visitors.add()

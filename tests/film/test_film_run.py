@@ -1,5 +1,5 @@
 "From file to file: times, sound, luma; interruptions; what is refused"
-import hashlib, json, os, signal, subprocess, sys, time
+import hashlib, json, os, signal, socket, subprocess, sys, time
 from fractions import Fraction
 from pathlib import Path
 import av, numpy as np, pytest
@@ -328,7 +328,18 @@ def test_killed_at_the_end(tmp_path, color, monkeypatch):
         color(path)
     said = json.loads((tmp_path/'a.colorized.json').read_text())
     assert said['output_sha256']==sha(tmp_path/'a.colorized.mkv') and folder.exists()
+    (folder/'.plan.json.0123.tmp').write_bytes(b'half')
     assert color(path).skipped and not folder.exists()
+
+def test_killed_as_it_wrote_the_table(tmp_path, color):
+    "Its beginning goes with that of the film, once somebody takes over"
+    path = write_film(tmp_path/'a.mkv', [picture(i) for i in range(4)])
+    for name in '.a.colorized.csv.0123.tmp', '.a.colorized.json.0123.tmp':
+        (tmp_path/name).write_bytes(b'half')
+    (tmp_path/'.a.colorized.mkv.claim').write_text('{"pid": 4000000, "host": "%s", "start": ""}'
+                                                   % socket.gethostname())
+    color(path)
+    assert not list(tmp_path.glob('.*'))
 
 class FullDisk:
     "A file on a disk with room for so many bytes more"
