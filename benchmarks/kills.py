@@ -113,7 +113,7 @@ class Fleet:
     def __init__(self, folder, model):
         import loopback
         self.src,self.model = loopback.snapshots(folder/'scans', 12, size=(80, 60)),model
-        self.node = loopback.Node()
+        self.node = loopback.Node(env=dict(RAY_raylet_start_wait_time_s='240')) # on a busy machine
     def run(self, out):
         from colorized.fleet.run import colorize_dataset
         return colorize_dataset(self.src, out, str(self.model), address=self.node.address,

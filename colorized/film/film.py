@@ -10,6 +10,7 @@ __all__ = ['FilmReport', 'colorize_film', 'preview_film']
 # %% ../../nbs/film/16_film.ipynb #03cd46ee
 import hashlib, time
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 import numpy as np
 from PIL import Image
@@ -98,6 +99,16 @@ def _beside(dst, suffix): return dst.with_name(dst.stem+suffix)
 
 def _segments(dst): return dst.with_name(f'.{dst.name}.segments')
 
+def _outputs(dst): return dst,_beside(dst, '.csv'),_beside(dst, '.json')
+
+def _tidy_up(dst, film, keep):
+    "Remove what a run left that was killed after its film had its name"
+    claims = Claims()
+    if any(dst.parent.glob(f'.{escape(dst.name)}.*')) and claims.take(*_outputs(dst)):
+        if not keep and _segments(dst).exists():
+            Segments(_segments(dst), film, {}).remove()
+        claims.release()
+
 def _make(film, dst, codec, colorizer, o, made, report, bar):
     folder = _segments(dst)
     sha = made.settings['source_sha256']
@@ -144,11 +155,10 @@ def colorize_film(
     report = FilmReport(path, dst)
     if check_output(dst, path, made, o.overwrite):
         report.skipped = True
-        if not o.keep and _segments(dst).exists(): # killed as it was removing them
-            Segments(_segments(dst), film, {}).remove()
+        _tidy_up(dst, film, o.keep)
         return report
     claims = Claims()
-    if not claims.take(dst, _beside(dst, '.csv'), _beside(dst, '.json')):
+    if not claims.take(*_outputs(dst)):
         raise FilmError(f"{dst}: another process is making it")
     try:
         with ProgressBar(0, progress) as bar:

@@ -317,6 +317,9 @@ def test_killed_and_run_again_the_bytes_are_the_same(tmp_path, model):
     assert p.wait(timeout=120)==0 and killed
     assert sha(tmp_path/'killed.mkv')==sha(tmp_path/'whole.mkv')
 
+def dead_claim(path):
+    path.write_text(json.dumps(dict(pid=4_000_000, host=socket.gethostname(), start='')))
+
 def test_killed_at_the_end(tmp_path, color, monkeypatch):
     "Before the film has its name its sidecar is there; afterwards only leftovers remain to go"
     path = write_film(tmp_path/'a.mkv', [picture(i) for i in range(4)])
@@ -329,15 +332,15 @@ def test_killed_at_the_end(tmp_path, color, monkeypatch):
     said = json.loads((tmp_path/'a.colorized.json').read_text())
     assert said['output_sha256']==sha(tmp_path/'a.colorized.mkv') and folder.exists()
     (folder/'.plan.json.0123.tmp').write_bytes(b'half')
-    assert color(path).skipped and not folder.exists()
+    dead_claim(tmp_path/'.a.colorized.mkv.claim')
+    assert color(path).skipped and not list(tmp_path.glob('.*'))
 
 def test_killed_as_it_wrote_the_table(tmp_path, color):
     "Its beginning goes with that of the film, once somebody takes over"
     path = write_film(tmp_path/'a.mkv', [picture(i) for i in range(4)])
     for name in '.a.colorized.csv.0123.tmp', '.a.colorized.json.0123.tmp':
         (tmp_path/name).write_bytes(b'half')
-    (tmp_path/'.a.colorized.mkv.claim').write_text('{"pid": 4000000, "host": "%s", "start": ""}'
-                                                   % socket.gethostname())
+    dead_claim(tmp_path/'.a.colorized.mkv.claim')
     color(path)
     assert not list(tmp_path.glob('.*'))
 
