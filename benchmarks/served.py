@@ -27,8 +27,8 @@ class Served:
         kb = lambda k: sum(int(o) for o in re.findall(rf'^{k}: *(\d+)', text, re.M))
         return kb('Pss')/1024,kb('Private_(?:Clean|Dirty)')/1024
     def end(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(120)
         self.log.close()
 
 class Visitor:

@@ -50,12 +50,12 @@ class Studio:
 # %% ../../nbs/app/04_studio.ipynb #e03e1b90
 def _check_seed(seed):
     if not (isinstance(seed, int) and 0<=seed<2**32):
-        raise ValueError(f"seed must be an integer in 0..2**32-1, got {seed!r}")
+        raise ValueError("seed must be an integer in 0..2**32-1") # what came is not sent back
     return seed
 
 def _check_saturation(saturation):
     if not (isinstance(saturation, (int,float)) and 0<=saturation<=3):
-        raise ValueError(f"saturation must lie in 0..3, got {saturation!r}")
+        raise ValueError("saturation must lie in 0..3")
     return float(saturation)
 
 def _why_unreadable(error, path):

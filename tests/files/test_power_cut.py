@@ -94,6 +94,7 @@ def test_files_and_folders(tmp_path):
     with forgetful(tmp_path) as root:
         write_all(root)
     found,n = fails(tmp_path, random_fates=3)
+    print(n, 'disks')
     assert not found and n>100, (found[:3], n)
 
 @pytest.mark.parametrize('forgotten', ['files', 'folders', 'folders above'])
@@ -187,13 +188,14 @@ def test_a_folder(folder_run):
     for marks,found,what in disks(folder, random_fates=1):
         check_folder(marks, found, whole)
         n += 1
+    print(n, 'disks')
     assert n>100
 
 @pytest.mark.slow
 def test_a_folder_goes_on(folder_run, tmp_path, colorizer):
     "From each of these disks the same command ends with the same bytes, and makes nothing twice"
     folder,src,whole = folder_run
-    for marks,found,what in disks(folder, random_fates=2):
+    for n,(marks,found,what) in enumerate(disks(folder, random_fates=2), 1):
         check_folder(marks, found, whole)
         out = unpack(found, tmp_path/'found')/'out'
         for o in out.rglob('.*.claim'): # its process is dead, and the computer was off for a while
@@ -204,6 +206,7 @@ def test_a_folder_goes_on(folder_run, tmp_path, colorizer):
         assert summary.failed==0 and summary.done<=3-done, what
         assert kept(contents(out))==kept(whole), what
         assert not list(out.rglob('.*.claim')), what
+    print(n, 'disks')
 
 # ---- a fleet's record ----
 def test_a_record(tmp_path):
@@ -226,6 +229,7 @@ def test_a_record(tmp_path):
         for o in rows:
             assert sha256((out/o['output']).read_bytes())==o['output_sha256'], what
         n += 1
+    print(n, 'disks')
     assert n>40
 
 # ---- an album ----
@@ -258,6 +262,7 @@ def test_an_album(tmp_path, monkeypatch, colorizer):
         if 'end' in marks or 'manifest.json' in mine:
             assert mine==whole, what
         n += 1
+    print(n, 'disks')
     assert n>100
 
 # ---- training ----
@@ -295,6 +300,7 @@ def test_a_training_run(tmp_path, monkeypatch):
         if 'end' in marks:
             rows = list(csv.DictReader(io.StringIO(found['runs/first/log.csv'].decode())))
             assert [o['photos'] for o in rows]==['4', '8'], what
+    print(n, 'disks')
     assert n>50
 
 # ---- a film, and a model for other runtimes ----
@@ -327,6 +333,7 @@ def test_a_film(tmp_path, monkeypatch, colorizer):
             assert safe or films, what
         assert 'end' not in marks or mine.keys()==whole.keys(), what
         n += 1
+    print(n, 'disks')
     assert n>50
 
 @pytest.mark.slow
@@ -345,4 +352,5 @@ def test_an_exported_model(tmp_path):
         assert mine.items()<=whole.items(), what
         assert mine==whole or MANIFEST not in mine and 'end' not in marks, what
         n += 1
+    print(n, 'disks')
     assert n>20
