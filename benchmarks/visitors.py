@@ -1,6 +1,7 @@
 """Eight users at once on the page: errors, waiting, memory
 
     python benchmarks/visitors.py --minutes 10
+    python benchmarks/visitors.py --minutes 10 --tiny   # the smallest network: many more visits
 
 Each visits, brings a small photograph, looks at it, chooses another coloring, paints a stroke,
 asks where color is a guess (one time in four), saves the file and fetches it, leaves, and comes
@@ -11,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 import numpy as np
 from PIL import Image
+from kills import tiny_model
 from served import PHOTO, Served, Visitor
 
 def scan(rng):
@@ -58,10 +60,12 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     p.add_argument('--users', type=int, default=8)
     p.add_argument('--minutes', type=float, default=10)
+    p.add_argument('--tiny', action='store_true', help='the smallest network, for memory')
     p.add_argument('--json', type=Path)
     args = p.parse_args()
     with tempfile.TemporaryDirectory() as tmp:
-        server = Served(Path(tmp))
+        model = ['--model', str(tiny_model(Path(tmp)/'tiny.safetensors'))] if args.tiny else []
+        server = Served(Path(tmp), *model)
         start = time.monotonic()
         users = [User(server.url, i, start+60*args.minutes) for i in range(args.users)]
         for o in users:
@@ -75,7 +79,8 @@ def main():
     errors = sum((o.errors for o in users), Counter())
     warm = [o for o in memory if o[0]>=6*args.minutes]
     slope = np.polyfit([o[0]/60 for o in warm], [o[1] for o in warm], 1)[0] if len(warm)>2 else 0.
-    row = dict(users=args.users, minutes=round(memory[-1][0]/60, 1),
+    row = dict(network='the smallest' if args.tiny else 'the packaged', users=args.users,
+        minutes=round(memory[-1][0]/60, 1),
         visits=sum(o.visits for o in users), requests=sum(o.requests for o in users),
         errors=sum(errors.values()), lines_logged=len(said),
         seconds_a_visit=round(float(np.median([s for o in users for s in o.seconds])), 1),

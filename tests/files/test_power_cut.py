@@ -301,7 +301,7 @@ def test_a_training_run(tmp_path, monkeypatch):
             rows = list(csv.DictReader(io.StringIO(found['runs/first/log.csv'].decode())))
             assert [o['photos'] for o in rows]==['4', '8'], what
     print(n, 'disks')
-    assert n>50
+    assert n>40
 
 # ---- a film, and a model for other runtimes ----
 @pytest.mark.slow
@@ -334,7 +334,7 @@ def test_a_film(tmp_path, monkeypatch, colorizer):
         assert 'end' not in marks or mine.keys()==whole.keys(), what
         n += 1
     print(n, 'disks')
-    assert n>50
+    assert n>40
 
 @pytest.mark.slow
 def test_an_exported_model(tmp_path):
