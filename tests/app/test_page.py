@@ -396,6 +396,19 @@ def test_trouble_is_told_and_the_page_lives_on(visitor, small_copies, tmp_path):
     v.rest(3)
     assert 'cannot take a color' not in v.page.inner_text('#how')
 
+@pytest.mark.slow
+def test_a_name_is_never_markup(visitor):
+    "Neither of a photograph nor in a complaint about one"
+    v,name = visitor,'<img src=x onerror="document.title=1"><b id=evil>.jpg'
+    small = io.BytesIO()
+    Image.open(images/'riverfront-1931.jpg').resize((40, 30)).save(small, 'JPEG')
+    file = lambda data: dict(name=name, mimeType='image/jpeg', buffer=data)
+    v.bring(file(small.getvalue()), file(b'no picture'))
+    v.until('photos.length==1 && photos[0].state=="ready"')
+    assert any(name in o for o in v.messages)
+    assert not v.page.query_selector('#evil') and v.page.title()!='1'
+    assert not [o for o in v.requests if o.endswith('/x')]
+
 def choose_by_keyboard(v, file):
     choosers = []
     v.page.on('filechooser', lambda o: choosers.append(o)) # no method of a list
