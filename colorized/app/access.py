@@ -10,7 +10,6 @@ __all__ = ['MIN_TOKEN', 'HEADERS', 'is_local', 'choose_token', 'AccessControl']
 # %% ../../nbs/app/00_access.ipynb #ac000003
 import ipaddress, re, secrets
 from urllib.parse import parse_qs, urlsplit
-from starlette.responses import PlainTextResponse, RedirectResponse
 
 # %% ../../nbs/app/00_access.ipynb #ac000006
 def is_local(
@@ -84,6 +83,7 @@ class AccessControl:
         self.app,self.local,self.token = app,local,token
     def _answer(self, scope):
         "A refusal, or the way on; None: the application answers"
+        from starlette.responses import PlainTextResponse, RedirectResponse
         headers = {k.decode('latin-1'): v.decode('latin-1') for k,v in scope['headers']}
         host = headers.get('host', '')
         if self.local and not is_local(re.sub(r':\d+$', '', host)):
