@@ -28,8 +28,9 @@ def _flush(fd):
             return fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
     os.fsync(fd)
 
-_CANNOT_FLUSH = { # Of a folder: it may not be read, or the file system has no such thing
-    errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+_CANNOT_FLUSH = { # Of a folder: not ours to read, not one that changes, or no such thing there
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP,
+    errno.EOPNOTSUPP}
 
 def sync_folder(
     folder:str|Path, # Whose entries should survive a power cut
