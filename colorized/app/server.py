@@ -8,7 +8,8 @@ Docs: https://example.github.io/colorized/app/server.html.md"""
 __all__ = ['serve']
 
 # %% ../../nbs/app/06_server.ipynb #c93e2e3b
-import json, logging, os, shutil, signal, socket, stat, tempfile, threading, time, webbrowser
+import ctypes, json, logging, os, shutil, signal, socket, stat, tempfile, threading, time
+import webbrowser
 from contextlib import suppress
 from pathlib import Path
 try:
@@ -42,6 +43,11 @@ def _listen(host, port):
     return listener
 
 # %% ../../nbs/app/06_server.ipynb #5b382c05
+def _return_memory():
+    "Have glibc return what it keeps of memory that is free: a page may be open for months"
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
 class _Running:
     "The studio, served from a thread until `end`"
     def __init__(self, studio, listener, folder, local, token):
@@ -62,6 +68,7 @@ class _Running:
     def _sweep(self):
         while not self._ended.wait(30):
             self.studio.visitors.remove_idle()
+            _return_memory()
     def wait(self):
         self.threads[0].join()
     def end(self):
