@@ -43,6 +43,13 @@ def _listen(host, port):
     return listener
 
 # %% ../../nbs/app/06_server.ipynb #5b382c05
+_M_ARENA_MAX = -8 # Of glibc's malloc.h
+
+def _share_memory():
+    "Have glibc share what is free between all threads, of which each else keeps some for itself"
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
 def _return_memory():
     "Have glibc return what it keeps of memory that is free: a page may be open for months"
     with suppress(OSError, AttributeError):
@@ -155,6 +162,7 @@ def serve(
     local = is_local(host)
     token = choose_token(token, local)
     listener = _listen(host, port)
+    _share_memory()
     if wait:
         _end_by_signals()
     running = _start(listener, model, device, limits, local, token)
