@@ -148,6 +148,8 @@ NEEDS_EXTRA = {'app.routes': ('app', 'app.server')}
 # A part that needs its extra as a whole, and who may load it
 PARTS_WITH_EXTRA = {'film': ['cli.film']}
 
+OPTIONAL = {'iiif_prezi3'} # Used where it is installed: see iiif.choice
+
 def test_imported_packages_are_required():
     known = packages_distributions()
     normal = lambda o: re.sub(r'[-_.]+', '-', o).lower()
@@ -161,7 +163,7 @@ def test_imported_packages_are_required():
         at_import = runtime | listed(f'{extra}_requirements') if extra else runtime
         top = [ast.dump(o) for o in ast.parse(file.read_text('utf-8')).body]
         for package,o in imported(file):
-            if package in sys.stdlib_module_names or package=='colorized': continue
+            if package in {*sys.stdlib_module_names, *OPTIONAL, 'colorized'}: continue
             here = at_import if ast.dump(o) in top else anywhere
             candidates = {normal(d) for d in known.get(package, [package])}
             assert here & candidates, f'{module} imports {package}: add it to settings.ini'

@@ -153,7 +153,7 @@ def test_hints_of_every_kind(colorizer, gray, tmp_path):
 # Every shape
 
 @pytest.mark.parametrize('shape', [(1,2000), (2000,1), (16,16), (1,1), (33,31), (17,640)])
-@pytest.mark.filterwarnings('error')
+@pytest.mark.filterwarnings('error', 'ignore::DeprecationWarning:matplotlib')
 def test_any_shape(colorizer, shape):
     x = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     r = colorizer.colorize(x, n_samples=2, steps=1, working_size=64)
