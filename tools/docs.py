@@ -237,6 +237,17 @@ def _with_caption(cell):
                                       f'<figcaption>{said}</figcaption>\n</figure>')
     return cell
 
+INCLUDE = re.compile(r'\{\{< include \.\./(\S+\.md) >\}\}')
+# A picture and, below it, what to see: on the model's page at Hugging Face both are read as they stand
+PICTURE_AND_CAPTION = re.compile(r'^!\[(.+)\]\((\S+)\)\n\n\*(.+)\*$', re.M)
+
+def _with_card(text):
+    "The model card in place of its include, each picture with its caption and not twice with a text"
+    def card(m):
+        said = (root/m[1]).read_text('utf-8')
+        return PICTURE_AND_CAPTION.sub(r'![\3](\2){fig-alt="\1"}', said)
+    return INCLUDE.sub(card, text)
+
 OPENING = re.compile(r'^(?:- \*\*(?:After this|It builds on|One result).*\n)+', re.M)
 
 def _box_opening(text):
@@ -259,7 +270,7 @@ def _prepare(proc):
     shutil.copy(root/'_quarto.yml', proc)
     for f in [proc/'_quarto.yml', *proc.rglob('*.qmd')]:
         text = _unnumbered(f.read_text('utf-8'))
-        f.write_text(_box_opening(text) if f.suffix=='.qmd' else text, 'utf-8')
+        f.write_text(_box_opening(_with_card(text)) if f.suffix=='.qmd' else text, 'utf-8')
 
 def _localize(out, base):
     "Addresses of the site itself and of KaTeX lead to files; pictures without a text get one"
