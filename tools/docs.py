@@ -238,11 +238,11 @@ def _with_caption(cell):
     return cell
 
 INCLUDE = re.compile(r'\{\{< include \.\./(\S+\.md) >\}\}')
-# A picture and, below it, what to see: on the model's page at Hugging Face both are read as they stand
+# A picture and what to see below it, as a page at Hugging Face shows them
 PICTURE_AND_CAPTION = re.compile(r'^!\[(.+)\]\((\S+)\)\n\n\*(.+)\*$', re.M)
 
 def _with_card(text):
-    "The model card in place of its include, each picture with its caption and not twice with a text"
+    "The model card in place of its include, each picture with one caption"
     def card(m):
         said = (root/m[1]).read_text('utf-8')
         return PICTURE_AND_CAPTION.sub(r'![\3](\2){fig-alt="\1"}', said)
