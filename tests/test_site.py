@@ -145,6 +145,8 @@ FACTS = '''() => document.fonts.ready.then(() => {
         title: document.title,
         displays: all('.katex-display').length,
         hidden: all('.katex-display').filter(o => o.scrollWidth > o.clientWidth + 1).map(short),
+        headings: all('main :is(h1, h2, h3, h4)').filter(o =>
+            o.scrollWidth > o.clientWidth + 1).map(short),
         captions: all('caption, figcaption').filter(o =>
             o.scrollWidth > o.clientWidth + 1 || o.offsetWidth > o.parentElement.clientWidth + 1
         ).map(short),
@@ -204,8 +206,9 @@ def test_every_page_is_sound(seen, size):
     assert not bad+complaints, '\n'.join(bad+complaints)
 
 @at_each_size
-def test_every_caption_is_read_without_scrolling(seen, size):
-    bad = {name: o['captions'] for name,o in seen(size)[0].items() if o['captions']}
+@pytest.mark.parametrize('what', ['captions', 'headings'])
+def test_captions_and_headings_are_read_without_scrolling(seen, size, what):
+    bad = {name: o[what] for name,o in seen(size)[0].items() if o[what]}
     assert not bad
 
 def test_every_formula_and_its_number_fit_on_a_wide_screen(seen):

@@ -248,6 +248,12 @@ def _with_card(text):
         return PICTURE_AND_CAPTION.sub(r'![\3](\2){fig-alt="\1"}', said)
     return INCLUDE.sub(card, text)
 
+TABLE = re.compile(r'^(?:\|.*\n)+', re.M)
+
+def _box_tables(text):
+    "Tables of many words, whose rows become blocks on a phone"
+    return TABLE.sub(lambda m: f'::: {{.words}}\n\n{m[0]}\n:::\n', text)
+
 OPENING = re.compile(r'^(?:- \*\*(?:After this|It builds on|One result).*\n)+', re.M)
 
 def _box_opening(text):
@@ -268,6 +274,8 @@ def _prepare(proc):
         f.unlink()
         f.with_name(_unnumbered(f.name)).write_text(json.dumps(nb), 'utf-8')
     shutil.copy(root/'_quarto.yml', proc)
+    sources = proc/'images/SOURCES.md' # without classes, since it is read on GitHub as well
+    sources.write_text(_box_tables(sources.read_text('utf-8')), 'utf-8')
     for f in [proc/'_quarto.yml', *proc.rglob('*.qmd')]:
         text = _unnumbered(f.read_text('utf-8'))
         f.write_text(_box_opening(_with_card(text)) if f.suffix=='.qmd' else text, 'utf-8')
