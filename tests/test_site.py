@@ -1,5 +1,6 @@
 "The site as a reader meets it: every page in a real browser, wide and at phone width, offline."
-import ast, functools, hashlib, http.server, io, json, re, runpy, subprocess, sys, threading, time
+import ast, functools, hashlib, html, http.server, io, json, re, runpy, subprocess, sys
+import threading, time
 from pathlib import Path
 import pytest, yaml
 from playwright.sync_api import Error
@@ -143,6 +144,12 @@ FACTS = '''() => document.fonts.ready.then(() => {
         words: document.querySelector('main').textContent,
         title: document.title,
         displays: all('.katex-display').length,
+        hidden: all('.katex-display').filter(o => o.scrollWidth > o.clientWidth + 1).map(short),
+        headings: all('main :is(h1, h2, h3, h4)').filter(o =>
+            o.scrollWidth > o.clientWidth + 1).map(short),
+        captions: all('caption, figcaption').filter(o =>
+            o.scrollWidth > o.clientWidth + 1 || o.offsetWidth > o.parentElement.clientWidth + 1
+        ).map(short),
         errors: all('.katex-error').length,
         images: images.filter(o => !(o.complete && o.naturalWidth)).map(source),
         nameless: images.filter(o => !o.hasAttribute('alt') && !o.closest('.cell')).map(source),
@@ -197,6 +204,26 @@ def test_every_page_is_sound(seen, size):
     facts,complaints = seen(size)
     bad = [f'{name}: {flaw}' for name,o in facts.items() for flaw in flaws(o, size)]
     assert not bad+complaints, '\n'.join(bad+complaints)
+
+@at_each_size
+@pytest.mark.parametrize('what', ['captions', 'headings'])
+def test_captions_and_headings_are_read_without_scrolling(seen, size, what):
+    bad = {name: o[what] for name,o in seen(size)[0].items() if o[what]}
+    assert not bad
+
+def test_every_formula_and_its_number_fit_on_a_wide_screen(seen):
+    bad = {name: o['hidden'] for name,o in seen('wide')[0].items() if o['hidden']}
+    assert not bad
+
+def test_pictures_of_the_card_have_one_caption_and_another_text(site):
+    text = (site[0]/'model_card.html').read_text('utf-8')
+    captions = re.findall(r'<figcaption>(.+?)</figcaption>', text, re.S)
+    said = re.findall(r'<img [^>]*?alt="(.+?)"', text)
+    card = (root/'colorized/weights/MODEL_CARD.md').read_text('utf-8')
+    italic = re.findall(r'^\*(.+)\*$', card, re.M)
+    assert len(captions)==len(said)==len(set(captions+said))/2==3
+    assert [html.unescape(o).strip() for o in captions]==italic
+    assert '<em>'+captions[0].strip() not in text
 
 def test_no_broken_link_and_no_orphan(site, seen):
     out,base = site

@@ -237,6 +237,23 @@ def _with_caption(cell):
                                       f'<figcaption>{said}</figcaption>\n</figure>')
     return cell
 
+INCLUDE = re.compile(r'\{\{< include \.\./(\S+\.md) >\}\}')
+# A picture and what to see below it, as a page at Hugging Face shows them
+PICTURE_AND_CAPTION = re.compile(r'^!\[(.+)\]\((\S+)\)\n\n\*(.+)\*$', re.M)
+
+def _with_card(text):
+    "The model card in place of its include, each picture with one caption"
+    def card(m):
+        said = (root/m[1]).read_text('utf-8')
+        return PICTURE_AND_CAPTION.sub(r'![\3](\2){fig-alt="\1"}', said)
+    return INCLUDE.sub(card, text)
+
+TABLE = re.compile(r'^(?:\|.*\n)+', re.M)
+
+def _box_tables(text):
+    "Tables of many words, whose rows become blocks on a phone"
+    return TABLE.sub(lambda m: f'::: {{.words}}\n\n{m[0]}\n:::\n', text)
+
 OPENING = re.compile(r'^(?:- \*\*(?:After this|It builds on|One result).*\n)+', re.M)
 
 def _box_opening(text):
@@ -257,9 +274,11 @@ def _prepare(proc):
         f.unlink()
         f.with_name(_unnumbered(f.name)).write_text(json.dumps(nb), 'utf-8')
     shutil.copy(root/'_quarto.yml', proc)
+    sources = proc/'images/SOURCES.md' # without classes, since it is read on GitHub as well
+    sources.write_text(_box_tables(sources.read_text('utf-8')), 'utf-8')
     for f in [proc/'_quarto.yml', *proc.rglob('*.qmd')]:
         text = _unnumbered(f.read_text('utf-8'))
-        f.write_text(_box_opening(text) if f.suffix=='.qmd' else text, 'utf-8')
+        f.write_text(_box_opening(_with_card(text)) if f.suffix=='.qmd' else text, 'utf-8')
 
 def _localize(out, base):
     "Addresses of the site itself and of KaTeX lead to files; pictures without a text get one"

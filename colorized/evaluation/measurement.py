@@ -64,7 +64,7 @@ class Measurement:
         return a-b
     def __str__(self):
         interval = '' if self.low is None else f" [{self.low:.3g}, {self.high:.3g}]"
-        return f"{self.value:.4g}{interval}"
+        return f"{self.value:.4g}{interval}".replace('-', '−') # for people; JSON has numbers
 
 # %% ../../nbs/evaluation/04_measurement.ipynb #e77f37bb
 def top1_hits(

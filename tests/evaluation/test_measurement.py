@@ -30,6 +30,7 @@ def test_shown_with_its_interval():
     assert str(kid(1.23456))=='1.235'
     assert str(kid(1.23456, low=1.2, high=1.35551))=='1.235 [1.2, 1.36]'
     assert str(kid(0., low=0., high=0.))=='0 [0, 0]'
+    assert str(kid(-1.5, low=-2.25, high=-1e-5))=='−1.5 [−2.25, −1e−05]' # minus, no hyphen
 
 def test_top1_hits_where_the_class_is_known():
     logits = torch.eye(4)
