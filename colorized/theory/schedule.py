@@ -8,8 +8,10 @@ Docs: https://example.github.io/colorized/theory/schedule.html.md"""
 __all__ = ['linear_betas', 'cosine_betas', 'NoiseSchedule', 'check_t', 'extract', 'check_shapes', 'shift_betas',
            'zero_terminal_snr', 'make_schedule']
 
-# %% ../../nbs/theory/01_schedule.ipynb #efa39ccf
+# %% ../../nbs/theory/01_schedule.ipynb #over250l
 # Over 250 lines: a chain, what is wrong with one and what is read from it are one idea
+
+# %% ../../nbs/theory/01_schedule.ipynb #efa39ccf
 import math, torch
 from fastcore.basics import patch
 from numbers import Integral
@@ -179,7 +181,7 @@ def signal_noise(self:NoiseSchedule,
 
 @patch
 def q_sample(self:NoiseSchedule,
-    x0:Tensor,  # (N,C,h,w) clean chroma, standard deviation about 1
+    x0:Tensor,  # (N,C,h,w) clean chroma, mean square about 1
     t:Tensor,   # (N,) int64 step indices, 0..T-1
     eps:Tensor, # (N,C,h,w) standard normal noise
 ) -> Tensor:    # (N,C,h,w) the noisy x_t
@@ -232,7 +234,7 @@ def make_schedule(
     betas = _KINDS[kind](n_steps)
     if shift!=1: betas = shift_betas(betas, shift)
     if zero_terminal:
-        # one step of pure noise: a network learns the mean
+        # a chain of one step is all noise: what a network learns from it is the conditional mean
         betas = zero_terminal_snr(betas) if n_steps>1 else torch.ones_like(betas)
     return NoiseSchedule(betas)
 
