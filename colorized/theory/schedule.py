@@ -8,10 +8,8 @@ Docs: https://example.github.io/colorized/theory/schedule.html.md"""
 __all__ = ['linear_betas', 'cosine_betas', 'NoiseSchedule', 'check_t', 'extract', 'check_shapes', 'shift_betas',
            'zero_terminal_snr', 'make_schedule']
 
-# %% ../../nbs/theory/01_schedule.ipynb #over250l
-# Over 250 lines: a chain, what is wrong with one and what is read from it are one idea
-
 # %% ../../nbs/theory/01_schedule.ipynb #efa39ccf
+# Over 250 lines: a chain, what is wrong with one and what is read from it are one idea
 import math, torch
 from fastcore.basics import patch
 from numbers import Integral
