@@ -79,9 +79,9 @@ def options(self:Colorizer,
     n_samples:int=1,        # How many colorings
     seed:int=0,             # Sample i takes seed + i
     steps:int=None,         # Denoising steps; None: as many as the weights were tuned for
-    temperature:float=None, # Scale of the initial noise; None: the same
+    temperature:float=None, # Scale of the initial noise; None: as tuned
     saturation:float=1.,    # Multiplies the chroma
-    working_size:int=None,  # Shorter side at which the network works, at most; None: the same
+    working_size:int=None,  # Shorter side at which the network works, at most; None: as tuned
 ) -> dict: # All but `n_samples`, as `colorize` takes them
     "What is asked of a coloring, complete. Raises `ValueError` for what cannot be"
     s = self.settings.changed(steps=steps, temperature=temperature, working_size=working_size)

@@ -98,7 +98,9 @@ def up_chroma(
     L_small:Tensor=None, # (N,1,h,w) its area average, needed with `rows`; else computed
     rows:tuple=None,     # (start,stop): only these rows, for photographs larger than memory
 )->Tensor:               # (N,2,H,W), or (N,2,stop-start,W)
-    "Enlarge chroma: bicubic, its area averages are `ab` again, guided by `L`, equation (1)"
+    """Enlarge chroma: bicubic, guided by `L` if it is given, equation (1)
+
+    Area averages of the result are `ab` again: exactly without `L`, nearly with it."""
     (H,W),(h,w) = size,ab.shape[-2:]
     if H<h or W<w:
         raise ValueError(f"size must be at least the input's {(h,w)}, got {(H,W)}")

@@ -179,7 +179,7 @@ def signal_noise(self:NoiseSchedule,
 
 @patch
 def q_sample(self:NoiseSchedule,
-    x0:Tensor,  # (N,C,h,w) clean chroma, standard deviation about 1
+    x0:Tensor,  # (N,C,h,w) clean chroma, mean square about 1
     t:Tensor,   # (N,) int64 step indices, 0..T-1
     eps:Tensor, # (N,C,h,w) standard normal noise
 ) -> Tensor:    # (N,C,h,w) the noisy x_t
@@ -232,7 +232,7 @@ def make_schedule(
     betas = _KINDS[kind](n_steps)
     if shift!=1: betas = shift_betas(betas, shift)
     if zero_terminal:
-        # one step of pure noise: a network learns the mean
+        # a chain of one step is all noise: what a network learns from it is the conditional mean
         betas = zero_terminal_snr(betas) if n_steps>1 else torch.ones_like(betas)
     return NoiseSchedule(betas)
 
