@@ -12,7 +12,7 @@ import io, struct, zlib
 from dataclasses import dataclass
 from pathlib import Path
 from PIL import Image
-from .metadata import exif_text
+from .exif import Exif, little_endian, read_exif, write_directories
 from .scan import ScanError, srgb_profile
 
 # %% ../../nbs/photo/09_formats.ipynb #70a5acb3
@@ -116,54 +116,53 @@ def _write_webp(f, x, m, remarks):
                             exif=m.exif or b'', xmp=m.xmp, icc_profile=srgb_profile())
 
 # %% ../../nbs/photo/09_formats.ipynb #046d381a
-_DIRECTORIES = 34665, 34853 # EXIF and GPS
+def _extra_tags(exif):
+    "EXIF's first directory as tifffile wants it, but for what it writes itself"
+    for o in exif.main:
+        if o.tag in (274, 282, 283, 296): continue
+        tag,kind,count,data = little_endian(o, exif.order)
+        if kind in (5, 10): # of bytes, tifffile would take each half for a fraction
+            data = struct.unpack(f'<{2*count}{"I" if kind==5 else "i"}', data)
+        yield tag,kind,count,data,True
 
-def _text_tags(exif):
-    "Texts, bytes and small integers of EXIF's first directory, as tifffile wants them"
-    for k,v in exif.items():
-        if k in (274, 282, 283, 296, *_DIRECTORIES): continue
-        if isinstance(v, str): yield k,2,0,v.encode('latin-1', 'replace'),True
-        elif isinstance(v, bytes): yield k,7 if k<40000 else 1,len(v),v,True
-        elif isinstance(v, int) and 0<=v<2**16: yield k,3,1,v,True
-
-def _directory_entries(f):
+def _directory_entries(f, big):
     "Tag -> place of its entry, of the first directory of a TIFF"
-    at = f.seek(struct.unpack('<I', f.read(4))[0])
-    n, = struct.unpack('<H', f.read(2))
-    return {struct.unpack('<H', f.read(12)[:2])[0]: at+2+12*i for i in range(n)}
+    place,count,size = ('<Q', '<Q', 20) if big else ('<I', '<H', 12)
+    read = lambda code: struct.unpack(code, f.read(struct.calcsize(code)))[0]
+    f.seek(8 if big else 4)
+    at = f.seek(read(place))
+    n,first = read(count),at+struct.calcsize(count)
+    return {struct.unpack('<H', f.read(size)[:2])[0]: first+size*i for i in range(n)}
 
 def _append_directories(f, directories):
     "Append EXIF's directories and point the reserved tags to them"
-    from PIL import TiffImagePlugin
-    entries = _directory_entries(f)
+    f.seek(2)
+    big = f.read(1)==b'+'
+    entries = _directory_entries(f, big)
     for code,directory in directories.items():
         at = f.seek(0, 2)
         if at%2: at += f.write(b'\0')
-        new = TiffImagePlugin.ImageFileDirectory_v2(b'II*\0\x08\0\0\0', group=code)
-        for tag,v in directory.items(): new[tag] = exif_text(v)
-        f.write(new.tobytes(at))
+        f.write(write_directories([directory], '<', at, big))
         f.seek(entries[code-1])
-        f.write(struct.pack('<HHII', code, 4, 1, at))
+        f.write(struct.pack('<HHQQ' if big else '<HHII', code, 16 if big else 4, 1, at))
 
 # %% ../../nbs/photo/09_formats.ipynb #72148061
 def _write_tiff(f, x, m, remarks):
     import tifffile
-    exif = Image.Exif()
-    if m.exif: exif.load(m.exif)
+    exif = read_exif(io.BytesIO(m.exif[6:])) if m.exif else Exif()
     tags = [(700, 1, len(m.xmp), m.xmp, True), (274, 3, 1, 1, True)]
     if m.iptc: tags.append((33723, 7, len(m.iptc), m.iptc, True))
-    tags.extend(_text_tags(exif))
-    directories = {k: d for k in _DIRECTORIES if k in exif and (d:=exif.get_ifd(k))}
+    tags.extend(_extra_tags(exif))
+    directories = {k: [little_endian(o, exif.order) for o in d]
+                   for k,d in exif.directories.items() if k and d}
     tags.extend((k-1, 4, 1, 0, True) for k in directories)
     dpi = dict(resolution=m.dpi, resolutionunit=2) if m.dpi else {}
     tifffile.imwrite(f, x, photometric='rgb', planarconfig='contig',
         extrasamples=['unassalpha'] if x.shape[2]==4 else None, compression='adobe_deflate',
         predictor=True, iccprofile=srgb_profile(), metadata=None, software=False, byteorder='<',
         extratags=tags, maxworkers=1, **dpi)
-    f.seek(0)
-    if f.read(4)==b'II*\0': _append_directories(f, directories)
-    elif directories:
-        remarks.append("EXIF beyond its plain texts does not fit a BigTIFF and was left behind")
+    _append_directories(f, directories)
+
 
 # %% ../../nbs/photo/09_formats.ipynb #67fc5b82
 _WRITERS = dict(TIFF=_write_tiff, PNG=_write_png, JPEG=_write_jpeg, WEBP=_write_webp)

@@ -132,7 +132,7 @@ def _read(file):
     icc = said.icc or png_gamma_profile(file)
     if file.tiff: file.f.seek(0)
     decoded = decode_pixels(file, icc)
-    turn = 1 if decoded.is_upright else said.exif.get(274, 1)
+    turn = 1 if decoded.is_upright else said.orientation
     dpi = read_dpi(file, said.exif)
     if dpi and turn in (5, 6, 7, 8): dpi = dpi[::-1]
     pixels = turn_upright(collapse_gray(decoded.pixels), turn)
