@@ -305,15 +305,14 @@ def read_table(found):
 
 def parsed(path):
     "Read a manifest or an info.json -> [how it ended, what was said]"
-    from colorized.iiif.fetch import Fetcher, IIIFError
+    from colorized.iiif.fetch import IIIFError
     from colorized.iiif.manifest import find_pictures, read_manifest
     from colorized.iiif.service import parse_info
     try:
         if path.name=='info.json':
             return ['colored', str(parse_info(json.loads(path.read_text()), 'info.json'))]
-        with Fetcher(None) as fetcher:
-            pictures,others = find_pictures(read_manifest(path, fetcher, lambda *_: 'urn:x'))
-            return ['colored', f'{len(pictures)} pictures, {len(others)} other things']
+        pictures,others = find_pictures(read_manifest(path, None, lambda kind: f'urn:{kind}'))
+        return ['colored', f'{len(pictures)} pictures, {len(others)} other things']
     except (IIIFError, json.JSONDecodeError) as e:
         return ['refused', str(e)]
     except Exception as e:

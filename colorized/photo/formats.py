@@ -9,11 +9,13 @@ __all__ = ['WRITABLE', 'output_format', 'EmbeddedMetadata', 'encode_image']
 
 # %% ../../nbs/photo/09_formats.ipynb #24cdae28
 import io, struct, zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from PIL import Image
-from .exif import Exif, little_endian, read_exif, write_directories
+from .exif import (NOTE_MOVED, Exif, little_endian, note_moves, read_exif,
+                                  write_directories)
 from .scan import ScanError, srgb_profile
+from .words import COMMENT, left_out
 
 # %% ../../nbs/photo/09_formats.ipynb #70a5acb3
 WRITABLE = { # Suffix and format of the files that can be written
@@ -53,10 +55,22 @@ class EmbeddedMetadata:
     iptc:bytes=None  # Record
     dpi:tuple=None   # (x,y) pixels an inch
     quality:int=95   # Of JPEG and WebP; 100 is lossless for WebP
+    texts:dict=field(default_factory=dict) # See `read_texts`
 
 # %% ../../nbs/photo/09_formats.ipynb #db90abd7
 def _chunk(kind, data):
     return struct.pack('>I', len(data))+kind+data+struct.pack('>I', zlib.crc32(kind+data))
+
+def _text_chunk(name, text):
+    "A text of a PNG, Latin-1 where that holds it and no language is said"
+    language,translated = (getattr(text, k, '') or '' for k in ('lang', 'tkey'))
+    key = name.encode('latin-1', 'replace')[:79]
+    try:
+        if not (language or translated): return b'tEXt',key+b'\0'+text.encode('latin-1')
+    except UnicodeEncodeError: pass
+    as_bytes = lambda o: o if isinstance(o, bytes) else o.encode('utf-8', 'replace')
+    parts = [as_bytes(o) for o in (language, translated, str(text))]
+    return b'iTXt',key+b'\0\0\0'+b'\0'.join(parts)
 
 def _png_chunks(m):
     "Chunks of the metadata"
@@ -69,6 +83,7 @@ def _png_chunks(m):
     if m.iptc:
         text = f'\niptc\n{len(m.iptc):8}\n{m.iptc.hex()}\n' # as ImageMagick writes it
         yield b'zTXt',b'Raw profile type iptc\0\0'+zlib.compress(text.encode())
+    for name,text in m.texts.items(): yield _text_chunk(name, text)
 
 def _write_png(f, x, m, remarks):
     import imagecodecs
@@ -88,6 +103,7 @@ def _jpeg_segments(m):
         padded = m.iptc+b'\0'*(len(m.iptc)%2)
         resource = b'8BIM\4\4\0\0'+struct.pack('>I', len(m.iptc))+padded
         yield 0xed,b'Photoshop 3.0\0'+resource,'IPTC',b''
+    if COMMENT in m.texts: yield 0xfe,m.texts[COMMENT].encode('utf-8', 'replace'),'comment',b''
 
 def _write_jpeg(f, x, m, remarks):
     out = io.BytesIO()
@@ -98,6 +114,7 @@ def _write_jpeg(f, x, m, remarks):
     has_jfif = bytes(jpeg[2:4])==b'\xff\xe0'
     start = 4+int.from_bytes(jpeg[4:6], 'big') if has_jfif else 2
     f.write(jpeg[:start]) # start of image and JFIF
+    remarks += left_out(m.texts, [COMMENT])
     for marker,body,name,instead in _jpeg_segments(m):
         if len(body)>65533:
             size = f"{name} of {len(body)} bytes"
@@ -112,6 +129,7 @@ def _write_webp(f, x, m, remarks):
     if max(h, w)>16383:
         raise ScanError(f"WebP holds at most 16383 pixels a side, this photograph has {w}×{h}")
     if m.iptc: remarks.append("WebP has no place for IPTC-IIM")
+    remarks += left_out(m.texts)
     Image.fromarray(x).save(f, 'WEBP', quality=m.quality, lossless=m.quality>=100,
                             exif=m.exif or b'', xmp=m.xmp, icc_profile=srgb_profile())
 
@@ -162,6 +180,8 @@ def _write_tiff(f, x, m, remarks):
         predictor=True, iccprofile=srgb_profile(), metadata=None, software=False, byteorder='<',
         extratags=tags, maxworkers=1, **dpi)
     _append_directories(f, directories)
+    remarks += left_out(m.texts)
+    if note_moves(exif): remarks.append(NOTE_MOVED)
 
 
 # %% ../../nbs/photo/09_formats.ipynb #67fc5b82

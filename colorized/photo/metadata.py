@@ -16,8 +16,9 @@ from functools import lru_cache
 from typing import BinaryIO
 import numpy as np
 from PIL import Image
-from .exif import EXIF, Entry, Exif, clean_descriptions, exif_block, read_exif
+from .exif import EXIF, NOTE_MOVED, Entry, Exif, exif_block, note_moves, read_exif
 from .scan import convert_to_srgb
+from .words import clean_descriptions, foreign_segments, read_texts
 from .xmp import xmp_packet
 
 # %% ../../nbs/photo/05_metadata.ipynb #b3fc376f
@@ -45,6 +46,7 @@ class Metadata:
     iptc:bytes=None       # IPTC-IIM record
     exif:Exif=None        # Every entry
     orientation:int=1     # Of the pixels as stored, 1: upright
+    texts:dict=field(default_factory=dict) # See `read_texts`
 
 # %% ../../nbs/photo/05_metadata.ipynb #1c5eea97
 _IPTC = 0x0404
@@ -87,6 +89,7 @@ def _jp2_boxes(data):
             if n<head: break
             body = data[i+head:i+n] if kind in (b'colr', b'uuid') else b''
             if kind==b'jp2h': todo.append((i+head, i+n))
+            if kind==b'xml ': out['xml'] = True
             if kind==b'colr' and body[:1]==b'\2': out['icc'] = body[3:]
             if body[:16] in _UUIDS: out[_UUIDS[body[:16]]] = body[16:]
             i += n
@@ -114,21 +117,24 @@ def _image_metadata(image):
     return Metadata(info.get('icc_profile'), xmp_packet(image), iptc)
 
 # %% ../../nbs/photo/05_metadata.ipynb #bcdeca03
-def _warn_of_losses(file):
-    if file.format in ('PNG', 'JPEG', 'MPO', 'GIF'):
-        texts = [k for k in getattr(file.image, 'text', ())
-                 if k!='XML:com.adobe.xmp' and not k.startswith('Raw profile type')]
-        if 'comment' in file.image.info: texts.append('comment')
-        if texts:
-            names = ', '.join(texts)
-            file.warnings.append(f"texts outside EXIF, IPTC and XMP were left behind: {names}")
+def _xmp_of_gif(file):
+    "The packet in a GIF's application block, which a table of all bytes ends"
+    data = file.read()
+    at = data.find(b'XMP DataXMP')
+    return data[at+11:].split(b'\1\xff\xfe')[0] if at>=0 else None
 
+def _warn_of_losses(file, boxes):
+    if more := foreign_segments(file.image) if file.format in ('JPEG', 'MPO') else []:
+        file.warnings.append(f"what other programs keep in it was left behind: {', '.join(more)}")
+    if boxes.get('xml'):
+        file.warnings.append("XML boxes of JPEG 2000 were left behind")
 
 # %% ../../nbs/photo/05_metadata.ipynb #3730a05c
 _STRUCTURE = { # TIFF and DNG tags that describe storage or pixel values, not the photograph
     *range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(286, 294), 296, 297, 301,
     *range(317, 348), *range(512, 522), *range(529, 533), 700, *range(32995, 32999), 33421, 33422,
-    33723, *range(34016, 34037), 34377, 34675, 37724, 42113, *range(50706, 51200)}
+    33723, *range(34016, 34037), 34377, 34675, 37724, 42113,
+    *range(50706, 51200)} - {50708, 50709, 50735, 50736} # of the camera, also outside DNG
 _ARRAYS = { # Tags that tell a reader of microscopes' files what the arrays in it are
     *range(33628, 33632), 34361, 34362, 34386, 34412, 50838, 50839}
 _READ = {274, 282, 283, 296} # Of the former, those that are looked at: orientation, resolution
@@ -174,7 +180,9 @@ def read_metadata(
     found = _tiff_metadata(file.tiff) if file.tiff else _image_metadata(file.image)
     boxes = _jp2_boxes(file.read()) if file.format=='JPEG2000' else {}
     for k in ('icc', 'xmp', 'iptc'): setattr(found, k, boxes.get(k, getattr(found, k)))
-    _warn_of_losses(file)
+    if file.format=='GIF': found.xmp = found.xmp or _xmp_of_gif(file)
+    if file.image: found.texts = read_texts(file.image)
+    _warn_of_losses(file, boxes)
     found.exif = _read_exif(file, boxes)
     found.orientation = _read_orientation(file, found.exif)
     return found
@@ -233,7 +241,9 @@ def clean_exif(
     clean_descriptions(exif, warnings)
     if not any(exif.directories.values()) and not dpi: return None
     _fit_exif(exif, shape, dpi)
-    return exif_block(exif)
+    block = exif_block(exif)
+    if note_moves(exif, block): warnings.append(NOTE_MOVED)
+    return block
 
 # %% ../../nbs/photo/05_metadata.ipynb #23bb72d1
 def _largest_change(icc, is_gray):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.dom import minidom
 from .. import __version__
+from ..files import parse_json
 from .xmp import NAMESPACE, XMP_NAMESPACES, parse_xmp, rdf_of, remove_property
 
 # %% ../../nbs/photo/06_provenance.ipynb #5db6add0
@@ -129,8 +130,8 @@ def read_provenance(
             continue
         out = _find_properties(dom)
         try:
-            settings = json.loads(out.pop('Settings', '{}'))
-        except ValueError:
+            settings = dict(parse_json(out.pop('Settings', '{}')))
+        except (ValueError, TypeError):
             continue
         return {**out, **{k: str(v) for k,v in settings.items()}}
 

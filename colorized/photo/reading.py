@@ -87,6 +87,27 @@ def _check_tiff(tiff, size, path, max_pixels):
         raise ScanError(f"{path}: truncated, {which} lie beyond the end of the file")
 
 # %% ../../nbs/photo/08_reading.ipynb #1847e4c8
+_RAW = ( # (where, what) is found in camera raw files that are no TIFF, or begin as if they were one
+    (0, b'FUJIFILMCCD-RAW'), (0, b'IIU\0'), (0, b'IIRO'), (0, b'IIRS'), (0, b'MMOR'), (0, b'\0MRM'),
+    (0, b'FOVb'), (4, b'ftypcrx'), (6, b'HEAPCCDR'), (8, b'CR\2'), (8, b'IIII'), (8, b'waR'))
+_SENSOR = 32803,34892 # Photometric interpretations: mosaic of colors, linear raw
+
+def _is_raw(head, tiff=None):
+    "Is it what a camera's sensor saw?"
+    if any(head[at:].startswith(o) for at,o in _RAW): return True
+    if tiff is None: return False
+    pages = [o for page in tiff.pages for o in (page, *(page.pages or ()))]
+    return 50706 in pages[0].tags or any(p.photometric in _SENSOR for p in pages)
+
+def _refuse(head, path, tiff=None):
+    "Raise `ScanError` for what archives have, and have to decide on before it is colored"
+    if _is_raw(head, tiff):
+        raise ScanError(f"{path}: is a camera raw file, in which tones are still open: develop it "
+                        "to a TIFF of 16 bits first, for instance with darktable or RawTherapee")
+    if head.startswith(b'8BPS'):
+        raise ScanError(f"{path}: is a Photoshop document, whose layers allow more than one "
+                        "picture: save it flattened as TIFF first")
+
 def _identify(f, path, is_tiff):
     try:
         return open_image(f)
@@ -100,10 +121,13 @@ def _open_file(f, path, max_pixels):
     file,size = OpenFile(f, path),f.seek(0, 2)
     if not size: raise ScanError(f"{path}: the file is empty")
     f.seek(0)
-    is_tiff = f.read(4) in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+    head = f.read(32)
+    _refuse(head, path)
+    is_tiff = head[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
     f.seek(0)
     if is_tiff:
         file.tiff = tifffile.TiffFile(f)
+        if len(file.tiff.pages): _refuse(head, path, file.tiff)
         _check_tiff(file.tiff, size, path, max_pixels)
     f.seek(0)
     file.image = _identify(f, path, is_tiff)
@@ -142,7 +166,7 @@ def _read(file):
     icc = None if decoded.is_srgb else usable_profile(icc, pixels.ndim==2, file.warnings)
     format = 'TIFF' if file.tiff else 'JPEG' if file.format=='MPO' else file.format
     return Scan(np.ascontiguousarray(pixels), file.path, format, icc, exif, said.xmp, said.iptc,
-                dpi, alpha, file.warnings)
+                dpi, alpha, file.warnings, said.texts)
 
 # %% ../../nbs/photo/08_reading.ipynb #7314a639
 def _reason(e):

@@ -110,6 +110,7 @@ class Scan:
     dpi:tuple=None              # (x,y) pixels an inch
     alpha:np.ndarray=None       # (H,W) transparency, same type
     warnings:list=field(default_factory=list) # What a reader should know
+    texts:dict=field(default_factory=dict)    # Of PNG by name; a comment is `Comment`
     def __post_init__(self): _check_pixels(self.pixels)
     @property
     def bits(self)->int: return 8*self.pixels.itemsize

@@ -1,5 +1,5 @@
 "Metadata, written by ExifTool and read by ExifTool behind our own reading and writing"
-import io, json, re, struct
+import io, json, struct
 import imagecodecs, numpy as np, pytest, tifffile
 from PIL import Image, ImageCms
 from colorized.photo.metadata import (
@@ -128,16 +128,6 @@ def test_metadata_does_not_speak_of_the_file_of_the_original(tmp_path):
     after = tags(tmp_path/'out.jpg')
     expected = {'XMP-photoshop:City', 'XMP-xmpMM:DocumentID', 'XMP-x:XMPToolkit'}
     assert len(before)>=9 and before & after.keys()==expected & before
-
-def test_what_finds_no_place_is_reported(tmp_path):
-    "Texts of PNG and comments of JPEG, written by ExifTool"
-    for name in 'a.png','a.jpg','plain.png': Image.fromarray(gray8).save(tmp_path/name)
-    change(tmp_path/'a.png', '-PNG:Description=Easter', '-PNG:Copyright=Anna')
-    change(tmp_path/'a.jpg', '-Comment=Easter 1931')
-    said = read_scan(tmp_path/'a.png').warnings[0]
-    assert re.search('Description.*Copyright|Copyright.*Description', said)
-    assert 'comment' in read_scan(tmp_path/'a.jpg').warnings[0]
-    assert not read_scan(tmp_path/'plain.png').warnings
 
 def test_long_xmp(tmp_path):
     Image.fromarray(rgb8).save(tmp_path/'a.jpg')

@@ -57,6 +57,36 @@ def test_a_preview_is_not_taken_for_the_photograph(tmp_path):
     s = read_scan(tmp_path/'last.tif')
     assert np.array_equal(s.pixels, gray8) and not s.warnings
 
+@pytest.mark.parametrize('name, head', [
+    ('a.cr2', b'II*\0\x10\0\0\0CR\2\0'), ('a.cr3', b'\0\0\0\x18ftypcrx '),
+    ('a.raf', b'FUJIFILMCCD-RAW '),
+    ('a.crw', b'II\x1a\0\0\0HEAPCCDR'), ('a.orf', b'IIRO\x08'), ('a.rw2', b'IIU\0\x18'),
+    ('a.mrw', b'\0MRM'), ('a.x3f', b'FOVb')])
+def test_raw_of_a_camera_is_refused_with_advice(name, head, tmp_path):
+    (tmp_path/name).write_bytes(head.ljust(64, b'\0'))
+    with pytest.raises(ScanError, match=f'{name}: is a camera raw file.*develop it to a TIFF'):
+        read_scan(tmp_path/name)
+
+def test_dng_is_refused_with_advice_wherever_the_sensor_stands(tmp_path):
+    "In the first directory, or below that of a preview, which is no photograph"
+    version = [(50706, 1, 4, b'\1\4\0\0', True)]
+    mosaic = dict(photometric=32803, extratags=version)
+    small = gray8[:8,:8]
+    write_pages(tmp_path/'a.dng', (gray16, mosaic))
+    write_pages(tmp_path/'b.dng', (small, dict(subfiletype=1, subifds=1)), (gray16, mosaic))
+    write_pages(tmp_path/'c.nef', (small, dict(subifds=1)), (gray16, dict(photometric=32803)))
+    for name in 'a.dng','b.dng','c.nef':
+        with pytest.raises(ScanError, match=f'{name}: is a camera raw file.*develop'):
+            read_scan(tmp_path/name)
+
+def test_a_document_of_photoshop_is_refused_with_advice(tmp_path):
+    "One that Pillow opens"
+    head = b'8BPS'+struct.pack('>H6xHIIHH', 1, 3, 2, 3, 8, 3)+bytes(12)+b'\0\0'+bytes(18)
+    (tmp_path/'a.psd').write_bytes(head)
+    assert Image.open(tmp_path/'a.psd').format=='PSD'
+    with pytest.raises(ScanError, match='a.psd: is a Photoshop document.*flattened as TIFF'):
+        read_scan(tmp_path/'a.psd')
+
 # Pictures in memory
 
 @pytest.mark.parametrize('x', [gray8, gray16, rgb8, np.dstack([rgb8, gray8])])
