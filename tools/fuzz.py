@@ -76,11 +76,12 @@ def icc(data):
         if profile: Scan(x, icc=profile).thumbnail_L(2)
 
 def info(data):
+    from colorized.files import parse_json
     from colorized.iiif.fetch import IIIFError
     from colorized.iiif.service import parse_info
     from colorized.iiif.manifest import service_credit
     try:
-        said = json.loads(data)
+        said = parse_json(data)
         parse_info(said, 'http://127.0.0.1/info.json').candidates()
         service_credit(said)
     except (IIIFError, ValueError): return # the fetcher takes a `ValueError` for a refusal
@@ -170,6 +171,12 @@ def packets():
     packet = merge_xmp(None, Provenance('m', 'ab'*32, 7, 6, dict(a=1)))[0]
     yield packet
     yield packet.decode().encode('utf-16')
+    yield nested_xmp(20)
+
+def nested_xmp(n):
+    "A packet with so many elements within each other"
+    ns = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+    return f'<rdf:RDF {ns}>{"<a>"*n}{"</a>"*n}</rdf:RDF>'.encode()
 
 def blocks():
     yield from (o[o.index(b'Exif\0\0')+6:][:4000] for o in written('JPEG'))

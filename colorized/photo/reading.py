@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/photo/reading.html.md"""
 __all__ = ['READABLE', 'MAX_PIXELS', 'open_image', 'read_scan', 'scan_from_pillow', 'open_rgb']
 
 # %% ../../nbs/photo/08_reading.ipynb #c3002d7b
-import io, logging, threading, warnings
+import io, logging, math, threading, warnings
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
@@ -24,6 +24,7 @@ READABLE = { # Suffixes of the files that are taken for photographs
     '.jp2', '.j2k', '.j2c', '.jpc', '.jpf', '.jpx', '.heic', '.heif', '.hif', '.avif'}
 MAX_PIXELS = 2.5e8 # A photograph of more is refused unless asked for
 _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000','AVIF'
+_MOST_SAMPLES = 8 # A pixel, on average, of as many as are allowed
 _OPENING = threading.Lock()
 
 def open_image(
@@ -80,6 +81,10 @@ def _check_tiff(tiff, size, path, max_pixels):
         raise ScanError(f"{path}: begins with a preview of another picture, as camera raw files "
                         "(DNG, NEF) do; these are not read: export the photograph as TIFF")
     _check_size(page.imagewidth, page.imagelength, path, max_pixels)
+    values = math.prod(page.shape)
+    if values>_MOST_SAMPLES*max_pixels:
+        raise ScanError(f"{path}: {values} values in its pixels are more than the limit of "
+                        f"{_MOST_SAMPLES} for each of {max_pixels/1e6:.0f} megapixels")
     segments = list(zip(page.dataoffsets, page.databytecounts))
     beyond = sum(start+n>size for start,n in segments)
     if beyond:

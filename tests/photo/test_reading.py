@@ -87,6 +87,16 @@ def test_a_document_of_photoshop_is_refused_with_advice(tmp_path):
     with pytest.raises(ScanError, match='a.psd: is a Photoshop document.*flattened as TIFF'):
         read_scan(tmp_path/'a.psd')
 
+def test_samples_are_limited_as_pixels_are(tmp_path):
+    "Found by fuzzing: 65,535 samples a pixel took half a gigabyte before the refusal"
+    f = tmp_path/'a.tif'
+    tifffile.imwrite(f, gray8, metadata=None, byteorder='<')
+    one,many = [struct.pack('<HHII', 277, 3, 1, o) for o in (1, 65535)]
+    assert f.read_bytes().count(one)==1
+    f.write_bytes(f.read_bytes().replace(one, many))
+    with pytest.raises(ScanError, match='values in its pixels are more than the limit of 8'):
+        read_scan(f, max_pixels=4e6)
+
 # Pictures in memory
 
 @pytest.mark.parametrize('x', [gray8, gray16, rgb8, np.dstack([rgb8, gray8])])
