@@ -319,7 +319,7 @@ def parsed(path):
         return ['crashed', f'{type(e).__name__}: {e}']
 
 def manifests(args, out):
-    for o in 'colorized.iiif.manifest','requests': importlib.import_module(o)
+    for o in 'manifest','service': importlib.import_module(f'colorized.iiif.{o}')
     rows = []
     for source in chosen(MANIFESTS, args):
         for src in take_out(source, args.clones, out/'originals'):

@@ -1,5 +1,5 @@
 "What fuzzing found, once more; and that it would find"
-import json, random, struct, sys, time
+import io, json, random, struct, sys, time
 from pathlib import Path
 import pytest
 
@@ -25,7 +25,23 @@ def checkpoint(config):
 def of_net(**more):
     return lambda o: json.dumps({**o, 'net': {**o['net'], **more}})
 
+def shard(torn):
+    "A shard of a record: with a page that is torn, or with a text that is not UTF-8"
+    if torn:
+        data, = fuzz.records()
+        return data[:4]+b'\xff'*20+data[24:]
+    import pyarrow as pa, pyarrow.parquet as pq
+    from colorized.fleet.record import RECORD
+    table = pa.Table.from_pylist([dict(path='x')], pa.schema(RECORD.items()))
+    offsets = pa.array([0, 1], pa.int32()).buffers()[1]
+    wrong = pa.StringArray.from_buffers(1, offsets, pa.py_buffer(b'\x9f'))
+    out = io.BytesIO()
+    pq.write_table(table.set_column(0, 'path', wrong), out)
+    return out.getvalue()
+
 FOUND = dict(
+    record_torn=('record', lambda: shard(True)),
+    record_no_text=('record', lambda: shard(False)),
     info_deep=('info', deep),
     info_endless=('info', lambda: info(width=1e308).replace(b'1e+308', b'1e999')),
     info_huge=('info', lambda: info(width=10**400)),

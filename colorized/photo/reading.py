@@ -12,8 +12,8 @@ import io, logging, math, threading, warnings
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
-from .metadata import (OpenFile, clean_exif, png_gamma_profile, read_dpi,
-                                      read_metadata, usable_profile)
+from .metadata import (OpenFile, check_items, clean_exif, png_gamma_profile,
+                                      read_dpi, read_metadata, usable_profile)
 from .pixels import collapse_gray, decode_pixels, pillow_pixels, turn_upright
 from .scan import Scan, ScanError
 from .xmp import xmp_packet
@@ -39,6 +39,7 @@ def open_image(
             import pi_heif
             f.seek(0)
             if not pi_heif.is_supported(f): raise
+            check_items(f)
             return pi_heif.HeifImageFile(f)
         finally:
             Image.MAX_IMAGE_PIXELS = limit

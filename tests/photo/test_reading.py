@@ -97,6 +97,18 @@ def test_samples_are_limited_as_pixels_are(tmp_path):
     with pytest.raises(ScanError, match='values in its pixels are more than the limit of 8'):
         read_scan(f, max_pixels=4e6)
 
+@pytest.mark.parametrize('format, outcome', [('AVIF', 'EXIF is damaged'), ('HEIF', None)])
+def test_items_that_are_no_text_kill_nobody(format, outcome, tmp_path):
+    "Found by fuzzing: pi-heif dies of them, and with it the process"
+    f = tmp_path/'a'
+    Image.fromarray(rgb8).save(f, format, exif=exif_with(description='Grandmother').tobytes())
+    kind = b'\0\0Exif'
+    assert f.read_bytes().count(kind)==1
+    f.write_bytes(f.read_bytes().replace(kind, b'\0\0\xb3\x87if'))
+    if outcome: assert outcome in read_scan(f).warnings[0]
+    else:
+        with pytest.raises(ScanError, match='a: damaged or not supported'): read_scan(f)
+
 # Pictures in memory
 
 @pytest.mark.parametrize('x', [gray8, gray16, rgb8, np.dstack([rgb8, gray8])])
