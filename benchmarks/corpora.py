@@ -15,8 +15,8 @@ read       ExifTool, libvips, ImageMagick and libtiff read every output; what th
 manifests  IIIF manifests and info.json, through the readers of `colorized iiif`. No network.
 
 Each leaves a JSON in OUT; the tables are printed, and written to OUT/tables.md. Steps that are
-done are not done again: remove their JSON. Needs exiftool, ImageMagick and libtiff-tools, and the
-extra dev.
+done are not done again, unless corpora are named: then those are colored anew and the rows of the
+others stay. Needs exiftool, ImageMagick and libtiff-tools, and the extra dev.
 """
 import argparse, importlib, json, os, re, resource, signal, subprocess, sys
 from collections import Counter, defaultdict
@@ -160,7 +160,8 @@ def color_all(args, out):
     small = dict(working_size=64, min_size=64)
     colorizer = Colorizer.from_pretrained(device='cpu', settings=small)
     colorizer.colorize(torch.zeros(64, 64, dtype=torch.uint8).numpy(), steps=1)
-    rows = []
+    kept = json.loads((out/'color.json').read_text()) if (out/'color.json').exists() else []
+    rows = [Row(**o) for o in kept if o['corpus'] not in (args.corpus or ())]
     for source in chosen(SOURCES, args):
         files = take_out(source, args.clones, out/'originals')
         for row in color(source, files, out, colorizer):
@@ -350,7 +351,8 @@ def main():
     for name in args.only:
         work,table = STEPS[name]
         file = args.out/f'{name}.json'
-        if not file.exists(): file.write_text(json.dumps(work(args, args.out), indent=1))
+        if not file.exists() or args.corpus:
+            file.write_text(json.dumps(work(args, args.out), indent=1))
         tables += ['', *table(json.loads(file.read_text()))]
         print('\n'.join(tables[-40:]))
     (args.out/'tables.md').write_text('\n'.join(tables)+'\n')

@@ -4,50 +4,73 @@
 names it, its group before it; `Copy1:` and the like, which number repeated tags, are taken off."""
 import re
 
-# (pattern, why a color version lacks it, or has another)
-EXPECTED = (
-    (r'(File|System|ExifTool):', 'of the file as such: name, size, time, permissions'),
+STORAGE = 'how pixels are stored'
+PICTURES = 'other pictures in the same file, and previews'
+COLORS = 'colors of the original; the output is sRGB'
+UPRIGHT = 'the output is upright'
+FORMAT = 'how its own file format is built'
+PROGRAM = 'how a program showed or printed the original'
+EXPECTED = ( # (pattern, why a color version lacks it, or has another)
+    (r'(File:(?!Comment)|System:|ExifTool:)', 'of the file as such: name, size, time, permissions'),
     (r'Composite:', "ExifTool's own combination of other tags"),
-    (r'(IFD0|IFD1|ExifIFD|TIFF):(ImageWidth|ImageHeight|BitsPerSample|Compression|StripOffsets|'
+    (r'(IFD0|ExifIFD):(ImageWidth|ImageHeight|BitsPerSample|Compression|StripOffsets|'
      r'StripByteCounts|RowsPerStrip|SamplesPerPixel|PhotometricInterpretation|'
-     r'PlanarConfiguration|Predictor|TileWidth|TileLength|TileOffsets|TileByteCounts|'
-     r'SampleFormat|ExtraSamples|FillOrder|ColorMap|SubfileType|OldSubfileType|T4Options|'
+     r'PlanarConfiguration|Predictor|TileWidth|TileLength|TileOffsets|TileByteCounts|DataType|'
+     r'SampleFormat|ExtraSamples|FillOrder|SubfileType|OldSubfileType|T4Options|'
      r'T6Options|CleanFaxData|BadFaxLines|ConsecutiveBadFaxLines|JPEGTables|JPEGProc|'
-     r'JPEG[A-Z]\w+|YCbCr\w+|ReferenceBlackWhite|TransferFunction|SM(in|ax)SampleValue|'
-     r'(Min|Max)SampleValue|ImageDepth|TileDepth|Thresholding|GrayResponse\w+|InkSet|'
-     r'InkNames|NumberofInks|DotRange|HalftoneHints|CellWidth|CellLength|WhitePoint|'
-     r'PrimaryChromaticities|Free\w+|IPTC-NAA|Padding)$', 'how pixels are stored'),
-    (r'(IFD0|IFD1|ExifIFD):(Orientation|ColorSpace|ExifImageWidth|ExifImageHeight)$',
-     'the output is upright and sRGB'),
-    (r'XMP-tiff:(Orientation|ImageWidth|ImageHeight|BitsPerSample|SamplesPerPixel|'
-     r'PhotometricInterpretation|Compression)$', 'how pixels are stored, said in XMP'),
-    (r'XMP-exif:(ColorSpace|ExifImageWidth|ExifImageHeight)$', 'the output is upright and sRGB'),
+     r'JPEG[A-Z]\w+|ImageDepth|TileDepth|Thresholding|CellWidth|CellLength|'
+     r'Free\w+|IPTC-NAA|Padding|OtherImageLength|BlackLevelDelta.)$', STORAGE),
+    (r'IFD0:(Site|ColorSequence|IT8Header|ColorTable|ImageColorValue|BackgroundColorValue|'
+     r'ColorCharacterization|TrapIndicator|PixelIntensityRange)$', STORAGE),
+    (r'IFD0:(ColorMap|TransferFunction|YCbCr\w+|ReferenceBlackWhite|S?M(in|ax)SampleValue|'
+     r'GrayResponse\w+|InkSet|InkNames|NumberofInks|DotRange|HalftoneHints|WhitePoint|'
+     r'PrimaryChromaticities)$', COLORS),
+    (r'IFD0:(PageNumber|XPosition|YPosition)$', 'place of the page among others, on its sheet'),
+    (r'IFD0:(Preview|Other)Image', PICTURES),
+    (r'(IFD0|ExifIFD|XMP-tiff):(Orientation|ExifImageWidth|ExifImageHeight)$', UPRIGHT),
+    (r'(ExifIFD|XMP-exif):(ColorSpace|ExifImageWidth|ExifImageHeight)$', UPRIGHT),
+    (r'XMP-tiff:(ImageWidth|ImageHeight|BitsPerSample|SamplesPerPixel|'
+     r'PhotometricInterpretation|Compression)$', STORAGE),
     (r'XMP-(dc:Format|photoshop:(ColorMode|ICCProfileName)|xmpMM:InstanceID|x:XMPToolkit)$',
      'of the original as a file'),
     (r'XMP-(iptcExt:DigitalSourceType|colorized:)', 'provenance'),
-    (r'XMP-xmp:Thumbnail', 'a preview would show the photograph without color'),
+    (r'XMP-xmp:Thumbnail', PICTURES),
     (r'XMP-xmpNote:', 'XMP is in one piece again'),
-    (r'IFD1:', 'a preview would show the photograph without color'),
-    (r'(SubIFD\d*|IFD[2-9]|IFD\d\d|MPImage\d|MPF\d|Preview\w*|MPF\w*):',
-     'other pictures in the same file'),
-    (r'InteropIFD:', 'names the color space of the original'),
-    (r'ICC', 'the output is sRGB'),
-    (r'(JFIF|JPEG):|APP\d+:', 'how a JPEG is stored'),
-    (r'IFD0:(XResolution|YResolution|ResolutionUnit)$', 'compared as pixels an inch'),
+    (r'(IFD\d+|SubIFD\d*|MPImage\d|MPF\d|Preview\w*|MPF\w*|Track\d|JFXX|Nikon-?Preview\w*):',
+     PICTURES),
+    (r'\w+:(PreviewImage\w*|ThumbnailImage\w*)$', PICTURES),
+    (r'InteropIFD:', COLORS),
+    (r'ICC', COLORS),
+    (r'(JFIF|JPEG|Adobe|AdobeCM|SPIFF|RIFF|QuickTime|Meta-?QuickTime|Jpeg2000):', FORMAT),
+    (r'GIF:(?!Comment)', FORMAT),
+    (r'PNG:(ColorType|BitDepth|Interlace|ImageWidth|ImageHeight|Palette\w*|Transparency|'
+     r'SuggestedPalette|SignificantBits|BackgroundColor|StereoMode|Virtual\w+|ImageOffset|'
+     r'PixelCalibration|Subject(Units|PixelWidth|PixelHeight))$', STORAGE),
+    (r'PNG:Animation', PICTURES),
+    (r'(PNG:(Gamma|SRGBRendering|ProfileName|ICC_Profile|WhitePoint[XY]|(Red|Green|Blue)[XY])|'
+     r'PNG-cICP:\w+)$', COLORS),
+    (r'PNG:(ModifyDate|Exif)$', 'of the file as such: name, size, time, permissions'),
+    (r'Photoshop:(?!Copyright|URL$|Caption)', PROGRAM),
+    (r'(Ducky:Quality|PictureInfo:|Channel\d:|FlashPix:)', PROGRAM),
+    (r'(IFD0|PNG-pHYs):(XResolution|YResolution|ResolutionUnit|PixelsPerUnit[XY]|PixelUnits)$',
+     'a resolution: in another unit, or of a kind that states none'),
 )
 _EXPECTED = [(re.compile(pattern), why) for pattern,why in EXPECTED]
+
+# (pattern, part of the remark that says so)
+SAID = (
+    (r'(PNG|File:Comment|GIF:Comment|JPS:JPSComment)', 'texts outside EXIF, IPTC and XMP'),
+    (r'XML', 'XML boxes of JPEG 2000'),
+    (r'IPTC', 'no place for IPTC'),
+    (r'XMP', 'the original XMP could not be read'),
+    (r'IFD0:ImageDescription$', 'was left behind'),
+    (r'(IFD0|ExifIFD|GPS):', 'EXIF is damaged'), (r'(IFD0|ExifIFD|GPS):', 'entries of EXIF'),
+    (r'', 'MakerNote'), (r'', 'what other programs keep in it'),
+    (r'', 'behind the end of the JPEG'))
 
 def plain(tag):
     "Without the number of a repeated tag"
     return re.sub(r'Copy\d+:', '', tag)
-
-def dpi(tags):
-    "Resolution, (x, y) in pixels an inch, or None"
-    x,y = (tags.get(f'IFD0:{k}Resolution', tags.get(f'JFIF:{k}Resolution')) for k in 'XY')
-    unit = tags.get('IFD0:ResolutionUnit', tags.get('JFIF:ResolutionUnit'))
-    k = dict(inches=1, cm=2.54).get(unit)
-    if not k or not all(isinstance(o, (int, float)) and 1<o*k<1e6 for o in (x, y)): return None
-    return x*k,y*k
 
 def differences(before, after, said):
     """(kind, tag, …) of each tag that is not the same after as before
@@ -55,10 +78,16 @@ def differences(before, after, said):
     'lost' and 'changed' come with the values, 'ignored' with the reason."""
     values = {}
     for k,v in after.items(): values.setdefault(plain(k), []).append(v)
+    general = {'IFD0', 'ExifIFD', 'GPS', 'IPTC', 'PNG', 'GIF', 'File'}
     for k,v in before.items():
         tag = plain(k)
         if v in values.get(tag, ()): continue
         why = next((why for pattern,why in _EXPECTED if pattern.match(tag)), None)
+        if not why:
+            group = tag.split(':')[0]
+            is_general = group in general or group.startswith('XMP-')
+            why = next(('a remark says so: … '+words for pattern,words in SAID if words in said
+                        and re.match(pattern, tag) and (pattern or not is_general)), None)
         if why: yield 'ignored',tag,why
         elif tag in values: yield 'changed',tag,v,values[tag][0]
         else: yield 'lost',tag,v,''

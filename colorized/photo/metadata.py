@@ -127,6 +127,9 @@ def _xmp_of_gif(file):
 def _warn_of_losses(file, boxes):
     if more := foreign_segments(file.image) if file.format in ('JPEG', 'MPO') else []:
         file.warnings.append(f"what other programs keep in it was left behind: {', '.join(more)}")
+    file.f.seek(max(0, file.f.seek(0, 2)-256))
+    if file.format=='JPEG' and not file.f.read().rstrip(b'\0 \r\n').endswith(b'\xff\xd9'):
+        file.warnings.append("what lies behind the end of the JPEG was left behind")
     if boxes.get('xml'):
         file.warnings.append("XML boxes of JPEG 2000 were left behind")
 

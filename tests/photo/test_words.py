@@ -52,6 +52,13 @@ def test_what_other_programs_keep_in_a_jpeg_is_named(tmp_path):
     said, = read_scan(tmp_path/'a.jpg').warnings
     assert said=='what other programs keep in it was left behind: APP6 GoPro'
 
+def test_what_lies_behind_a_jpeg_is_reported(tmp_path):
+    Image.fromarray(gray8).save(tmp_path/'a.jpg')
+    data = (tmp_path/'a.jpg').read_bytes()
+    for more,n in ((b'CANON OPTIONAL DATA', 1), (bytes(20), 0), (b'', 0)):
+        (tmp_path/'a.jpg').write_bytes(data+more)
+        assert ['behind the end' in o for o in read_scan(tmp_path/'a.jpg').warnings]==[True]*n
+
 def test_xmp_of_a_gif_is_kept(tmp_path):
     Image.fromarray(gray8).save(tmp_path/'a.gif')
     change(tmp_path/'a.gif', '-XMP-dc:Title=Hafen', '-XMP-xmpMM:DocumentID=xmp.did:1')
