@@ -25,12 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # What is read. Each takes bytes, and raises nothing but what is no refusal.
 
 def photograph(data):
+    from colorized.model.sampling import working_shape
     from colorized.photo.reading import read_scan
     from colorized.photo.scan import ScanError
     try: scan = read_scan(data, max_pixels=PIXELS)
     except ScanError: return
     scan.remarks
-    scan.thumbnail_L(32)
+    scan.thumbnail_L(working_shape(scan.shape, 64, min_size=64))
     carried(scan)
 
 def carried(scan):

@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/photo/reading.html.md"""
 __all__ = ['READABLE', 'MAX_PIXELS', 'open_image', 'read_scan', 'scan_from_pillow', 'open_rgb']
 
 # %% ../../nbs/photo/08_reading.ipynb #c3002d7b
-import io, logging, math, threading, warnings
+import io, logging, math, struct, threading, warnings
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,16 +23,21 @@ READABLE = { # Suffixes of the files that are taken for photographs
     '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.tif', '.tiff', '.webp', '.bmp', '.gif',
     '.jp2', '.j2k', '.j2c', '.jpc', '.jpf', '.jpx', '.heic', '.heif', '.hif', '.avif'}
 MAX_PIXELS = 2.5e8 # A photograph of more is refused unless asked for
+_MAX_SIDE = 100000 # pixels; memory for what is laid along a side grows with it
 _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000','AVIF'
 _MOST_SAMPLES = 8 # A pixel, on average, of as many as are allowed
 _OPENING = threading.Lock()
 
 def open_image(
-    f, # File, open for reading
+    f,                           # File, open for reading
+    max_pixels:float=MAX_PIXELS, # Of a GIF, whose first frame may be larger than it says
 ) -> Image.Image:
     "Pillow image, header only; our own size limit instead of Pillow's global one"
     with _OPENING:
-        limit,Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS,None
+        limit,most = Image.MAX_IMAGE_PIXELS,None
+        if f.read(4)==b'GIF8': most = int(max_pixels//2) # Pillow refuses twice that
+        f.seek(0)
+        Image.MAX_IMAGE_PIXELS = most
         try:
             return Image.open(f, formats=_FORMATS)
         except Image.UnidentifiedImageError:
@@ -48,6 +53,8 @@ def _check_size(w, h, path, max_pixels):
     if w*h>max_pixels:
         limit = f"{max_pixels/1e6:.0f} megapixels (max_pixels)"
         raise ScanError(f"{path}: {w}×{h} pixels are more than the limit of {limit}")
+    if max(w, h)>_MAX_SIDE:
+        raise ScanError(f"{path}: {w}×{h} pixels, a side may have {_MAX_SIDE} at most")
     if w<1 or h<1: raise ScanError(f"{path}: holds no pixels ({w}×{h})")
 
 # %% ../../nbs/photo/08_reading.ipynb #2f8d53d7
@@ -114,9 +121,21 @@ def _refuse(head, path, tiff=None):
         raise ScanError(f"{path}: is a Photoshop document, whose layers allow more than one "
                         "picture: save it flattened as TIFF first")
 
-def _identify(f, path, is_tiff):
+def _check_gif(f, path, max_pixels):
+    "Its sides, before Pillow takes memory for them"
+    f.seek(0)
+    head = f.read(10)
+    if head[:4]==b'GIF8' and len(head)==10:
+        _check_size(*struct.unpack('<2H', head[6:]), path, max_pixels)
+    f.seek(0)
+
+def _identify(f, path, is_tiff, max_pixels):
+    _check_gif(f, path, max_pixels)
     try:
-        return open_image(f)
+        return open_image(f, max_pixels)
+    except Image.DecompressionBombError:
+        limit = f"{max_pixels/1e6:.0f} megapixels (max_pixels)"
+        raise ScanError(f"{path}: holds more pixels than the limit of {limit}") from None
     except Image.UnidentifiedImageError:
         if is_tiff: return None # tifffile's alone
     formats = "TIFF, JPEG, PNG, WebP, BMP, GIF, JPEG 2000, HEIC, AVIF"
@@ -136,7 +155,7 @@ def _open_file(f, path, max_pixels):
         if len(file.tiff.pages): _refuse(head, path, file.tiff)
         _check_tiff(file.tiff, size, path, max_pixels)
     f.seek(0)
-    file.image = _identify(f, path, is_tiff)
+    file.image = _identify(f, path, is_tiff, max_pixels)
     if file.image: _check_size(*file.image.size, path, max_pixels)
     return file
 

@@ -97,6 +97,31 @@ def test_samples_are_limited_as_pixels_are(tmp_path):
     with pytest.raises(ScanError, match='values in its pixels are more than the limit of 8'):
         read_scan(f, max_pixels=4e6)
 
+def gif(w, h, left, top):
+    "A GIF of w×h pixels by its header, whose frame of 3×2 lies elsewhere"
+    f = io.BytesIO()
+    Image.fromarray(gray8[:2,:3]).save(f, 'GIF')
+    frame = struct.pack('<4H', 0, 0, 3, 2)
+    head,rest = f.getvalue().split(b','+frame)
+    head = head[:6]+struct.pack('<2H', w, h)+head[10:]
+    return head+b','+struct.pack('<2H', left, top)+frame[4:]+rest
+
+def test_a_gif_is_measured_before_memory_is_taken(tmp_path):
+    "Found by fuzzing: in its header, and in a frame that lies beyond it"
+    import resource
+    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    read_scan(gif(3, 2, 0, 0), max_pixels=1e6)
+    before = peak()
+    for data in gif(65535, 65535, 0, 0),gif(3, 2, 60000, 60000):
+        with pytest.raises(ScanError, match='limit of 1 megapixels'):
+            read_scan(data, max_pixels=1e6)
+    assert peak()-before<100_000 # kB; the frames would take 3.6 GB and more
+
+def test_sides_have_an_end(tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', np.zeros((1,100001), np.uint8), compression='adobe_deflate')
+    with pytest.raises(ScanError, match='100001×1 pixels, a side may have 100000 at most'):
+        read_scan(tmp_path/'a.tif')
+
 @pytest.mark.parametrize('format, outcome', [('AVIF', 'EXIF is damaged'), ('HEIF', None)])
 def test_items_that_are_no_text_kill_nobody(format, outcome, tmp_path):
     "Found by fuzzing: pi-heif dies of them, and with it the process"
