@@ -41,7 +41,7 @@ EXPECTED = ( # (pattern, why a color version lacks it, or has another)
     (r'\w+:(PreviewImage\w*|ThumbnailImage\w*)$', PICTURES),
     (r'InteropIFD:', COLORS),
     (r'ICC', COLORS),
-    (r'(JFIF|JPEG|Adobe|AdobeCM|SPIFF|RIFF|QuickTime|Meta-?QuickTime|Jpeg2000):', FORMAT),
+    (r'(JFIF|JPEG|Adobe|AdobeCM|SPIFF|RIFF|QuickTime|Meta|Jpeg2000):', FORMAT),
     (r'GIF:(?!Comment)', FORMAT),
     (r'PNG:(ColorType|BitDepth|Interlace|ImageWidth|ImageHeight|Palette\w*|Transparency|'
      r'SuggestedPalette|SignificantBits|BackgroundColor|StereoMode|Virtual\w+|ImageOffset|'
@@ -60,7 +60,7 @@ _EXPECTED = [(re.compile(pattern), why) for pattern,why in EXPECTED]
 # (pattern, part of the remark that says so)
 SAID = (
     (r'(PNG|File:Comment|GIF:Comment|JPS:JPSComment)', 'texts outside EXIF, IPTC and XMP'),
-    (r'XML', 'XML boxes of JPEG 2000'),
+    (r'XML|GeoTiff|IFD0', 'XML or other boxes of JPEG 2000'), (r'Photoshop', 'mark of copyright'),
     (r'IPTC', 'no place for IPTC'),
     (r'XMP', 'the original XMP could not be read'),
     (r'IFD0:ImageDescription$', 'was left behind'),
@@ -83,6 +83,8 @@ def differences(before, after, said):
         tag = plain(k)
         if v in values.get(tag, ()): continue
         why = next((why for pattern,why in _EXPECTED if pattern.match(tag)), None)
+        if (tag,v)==('Photoshop:CopyrightFlag', False): why = 'says nothing'
+        if tag=='File:Comment' and 'OpenJPEG' in str(v): why = FORMAT
         if not why:
             group = tag.split(':')[0]
             is_general = group in general or group.startswith('XMP-')

@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/photo/formats.html.md"""
 __all__ = ['WRITABLE', 'output_format', 'EmbeddedMetadata', 'encode_image']
 
 # %% ../../nbs/photo/09_formats.ipynb #24cdae28
-import io, struct, zlib
+import io, re, struct, zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from PIL import Image
@@ -65,6 +65,8 @@ def _text_chunk(name, text):
     "A text of a PNG, Latin-1 where that holds it and no language is said"
     language,translated = (getattr(text, k, '') or '' for k in ('lang', 'tkey'))
     key = name.encode('latin-1', 'replace')[:79]
+    if re.search('[\udc80-\udcff]', text): # bytes of a comment
+        text = text.encode('utf-8', 'surrogateescape').decode('latin-1')
     try:
         if not (language or translated): return b'tEXt',key+b'\0'+text.encode('latin-1')
     except UnicodeEncodeError: pass
@@ -103,7 +105,8 @@ def _jpeg_segments(m):
         padded = m.iptc+b'\0'*(len(m.iptc)%2)
         resource = b'8BIM\4\4\0\0'+struct.pack('>I', len(m.iptc))+padded
         yield 0xed,b'Photoshop 3.0\0'+resource,'IPTC',b''
-    if COMMENT in m.texts: yield 0xfe,m.texts[COMMENT].encode('utf-8', 'replace'),'comment',b''
+    if COMMENT in m.texts:
+        yield 0xfe,m.texts[COMMENT].encode('utf-8', 'surrogateescape'),'comment',b''
 
 def _write_jpeg(f, x, m, remarks):
     out = io.BytesIO()

@@ -48,6 +48,7 @@ class Metadata:
     exif:Exif=None        # Every entry
     orientation:int=1     # Of the pixels as stored, 1: upright
     texts:dict=field(default_factory=dict) # See `read_texts`
+    photoshop:dict=field(default_factory=dict) # Resources of Photoshop, by number
 
 # %% ../../nbs/photo/05_metadata.ipynb #1c5eea97
 _IPTC = 0x0404
@@ -90,7 +91,7 @@ def _jp2_boxes(data):
             if n<head: break
             body = data[i+head:i+n] if kind in (b'colr', b'uuid') else b''
             if kind==b'jp2h': todo.append((i+head, i+n))
-            if kind==b'xml ': out['xml'] = True
+            if kind==b'xml ' or kind==b'uuid' and body[:16] not in _UUIDS: out['more'] = True
             if kind==b'colr' and body[:1]==b'\2': out['icc'] = body[3:]
             if body[:16] in _UUIDS: out[_UUIDS[body[:16]]] = body[16:]
             i += n
@@ -107,15 +108,17 @@ def _tag_bytes(value, byteorder):
 def _tiff_metadata(tiff):
     tags = {t.code: t.value for t in tiff.pages[0].tags}
     found = lambda code: _tag_bytes(tags.get(code), tiff.byteorder)
-    iptc = found(33723) or _photoshop_resources(found(34377) or b'').get(_IPTC)
-    return Metadata(found(34675), found(700), iptc)
+    resources = _photoshop_resources(found(34377) or b'')
+    iptc = found(33723) or resources.get(_IPTC)
+    return Metadata(found(34675), found(700), iptc, photoshop=resources)
 
 def _image_metadata(image):
-    info,iptc = image.info,None
-    if isinstance(info.get('photoshop'), dict): iptc = info['photoshop'].get(_IPTC)
+    info = image.info
+    resources = info['photoshop'] if isinstance(info.get('photoshop'), dict) else {}
+    iptc = resources.get(_IPTC)
     for k in ('Raw profile type iptc', 'Raw profile type 8bim'):
         if not iptc and k in info: iptc = _hexadecimal_profile(info[k])
-    return Metadata(info.get('icc_profile'), xmp_packet(image), iptc)
+    return Metadata(info.get('icc_profile'), xmp_packet(image), iptc, photoshop=resources)
 
 # %% ../../nbs/photo/05_metadata.ipynb #bcdeca03
 def _xmp_of_gif(file):
@@ -124,14 +127,17 @@ def _xmp_of_gif(file):
     at = data.find(b'XMP DataXMP')
     return data[at+11:].split(b'\1\xff\xfe')[0] if at>=0 else None
 
-def _warn_of_losses(file, boxes):
+def _warn_of_losses(file, found, boxes):
+    marks = [found.photoshop.get(k) for k in (1034, 1035)] # is it copyrighted? whose page?
+    if any(isinstance(o, bytes) and o.strip(b'\0') for o in marks):
+        file.warnings.append("Photoshop's mark of copyright and its address were left behind")
     if more := foreign_segments(file.image) if file.format in ('JPEG', 'MPO') else []:
         file.warnings.append(f"what other programs keep in it was left behind: {', '.join(more)}")
     file.f.seek(max(0, file.f.seek(0, 2)-256))
     if file.format=='JPEG' and not file.f.read().rstrip(b'\0 \r\n').endswith(b'\xff\xd9'):
         file.warnings.append("what lies behind the end of the JPEG was left behind")
-    if boxes.get('xml'):
-        file.warnings.append("XML boxes of JPEG 2000 were left behind")
+    if boxes.get('more'):
+        file.warnings.append("XML or other boxes of JPEG 2000 were left behind")
 
 # %% ../../nbs/photo/05_metadata.ipynb #heifchk1
 def _boxes(data, i, end):
@@ -210,7 +216,7 @@ def read_metadata(
     for k in ('icc', 'xmp', 'iptc'): setattr(found, k, boxes.get(k, getattr(found, k)))
     if file.format=='GIF': found.xmp = found.xmp or _xmp_of_gif(file)
     if file.image: found.texts = read_texts(file.image)
-    _warn_of_losses(file, boxes)
+    _warn_of_losses(file, found, boxes)
     found.exif = _read_exif(file, boxes)
     found.orientation = _read_orientation(file, found.exif)
     return found

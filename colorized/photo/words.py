@@ -76,9 +76,9 @@ def read_texts(
         return {k: v for k,v in image.text.items() if not k.startswith(_OF_ARRAYS)}
     comment = image.info.get('comment')
     if image.format not in ('JPEG', 'MPO', 'GIF') or not comment: return {}
-    if isinstance(comment, str): return {COMMENT: comment}
-    try: return {COMMENT: comment.decode()}
-    except UnicodeDecodeError: return {COMMENT: comment.decode('latin-1')}
+    if isinstance(comment, bytes): # of no encoding that is known: keep the bytes
+        comment = comment.decode('utf-8', 'surrogateescape')
+    return {COMMENT: comment}
 
 def left_out(
     texts:dict, # See `read_texts`
