@@ -61,6 +61,7 @@ FOUND = dict(
     checkpoint_texts=('checkpoint', lambda: checkpoint(of_net(widths=['a']))),
     checkpoint_vast=('checkpoint', lambda: checkpoint(of_net(widths=[65536], patch=64))),
     checkpoint_endless=('checkpoint', lambda: checkpoint(of_net(blocks=10**9))),
+    exif_far=('exif', lambda: struct.pack('<2sHHHQ', b'II', 43, 8, 0, 2**63)),
     xmp_deep=('xmp', lambda: fuzz.nested_xmp(5000)),
     xmp_settings=('xmp', lambda: next(fuzz.packets()).replace(b'{"a": 1}', b'[1]')))
 

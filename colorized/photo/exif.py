@@ -101,7 +101,7 @@ def read_exif(
             no = {_INTEROPERABILITY} # may name another color space
             exif.directories[tag],inside = _read_directory(exif, f, places[tag], big, no)
             exif.note_at = inside.get(_NOTE, exif.note_at)
-    except struct.error:
+    except (struct.error, OverflowError):
         raise ValueError("a directory lies beyond the end") from None
     return exif
 

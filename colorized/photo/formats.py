@@ -140,7 +140,7 @@ def _write_webp(f, x, m, remarks):
 def _extra_tags(exif):
     "EXIF's first directory as tifffile wants it, but for what it writes itself"
     for o in exif.main:
-        if o.tag in (274, 282, 283, 296): continue
+        if o.tag in (274, 282, 283, 296, 531): continue
         tag,kind,count,data = little_endian(o, exif.order)
         if kind in (5, 10): # of bytes, tifffile would take each half for a fraction
             data = struct.unpack(f'<{2*count}{"I" if kind==5 else "i"}', data)

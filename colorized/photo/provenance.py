@@ -66,7 +66,8 @@ def _add_description(dom, properties):
     rdf = rdf_of(dom)
     prefix = rdf.prefix or 'rdf'
     first = next((d for d in rdf.childNodes if d.localName=='Description'), None)
-    about = first.getAttributeNS(XMP_NAMESPACES['rdf'], 'about') if first else ''
+    names = (XMP_NAMESPACES['rdf'], None) # the second in old packets
+    about = next((o for ns in names if first and (o := first.getAttributeNS(ns, 'about'))), '')
     new = dom.createElementNS(XMP_NAMESPACES['rdf'], f'{prefix}:Description')
     new.setAttributeNS(XMP_NAMESPACES['rdf'], f'{prefix}:about', about)
     for p in ('Iptc4xmpExt', 'colorized', 'tiff'):

@@ -1,5 +1,5 @@
 "What people and programs wrote beside EXIF, IPTC and XMP"
-import struct
+import struct, subprocess
 import pytest
 from PIL import Image, PngImagePlugin
 from colorized.photo.exif import EXIF, Entry, Exif, exif_block
@@ -111,3 +111,26 @@ def test_a_camera_note_that_moves_is_reported(tmp_path):
         said = write_color(tmp_path/f'out{suffix}', s, ab)
         assert len(said)==n and all('MakerNote' in o for o in said)
         assert note.data in (tmp_path/f'out{suffix}').read_bytes()
+
+def test_what_jpeg_demands_of_exif_is_there_and_no_more_in_a_tiff(tmp_path):
+    "Where chroma lies, and sides as libtiff wants them"
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg')
+    change(tmp_path/'a.jpg', '-IFD0:YCbCrPositioning#=2', '-IFD0:Make=Linhof',
+           '-ExifIFD:ExifImageWidth=9', '-ExifIFD:ExifImageHeight=9')
+    s = read_scan(tmp_path/'a.jpg')
+    for suffix in '.jpg','.tif': write_color(tmp_path/f'out{suffix}', s, ab)
+    assert tags(tmp_path/'out.jpg')['IFD0:YCbCrPositioning']=='Centered'
+    after = tags(tmp_path/'out.tif')
+    assert 'IFD0:YCbCrPositioning' not in after and after['ExifIFD:ExifImageWidth']==111
+    info = subprocess.run(['tiffinfo', '-D', tmp_path/'out.tif'], capture_output=True, text=True)
+    assert not info.stderr, info.stderr
+
+def test_provenance_is_about_what_an_old_packet_is_about(tmp_path):
+    "about= without a prefix, as the first programs wrote it"
+    packet = (b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+              b'about="uuid:1" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="Box 7"/>'
+              b'</rdf:RDF>')
+    Image.fromarray(rgb8).save(tmp_path/'a.webp', xmp=packet)
+    write_color(tmp_path/'out.jpg', read_scan(tmp_path/'a.webp'), ab)
+    after = tags(tmp_path/'out.jpg')
+    assert after['XMP-dc:Source']=='Box 7' and not [k for k in after if 'Warning' in k]
