@@ -276,7 +276,7 @@ NO_FAULT = ( # (warning, why it is none)
 
 def normal(line):
     "A warning without what differs between two files"
-    line = re.sub(r'\(process:\d+\)|\d\d:\d\d:\d\d\.\d+|\d+|@ \S+', '', line)
+    line = re.sub(r'^\[minor\] |\(process:\d+\)|\d\d:\d\d:\d\d\.\d+|\d+|@ \S+', '', line)
     path = r'[`\'"]?\.?/?[^\s`\'":]*/[^\s`\'":]*|[^\s`\'"/]*\.(tiff?|png|jpe?g|webp)\b'
     return re.sub(path, '', line)
 

@@ -64,6 +64,7 @@ SAID = (
     (r'IPTC', 'no place for IPTC'),
     (r'XMP', 'the original XMP could not be read'),
     (r'IFD0:ImageDescription$', 'was left behind'),
+    (r'File:Comment$', 'what other programs keep in it'),
     (r'(IFD0|ExifIFD|GPS):', 'EXIF is damaged'), (r'(IFD0|ExifIFD|GPS):', 'entries of EXIF'),
     (r'', 'MakerNote'), (r'', 'what other programs keep in it'),
     (r'', 'behind the end of the JPEG'))
@@ -82,6 +83,7 @@ def differences(before, after, said):
     for k,v in before.items():
         tag = plain(k)
         if v in values.get(tag, ()): continue
+        if tag.endswith(':Comment') and v in values.get('PNG:Comment', ()): continue
         why = next((why for pattern,why in _EXPECTED if pattern.match(tag)), None)
         if (tag,v)==('Photoshop:CopyrightFlag', False): why = 'says nothing'
         if tag=='File:Comment' and 'OpenJPEG' in str(v): why = FORMAT

@@ -12,8 +12,8 @@ import io, re, struct, zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from PIL import Image
-from .exif import (NOTE_MOVED, Exif, little_endian, note_moves, read_exif,
-                                  write_directories)
+from .exif import (NOTE_MOVED, Entry, Exif, exif_block, little_endian, note_moves,
+                                  read_exif, write_directories)
 from .scan import ScanError, srgb_profile
 from .words import COMMENT, left_out
 
@@ -96,10 +96,17 @@ def _write_png(f, x, m, remarks):
     f.write(memoryview(png)[33:])
 
 # %% ../../nbs/photo/09_formats.ipynb #0a1fd97d
+def _jpeg_exif(block):
+    "EXIF says where the chroma of a JPEG lies; ours has a value for each pixel"
+    if not block: return b''
+    exif = read_exif(io.BytesIO(block[6:]))
+    exif.main.append(Entry(531, 3, 1, struct.pack(exif.order+'H', 1)))
+    return exif_block(exif)
+
 def _jpeg_segments(m):
     "(marker, content, its name, content where that is too long) of the metadata"
     ns = b'http://ns.adobe.com/xap/1.0/\0'
-    yield 0xe1,m.exif or b'','EXIF',b''
+    yield 0xe1,_jpeg_exif(m.exif),'EXIF',b''
     yield 0xe1,ns+m.xmp,'XMP',ns+m.bare_xmp
     if m.iptc:
         padded = m.iptc+b'\0'*(len(m.iptc)%2)
@@ -140,7 +147,7 @@ def _write_webp(f, x, m, remarks):
 def _extra_tags(exif):
     "EXIF's first directory as tifffile wants it, but for what it writes itself"
     for o in exif.main:
-        if o.tag in (274, 282, 283, 296, 531): continue
+        if o.tag in (274, 282, 283, 296): continue
         tag,kind,count,data = little_endian(o, exif.order)
         if kind in (5, 10): # of bytes, tifffile would take each half for a fraction
             data = struct.unpack(f'<{2*count}{"I" if kind==5 else "i"}', data)

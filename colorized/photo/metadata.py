@@ -171,7 +171,7 @@ _STRUCTURE = { # TIFF and DNG tags that describe storage or pixel values, not th
     *range(50706, 51200)} - {50708, 50709, 50735, 50736} # of the camera, also outside DNG
 _ARRAYS = { # Tags that tell a reader of microscopes' files what the arrays in it are
     *range(33628, 33632), 34361, 34362, 34386, 34412, 50838, 50839}
-_READ = {274, 282, 283, 296, 531} # Of the former: orientation, resolution, place of chroma
+_READ = {274, 282, 283, 296} # Of the former, those that are looked at: orientation, resolution
 
 def _exif_file(file, boxes):
     "What holds EXIF: the file itself, or its block"
@@ -252,14 +252,13 @@ def _set(entries, order, tag, kind, *values):
     entries[:] = [o for o in entries if o.tag!=tag]
     entries.append(Entry(tag, kind, len(values)//(2 if kind==5 else 1), data))
 
-def _fit_exif(exif, shape, dpi, has_chroma):
+def _fit_exif(exif, shape, dpi):
     order = exif.order
     detail = exif.directories.get(EXIF, [])
     for tag,v in {40961:1, 40962:shape[1], 40963:shape[0]}.items(): # sRGB, width, height
         kind = 3 if tag==40961 else 4 # libtiff warns of shorter sides
         if any(o.tag==tag for o in detail): _set(detail, order, tag, kind, v)
     _set(exif.main, order, 274, 3, 1)
-    if has_chroma: _set(exif.main, order, 531, 3, 1) # JPEGs must say it; ours has a value a pixel
     if not dpi: return
     for tag,v in zip((282, 283), dpi):
         _set(exif.main, order, tag, 5, *Fraction(v).limit_denominator(1000).as_integer_ratio())
@@ -273,11 +272,10 @@ def clean_exif(
     warnings:list,  # Appended to
 ) -> bytes|None:    # EXIF block
     "The EXIF that fits the upright sRGB pixels we shall write"
-    has_chroma = exif.value(531) is not None
     exif.directories[0] = [o for o in exif.main if o.tag not in _STRUCTURE]
     clean_descriptions(exif, warnings)
     if not any(exif.directories.values()) and not dpi: return None
-    _fit_exif(exif, shape, dpi, has_chroma)
+    _fit_exif(exif, shape, dpi)
     block = exif_block(exif)
     if note_moves(exif, block): warnings.append(NOTE_MOVED)
     return block
