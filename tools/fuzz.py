@@ -397,7 +397,8 @@ def child(name, folder, seconds):
         trial = Trial(name, folder)
         warm(trial)
     def mutate(data, most, seed):
-        return changed(data, random.Random(seed), how, lambda o: atheris.Mutate(o, len(o)+64))
+        new = changed(data, random.Random(seed), how, lambda o: atheris.Mutate(o, len(o)+64))
+        return new[:most]
     options = [f'-max_total_time={seconds}', '-timeout=600', '-rss_limit_mb=8000', '-verbosity=0',
                f'-max_len={4*LONGEST}', f'-artifact_prefix={folder}/killed-', '-len_control=0']
     more = dict(custom_mutator=mutate) if how else {}
