@@ -31,7 +31,7 @@ def heard(caplog):
 
 @pytest.mark.parametrize('more, kept', [
     (dict(description='Shelfmark 12'), ['Shelfmark 12']),
-    (dict(), []),
+    pytest.param(dict(), [], marks=pytest.mark.slow),
     (dict(description='Shelfmark 12', metadata=dict(Box='7')), ['Shelfmark 12', '{"Box": "7"}']),
     (dict(description='Shelfmark 12', metadata=None), ['Shelfmark 12'])])
 def test_tifffile_describes_its_array_and_the_archive_its_photograph(more, kept, tmp_path, heard):
@@ -66,8 +66,9 @@ def test_notes_of_microscopes_go_and_say_so(tmp_path, heard):
         assert descriptions(tmp_path/'out.tif')==[kept]
         check_is_sound(tmp_path/'out.tif')
 
-@pytest.mark.parametrize('big', [False, True])
-@pytest.mark.parametrize('byteorder', '<>')
+@pytest.mark.parametrize('byteorder, big', [
+    ('>', False), ('<', True), *(pytest.param(*o, marks=pytest.mark.slow)
+                                 for o in (('<', False), ('>', True)))])
 def test_every_type_of_tag_is_kept_to_the_byte(byteorder, big, tmp_path):
     "Those of GeoTIFF and TIFF/EP among them, and numbers over 65,535"
     extra = [(33550, 12, 3, (0.5, 0.25, 0.), True), (33434, 5, 1, (1, 125), True),
