@@ -15,7 +15,7 @@ version = re.search(r'^__version__\s*=\s*["\']([^"\']+)', init, re.M)[1]
 statuses = ['0 - None', '1 - Planning', '2 - Pre-Alpha', '3 - Alpha', '4 - Beta',
             '5 - Production/Stable']
 extras = {k.removesuffix('_requirements'): lines(k) for k in cfg if k.endswith('_requirements')}
-apart = ('bench', 'mutation', 'release') # too special for those who develop
+apart = ('bench', 'mutation', 'fuzzing', 'release') # too special for those who develop
 extras['dev'] = sorted({r for k,reqs in extras.items() if k not in apart for r in reqs})
 
 setup(

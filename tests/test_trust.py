@@ -66,7 +66,7 @@ def locked(name):
 
 def extras():
     "What the extra `dev` holds, as setup.py puts it together"
-    apart = ('bench', 'mutation', 'release')
+    apart = ('bench', 'mutation', 'fuzzing', 'release')
     keys = [k for k in ini['DEFAULT'] if k.endswith('_requirements')]
     return [o for k in keys if k.removesuffix('_requirements') not in apart for o in needed(k)]
 

@@ -11,7 +11,7 @@ __all__ = ['COLUMNS', 'is_complete', 'output_status', 'utc_now', 'read_report', 
 import csv, json, os, time
 from pathlib import Path
 from fastcore.basics import patch
-from ..files import atomic_write
+from ..files import atomic_write, parse_json
 from ..photo.provenance import Provenance, expected_properties, read_provenance
 
 # %% ../../nbs/batch/04_ledger.ipynb #a48eb6ec
@@ -69,8 +69,8 @@ def _rows(data):
     rows = {}
     for line in data.splitlines():
         try:
-            row = json.loads(line)
-            rows[row['path']] = row
+            row = parse_json(line)
+            if isinstance(row['path'], str): rows[row['path']] = row
         except (ValueError, KeyError, TypeError): continue
     return rows
 
@@ -129,7 +129,10 @@ def _write_csv(path, rows):
     with atomic_write(path, 'w', encoding='utf-8-sig', errors='backslashreplace', newline='') as f:
         w = csv.DictWriter(f, COLUMNS, extrasaction='ignore')
         w.writeheader()
-        for row in rows: w.writerow({**row, 'warnings':'; '.join(row.get('warnings') or [])})
+        for row in rows:
+            said = row.get('warnings') or []
+            if isinstance(said, list): said = '; '.join(map(str, said))
+            w.writerow({**row, 'warnings':said})
 
 @patch
 def close(self:Report):

@@ -76,8 +76,11 @@ def read_record(
     for name in sorted(Store(f'{store.url}/record', store.storage).files()):
         if not name.endswith('.parquet'): continue
         data = io.BytesIO(store.get(f'record/{name}'))
-        try: shards.append(pq.read_table(data, columns=schema.names).cast(schema))
-        except (pa.ArrowException, KeyError) as e:
+        try:
+            table = pq.read_table(data, columns=schema.names).cast(schema)
+            table.validate(full=True) # texts are UTF-8
+            shards.append(table)
+        except (pa.ArrowException, KeyError, OSError, UnicodeDecodeError) as e:
             raise ValueError(f"{store.url}/record/{name}: is no shard of a record ({e})") from e
     return pa.concat_tables(shards)
 

@@ -12,6 +12,7 @@ import hashlib, json, os, re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from ..files import parse_json
 from .fetch import Fetcher, IIIFError
 from .resources import add_credit, as_list, id_of, language_map, type_of
 from .v2 import to_v3
@@ -52,7 +53,7 @@ def _load(source, fetcher):
     else:
         raise IIIFError(f"{source}: neither an address (http…) nor a file")
     try:
-        doc = json.loads(data)
+        doc = parse_json(data)
     except ValueError as e:
         raise IIIFError(f"{source}: not JSON ({e})") from None
     if not isinstance(doc, dict):

@@ -8,12 +8,12 @@ Docs: https://example.github.io/colorized/iiif/publish.html.md"""
 __all__ = ['fetch_original', 'Published', 'colorize_manifest']
 
 # %% ../../nbs/iiif/09_publish.ipynb #8ef9b598
-import itertools, json, os, re, sys, time
+import itertools, os, re, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
-from ..files import DISK_ERRORS, write_json
+from ..files import DISK_ERRORS, parse_json, write_json
 from .choice import (
     add_choice, color_body, find_languages, finish_manifest, rights_remark, validity_remark)
 from .fetch import RETRY_STATUS, Fetcher, IIIFError
@@ -51,9 +51,9 @@ def _fetch_info(fetcher, p):
     if not p.service: return None,[]
     url = f'{p.key}/info.json'
     def check(data):
-        parse_info(json.loads(data), url)
+        parse_info(parse_json(data), url)
     try:
-        return json.loads(fetcher.get(url, JSON_TYPES, check=check)),[]
+        return parse_json(fetcher.get(url, JSON_TYPES, check=check)),[]
     except IIIFError as e:
         if e.status in (None, 401, *RETRY_STATUS): raise
         if 'width' in p.service: return p.service,[]

@@ -52,12 +52,15 @@ def parse_info(
     "Understand `info.json` of version 1, 2 or 3. Raises `IIIFError`"
     try:
         s = _service(info, url)
-    except (KeyError, TypeError, ValueError, AttributeError) as e:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
         why = f'{type(e).__name__}: {e}'
         raise IIIFError(f"{url}: not an info.json of the Image API ({why})") from None
     tiles = [n for w,h,factors in s.tiles for n in (w, h, *factors)]
     if min(s.width, s.height, *tiles)<1:
         raise IIIFError(f"{url}: a width, height or scale factor is not positive")
+    limits = [o for o in (s.max_width, s.max_height, s.max_area) if o is not None]
+    if max(s.width, s.height, *tiles, *limits)>=2**63:
+        raise IIIFError(f"{url}: a width, height or limit is larger than any picture")
     return s
 
 def _service(info, url):

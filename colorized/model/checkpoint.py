@@ -12,7 +12,7 @@ import hashlib, json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 import torch
-from ..files import write_bytes
+from ..files import parse_json, write_bytes
 from .unet import ColorNet, UNetConfig
 from ..theory.denoiser import Denoiser
 from ..theory.schedule import NoiseSchedule, make_schedule
@@ -142,14 +142,31 @@ def _read_tensors(path):
 def _read_config(path, metadata):
     if 'colorized' not in metadata:
         raise ValueError(f"{path} is a safetensors file, but not a checkpoint of colorized")
-    header = json.loads(metadata['colorized'])
-    version = header.pop('format')
-    if version not in (1, FORMAT):
-        raise ValueError(f"{path} has checkpoint format {version}, "
-                         f"this version reads 1 and {FORMAT}")
-    return ModelConfig.from_dict(header)
+    try:
+        header = parse_json(metadata['colorized'])
+        version = header.pop('format')
+        if version in (1, FORMAT): return ModelConfig.from_dict(header)
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as e:
+        raise ValueError(f"{path} has a configuration that cannot be read "
+                         f"({type(e).__name__}: {e})") from e
+    raise ValueError(f"{path} has checkpoint format {version}, "
+                     f"this version reads 1 and {FORMAT}")
+
 
 # %% ../../nbs/model/03_checkpoint.ipynb #chkload0
+def _mismatch(config, state):
+    "How weights differ from those that a configuration describes; no memory is taken for these"
+    try:
+        with torch.device('meta'): expected = ColorNet(config.net).state_dict()
+    except (RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError) as e:
+        return f"no network can be built ({type(e).__name__}: {e})"
+    shape = lambda d, k: tuple(d[k].shape) if k in d else 'missing'
+    wrong = [k for k in expected|state if shape(expected, k)!=shape(state, k)]
+    if wrong:
+        k = wrong[0]
+        return (f"{len(wrong)} differ, for instance {k}: "
+                f"{shape(state, k)} instead of {shape(expected, k)}")
+
 def load_checkpoint(
     path:str|Path, # A file that `save_checkpoint` wrote
     device='cpu',  # Where the network goes
@@ -163,10 +180,9 @@ def load_checkpoint(
         raise FileNotFoundError(f"no checkpoint at {path}")
     metadata,state = _read_tensors(path)
     config = _read_config(path, metadata)
-    net = ColorNet(config.net)
-    try:
-        net.load_state_dict(state)
-    except RuntimeError as e:
+    if wrong := _mismatch(config, state):
         raise ValueError(f"{path} does not hold the weights that its configuration describes: "
-                         f"{e}") from e
+                         f"{wrong}")
+    net = ColorNet(config.net)
+    net.load_state_dict(state)
     return net.to(device).eval(),config,hashlib.sha256(path.read_bytes()).hexdigest()

@@ -34,6 +34,9 @@ class UNetConfig:
     def __post_init__(self):
         for k in ('widths','attention'):
             object.__setattr__(self, k, tuple(getattr(self, k)))
+        if not (1<=len(self.widths)<=16 and 1<=self.blocks<=64 and max(self.widths)<=2**16):
+            raise ValueError(f"a network has 1 to 16 widths up to {2**16}, and 1 to 64 blocks a "
+                             f"level, got widths {self.widths[:20]} and {self.blocks} blocks")
         if len(self.widths)!=len(self.attention):
             raise ValueError(f"attention {self.attention} must have one entry for each of the "
                              f"widths {self.widths}")

@@ -8,12 +8,14 @@ Docs: https://example.github.io/colorized/photo/formats.html.md"""
 __all__ = ['WRITABLE', 'output_format', 'EmbeddedMetadata', 'encode_image']
 
 # %% ../../nbs/photo/09_formats.ipynb #24cdae28
-import io, struct, zlib
-from dataclasses import dataclass
+import io, re, struct, zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from PIL import Image
-from .metadata import exif_text
+from .exif import (NOTE_MOVED, Entry, Exif, exif_block, little_endian, note_moves,
+                                  read_exif, write_directories)
 from .scan import ScanError, srgb_profile
+from .words import COMMENT, left_out
 
 # %% ../../nbs/photo/09_formats.ipynb #70a5acb3
 WRITABLE = { # Suffix and format of the files that can be written
@@ -53,10 +55,24 @@ class EmbeddedMetadata:
     iptc:bytes=None  # Record
     dpi:tuple=None   # (x,y) pixels an inch
     quality:int=95   # Of JPEG and WebP; 100 is lossless for WebP
+    texts:dict=field(default_factory=dict) # See `read_texts`
 
 # %% ../../nbs/photo/09_formats.ipynb #db90abd7
 def _chunk(kind, data):
     return struct.pack('>I', len(data))+kind+data+struct.pack('>I', zlib.crc32(kind+data))
+
+def _text_chunk(name, text):
+    "A text of a PNG, Latin-1 where that holds it and no language is said"
+    language,translated = (getattr(text, k, '') or '' for k in ('lang', 'tkey'))
+    key = name.encode('latin-1', 'replace')[:79]
+    if re.search('[\udc80-\udcff]', text): # bytes of a comment
+        text = text.encode('utf-8', 'surrogateescape').decode('latin-1')
+    try:
+        if not (language or translated): return b'tEXt',key+b'\0'+text.encode('latin-1')
+    except UnicodeEncodeError: pass
+    as_bytes = lambda o: o if isinstance(o, bytes) else o.encode('utf-8', 'replace')
+    parts = [as_bytes(o) for o in (language, translated, str(text))]
+    return b'iTXt',key+b'\0\0\0'+b'\0'.join(parts)
 
 def _png_chunks(m):
     "Chunks of the metadata"
@@ -69,6 +85,7 @@ def _png_chunks(m):
     if m.iptc:
         text = f'\niptc\n{len(m.iptc):8}\n{m.iptc.hex()}\n' # as ImageMagick writes it
         yield b'zTXt',b'Raw profile type iptc\0\0'+zlib.compress(text.encode())
+    for name,text in m.texts.items(): yield _text_chunk(name, text)
 
 def _write_png(f, x, m, remarks):
     import imagecodecs
@@ -79,15 +96,24 @@ def _write_png(f, x, m, remarks):
     f.write(memoryview(png)[33:])
 
 # %% ../../nbs/photo/09_formats.ipynb #0a1fd97d
+def _jpeg_exif(block):
+    "EXIF says where the chroma of a JPEG lies; ours has a value for each pixel"
+    if not block: return b''
+    exif = read_exif(io.BytesIO(block[6:]))
+    exif.main.append(Entry(531, 3, 1, struct.pack(exif.order+'H', 1)))
+    return exif_block(exif)
+
 def _jpeg_segments(m):
     "(marker, content, its name, content where that is too long) of the metadata"
     ns = b'http://ns.adobe.com/xap/1.0/\0'
-    yield 0xe1,m.exif or b'','EXIF',b''
+    yield 0xe1,_jpeg_exif(m.exif),'EXIF',b''
     yield 0xe1,ns+m.xmp,'XMP',ns+m.bare_xmp
     if m.iptc:
         padded = m.iptc+b'\0'*(len(m.iptc)%2)
         resource = b'8BIM\4\4\0\0'+struct.pack('>I', len(m.iptc))+padded
         yield 0xed,b'Photoshop 3.0\0'+resource,'IPTC',b''
+    if COMMENT in m.texts:
+        yield 0xfe,m.texts[COMMENT].encode('utf-8', 'surrogateescape'),'comment',b''
 
 def _write_jpeg(f, x, m, remarks):
     out = io.BytesIO()
@@ -98,6 +124,7 @@ def _write_jpeg(f, x, m, remarks):
     has_jfif = bytes(jpeg[2:4])==b'\xff\xe0'
     start = 4+int.from_bytes(jpeg[4:6], 'big') if has_jfif else 2
     f.write(jpeg[:start]) # start of image and JFIF
+    remarks += left_out(m.texts, [COMMENT])
     for marker,body,name,instead in _jpeg_segments(m):
         if len(body)>65533:
             size = f"{name} of {len(body)} bytes"
@@ -112,58 +139,60 @@ def _write_webp(f, x, m, remarks):
     if max(h, w)>16383:
         raise ScanError(f"WebP holds at most 16383 pixels a side, this photograph has {w}×{h}")
     if m.iptc: remarks.append("WebP has no place for IPTC-IIM")
+    remarks += left_out(m.texts)
     Image.fromarray(x).save(f, 'WEBP', quality=m.quality, lossless=m.quality>=100,
                             exif=m.exif or b'', xmp=m.xmp, icc_profile=srgb_profile())
 
 # %% ../../nbs/photo/09_formats.ipynb #046d381a
-_DIRECTORIES = 34665, 34853 # EXIF and GPS
+def _extra_tags(exif):
+    "EXIF's first directory as tifffile wants it, but for what it writes itself"
+    for o in exif.main:
+        if o.tag in (274, 282, 283, 296): continue
+        tag,kind,count,data = little_endian(o, exif.order)
+        if kind in (5, 10): # of bytes, tifffile would take each half for a fraction
+            data = struct.unpack(f'<{2*count}{"I" if kind==5 else "i"}', data)
+        yield tag,kind,count,data,True
 
-def _text_tags(exif):
-    "Texts, bytes and small integers of EXIF's first directory, as tifffile wants them"
-    for k,v in exif.items():
-        if k in (274, 282, 283, 296, *_DIRECTORIES): continue
-        if isinstance(v, str): yield k,2,0,v.encode('latin-1', 'replace'),True
-        elif isinstance(v, bytes): yield k,7 if k<40000 else 1,len(v),v,True
-        elif isinstance(v, int) and 0<=v<2**16: yield k,3,1,v,True
-
-def _directory_entries(f):
+def _directory_entries(f, big):
     "Tag -> place of its entry, of the first directory of a TIFF"
-    at = f.seek(struct.unpack('<I', f.read(4))[0])
-    n, = struct.unpack('<H', f.read(2))
-    return {struct.unpack('<H', f.read(12)[:2])[0]: at+2+12*i for i in range(n)}
+    place,count,size = ('<Q', '<Q', 20) if big else ('<I', '<H', 12)
+    read = lambda code: struct.unpack(code, f.read(struct.calcsize(code)))[0]
+    f.seek(8 if big else 4)
+    at = f.seek(read(place))
+    n,first = read(count),at+struct.calcsize(count)
+    return {struct.unpack('<H', f.read(size)[:2])[0]: first+size*i for i in range(n)}
 
 def _append_directories(f, directories):
     "Append EXIF's directories and point the reserved tags to them"
-    from PIL import TiffImagePlugin
-    entries = _directory_entries(f)
+    f.seek(2)
+    big = f.read(1)==b'+'
+    entries = _directory_entries(f, big)
     for code,directory in directories.items():
         at = f.seek(0, 2)
         if at%2: at += f.write(b'\0')
-        new = TiffImagePlugin.ImageFileDirectory_v2(b'II*\0\x08\0\0\0', group=code)
-        for tag,v in directory.items(): new[tag] = exif_text(v)
-        f.write(new.tobytes(at))
+        f.write(write_directories([directory], '<', at, big))
         f.seek(entries[code-1])
-        f.write(struct.pack('<HHII', code, 4, 1, at))
+        f.write(struct.pack('<HHQQ' if big else '<HHII', code, 16 if big else 4, 1, at))
 
 # %% ../../nbs/photo/09_formats.ipynb #72148061
 def _write_tiff(f, x, m, remarks):
     import tifffile
-    exif = Image.Exif()
-    if m.exif: exif.load(m.exif)
+    exif = read_exif(io.BytesIO(m.exif[6:])) if m.exif else Exif()
     tags = [(700, 1, len(m.xmp), m.xmp, True), (274, 3, 1, 1, True)]
     if m.iptc: tags.append((33723, 7, len(m.iptc), m.iptc, True))
-    tags.extend(_text_tags(exif))
-    directories = {k: d for k in _DIRECTORIES if k in exif and (d:=exif.get_ifd(k))}
+    tags.extend(_extra_tags(exif))
+    directories = {k: [little_endian(o, exif.order) for o in d]
+                   for k,d in exif.directories.items() if k and d}
     tags.extend((k-1, 4, 1, 0, True) for k in directories)
     dpi = dict(resolution=m.dpi, resolutionunit=2) if m.dpi else {}
     tifffile.imwrite(f, x, photometric='rgb', planarconfig='contig',
         extrasamples=['unassalpha'] if x.shape[2]==4 else None, compression='adobe_deflate',
         predictor=True, iccprofile=srgb_profile(), metadata=None, software=False, byteorder='<',
         extratags=tags, maxworkers=1, **dpi)
-    f.seek(0)
-    if f.read(4)==b'II*\0': _append_directories(f, directories)
-    elif directories:
-        remarks.append("EXIF beyond its plain texts does not fit a BigTIFF and was left behind")
+    _append_directories(f, directories)
+    remarks += left_out(m.texts)
+    if note_moves(exif): remarks.append(NOTE_MOVED)
+
 
 # %% ../../nbs/photo/09_formats.ipynb #67fc5b82
 _WRITERS = dict(TIFF=_write_tiff, PNG=_write_png, JPEG=_write_jpeg, WEBP=_write_webp)

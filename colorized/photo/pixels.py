@@ -103,13 +103,14 @@ _KINDS = dict(MINISWHITE=1, MINISBLACK=1, RGB=3, SEPARATED=4) # And their channe
 
 def _tiff_values(page, path, warnings):
     "(H,W) or (H,W,C) of a page, black at 0"
-    x,kind = page.asarray(),page.photometric.name
-    if page.axes=='SYX': x = np.moveaxis(x, 0, -1)
-    elif page.axes not in ('YX', 'YXS'):
-        raise ScanError(f"{path}: a TIFF with axes {page.axes} is not a photograph")
+    kind = getattr(page.photometric, 'name', page.photometric)
     if kind not in _KINDS:
         what = f"{page.bitspersample}-bit TIFF with photometric interpretation {kind}"
         raise ScanError(f"{path}: {what} is not supported")
+    x = page.asarray()
+    if page.axes=='SYX': x = np.moveaxis(x, 0, -1)
+    elif page.axes not in ('YX', 'YXS'):
+        raise ScanError(f"{path}: a TIFF with axes {page.axes} is not a photograph")
     if x.dtype.kind=='f': x = _from_floats(x, path, warnings)
     else: x = _from_integers(x, page.bitspersample, path)
     return max_level(x.dtype)-x if kind=='MINISWHITE' else x

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.dom import minidom
 from .. import __version__
+from ..files import parse_json
 from .xmp import NAMESPACE, XMP_NAMESPACES, parse_xmp, rdf_of, remove_property
 
 # %% ../../nbs/photo/06_provenance.ipynb #5db6add0
@@ -65,7 +66,8 @@ def _add_description(dom, properties):
     rdf = rdf_of(dom)
     prefix = rdf.prefix or 'rdf'
     first = next((d for d in rdf.childNodes if d.localName=='Description'), None)
-    about = first.getAttributeNS(XMP_NAMESPACES['rdf'], 'about') if first else ''
+    names = (XMP_NAMESPACES['rdf'], None) # the second in old packets
+    about = next((o for ns in names if first and (o := first.getAttributeNS(ns, 'about'))), '')
     new = dom.createElementNS(XMP_NAMESPACES['rdf'], f'{prefix}:Description')
     new.setAttributeNS(XMP_NAMESPACES['rdf'], f'{prefix}:about', about)
     for p in ('Iptc4xmpExt', 'colorized', 'tiff'):
@@ -129,8 +131,8 @@ def read_provenance(
             continue
         out = _find_properties(dom)
         try:
-            settings = json.loads(out.pop('Settings', '{}'))
-        except ValueError:
+            settings = dict(parse_json(out.pop('Settings', '{}')))
+        except (ValueError, TypeError):
             continue
         return {**out, **{k: str(v) for k,v in settings.items()}}
 

@@ -8,12 +8,12 @@ Docs: https://example.github.io/colorized/photo/reading.html.md"""
 __all__ = ['READABLE', 'MAX_PIXELS', 'open_image', 'read_scan', 'scan_from_pillow', 'open_rgb']
 
 # %% ../../nbs/photo/08_reading.ipynb #c3002d7b
-import io, logging, threading, warnings
+import io, logging, math, struct, threading, warnings
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
-from .metadata import (OpenFile, clean_exif, png_gamma_profile, read_dpi,
-                                      read_metadata, usable_profile)
+from .metadata import (OpenFile, check_items, clean_exif, png_gamma_profile,
+                                      read_dpi, read_metadata, usable_profile)
 from .pixels import collapse_gray, decode_pixels, pillow_pixels, turn_upright
 from .scan import Scan, ScanError
 from .xmp import xmp_packet
@@ -23,21 +23,28 @@ READABLE = { # Suffixes of the files that are taken for photographs
     '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.tif', '.tiff', '.webp', '.bmp', '.gif',
     '.jp2', '.j2k', '.j2c', '.jpc', '.jpf', '.jpx', '.heic', '.heif', '.hif', '.avif'}
 MAX_PIXELS = 2.5e8 # A photograph of more is refused unless asked for
+_MAX_SIDE = 100000 # pixels; memory for what is laid along a side grows with it
 _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000','AVIF'
+_MOST_SAMPLES = 8 # A pixel, on average, of as many as are allowed
 _OPENING = threading.Lock()
 
 def open_image(
-    f, # File, open for reading
+    f,                           # File, open for reading
+    max_pixels:float=MAX_PIXELS, # Of a GIF, whose first frame may be larger than it says
 ) -> Image.Image:
     "Pillow image, header only; our own size limit instead of Pillow's global one"
     with _OPENING:
-        limit,Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS,None
+        limit,most = Image.MAX_IMAGE_PIXELS,None
+        if f.read(4)==b'GIF8': most = int(max_pixels//2) # Pillow refuses twice that
+        f.seek(0)
+        Image.MAX_IMAGE_PIXELS = most
         try:
             return Image.open(f, formats=_FORMATS)
         except Image.UnidentifiedImageError:
             import pi_heif
             f.seek(0)
             if not pi_heif.is_supported(f): raise
+            check_items(f)
             return pi_heif.HeifImageFile(f)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
@@ -46,6 +53,8 @@ def _check_size(w, h, path, max_pixels):
     if w*h>max_pixels:
         limit = f"{max_pixels/1e6:.0f} megapixels (max_pixels)"
         raise ScanError(f"{path}: {w}×{h} pixels are more than the limit of {limit}")
+    if max(w, h)>_MAX_SIDE:
+        raise ScanError(f"{path}: {w}×{h} pixels, a side may have {_MAX_SIDE} at most")
     if w<1 or h<1: raise ScanError(f"{path}: holds no pixels ({w}×{h})")
 
 # %% ../../nbs/photo/08_reading.ipynb #2f8d53d7
@@ -80,6 +89,10 @@ def _check_tiff(tiff, size, path, max_pixels):
         raise ScanError(f"{path}: begins with a preview of another picture, as camera raw files "
                         "(DNG, NEF) do; these are not read: export the photograph as TIFF")
     _check_size(page.imagewidth, page.imagelength, path, max_pixels)
+    values = math.prod(page.shape)
+    if values>_MOST_SAMPLES*max_pixels:
+        raise ScanError(f"{path}: {values} values in its pixels are more than the limit of "
+                        f"{_MOST_SAMPLES} for each of {max_pixels/1e6:.0f} megapixels")
     segments = list(zip(page.dataoffsets, page.databytecounts))
     beyond = sum(start+n>size for start,n in segments)
     if beyond:
@@ -87,9 +100,42 @@ def _check_tiff(tiff, size, path, max_pixels):
         raise ScanError(f"{path}: truncated, {which} lie beyond the end of the file")
 
 # %% ../../nbs/photo/08_reading.ipynb #1847e4c8
-def _identify(f, path, is_tiff):
+_RAW = ( # (where, what) is found in camera raw files that are no TIFF, or begin as if they were one
+    (0, b'FUJIFILMCCD-RAW'), (0, b'IIU\0'), (0, b'IIRO'), (0, b'IIRS'), (0, b'MMOR'), (0, b'\0MRM'),
+    (0, b'FOVb'), (4, b'ftypcrx'), (6, b'HEAPCCDR'), (8, b'CR\2'), (8, b'IIII'), (8, b'waR'))
+_SENSOR = 32803,34892 # Photometric interpretations: mosaic of colors, linear raw
+
+def _is_raw(head, tiff=None):
+    "Is it what a camera's sensor saw?"
+    if any(head[at:].startswith(o) for at,o in _RAW): return True
+    if tiff is None: return False
+    pages = [o for page in tiff.pages for o in (page, *(page.pages or ()))]
+    return 50706 in pages[0].tags or any(p.photometric in _SENSOR for p in pages)
+
+def _refuse(head, path, tiff=None):
+    "Raise `ScanError` for what archives have, and have to decide on before it is colored"
+    if _is_raw(head, tiff):
+        raise ScanError(f"{path}: is a camera raw file, in which tones are still open: develop it "
+                        "to a TIFF of 16 bits first, for instance with darktable or RawTherapee")
+    if head.startswith(b'8BPS'):
+        raise ScanError(f"{path}: is a Photoshop document, whose layers allow more than one "
+                        "picture: save it flattened as TIFF first")
+
+def _check_gif(f, path, max_pixels):
+    "Its sides, before Pillow takes memory for them"
+    f.seek(0)
+    head = f.read(10)
+    if head[:4]==b'GIF8' and len(head)==10:
+        _check_size(*struct.unpack('<2H', head[6:]), path, max_pixels)
+    f.seek(0)
+
+def _identify(f, path, is_tiff, max_pixels):
+    _check_gif(f, path, max_pixels)
     try:
-        return open_image(f)
+        return open_image(f, max_pixels)
+    except Image.DecompressionBombError:
+        limit = f"{max_pixels/1e6:.0f} megapixels (max_pixels)"
+        raise ScanError(f"{path}: holds more pixels than the limit of {limit}") from None
     except Image.UnidentifiedImageError:
         if is_tiff: return None # tifffile's alone
     formats = "TIFF, JPEG, PNG, WebP, BMP, GIF, JPEG 2000, HEIC, AVIF"
@@ -100,13 +146,16 @@ def _open_file(f, path, max_pixels):
     file,size = OpenFile(f, path),f.seek(0, 2)
     if not size: raise ScanError(f"{path}: the file is empty")
     f.seek(0)
-    is_tiff = f.read(4) in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+    head = f.read(32)
+    _refuse(head, path)
+    is_tiff = head[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
     f.seek(0)
     if is_tiff:
         file.tiff = tifffile.TiffFile(f)
+        if len(file.tiff.pages): _refuse(head, path, file.tiff)
         _check_tiff(file.tiff, size, path, max_pixels)
     f.seek(0)
-    file.image = _identify(f, path, is_tiff)
+    file.image = _identify(f, path, is_tiff, max_pixels)
     if file.image: _check_size(*file.image.size, path, max_pixels)
     return file
 
@@ -132,7 +181,7 @@ def _read(file):
     icc = said.icc or png_gamma_profile(file)
     if file.tiff: file.f.seek(0)
     decoded = decode_pixels(file, icc)
-    turn = 1 if decoded.is_upright else said.exif.get(274, 1)
+    turn = 1 if decoded.is_upright else said.orientation
     dpi = read_dpi(file, said.exif)
     if dpi and turn in (5, 6, 7, 8): dpi = dpi[::-1]
     pixels = turn_upright(collapse_gray(decoded.pixels), turn)
@@ -142,7 +191,7 @@ def _read(file):
     icc = None if decoded.is_srgb else usable_profile(icc, pixels.ndim==2, file.warnings)
     format = 'TIFF' if file.tiff else 'JPEG' if file.format=='MPO' else file.format
     return Scan(np.ascontiguousarray(pixels), file.path, format, icc, exif, said.xmp, said.iptc,
-                dpi, alpha, file.warnings)
+                dpi, alpha, file.warnings, said.texts)
 
 # %% ../../nbs/photo/08_reading.ipynb #7314a639
 def _reason(e):

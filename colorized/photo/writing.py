@@ -131,8 +131,9 @@ def write_scan(
             x = _add_alpha(x, like.alpha)
     xmp,remarks = merge_xmp(like.xmp, provenance)
     bare_xmp = merge_xmp(None, provenance)[0]
-    metadata = EmbeddedMetadata(xmp, bare_xmp, like.exif, like.iptc, like.dpi, quality)
-    return remarks+lost+_save(dst, format, x, metadata)
+    metadata = EmbeddedMetadata(xmp, bare_xmp, like.exif, like.iptc, like.dpi, quality, like.texts)
+    lost += _save(dst, format, x, metadata)
+    return [o for o in remarks+lost if o not in like.warnings]
 
 # %% ../../nbs/photo/10_writing.ipynb #377c4074
 def write_color(

@@ -33,16 +33,29 @@ def rdf_of(
     "The element that holds all properties"
     return next(iter(dom.getElementsByTagNameNS(XMP_NAMESPACES['rdf'], 'RDF')), None)
 
+_ENCODINGS = { # First bytes -> encoding: a mark of byte order, or a <
+    b'\xff\xfe\0\0': 'utf-32', b'\0\0\xfe\xff': 'utf-32', b'<\0\0\0': 'utf-32-le',
+    b'\0\0\0<': 'utf-32-be', b'\xff\xfe': 'utf-16', b'\xfe\xff': 'utf-16', b'<\0': 'utf-16-le',
+    b'\0<': 'utf-16-be'}
+
+def _depth(dom):
+    "Elements within each other"
+    level,n = [dom],0
+    while level: level,n = [c for o in level for c in o.childNodes],n+1
+    return n
+
 def parse_xmp(
-    xmp:bytes, # A packet, in UTF-8 or UTF-16
+    xmp:bytes, # A packet, in UTF-8, UTF-16 or UTF-32
 ) -> minidom.Document:
     "An XMP packet, parsed. Raises `ValueError` for document types, entities, and what is no XMP"
-    is_utf16 = bytes(xmp[:2]) in (b'\xff\xfe', b'\xfe\xff')
-    text = bytes(xmp).decode('utf-16' if is_utf16 else 'utf-8-sig').strip('\0 \r\n\t')
+    head,xmp = bytes(xmp[:4]),bytes(xmp)
+    text = xmp.decode(next((v for k,v in _ENCODINGS.items() if head.startswith(k)), 'utf-8-sig'))
+    text = text.strip('\0 \r\n\t\ufeff')
     if re.search(r'<!(DOCTYPE|ENTITY)', text, re.I):
         raise ValueError("it holds a document type definition")
     dom = minidom.parseString(re.sub(r'<\?xml[^>]*\?>', '', text).encode())
     if rdf_of(dom) is None: raise ValueError("it holds no rdf:RDF")
+    if _depth(dom)>100: raise ValueError("it is nested too deeply")
     return dom
 
 # %% ../../nbs/photo/03_xmp.ipynb #adaca6f0

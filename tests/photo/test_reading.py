@@ -57,6 +57,83 @@ def test_a_preview_is_not_taken_for_the_photograph(tmp_path):
     s = read_scan(tmp_path/'last.tif')
     assert np.array_equal(s.pixels, gray8) and not s.warnings
 
+@pytest.mark.parametrize('name, head', [
+    ('a.cr2', b'II*\0\x10\0\0\0CR\2\0'), ('a.cr3', b'\0\0\0\x18ftypcrx '),
+    ('a.raf', b'FUJIFILMCCD-RAW '),
+    ('a.crw', b'II\x1a\0\0\0HEAPCCDR'), ('a.orf', b'IIRO\x08'), ('a.rw2', b'IIU\0\x18'),
+    ('a.mrw', b'\0MRM'), ('a.x3f', b'FOVb')])
+def test_raw_of_a_camera_is_refused_with_advice(name, head, tmp_path):
+    (tmp_path/name).write_bytes(head.ljust(64, b'\0'))
+    with pytest.raises(ScanError, match=f'{name}: is a camera raw file.*develop it to a TIFF'):
+        read_scan(tmp_path/name)
+
+def test_dng_is_refused_with_advice_wherever_the_sensor_stands(tmp_path):
+    "In the first directory, or below that of a preview, which is no photograph"
+    version = [(50706, 1, 4, b'\1\4\0\0', True)]
+    mosaic = dict(photometric=32803, extratags=version)
+    small = gray8[:8,:8]
+    write_pages(tmp_path/'a.dng', (gray16, mosaic))
+    write_pages(tmp_path/'b.dng', (small, dict(subfiletype=1, subifds=1)), (gray16, mosaic))
+    write_pages(tmp_path/'c.nef', (small, dict(subifds=1)), (gray16, dict(photometric=32803)))
+    for name in 'a.dng','b.dng','c.nef':
+        with pytest.raises(ScanError, match=f'{name}: is a camera raw file.*develop'):
+            read_scan(tmp_path/name)
+
+def test_a_document_of_photoshop_is_refused_with_advice(tmp_path):
+    "One that Pillow opens"
+    head = b'8BPS'+struct.pack('>H6xHIIHH', 1, 3, 2, 3, 8, 3)+bytes(12)+b'\0\0'+bytes(18)
+    (tmp_path/'a.psd').write_bytes(head)
+    assert Image.open(tmp_path/'a.psd').format=='PSD'
+    with pytest.raises(ScanError, match='a.psd: is a Photoshop document.*flattened as TIFF'):
+        read_scan(tmp_path/'a.psd')
+
+def test_samples_are_limited_as_pixels_are(tmp_path):
+    "Found by fuzzing: 65,535 samples a pixel took half a gigabyte before the refusal"
+    f = tmp_path/'a.tif'
+    tifffile.imwrite(f, gray8, metadata=None, byteorder='<')
+    one,many = [struct.pack('<HHII', 277, 3, 1, o) for o in (1, 65535)]
+    assert f.read_bytes().count(one)==1
+    f.write_bytes(f.read_bytes().replace(one, many))
+    with pytest.raises(ScanError, match='values in its pixels are more than the limit of 8'):
+        read_scan(f, max_pixels=4e6)
+
+def gif(w, h, left, top):
+    "A GIF of w×h pixels by its header, whose frame of 3×2 lies elsewhere"
+    f = io.BytesIO()
+    Image.fromarray(gray8[:2,:3]).save(f, 'GIF')
+    frame = struct.pack('<4H', 0, 0, 3, 2)
+    head,rest = f.getvalue().split(b','+frame)
+    head = head[:6]+struct.pack('<2H', w, h)+head[10:]
+    return head+b','+struct.pack('<2H', left, top)+frame[4:]+rest
+
+def test_a_gif_is_measured_before_memory_is_taken(tmp_path):
+    "Found by fuzzing: in its header, and in a frame that lies beyond it"
+    import resource
+    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    read_scan(gif(3, 2, 0, 0), max_pixels=1e6)
+    before = peak()
+    for data in gif(65535, 65535, 0, 0),gif(3, 2, 60000, 60000):
+        with pytest.raises(ScanError, match='limit of 1 megapixels'):
+            read_scan(data, max_pixels=1e6)
+    assert peak()-before<100_000 # kB; the frames would take 3.6 GB and more
+
+def test_sides_have_an_end(tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', np.zeros((1,100001), np.uint8), compression='adobe_deflate')
+    with pytest.raises(ScanError, match='100001×1 pixels, a side may have 100000 at most'):
+        read_scan(tmp_path/'a.tif')
+
+@pytest.mark.parametrize('format, outcome', [('AVIF', 'EXIF is damaged'), ('HEIF', None)])
+def test_items_that_are_no_text_kill_nobody(format, outcome, tmp_path):
+    "Found by fuzzing: pi-heif dies of them, and with it the process"
+    f = tmp_path/'a'
+    Image.fromarray(rgb8).save(f, format, exif=exif_with(description='Grandmother').tobytes())
+    kind = b'\0\0Exif'
+    assert f.read_bytes().count(kind)==1
+    f.write_bytes(f.read_bytes().replace(kind, b'\0\0\xb3\x87if'))
+    if outcome: assert outcome in read_scan(f).warnings[0]
+    else:
+        with pytest.raises(ScanError, match='a: damaged or not supported'): read_scan(f)
+
 # Pictures in memory
 
 @pytest.mark.parametrize('x', [gray8, gray16, rgb8, np.dstack([rgb8, gray8])])

@@ -94,3 +94,14 @@ def test_repr():
     np.zeros(4, np.uint8), np.zeros((0,4), np.uint8), [[1,2]], np.zeros((4,4), np.int16)])
 def test_other_pixels_are_refused(x):
     with pytest.raises(ValueError, match='uint8 or uint16'): Scan(x)
+
+@pytest.mark.parametrize('shape, size', [((9000,7), (2500,32)), ((7,9000), (32,2500)),
+                                         ((3001,40), (1000,20)), ((40,3001), (60,1000))])
+def test_a_panorama_is_made_small_in_pieces_and_no_worse(shape, size, monkeypatch):
+    "The weights of the whole side would take gigabytes"
+    from colorized.photo import scan
+    s = Scan(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    monkeypatch.setattr(scan, '_MOST_WEIGHTS', 2**60)
+    whole = s.thumbnail_L(size)
+    monkeypatch.setattr(scan, '_MOST_WEIGHTS', 2**17)
+    assert torch.allclose(s.thumbnail_L(size), whole, atol=1e-3)
