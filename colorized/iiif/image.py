@@ -167,7 +167,7 @@ def write_tiles(
 ) -> dict:            # Its `info.json`
     "A level-0 tree of the Image API, version 3, complete or not at all"
     dst = Path(dst)
-    with open_image(photo) as f:
+    with open(photo, 'rb') as opened, open_image(opened) as f:
         im = f.convert(f.mode if f.mode in ('L', 'RGB') else 'RGB')
     info = tile_info(id, *im.size, tile)
     with atomic_folder(dst) as part:
