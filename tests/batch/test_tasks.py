@@ -101,6 +101,7 @@ def test_what_stands_there_is_judged_by_the_file(photo, made, tmp_path):
     assert kind=='done' and row==dict(
         describe_photo(photo, read_scan(photo)), output_bytes=outputs[0].stat().st_size,
         output_sha256=sha256_of(outputs[0]))
+    assert ask(outputs)==('done', '', row) # of two outputs, what is told is of the first
     assert ask(outputs[:1], seed=4)[0]=='other' and ask(outputs[:1], seed=4)[2]=={}
     outputs[1].unlink() # one of two
     assert ask(outputs)==('broken', 'is not complete', {})
