@@ -1,5 +1,5 @@
 "The way of the photographs of a folder through network and workers"
-import os
+import os, sys
 import numpy as np, pytest, torch
 from PIL import Image
 from batch_tools import litter, photographs, quick
@@ -121,6 +121,26 @@ def test_claims_of_another_process(run, tmp_path):
     theirs.release()
     assert (run.summary.done, run.summary.elsewhere, run.summary.left)==(2, 1, 0)
     assert set(read_report(tmp_path/'out'))=={'01.jpg', '02.jpg'}
+
+def test_what_was_done_before_does_not_count_for_the_time_left(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ipykernel', None) # a bar is shown
+    with ProgressBar(3, progress=True) as bar:
+        run.bar = bar
+        run.end(run.todo.popleft(), 'skipped')
+        run.end(run.todo.popleft(), 'done')
+        assert (bar.n, bar.initial)==(2, 1)
+
+def test_cores_are_left_with_a_small_trial(run, monkeypatch):
+    "of one step, on what the next photograph looks like"
+    tried = []
+    try_it = lambda n, work: tried.append((n, work()))
+    monkeypatch.setattr('colorized.batch.run.leave_cores', try_it)
+    L = torch.zeros(1, 1, 64, 96)
+    assert run.has_left_cores # without workers there is nothing to leave
+    run.has_left_cores = False
+    run.leave_cores(L)
+    assert run.has_left_cores and [n for n,_ in tried]==[0]
+    assert tried[0][1].shape==(1, 2, 16, 24)
 
 def test_ctrl_c_begins_nothing_more(run):
     run.admit(run.todo.popleft())
