@@ -41,6 +41,13 @@ def test_with_workers_as_without(tmp_path, colorizer):
         assert (got.done, got.failed)==(5, 1)
     assert files(tmp_path/'out0')==files(tmp_path/'out2')
 
+def test_a_dry_run_would_replace_what_is_broken(tmp_path, colorizer):
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    quick(src, out, colorizer)
+    (out/'00.jpg').write_bytes((out/'00.jpg').read_bytes()[:-900])
+    got = quick(src, out, colorizer, dry_run=True)
+    assert (got.failed, got.left, got.skipped)==(0, 1, 1)
+
 def test_uncertainty(tmp_path, colorizer):
     src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
     assert quick(src, out, colorizer).done==2
