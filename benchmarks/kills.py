@@ -12,22 +12,8 @@ import argparse, csv, io, json, os, random, signal, sys, tempfile, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT/'tests/film'), str(ROOT/'tests/training')]
+sys.path[:0] = [str(ROOT), *(str(ROOT/'tests'/o) for o in ('', 'film', 'training'))]
 os.environ.update(OMP_NUM_THREADS='1', RAY_AUTH_MODE='disabled')
-
-def tiny_model(path):
-    "Checkpoint of the smallest network"
-    import torch
-    from colorized.model.checkpoint import ModelConfig, save_checkpoint
-    from colorized.model.unet import ColorNet, UNetConfig
-    torch.manual_seed(0)
-    cfg = UNetConfig(widths=(32,), attention=(False,), encoder=None)
-    net = ColorNet(cfg)
-    for p in net.parameters(): # a network that was never trained answers 0
-        if not p.any():
-            torch.nn.init.normal_(p, std=0.05)
-    save_checkpoint(path, net, ModelConfig(cfg))
-    return path
 
 def without(rows, *names):
     return [{k: v for k,v in row.items() if k not in names} for row in rows]
@@ -83,10 +69,10 @@ class Training:
         self.src = crops(folder/'color', 12, 64)
     def run(self, out):
         from colorized.model.checkpoint import ModelConfig
-        from colorized.model.unet import UNetConfig
+        from tiny import TINY
         from colorized.training.train import train
         from training_helpers import PLAIN
-        least = ModelConfig(UNetConfig(widths=(32,), attention=(False,), encoder=None))
+        least = ModelConfig(TINY)
         sys.stdout = open(os.devnull, 'w')
         train(self.src, out, valid=self.src, photos=24, bs=3, resume=(out/'state.pt').exists(),
               config=least, recipe=PLAIN, num_workers=0, bar=False, bf16=False,
@@ -217,6 +203,7 @@ def main():
     bad = 0
     with tempfile.TemporaryDirectory() as tmp:
         tmp = args.keep or Path(tmp)
+        from tiny import tiny_model
         model = tiny_model(tmp/'tiny.safetensors')
         for i,name in enumerate(args.only):
             folder = tmp/name

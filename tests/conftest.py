@@ -2,8 +2,7 @@ import shutil, signal
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
-from colorized.model.checkpoint import ModelConfig, save_checkpoint
-from colorized.model.unet import ColorNet, UNetConfig
+from tiny import tiny_model
 
 # What a test starts must be able to be stopped, also where the tests run behind `nohup` or `&`
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -14,15 +13,7 @@ if hasattr(signal, 'SIGHUP'):
 def model(tmp_path_factory):
     "Checkpoint of a tiny network, for tests that care about files and not about colors"
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    cfg = UNetConfig(widths=(32,), attention=(False,), encoder=None)
-    net = ColorNet(cfg)
-    for p in net.parameters(): # a network that was never trained answers 0
-        if not p.any():
-            torch.nn.init.normal_(p, std=0.05)
-    path = tmp_path_factory.mktemp('model')/'tiny.safetensors'
-    save_checkpoint(path, net, ModelConfig(cfg))
-    return path
+    return tiny_model(tmp_path_factory.mktemp('model')/'tiny.safetensors')
 
 @pytest.fixture(scope='module')
 def browser():

@@ -66,7 +66,9 @@ def locked(name):
 
 def extras():
     "What the extra `dev` holds, as setup.py puts it together"
-    apart = ('bench', 'mutation', 'fuzzing', 'release')
+    setup = (root/'setup.py').read_text('utf-8')
+    apart = re.findall(r"'(\w+)'", re.search(r'^apart = \((.*)\)', setup, re.M)[1])
+    assert len(apart)==4
     keys = [k for k in ini['DEFAULT'] if k.endswith('_requirements')]
     return [o for k in keys if k.removesuffix('_requirements') not in apart for o in needed(k)]
 
