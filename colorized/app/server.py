@@ -42,7 +42,7 @@ def _listen(host, port):
         raise OSError(f"{why}; choose another with --port") from e
     return listener
 
-# %% ../../nbs/app/06_server.ipynb #5b382c05
+# %% ../../nbs/app/06_server.ipynb #me000001
 _M_ARENA_MAX = -8 # Of glibc's malloc.h
 
 def _share_memory():
@@ -55,6 +55,7 @@ def _return_memory():
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
+# %% ../../nbs/app/06_server.ipynb #5b382c05
 class _Running:
     "The studio, served from a thread until `end`"
     def __init__(self, studio, listener, folder, local, token):
