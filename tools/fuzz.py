@@ -435,7 +435,9 @@ def fuzz(name, args):
         f.write(json.dumps(dict(reader=name, seconds=round(spent), inputs=n))+'\n')
 
 def summary(out):
-    runs = [json.loads(o) for o in (out/'runs.jsonl').read_text().splitlines()]
+    kept = out/'runs.jsonl'
+    if not kept.exists(): return print(f"{kept}: nothing was tried yet")
+    runs = [json.loads(o) for o in kept.read_text().splitlines()]
     print('| reader | core minutes | inputs | found |\n|---|---:|---:|---:|')
     for name in READERS:
         own = [o for o in runs if o['reader']==name]
