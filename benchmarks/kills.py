@@ -8,7 +8,7 @@ and started again by the same call, until it ends by itself; then the next begin
 leading process dies, or one of Ray's. After each kill whatever has a name must be whole, and in the
 end the outputs must be those of the undisturbed run, byte for byte; of reports and logs, all but
 times, and the smoothed training loss."""
-import argparse, csv, io, json, os, random, signal, sys, tempfile, time
+import argparse, csv, io, json, os, random, signal, sys, tempfile, time, traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,7 +99,8 @@ class Fleet:
     def __init__(self, folder, model):
         import loopback
         self.src,self.model = loopback.snapshots(folder/'scans', 12, size=(80, 60)),model
-        self.node = loopback.Node(env=dict(RAY_raylet_start_wait_time_s='240')) # on a busy machine
+        self.node = loopback.Node(env=dict( # on a busy machine
+            RAY_raylet_start_wait_time_s='240', RAY_health_check_failure_threshold='60'))
     def run(self, out):
         from colorized.fleet.run import colorize_dataset
         return colorize_dataset(self.src, out, str(self.model), address=self.node.address,
@@ -124,12 +125,21 @@ def born(subject, out):
     if pid:
         return pid
     os.setsid()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    os.dup2(os.open(complaint(out), os.O_WRONLY|os.O_CREAT|os.O_TRUNC), 2)
     try:
         code = subject.run(out)
     except BaseException: # noqa: BLE001
+        traceback.print_exc()
+        sys.stderr.flush()
         code = 70
     os._exit(code)
+
+def complaint(out):
+    "The file of what its last process said to stderr"
+    return out.with_name(f'{out.name}.stderr')
+
+def last_words(out):
+    return complaint(out).read_text()[-3000:]
 
 def ended(pid, seconds):
     "Exit code of a process, or None if it is still at work then"
@@ -159,7 +169,7 @@ def trial(name, subject, kills, folder, rng, say):
     "As many kills as asked for, and the runs among which they fall"
     start = time.monotonic()
     code = ended(born(subject, folder/'whole'), 600)
-    assert code==0, f"{name}: the undisturbed run ended with {code}"
+    assert code==0, f"{name}: undisturbed, it ended with {code}\n{last_words(folder/'whole')}"
     seconds = time.monotonic()-start
     made,told = subject.made(folder/'whole'),subject.told(folder/'whole')
     row = dict(what=name, seconds=round(seconds, 1), kills=0, runs=0, differ=0, torn=0, left=0)
@@ -177,7 +187,8 @@ def trial(name, subject, kills, folder, rng, say):
                     code = ended(pid, 600) # it goes on without
             if code==0:
                 break
-            assert code is None or which=='helper', f"{name}: {out} ended with {code}"
+            assert code is None or which=='helper', (
+                f"{name}: {out} ended with {code}\n{last_words(out)}")
         same = subject.made(out)==made and subject.told(out)==told
         row['differ'] += not same
         row['left'] += len(leftovers(out))
