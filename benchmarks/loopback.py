@@ -130,9 +130,9 @@ class Node:
             self.kill()
         raise RuntimeError(p.stderr[-2000:])
     def workers(self, name=''):
-        "Its worker processes whose title holds `name`"
+        "Its worker processes whose title holds `name`; without its agents a node is dead"
         return [pid for pid,title in processes(self.mark)
-                if title.startswith('ray::') and name in title]
+                if title.startswith('ray::') and name in title and 'Agent' not in title]
     def kill(self):
         "A power cut"
         for sig in (signal.SIGKILL,)*2: # the second for what was born meanwhile
