@@ -35,7 +35,7 @@ def test_time_embedding_is_vaswanis():
     np.testing.assert_allclose(time_embedding(torch.from_numpy(t), 64).numpy(), want, atol=1e-4)
 
 def test_attention_is_softmax_of_scaled_products():
-    "Head by head, in NumPy; with and without gradients, where other kernels are used"
+    "Head by head, in NumPy; with gradients, without, and in bfloat16 other kernels are used"
     block = awake(Attention(64, 4, 32))
     x = torch.randn(1, 64, 3, 5, generator=gen())
     y = F.group_norm(x, 32, block.norm.weight, block.norm.bias).numpy()[0].reshape(64, 15)
@@ -52,6 +52,8 @@ def test_attention_is_softmax_of_scaled_products():
     with torch.no_grad():
         np.testing.assert_allclose(block(x)[0].numpy(), want, atol=2e-3)
     np.testing.assert_allclose(block(x)[0].numpy(), want, atol=2e-3)
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        np.testing.assert_allclose(block(x)[0].float().numpy(), want, atol=0.02)
 
 def test_residual_block_step_by_step():
     block = awake(ResBlock(32, 64, 16, 32))
