@@ -1,5 +1,5 @@
 "The site as a reader meets it: every page in a real browser, wide and at phone width, offline."
-import ast, functools, hashlib, html, http.server, io, json, re, runpy, subprocess, sys
+import ast, contextlib, functools, hashlib, html, http.server, io, json, re, runpy, subprocess, sys
 import threading, time
 from pathlib import Path
 import pytest, yaml
@@ -7,7 +7,7 @@ from playwright.sync_api import Error
 
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root/'tools'))
-import house
+import house, try_page
 docs = runpy.run_path(str(root/'tools/docs.py'))
 config = yaml.safe_load((root/'_quarto.yml').read_text('utf-8'))
 
@@ -67,6 +67,15 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     def log_message(self, *args): pass
 
+@contextlib.contextmanager
+def served(folder):
+    "The address at which a folder is served"
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}/'
+        server.shutdown()
+
 @pytest.fixture(scope='module')
 def site():
     "The freshly built site, served on 127.0.0.1: its folder and address"
@@ -76,11 +85,8 @@ def site():
     assert p.returncode==0, said
     assert not re.findall(r'^warning: .*', said, re.M), said
     out = root/'_docs'
-    handler = functools.partial(Quiet, directory=str(out))
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield out, f'http://127.0.0.1:{server.server_port}/'
-        server.shutdown()
+    with served(out) as base:
+        yield out,base
 
 def is_redirect(file): return 'http-equiv="refresh"' in file.read_text('utf-8')
 
@@ -143,6 +149,7 @@ FACTS = '''() => document.fonts.ready.then(() => {
         text: all(texts.map(o => 'main ' + o).join(', ')).map(plain).join('\\n'),
         words: document.querySelector('main').textContent,
         title: document.title,
+        left_out: 'leftOut' in document.body.dataset,
         displays: all('.katex-display').length,
         hidden: all('.katex-display').filter(o => o.scrollWidth > o.clientWidth + 1).map(short),
         headings: all('main :is(h1, h2, h3, h4)').filter(o =>
@@ -206,6 +213,24 @@ def test_every_page_is_sound(seen, size):
     assert not bad+complaints, '\n'.join(bad+complaints)
 
 @at_each_size
+def test_what_stands_for_the_page_in_the_tab_is_sound(browser, tmp_path, monkeypatch, capsys, size):
+    "Without npm the site is whole, and says what it lacks"
+    def missing(): raise FileNotFoundError('npm')
+    monkeypatch.setattr(try_page, 'packages', missing)
+    try_page.build(tmp_path)
+    assert 'try.html was left out: FileNotFoundError: npm' in capsys.readouterr().out
+    for name in 'index.html','favicon.svg':
+        (tmp_path/name).touch()
+    with served(tmp_path) as base:
+        page,complaints = visit(browser, base, size)
+        page.goto(f'{base}try.html', wait_until='load')
+        settle(page)
+        facts = page.evaluate(FACTS)
+        page.close()
+    assert not [*flaws(facts, size), *complaints] and facts['left_out']
+    assert 'built without' in facts['text'] and facts['links']==[f'{base}index.html']
+
+@at_each_size
 @pytest.mark.parametrize('what', ['captions', 'headings'])
 def test_captions_and_headings_are_read_without_scrolling(seen, size, what):
     bad = {name: o[what] for name,o in seen(size)[0].items() if o[what]}
@@ -236,6 +261,7 @@ def test_no_broken_link_and_no_orphan(site, seen):
             target = target or 'index.html'
             reached.add(target)
             lost = anchor and target in facts and anchor not in facts[target]['ids']
+            lost = lost and not facts[target]['left_out'] # its photographs, too
             if lost or not (out/target).is_file():
                 bad.add(f'{name}: {href}')
     bad |= {f'{name}: no link leads there' for name in facts.keys()-reached}

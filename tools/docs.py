@@ -160,7 +160,7 @@ def _fingerprint():
     for d in ['nbs', 'colorized', 'site', 'tools']:
         found = sorted((root/d).rglob('*'))
         files += [o for o in found if o.suffix!='.pyc' and o.is_file()]
-    h = hashlib.sha256()
+    h = hashlib.sha256(f"npm: {shutil.which('npm')}".encode()) # without it try.html is left out
     for o in files: h.update(f'{o.relative_to(root)}\0'.encode() + o.read_bytes())
     return h.hexdigest()
 

@@ -115,7 +115,10 @@ def _keep(out, files):
 WITHOUT = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Color a photograph in this tab</title>
+<link rel="icon" href="favicon.svg">
+<body data-ready="yes" data-left-out="yes">
 <main>
 <h1>Color a photograph in this tab</h1>
 <p>This copy of the site was built without the page that colors in the browser.

@@ -135,7 +135,7 @@ const brush = new Brush($('paint'), stroke => {
   const strokes = [...now.strokes, stroke]
   brush.await([stroke])
   change({strokes})
-}, () => paint(null))
+})
 
 function paint(color) {
   $('frame').classList.toggle('painting', !!color)
@@ -213,6 +213,7 @@ $('strength').onchange = () => change({strength: $('strength').value/100})
 $('split').oninput = () => split($('split').value)
 $('undo').onclick = () => change({strokes: now.strokes.slice(0, -1)})
 $('done').onclick = () => paint(null)
+addEventListener('keydown', e => e.key === 'Escape' && paint(null))
 $('save').onclick = saving
 $('cancel').onclick = () => studio.cancel()
 

@@ -9,9 +9,9 @@ export const COLORS = {
 const RADIUS = 0.025, MOST_POINTS = 2000, STEP = 0.02
 
 export class Brush {
-  // `painted(stroke)` when one is done, `ended()` when the visitor wants no more
-  constructor(canvas, painted, ended) {
-    Object.assign(this, {canvas, painted, ended, color: null, stroke: null, at: null, waiting: []})
+  // `painted(stroke)` when one is done
+  constructor(canvas, painted) {
+    Object.assign(this, {canvas, painted, color: null, stroke: null, at: null, waiting: []})
     canvas.onpointerdown = e => this.down(e)
     canvas.onpointermove = e => this.move(e)
     canvas.onpointerup = canvas.onpointercancel = () => this.put()
@@ -76,8 +76,7 @@ export class Brush {
     else if (e.key === ' ' || e.key === 'Enter') {
       this.begin(this.at ?? [.5, .5])
       this.put()
-    } else if (e.key === 'Escape') this.ended()
-    else return
+    } else return
     e.preventDefault()
   }
 
