@@ -1,13 +1,13 @@
 """Is another runtime faster than PyTorch on this processor, and are its colors the same?
 
     python benchmarks/backends.py TRAIN VALID [--threads 1 2] [--pairs 20] [--photos 100]
-        [--only speed colors cold quality] [--json FILE] [--quick]
+        [--only speed colors cold quality] [--float32] [--json FILE] [--quick]
 
 ONNX Runtime and OpenVINO run the graphs of `colorized export`, in float32 and with weights and
 activations of 8 bits (static, QDQ), calibrated on photographs of the folder TRAIN. VALID is the
 folder of color photographs on which colors are compared. Contestants take turns in one process,
 forwards and backwards, so that company on the machine troubles all alike; the ratio is the median
-over the turns, with a 95 % bootstrap interval. Needs OpenVINO and
+over the turns, with a 95 % bootstrap interval. Needs
 `pip install 'colorized[bench,export,evaluate]'`.
 """
 import argparse, hashlib, inspect, json, os, resource, subprocess, sys, tempfile, time
@@ -282,6 +282,7 @@ def parse_args():
         p.add_argument(f'--{k}', type=int, default=v)
     p.add_argument('--only', nargs='+', choices=PARTS, default=list(PARTS))
     p.add_argument('--json', type=Path)
+    p.add_argument('--float32', action='store_true', help='leave out the graphs of 8 bits')
     p.add_argument('--quick', action='store_true', help='a smoke test: the figures mean little')
     args = p.parse_args()
     if args.quick:
@@ -302,7 +303,8 @@ def main():
         tmp = Path(tmp)
         export_model(c, tmp/'float32')
         folders = {'float32': tmp/'float32'}
-        folders['int8'] = quantize(c, folders['float32'], tmp/'int8', args.train)
+        if not args.float32:
+            folders['int8'] = quantize(c, folders['float32'], tmp/'int8', args.train)
         for name in args.only:
             for r in PARTS[name](c, folders, args, tmp):
                 found.append(r)
