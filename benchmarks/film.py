@@ -13,7 +13,7 @@ import av, cv2, numpy as np, torch
 from colorized.film.agreement import ShotColorizer
 from colorized.film.coloring import FilmRun
 from colorized.film.container import open_film
-from colorized.film.flow import FlowField, Trace, identity, is_consistent
+from colorized.film.flow import FlowField, identity, is_consistent
 from colorized.film.options import FilmOptions
 from colorized.film.propagation import Propagation, Spreader
 from colorized.film.shots import find_shots
@@ -176,17 +176,18 @@ def kid_rows(middle):
             row['less_frame_by_frame'] = kid_interval(truth, x, first)
         yield name,row
 
-def there_and_back(path, n, dst):
-    "The longest shot of a film as one of `n` frames, played forward and backward"
+def there_and_back(path, seconds, dst):
+    "The longest shot of a film played forward and backward, until it is at its first picture again"
     film = open_film(path)
     shot = max(find_shots(film).shots, key=len)
     Y = [luma(film, o).copy() for o in itertools.islice(film.frames(), shot.first, shot.end)]
-    bounce = itertools.cycle([*range(len(Y)), *range(len(Y)-2, 0, -1)])
+    once = [*range(len(Y)), *range(len(Y)-2, 0, -1)]
+    times = max(1, round(seconds*float(film.rate)/len(once)))
     with av.open(str(dst), 'w') as c:
         s = c.add_stream('ffv1', rate=film.rate)
         s.width,s.height,s.pix_fmt = film.width,film.height,'gray'
         s.codec_context.color_range = film.range
-        for pts,i in enumerate(itertools.islice(bounce, n)):
+        for pts,i in enumerate([*once*times, 0]):
             frame = av.VideoFrame(film.width, film.height, 'gray')
             plane = np.frombuffer(frame.planes[0], np.uint8).reshape(film.height, -1)
             plane[:,:film.width] = Y[i]
@@ -196,31 +197,21 @@ def there_and_back(path, n, dst):
     return dst
 
 def drift(path, colorizer, seconds, way, cell=32):
-    "ΔE of the mean chroma of each region that can be traced from a shot's first frame to its last"
+    "ΔE of the mean chroma of each region between the first picture of a shot and its last return"
     with tempfile.TemporaryDirectory() as tmp:
-        n = round(seconds*float(open_film(path).rate))
-        film = open_film(there_and_back(path, n, Path(tmp)/'long.mkv'))
+        film = open_film(there_and_back(path, seconds, Path(tmp)/'long.mkv'))
         plan = find_shots(film)
-        flow,last = FlowField(),None
-        for o in spread_over(film, plan, run_of(film, plan, colorizer, way), way, {}):
-            y = luma(film, o).copy()
-            if last is None:
-                first,trace,at_first = o.to_ndarray(format='rgb24'),Trace.start(y.shape),y
-            else:
-                there,back = flow(y, last),flow(last, y)
-                trace = trace.step(there, is_consistent(there, back))
-            last = y
-        trace = trace.same_lightness(last, at_first)
-        a,b = [chroma_of(x) for x in (first, o.to_ndarray(format='rgb24'))]
-        change = b-trace.carry(a)
-        means = []
-        for y,x in itertools.product(*(range(0, k-cell+1, cell) for k in last.shape)):
-            own = trace.valid[y:y+cell,x:x+cell]
-            if own.mean()>0.5:
-                means.append(np.linalg.norm(change[y:y+cell,x:x+cell][own].mean(0)))
-        return dict(shots=len(plan.shots), frames=len(plan), regions=len(means),
-                    mean=float(np.mean(means)), p90=float(np.quantile(means, 0.9)),
-                    most=float(max(means)))
+        frames = spread_over(film, plan, run_of(film, plan, colorizer, way), way, {})
+        first = last = next(frames)
+        for last in frames:
+            pass
+        assert (luma(film, first)==luma(film, last)).all()
+        a,b = [chroma_of(o.to_ndarray(format='rgb24')) for o in (first, last)]
+        h,w = [k//cell for k in a.shape[:2]]
+        means = (b-a)[:h*cell,:w*cell].reshape(h, cell, w, cell, 2).mean((1, 3))
+        change = np.linalg.norm(means, axis=-1)
+        return dict(shots=len(plan.shots), frames=len(plan), seconds=len(plan)/float(film.rate),
+                    regions=change.size, mean=float(change.mean()), most=float(change.max()))
 
 def chroma_of(rgb):
     "(H,W,2) a* and b*"
