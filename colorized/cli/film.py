@@ -9,10 +9,12 @@ __all__ = ['film']
 
 # %% ../../nbs/cli/09_film.ipynb #265f1d14
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
-from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Settings, Threads,
-    UsageError, check_positive, check_threads, load_colorizer, set_threads)
+from colorized.cli.options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturation, Seed, Settings,
+    Steps, Temperature, Threads, UsageError, check_positive, check_threads, load_colorizer,
+    set_threads)
 
 # %% ../../nbs/cli/09_film.ipynb #0a0ca40c
 def _parse_film_hint(text):
@@ -30,28 +32,63 @@ def _check_films(films, out, hint):
     if len(films)>1 and (hint or out and not Path(out).is_dir()):
         raise UsageError("several films need a folder as --out, and no --hint")
 
+# %% ../../nbs/cli/09_film.ipynb #308ffafe
+def _cluster(address, actors, gpus, threads, device, preview):
+    "Where films are colored; None: here. Raises `UsageError`"
+    check_positive(actors=actors, gpus=gpus or None)
+    if address is None:
+        if actors or gpus:
+            name = 'actors' if actors else 'gpus'
+            raise UsageError(f"--{name} is for a cluster: name one with --address")
+        return None
+    if device or preview:
+        name = 'device' if device else 'preview'
+        raise UsageError(f"--{name} is for one machine, and --address for a cluster")
+    if not find_spec('ray'):
+        raise ImportError("a cluster needs ray: in the clone of the repository, "
+                          "pip install '.[film,fleet]'")
+    _import_film()
+    from colorized.film.cluster import FilmCluster
+    return FilmCluster(address, actors, gpus, threads or 1)
+
 # %% ../../nbs/cli/09_film.ipynb #9b233659
 def _import_film():
     try:
         from colorized.film import film
     except ImportError as e:
         if (e.name or '').split('.')[0] in ('av', 'cv2', 'scenedetect'):
-            raise ImportError(f"film needs {e.name}: pip install 'colorized[film]'") from None
+            raise ImportError(f"film needs {e.name}: in the clone of the repository, "
+                              "pip install '.[film]'") from None
         raise
     return film
 
-def _color_film(path, out, colorizer, preview, options):
+# %% ../../nbs/cli/09_film.ipynb #11a91e07
+def _color_film(path, out, colorizer, preview, cluster, options):
     "One film; prints where it went"
     film = _import_film()
     if preview:
         print(film.preview_film(path, out, colorizer, **options))
         return
-    report = film.colorize_film(path, out, colorizer, **options)
+    report = film.colorize_film(path, out, colorizer, cluster=cluster, **options)
     for remark in report.remarks:
         print(f"colorized: {path}: {remark}", file=sys.stderr)
     print(report)
 
+def _color_each(films, *how):
+    "Color films one by one; 1 if one failed among others"
+    failed = 0
+    for path in map(Path, films):
+        try:
+            _color_film(path, *how)
+        except (OSError, ValueError) as e:
+            if len(films)==1:
+                raise
+            print(f"colorized: {e}", file=sys.stderr)
+            failed = 1
+    return failed
+
 # %% ../../nbs/cli/09_film.ipynb #83c1685d
+# Over 30 lines: most of them are the options, which are the help
 def film(
     *films:str,           # Films
     out:Annotated[str, "File or folder to write to; without it `reel.mov` becomes "
@@ -66,39 +103,28 @@ def film(
         "recolors the shot (may be repeated)", {'action':'append'}]=None,
     keep:bool=False,      # Keep the segments, so that a hint later recolors its shot only?
     recolor:bool=False,   # Color shots that are in color already?
-    seed:int=0,           # The same seed gives the same colors
-    steps:int=None,       # Denoising steps: more are slower and more colorful (default: 6)
-    saturation:float=1.,  # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
-    temperature:float=None, # Scale of the initial noise (default: what measured best)
+    seed:Seed=0, steps:Steps=None, saturation:Saturation=1., temperature:Temperature=None,
     working_size:Annotated[int, "Shorter side at which the network works: less is faster "
         "(default: 384)"]=None,
     gap:int=12,           # Frames from one keyframe to the next, at most
     source_type:str=DEFAULT_SOURCE_TYPE, # IPTC digital source type written into the output
     overwrite:bool=False, # Replace an earlier output of this program?
-    threads:Threads=None,
-    device:Device=None,
-    model:Model=None,
-    set:Settings=None,
+    address:str=None,     # Ray cluster that colors the shots, `local`: this machine's processes
+    actors:int=None,      # Shots at a time on a cluster (default: as many as it has room for)
+    gpus:float=0.,        # GPUs of each; 0: the network runs on CPUs
+    threads:Threads=None, device:Device=None, model:Model=None, set:Settings=None,
 ):
     ("Color black-and-white films. Luma, times, sound and everything else stay as they are; the "
      "color is invented, and the output says so. The same command goes on after an interruption.")
     _check_films(films, out, hint)
     check_threads(threads)
     check_positive(gap=gap)
+    cluster = _cluster(address, actors, gpus, threads, device, preview)
     hints = [_parse_film_hint(o) for o in hint or []]
     _import_film()
     set_threads(threads)
-    colorizer = load_colorizer(model, device, set)
+    colorizer = load_colorizer(model, 'cpu' if cluster else device, set)
     options = dict(codec=codec, fields=fields, hints=hints, keep=keep, recolor=recolor, seed=seed,
         steps=steps, saturation=saturation, temperature=temperature, working_size=working_size,
         gap=gap, source_type=source_type, overwrite=overwrite)
-    failed = 0
-    for path in map(Path, films):
-        try:
-            _color_film(path, out, colorizer, preview, options)
-        except (OSError, ValueError) as e:
-            if len(films)==1:
-                raise
-            print(f"colorized: {e}", file=sys.stderr)
-            failed = 1
-    return failed
+    return _color_each(films, out, colorizer, preview, cluster, options)

@@ -10,7 +10,8 @@ __all__ = ['fleet']
 # %% ../../nbs/cli/06_fleet.ipynb #29cc0e22
 import sys
 from typing import Annotated
-from .options import (DEFAULT_SOURCE_TYPE, Model, UsageError, parse_pair)
+from .options import (DEFAULT_SOURCE_TYPE, Model, Saturation, Seed, Steps,
+    Temperature, UsageError, parse_pair)
 
 # %% ../../nbs/cli/06_fleet.ipynb #054fe9ef
 _WRONG = dict(lost='is in the record, but not there', changed='is not what was written',
@@ -35,6 +36,7 @@ def _storage(pairs, endpoint):
     return dict(options, endpoint_url=endpoint) if endpoint else options
 
 # %% ../../nbs/cli/06_fleet.ipynb #105c38ea
+# Over 30 lines: most of them are the options, which are the help
 def fleet(
     *source:Annotated[str, "Folder, pattern, list of files, or manifest (.parquet, .csv with a "
         "column path); paths or addresses such as s3://…"],
@@ -52,10 +54,7 @@ def fleet(
     gpus:float=0.,           # GPUs of each; 0: the network runs on CPUs
     threads:int=1,           # Threads of each on a CPU
     batch:int=None,          # Photographs that a network gets at once (default: 8, with GPUs 64)
-    seed:int=0,              # The same seed gives the same colors
-    steps:int=None,          # Denoising steps: more are slower and more colorful (default: 6)
-    saturation:float=1.,     # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
-    temperature:float=None,  # Scale of the initial noise (default: what measured best)
+    seed:Seed=0, steps:Steps=None, saturation:Saturation=1., temperature:Temperature=None,
     uncertainty:Annotated[bool, "Also write maps of where eight samples disagree, and their mean "
         "into the record"]=False,
     format:Annotated[str, "File format of the outputs",

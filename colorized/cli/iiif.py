@@ -9,8 +9,8 @@ __all__ = ['iiif']
 
 # %% ../../nbs/cli/05_iiif.ipynb #6d3c57b2
 from typing import Annotated
-from colorized.cli.options import (Device, Model, Threads, check_threads,
-    set_threads)
+from .options import (Device, Model, Saturation, Seed, Steps, Temperature, Threads,
+    check_threads, set_threads)
 
 # %% ../../nbs/cli/05_iiif.ipynb #f1adbfc6
 def iiif(
@@ -21,10 +21,7 @@ def iiif(
         "nothing is colored again"]='http://localhost:8000',
     tiles:bool=False,        # Also write a static set of tiles (IIIF level 0) for each picture?
     size:int=None,           # Longest side of the pictures at most, pixels (default: all there is)
-    seed:int=0,              # The same seed gives the same colors
-    steps:int=None,          # Denoising steps: more are slower and more colorful (default: 6)
-    saturation:float=1.,     # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
-    temperature:float=None,  # Scale of the initial noise (default: what measured best)
+    seed:Seed=0, steps:Steps=None, saturation:Saturation=1., temperature:Temperature=None,
     format:Annotated[str, "File format of the color versions",
         {'choices':['jpeg','png','webp']}]='jpeg',
     quality:int=95,          # Of JPEG and WebP

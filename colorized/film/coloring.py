@@ -89,19 +89,26 @@ def _made(self:FilmRun, stretch, spread):
 
 # %% ../../nbs/film/15_coloring.ipynb #af506de3
 @patch
+def _alone(self:FilmRun, stretch):
+    "What decides the bytes of its segment alone"
+    return dict(kind=self.kind(stretch), hints=self.hints.get(stretch.shot, []))
+
+@patch
+def done(self:FilmRun,
+    stretch:Stretch,
+) -> dict|None: # What is known of its segment; None: it has to be made
+    "Was it colored before?"
+    return self.segments.done(stretch.number, stretch.frames, self._alone(stretch))
+
+@patch
 def color(self:FilmRun,
     stretch:Stretch,
     progress=None, # Called for each frame that is done
-) -> tuple:        # (what is known of its segment, was it made now?)
-    "Make a segment, unless it is there"
-    kind = self.kind(stretch)
-    more = dict(kind=kind, hints=self.hints.get(stretch.shot, []))
-    note = self.segments.done(stretch.number, stretch.frames, more)
-    if note is not None:
-        return note,False
+) -> dict:         # What is known of its segment
+    "Make a segment"
     start,facts = time.time(),{}
-    spread = None
-    if kind=='made':
+    more,spread = self._alone(stretch),None
+    if more['kind']=='made':
         spread = Spreader(self.shot(stretch.shot), Propagation(self.o.gap))
     pictures = self._own(stretch) if spread is None else self._made(stretch, spread)
     def counted():
@@ -111,6 +118,6 @@ def color(self:FilmRun,
                 progress()
     def known():
         facts.update(vars(spread.tally) if spread else {})
-        return dict(facts, kind=kind, hints=len(more['hints']), seconds=time.time()-start)
-    write = self.segments.write
-    return write(stretch.number, stretch.frames, counted(), known, more),True
+        count = len(more['hints'])
+        return dict(facts, kind=more['kind'], hints=count, seconds=time.time()-start)
+    return self.segments.write(stretch.number, stretch.frames, counted(), known, more)

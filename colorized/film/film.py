@@ -81,18 +81,25 @@ class FilmReport:
         return f"{self.output}: {self.frames} frames in {shots}{said}, {self.seconds:.0f} s"
 
 # %% ../../nbs/film/16_film.ipynb #6ff1d3e7
-def _color_all(run, bar):
-    "All segments; the notes about them"
-    notes,n = [],len(run.plan.shots)
-    for stretch in stretches(run.plan):
+def _one_by_one(run, todo, bar):
+    "Color stretches in this process; yields (stretch, what is known of its segment)"
+    n = len(run.plan.shots)
+    for stretch in todo:
         bar.set_description_str(f'shot {stretch.shot+1} of {n}')
-        note,made = run.color(stretch, bar.update)
-        if not made: # it was there: the time left is that of coloring
-            if not bar.disable:
-                bar.initial += stretch.end-stretch.first
-            bar.update(stretch.end-stretch.first)
-        notes.append((stretch, note))
-    return notes
+        yield stretch,run.color(stretch, bar.update)
+
+def _color_all(run, bar, color):
+    "All segments; (stretch, what is known of its segment) of each, in order"
+    bar.set_description_str('looking for what is done')
+    notes = {o: run.done(o) for o in stretches(run.plan)}
+    todo = [o for o,note in notes.items() if note is None]
+    ready = len(run.plan)-sum(o.end-o.first for o in todo)
+    if not bar.disable: # the time left is that of coloring
+        bar.initial += ready
+    bar.update(ready)
+    if todo:
+        notes.update(color(run, todo, bar))
+    return list(notes.items())
 
 # %% ../../nbs/film/16_film.ipynb #f251790c
 def _beside(dst, suffix): return dst.with_name(dst.stem+suffix)
@@ -109,7 +116,7 @@ def _tidy_up(dst, film, keep):
             Segments(_segments(dst), film, {}).remove()
         claims.release()
 
-def _make(film, dst, codec, colorizer, o, made, report, bar):
+def _make(film, dst, codec, colorizer, o, made, report, bar, color):
     folder = _segments(dst)
     sha = made.settings['source_sha256']
     plan = _plan(film, o, folder, f'{sha} {o.fields} {__version__}', bar)
@@ -119,7 +126,7 @@ def _make(film, dst, codec, colorizer, o, made, report, bar):
     work = Segments(folder, film, facts)
     run = FilmRun(film, plan, colorizer, o, work, hints_by_shot(o.hints, film, plan))
     bar.total,bar.unit = len(plan),' frames'
-    notes = _color_all(run, bar)
+    notes = _color_all(run, bar, color)
     bar.set_description_str('joining')
     numbers = [stretch.number for stretch,_ in notes]
     report.rows = shot_rows(film, plan, notes, o.seed)
@@ -141,6 +148,7 @@ def colorize_film(
     out:str|Path=None,        # File or folder; None: beside it
     colorizer:Colorizer=None, # None: the weights inside the package
     progress:bool=True,       # Show a bar?
+    cluster=None,             # `FilmCluster` whose machines color it; None: this process
     **kwargs,                 # See `FilmOptions`
 ) -> FilmReport:
     """Color a film. What was done stays done if it is interrupted, and the same call goes on
@@ -162,7 +170,8 @@ def colorize_film(
         raise FilmError(f"{dst}: another process is making it")
     try:
         with ProgressBar(0, progress) as bar:
-            _make(film, dst, codec, colorizer, o, made, report, bar)
+            color = cluster.color if cluster else _one_by_one
+            _make(film, dst, codec, colorizer, o, made, report, bar, color)
     finally:
         claims.release()
     report.seconds = time.time()-start

@@ -9,7 +9,7 @@ __all__ = ['Propagation', 'Passing', 'Tally', 'Spreader']
 
 # %% ../../nbs/film/08_propagation.ipynb #89dbcceb
 from dataclasses import dataclass, field
-import numpy as np, torch, torch.nn.functional as F
+import cv2, numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
 from .agreement import ShotColorizer
 from .flow import FlowField, Trace, blend, fill_holes, is_consistent
@@ -22,10 +22,11 @@ class Propagation:
     gap:int=12             # Frames from one keyframe to the next, at most; 1: all are keyframes
     least:float=0.55       # Share of a frame that must be traced to the last keyframe
     holes:float=0.15       # Share of a frame: larger holes are filled by the network
+    carried:float=0.5      # Share of the color carried to a keyframe in its own; 0: all is new
     def __post_init__(self):
         if self.gap<1:
             raise ValueError(f"gap must be at least 1 frame, got {self.gap}")
-        for k in ('least', 'holes'):
+        for k in ('least', 'holes', 'carried'):
             if not 0<=getattr(self, k)<=1:
                 raise ValueError(f"{k} must lie in 0..1, got {getattr(self, k)}")
 
@@ -136,12 +137,23 @@ def _out(self:Spreader, o, chroma):
         for payload in o.copies:
             yield payload,ab
 
+# %% ../../nbs/film/08_propagation.ipynb #4b3277ef
+@patch
+def _settled(self:Spreader, last, chroma):
+    "Chroma of a keyframe, with that of the keyframe before where it can be traced, equation (1)"
+    own = self.keyframe(last)
+    if last.payload is None or not self.s.carried: # the next stretch begins with it
+        return own
+    share = self.s.carried*cv2.blur(last.trace.valid.astype(np.float32), (5, 5))
+    share = (share*last.trace.valid)[...,None]
+    return own + share*(last.trace.carry(chroma)-own)
+
 # %% ../../nbs/film/08_propagation.ipynb #72f3a914
 @patch
 def _interval(self:Spreader, waiting, chroma):
     "Chroma for a keyframe and what follows; the next keyframe waits"
     *between,last = waiting
-    after = self.keyframe(last)
+    after = self._settled(last, chroma)
     trace,traces = Trace.start(last.small.shape),[]
     for o in reversed(between[1:]):
         trace = _checked(trace.step(*o.forward), o.small, last.small)

@@ -49,7 +49,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, capsys, args, said, code):
 
 def test_without_the_extra_it_says_what_to_install(tmp_path):
     p = run(write(tmp_path/'a.mkv'), code="import sys; sys.modules['av'] = None; ")
-    assert p.returncode==1 and "pip install 'colorized[film]'" in p.stderr
+    assert p.returncode==1 and "pip install '.[film]'" in p.stderr
 
 def test_help_needs_neither_films_libraries_nor_the_network():
     code = ("import atexit, sys\natexit.register(lambda: print('LOADED', *(m for m in "

@@ -271,8 +271,8 @@ def test_a_hint_recolors_its_shot_and_no_other(tmp_path, color):
     color(path, keep=True, overwrite=True, hints=[(0.7, 32, 24, 'red')])
     c1 = chroma_of(plain.output)
     assert (c0[:10]==c1[:10]).all() and (folder/'000000.mkv').stat().st_mtime_ns==first
-    assert (c1[10:,1]-c0[10:,1]).max()>8 # redder, in frames before and after the hint
-    assert all((a!=b).any() for a,b in zip(c0[10:], c1[10:]))
+    redder = (c1[10:,1]-c0[10:,1]).mean((1, 2)) # of each frame, before and after the hint
+    assert redder.min()>1.5 and np.ptp(redder)<0.3
     with pytest.raises(ValueError, match='no frame there'):
         color(path, overwrite=True, hints=[(99., 3, 3, 'red')])
 
