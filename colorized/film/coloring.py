@@ -9,7 +9,9 @@ __all__ = ['FilmRun']
 
 # %% ../../nbs/film/15_coloring.ipynb #85005660
 import time
+import numpy as np
 import torch.nn.functional as F
+from PIL import Image
 from fastcore.basics import patch
 from .agreement import ShotColorizer
 from .container import Film
@@ -114,3 +116,28 @@ def color(self:FilmRun,
         return dict(facts, kind=kind, hints=len(more['hints']), seconds=time.time()-start)
     write = self.segments.write
     return write(stretch.number, stretch.frames, counted(), known, more),True
+
+# %% ../../nbs/film/15_coloring.ipynb #8d72c034
+@patch
+def middle(self:FilmRun, k:int) -> int:
+    "Number of the frame that stands for shot `k`"
+    shot = self.plan.shots[k]
+    return (shot.first+shot.end)//2
+
+@patch
+def as_seen(self:FilmRun,
+    frame,         # Of PyAV
+) -> Image.Image:
+    "A frame with square pixels, upright"
+    x = np.rot90(frame.to_ndarray(format='rgb24'), self.film.rotation//90)
+    return Image.fromarray(x).resize(self.film.shape[::-1])
+
+@patch
+def preview(self:FilmRun, k:int) -> Image.Image:
+    "The frame that stands for shot `k`"
+    frame,shot = self.read(self.middle(k)),self.plan.shots[k]
+    if not shot.in_color or self.o.recolor:
+        L = self.lightness(frame)
+        one = ShotColorizer(self.colorizer, [L], self.o.seed, self.settings, self.saturation)
+        frame = self.film.joined(frame, one.colorize(L), self.table)
+    return self.as_seen(frame)
