@@ -63,7 +63,7 @@ def _check_film(film, name, lim):
 
 def _check_length(seconds, frames, name, lim):
     longer = "For longer films there is the command: colorized film."
-    if seconds>lim.clip_seconds+0.5:
+    if seconds>lim.clip_seconds+0.1:
         raise Refused(f"“{name}” is too long: {_clock(seconds)}, the limit is "
                       f"{_clock(lim.clip_seconds)}. {longer}")
     if frames>lim.clip_frames:

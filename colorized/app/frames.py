@@ -29,13 +29,12 @@ def _along(points, step):
         yield from ((x+(u-x)*i/n, y+(v-y)*i/n) for i in range(1, n+1))
 
 def _discs(stroke, shape):
-    "(x, y, color, radius) in pixels; what lies outside shows nothing"
+    "(x, y, color, radius) in pixels, those outside, too"
     (H,W),r = shape,stroke['radius']
     short = min(H, W)
     line = [(x*W, y*H) for x,y in stroke['points']]
     for x,y in _along(line, max(r, _LEAST_STEP)*short):
-        if 0<=round(x)<W and 0<=round(y)<H:
-            yield round(x),round(y),stroke['color'],round(r*short, 1)
+        yield round(x),round(y),stroke['color'],round(r*short, 1)
 
 def stroke_hints(
     strokes:list,  # See `check_strokes`, cleaned
@@ -43,10 +42,11 @@ def stroke_hints(
     seconds:float, # Its time
 ) -> list:         # [(seconds, x, y, color, radius), …]
     "The hints of a film that draw the strokes. Raises `ValueError` for too many"
-    found = dict.fromkeys(islice((o for s in strokes for o in _discs(s, shape)), MOST_DISCS+1))
+    found = list(islice((o for s in strokes for o in _discs(s, shape)), MOST_DISCS+1))
     if len(found)>MOST_DISCS:
         raise ValueError("there is too much paint on this frame; take some away")
-    return [(seconds, *o) for o in found]
+    (H,W),once = shape,dict.fromkeys(found)
+    return [(seconds, *o) for o in once if 0<=o[0]<W and 0<=o[1]<H]
 
 # %% ../../nbs/app/03b_frames.ipynb #2fe15ce1
 class FrameSession(PhotoSession):
