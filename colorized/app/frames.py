@@ -34,7 +34,7 @@ def _discs(stroke, shape):
     short = min(H, W)
     line = [(x*W, y*H) for x,y in stroke['points']]
     for x,y in _along(line, max(r, _LEAST_STEP)*short):
-        yield round(x),round(y),stroke['color'],round(r*short, 1)
+        yield float(round(x)),float(round(y)),stroke['color'],round(r*short, 1)
 
 def stroke_hints(
     strokes:list,  # See `check_strokes`, cleaned
