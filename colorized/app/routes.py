@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.routing import Route
 from .access import AccessControl
-from .studio import Studio, TooManyWaiting, takes_clips
+from .studio import Studio, TooManyWaiting, why_no_clips
 from .visitors import Refused
 
 # %% ../../nbs/app/05_routes.ipynb #c41ab1fa
@@ -84,7 +84,7 @@ def _visit(request):
         visitor = studio.visitors.add()
     except Refused as e:
         return _error(str(e), 503)
-    clips = dict(seconds=lim.clip_seconds, bytes=lim.clip_bytes) if takes_clips() else None
+    clips = dict(seconds=lim.clip_seconds, bytes=lim.clip_bytes, why_not=why_no_clips(lim))
     return JSONResponse(dict(visitor=visitor, photos=lim.photos, clips=clips,
         megapixels=round(lim.megapixels, 1), bytes=lim.bytes, local=local))
 

@@ -23,13 +23,13 @@ class Limits:
     total:int=1000        # Photographs of all visitors together
     visitors:int=1000     # Of all at once
     silence:float=60.     # Seconds without a byte until an upload is given up
-    clip_seconds:float=60.# Length of a clip of film
+    clip_seconds:float=60.# Length of a clip of film; 0: none are taken
     clip_frames:int=1500  # Of a clip: a minute of 25 a second
     clip_bytes:int=200_000_000 # Size of its file
     clip_pixels:int=1920*1088  # Of each of its frames
     def __post_init__(self):
         for k,v in vars(self).items():
-            if not v>0:
+            if not (v>0 or k=='clip_seconds' and v==0):
                 raise ValueError(f"{k} must be above 0, got {v}")
     @property
     def bytes(self):

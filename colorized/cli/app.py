@@ -21,7 +21,7 @@ def app(
         "the default is a random one for all but this computer, `none` is none"]=None,
     max_photos:int=20,         # Photographs that a visitor may have open at once
     max_megapixels:float=100., # Size of each at most
-    max_clip_seconds:float=60., # Length of a clip of film at most; longer ones are for `film`
+    max_clip_seconds:float=60., # Length of a clip of film at most; 0: no clips
     max_clip_frames:int=1500,  # Frames of a clip at most: a minute of 25 a second
     max_clip_megabytes:float=200., # Size of a clip's file at most
     threads:Threads=None,

@@ -100,7 +100,7 @@ def test_a_stroke_recolors_its_shot_alone_and_old_files_go(start, reel):
 class Enough(BaseException):
     "As a visitor's ticket raises when it is abandoned"
 
-def test_what_was_cancelled_goes_on_and_gives_the_same_bytes(start, reel):
+def test_what_was_canceled_goes_on_and_gives_the_same_bytes(start, reel):
     studio = start()
     whole,cut = bring(studio, reel),bring(studio, reel)
     for id in whole, cut:
@@ -308,5 +308,7 @@ def test_one_clip_after_the_other_and_each_knows_its_place(start, reel):
         studio.check_question('film', dict(photo=ids[0], strokes=[]))
 
 def test_without_the_extra_it_says_how_to_get_it(start, reel, monkeypatch):
-    monkeypatch.setattr(module, 'takes_clips', lambda: False)
-    assert "pip install 'colorized[film]'" in refused(start(), reel)
+    with monkeypatch.context() as m:
+        m.setattr(module, 'find_spec', lambda name: None)
+        assert "pip install 'colorized[film]'" in refused(start(), reel)
+    assert 'takes no clips' in refused(start(clip_seconds=0), reel)

@@ -4,11 +4,10 @@ const FILM_NAME = /\.(mkv|mov|mp4|m4v|webm|avi|mpe?g|m2?ts|mts|mxf|ogv|wmv|dv)$/
 const is_clip = file => file.type.startsWith('video/') || FILM_NAME.test(file.name)
 const clock = s => `${Math.floor(s/60)}:${String(Math.floor(s%60)).padStart(2, '0')}`
 const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`
-const NEEDS_FILM = "For clips of film: pip install 'colorized[film]'"
 
-function clip_terms() { return visit.clips ? `Clips of film of up to ${plural(visit.clips.seconds, 'second')}, too. ` : `${NEEDS_FILM}. ` }
+function clip_terms() { return `${visit.clips.why_not || `Clips of film of up to ${plural(visit.clips.seconds, 'second')}, too.`} ` }
 function refusal(file) {
-  if (!visit.clips) return `“${file.name}” is a film. ${NEEDS_FILM}, then start the program again.`
+  if (visit.clips.why_not) return `“${file.name}” is a film. ${visit.clips.why_not}`
   if (file.size > visit.clips.bytes) return `“${file.name}” is too large: ${size(file.size)}, the limit for clips is ${size(visit.clips.bytes)}.`
 }
 const new_clip = file => ({kind:'clip', file, name:file.name, state:'waiting', saved:true, shots:[], thumbs:[], frames:[], images:{},
@@ -119,7 +118,7 @@ async function color_clip(p) {
     Object.assign(p, {files, remarks, made_of:JSON.stringify(strokes)})
     tell('The clip is in color. The colors are invented.')
   } catch (e) {
-    if (stop.signal.aborted) p.note = 'Cancelled. What is done is kept: it goes on from there.'
+    if (stop.signal.aborted) p.note = 'Canceled. What is done is kept: it goes on from there.'
     else fail(p, e)
   }
   p.stop = null; busy(p, '')
