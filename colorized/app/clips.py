@@ -22,7 +22,7 @@ from .visitors import Limits, Refused, format_size
 from ..batch.progress import ProgressBar
 from ..files import sha256_of
 from ..film.coloring import FilmRun
-from ..film.container import FilmError, open_film
+from ..film.container import open_film
 from ..film.film import colorize_film, plan_film
 from ..film.options import FilmOptions
 
@@ -32,36 +32,38 @@ CONTAINERS = { # FFmpeg's names and ours
     'mpeg': 'MPEG', 'mpegts': 'MPEG-TS', 'mxf': 'MXF', 'ogg': 'Ogg', 'asf': 'WMV', 'dv': 'DV'}
 
 def check_container(
-    path:Path, # File of a stranger
-    name:str,  # What its owner calls it
+    path:Path,      # File of a stranger
+    name:str,       # What its owner calls it
+    max_pixels:int, # Of a frame
 ):
-    "Raises `Refused` for what is not one of `CONTAINERS`"
-    options = dict(format_whitelist=','.join(CONTAINERS), protocol_whitelist='file')
+    "Raises `Refused` for what is not one of `CONTAINERS`, and for frames that are too large"
+    options = dict(format_whitelist=','.join(CONTAINERS), protocol_whitelist='file',
+                   max_pixels=str(max_pixels)) # no more are decoded
     try:
-        av.open(str(path), options=options).close()
+        with av.open(str(path), options=options) as c:
+            sizes = [(s.width, s.height) for s in c.streams.video[:1]]
     except (av.error.FFmpegError, ValueError):
         raise Refused(f"“{name}” could not be opened as a film. This page takes "
                       f"{', '.join(CONTAINERS.values())}.") from None
+    for w,h in sizes: # 0 × 0 where a decoder has refused them
+        if not 0<w*h<=max_pixels:
+            size = f': {w} × {h}' if w*h else ''
+            raise Refused(f"The frames of “{name}” are too large{size}. "
+                          f"The limit is {max_pixels/1e6:.1f} megapixels.")
 
 @contextmanager
 def _for_visitors(home):
     "Errors without our paths, which are nobody's business"
     try:
         yield
-    except FilmError as e:
+    except Refused:
+        raise
+    except ValueError as e: # with `FilmError`
         said = re.sub(re.escape(f'{home}{os.sep}')+r'(?:[0-9a-zA-Z_-]+/)*', '', str(e))
         raise Refused(said) from e
 
 # %% ../../nbs/app/03c_clips.ipynb #8482d91a
 def _clock(seconds): return f'{int(seconds//60)}:{seconds%60:02.0f}'
-
-def _check_film(film, name, lim):
-    "What its file says of itself"
-    mp,most = film.width*film.height/1e6,lim.clip_pixels/1e6
-    if mp>most:
-        raise Refused(f"The frames of “{name}” are too large: {film.width} × {film.height}, "
-                      f"{mp:.1f} megapixels, the limit is {most:.1f}.")
-    _check_length(film.seconds, film.n_frames, name, lim)
 
 def _check_length(seconds, frames, name, lim):
     longer = "For longer films there is the command: colorized film."
@@ -90,12 +92,12 @@ class ClipSession:
         self.path.parent.mkdir(exist_ok=True)
         if not self.path.exists():
             os.link(path, self.path) # film and sidecar are called after it
-        check_container(self.path, name)
+        check_container(self.path, name, limits.clip_pixels)
         with _for_visitors(self.home):
             self._look_through(progress)
     def _look_through(self, progress):
         o,lim,film = FilmOptions(),self.limits,open_film(self.path)
-        _check_film(film, self.name, lim)
+        _check_length(film.seconds, film.n_frames, self.name, lim)
         expected = film.n_frames or film.seconds*float(film.rate or 25) or lim.clip_frames
         def seen(n):
             _check_length(0, n, self.name, lim)
@@ -196,12 +198,12 @@ def hints(self:ClipSession,
 
 @patch
 def color(self:ClipSession,
-    strokes:list, # See `ClipSession.hints`
-    folder:Path,  # Where to
+    hints:list,  # See `ClipSession.hints`
+    folder:Path, # Where to
     progress=lambda done, doing: None, # Called with 0…1 and what is being done
 ) -> tuple:       # ([file, …], remarks); each file has its sidecar beside it, as `.json`
     "Color it: the copy for keeping, and one for viewing where MP4 can hold its sound"
-    hints,viewing = self.hints(strokes),folder/'viewing'
+    viewing = folder/'viewing'
     more = dict(colorizer=self.colorizer, segments=self._segments, keep=True, hints=hints)
     bar = lambda told: _VisitorsBar(told, self._check_disk)
     with _for_visitors(self.home):

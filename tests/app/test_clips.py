@@ -180,7 +180,7 @@ def refused(studio, file, name=None):
 @pytest.mark.parametrize('limits,word', [
     (dict(clip_seconds=0.1), 'too long: 0:01, the limit is 0:00'),
     (dict(clip_frames=5), 'more than 5 frames'),
-    (dict(clip_pixels=64*48-1), '64 × 48'),
+    (dict(clip_pixels=64*48-1), 'too large. The limit is 0.0 megapixels'),
     (dict(clip_bytes=1000), 'too large')])
 def test_limits(start, reel, limits, word):
     assert word in refused(start(**limits), reel)
@@ -190,6 +190,14 @@ def test_limits_count_what_is_read_and_not_what_a_file_says(start, tmp_path):
     path = write_film(tmp_path/'a.ts', [picture(i) for i in range(30)], codec='mpeg2video', rate=25)
     assert open_film(path).n_frames==0
     assert 'more than 20 frames' in refused(start(clip_frames=20), path)
+
+def test_a_frame_that_is_too_large_is_not_decoded(start, tmp_path, monkeypatch):
+    "A few kilobytes that would become hundreds of megabytes"
+    wide = np.full((2048, 4096), 100, np.uint8)
+    path = write_film(tmp_path/'a.mkv', [wide], codec='libx264', size=(4096, 2048))
+    assert path.stat().st_size<100_000
+    monkeypatch.setattr('colorized.app.clips.open_film', None)
+    assert '4096 × 2048. The limit is 2.1 megapixels' in refused(start(), path)
 
 def test_the_limits_are_met_exactly(start, reel):
     studio = start(clip_frames=6, clip_pixels=64*48, clip_bytes=reel.stat().st_size)
@@ -224,6 +232,12 @@ def test_what_cannot_be_colored_is_told_without_our_paths(start, tmp_path):
     path = write_film(tmp_path/'a.mkv', [picture(0)], pix_fmt='bgra')
     said = refused(studio, path, 'My reel.mkv')
     assert said.startswith('My reel.mkv: pixel format bgra is not taken'), said
+    def part(w, first): # of a film whose size changes
+        frames,times = [picture(i, (w, 48)) for i in range(30)],list(range(first, first+30))
+        return write_film(tmp_path/f'{w}.ts', frames, rate=25, codec='mpeg2video', size=(w, 48),
+                          times=times).read_bytes()
+    (tmp_path/'two.ts').write_bytes(part(64, 0)+part(128, 30))
+    assert refused(studio, tmp_path/'two.ts').startswith('two.ts: its size changes')
 
 def test_another_visitor_cannot_reach_it(start, reel):
     studio = start()

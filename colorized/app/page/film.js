@@ -106,7 +106,8 @@ function time_left(p, done) { // from what was done in the last half minute: sho
 }
 async function color_clip(p) {
   const stop = p.stop = new AbortController(), strokes = painted(p)
-  p.pace = []; p.note = null
+  p.pace = []; p.note = p.files = null // those made before are deleted
+  $('video').removeAttribute('src'); $('video').load()
   busy(p, 'Beginning'); show_clip(p); $('cancel').focus()
   tell('Coloring the clip.')
   const told = o => {

@@ -190,6 +190,7 @@ function choose(p) {
   now = p
   document.body.classList.toggle('empty', !p)
   document.body.dataset.kind = p?.kind ?? ''
+  $('video').pause()
   $('welcome').hidden = !!p; $('work').hidden = !p; $('add').hidden = !p
   if (!p) { paint_with(null); $('files').focus(); return }
   if (p.kind === 'clip') { paint_with(null); show_clip(p); strip(); return }
