@@ -10,7 +10,7 @@ from pathlib import Path
 root = Path(__file__).resolve().parent.parent
 # An import points to an earlier part, or to an earlier chapter of its own.
 PARTS = ('files', 'theory', 'photo', 'model', 'evaluation', 'training', 'inference', 'batch',
-         'app', 'fleet', 'iiif', 'film', 'export', 'cli')
+         'fleet', 'iiif', 'film', 'app', 'export', 'cli')
 PURPOSE = dict(
     files='writing whole or not at all, hashes, claims: used by all, uses nobody',
     theory='the mathematics; knows no photograph',

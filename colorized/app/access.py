@@ -63,8 +63,8 @@ def _is_same(a, b):
 
 # %% ../../nbs/app/00_access.ipynb #ac000015
 _POLICY = "; ".join(["default-src 'none'", "script-src 'self'", "style-src 'self'",
-    "img-src 'self' data:", "connect-src 'self'", "base-uri 'none'", "form-action 'none'",
-    "frame-ancestors 'none'"])
+    "img-src 'self' data:", "media-src 'self'", "connect-src 'self'", "base-uri 'none'",
+    "form-action 'none'", "frame-ancestors 'none'"])
 HEADERS = { # Of every answer
     'content-security-policy': _POLICY, 'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY', 'cache-control': 'no-store',

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.routing import Route
 from .access import AccessControl
-from .studio import Studio, TooManyWaiting
+from .studio import Studio, TooManyWaiting, why_no_clips
 from .visitors import Refused
 
 # %% ../../nbs/app/05_routes.ipynb #c41ab1fa
@@ -84,7 +84,8 @@ def _visit(request):
         visitor = studio.visitors.add()
     except Refused as e:
         return _error(str(e), 503)
-    return JSONResponse(dict(visitor=visitor, photos=lim.photos,
+    clips = dict(seconds=lim.clip_seconds, bytes=lim.clip_bytes, why_not=why_no_clips(lim))
+    return JSONResponse(dict(visitor=visitor, photos=lim.photos, clips=clips,
         megapixels=round(lim.megapixels, 1), bytes=lim.bytes, local=local))
 
 def _renew(request):
@@ -127,7 +128,7 @@ def _download(request):
 
 # %% ../../nbs/app/05_routes.ipynb #330199b5
 _ROUTES = [
-    *[Route(o, _page) for o in ('/', '/page.css', '/page.js', '/page.svg')],
+    *[Route(o, _page) for o in ('/', '/page.css', '/page.js', '/film.js', '/page.svg')],
     Route('/visits', _visit, methods=['POST']),
     Route('/visits/{visitor}', _renew, methods=['POST']),
     Route('/visits/{visitor}/leave', _leave, methods=['POST']),

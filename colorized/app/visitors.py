@@ -23,10 +23,14 @@ class Limits:
     total:int=1000        # Photographs of all visitors together
     visitors:int=1000     # Of all at once
     silence:float=60.     # Seconds without a byte until an upload is given up
+    clip_seconds:float=60.# Length of a clip of film; 0: none are taken
+    clip_frames:int=1500  # Of a clip: a minute of 25 a second
+    clip_bytes:int=200_000_000 # Size of its file
+    clip_pixels:int=1920*1088  # Of each of its frames
     def __post_init__(self):
-        for k in ('photos','megapixels','idle','total','visitors','silence'):
-            if not getattr(self, k)>0:
-                raise ValueError(f"{k} must be above 0, got {getattr(self, k)}")
+        for k,v in vars(self).items():
+            if not (v>0 or k=='clip_seconds' and v==0):
+                raise ValueError(f"{k} must be above 0, got {v}")
     @property
     def bytes(self):
         "Size of a file: 48-bit color without compression, and some metadata"
@@ -49,11 +53,12 @@ class _Visitor:
 
 @dataclass
 class Photo:
-    "A photograph that somebody brought"
-    name:str          # What its owner calls it
-    path:Path         # Where it lies
+    "A photograph that somebody brought, or a clip of film"
+    name:str            # What its owner calls it
+    path:Path           # Where it lies
     session:object=None # A `PhotoSession`, once it was read
-    file:Path=None    # The last download that was prepared
+    clip:object=None    # A `ClipSession`, once it was looked through
+    files:dict=field(default_factory=dict) # Token -> a download that was prepared last
 
 class Visitors:
     "Who is here, and the photographs of each"

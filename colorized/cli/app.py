@@ -21,15 +21,19 @@ def app(
         "the default is a random one for all but this computer, `none` is none"]=None,
     max_photos:int=20,         # Photographs that a visitor may have open at once
     max_megapixels:float=100., # Size of each at most
+    max_clip_seconds:float=60., # Length of a clip of film at most; 0: no clips
+    max_clip_frames:int=1500,  # Frames of a clip at most: a minute of 25 a second
+    max_clip_megabytes:float=200., # Size of a clip's file at most
     threads:Threads=None,
     device:Device=None,
     model:Model=None,
 ):
-    ("Serve a web page that colors, corrects and saves photographs, until Ctrl+C. Nothing "
-     "leaves this computer")
+    ("Serve a web page that colors, corrects and saves photographs and short clips of film, until "
+     "Ctrl+C. Nothing leaves this computer")
     from colorized.app.visitors import Limits
     from colorized.app.server import serve
     check_threads(threads)
-    limits = Limits(max_photos, max_megapixels)
+    limits = Limits(max_photos, max_megapixels, clip_seconds=max_clip_seconds,
+        clip_frames=max_clip_frames, clip_bytes=int(1e6*max_clip_megabytes))
     set_threads(threads)
     serve(host, port, model, device, limits, open, token=token)

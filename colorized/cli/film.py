@@ -20,10 +20,12 @@ from colorized.cli.options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturatio
 def _parse_film_hint(text):
     try:
         seconds,x,y,*color = [o.strip() for o in text.split(',')]
+        radius = [float(color.pop())] if len(color) in (2, 4) else []
         color, = [tuple(map(int, color))] if len(color)==3 else color
-        return float(seconds),float(x),float(y),color
+        return float(seconds),float(x),float(y),color,*radius
     except ValueError:
-        raise UsageError(f"--hint must be seconds,x,y,color, got {text!r}") from None
+        raise UsageError(f"--hint must be seconds,x,y,color or seconds,x,y,color,radius, "
+                         f"got {text!r}") from None
 
 def _check_films(films, out, hint):
     "Raises `UsageError` for what can be seen without opening a film"
@@ -99,8 +101,9 @@ def film(
         {'choices':['ffv1','lossless','h264','av1']}]=None,
     fields:Annotated[str, "Interlaced films: refuse them, deinterlace them (which makes new "
         "luma), or ignore what is seen", {'choices':['refuse','deinterlace','ignore']}]='refuse',
-    hint:Annotated[str, "Known color as seconds,x,y,color, for instance 12.5,310,420,navy: it "
-        "recolors the shot (may be repeated)", {'action':'append'}]=None,
+    hint:Annotated[str, "Known color as seconds,x,y,color, for instance 12.5,310,420,navy, or "
+        "with a radius in pixels, 12.5,310,420,navy,8: it recolors the shot (may be repeated)",
+        {'action':'append'}]=None,
     keep:bool=False,      # Keep the segments, so that a hint later recolors its shot only?
     recolor:bool=False,   # Color shots that are in color already?
     seed:Seed=0, steps:Steps=None, saturation:Saturation=1., temperature:Temperature=None,

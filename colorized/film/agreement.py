@@ -124,12 +124,26 @@ def _sample(self:ShotColorizer, cond, record=False):
 
 # %% ../../nbs/film/06_agreement.ipynb #5ea2cb5b
 @patch
-def colorize(self:ShotColorizer,
-    L:Tensor,  # (1,1,h,w) lightness of a frame
-) -> Tensor:   # (1,2,h/4,w/4) chroma in CIELAB units
-    "Color a frame of the shot: the same bits whatever was colored before"
+def plain(self:ShotColorizer,
+    L:Tensor, # (1,1,h,w) lightness of a frame
+) -> tuple:   # (its condition, (1,2,h/4,w/4) chroma), as `recolored` and `add_hints` take it
+    "A frame of the shot as it is without hints: the same bits whatever was colored before"
     cond = self.sampler.prepare(self.sampler.condition(L), self.settings)
-    return self._with_hints(cond, self._sample(cond))*self.saturation
+    return cond,self._sample(cond)
+
+@patch
+def recolored(self:ShotColorizer,
+    plain:tuple, # See `plain`
+) -> Tensor:     # (1,2,h/4,w/4) chroma in CIELAB units
+    "The frame with all hints"
+    return self._with_hints(*plain)*self.saturation
+
+@patch
+def colorize(self:ShotColorizer,
+    L:Tensor, # (1,1,h,w) lightness of a frame
+) -> Tensor:  # (1,2,h/4,w/4) chroma in CIELAB units
+    "Color a frame of the shot"
+    return self.recolored(self.plain(L))
 
 # %% ../../nbs/film/06_agreement.ipynb #16f6c64d
 @patch
@@ -155,13 +169,13 @@ def complete(self:ShotColorizer,
 def add_hints(self:ShotColorizer,
     L:Tensor,     # (1,1,h,w) lightness of the frame
     hints:Tensor, # (1,3,h/4,w/4) chroma in CIELAB units and mask, see `hint_grid`
+    plain:tuple=None, # The frame without them, if that is known
 ):
     "Recolor the shot with what is known of one of its frames"
-    cond = self.sampler.prepare(self.sampler.condition(L), self.settings)
-    plain = self._sample(cond)
+    cond,before = plain or self.plain(L)
     hinted = self.sampler.condition(L, hints)
-    ab = self.sampler.sample(hinted, [self.seed], plain=plain)
-    self.changes.append((cond, ab-plain))
+    ab = self.sampler.sample(hinted, [self.seed], plain=before)
+    self.changes.append((cond, ab-before))
 
 @patch
 def _with_hints(self:ShotColorizer, cond, ab):

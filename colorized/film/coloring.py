@@ -9,7 +9,10 @@ __all__ = ['FilmRun']
 
 # %% ../../nbs/film/15_coloring.ipynb #85005660
 import time
+import numpy as np
 import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
 from fastcore.basics import patch
 from .agreement import ShotColorizer
 from .container import Film
@@ -62,10 +65,18 @@ def _palette(self:FilmRun, shot, hints):
     out = ShotColorizer(self.colorizer, [seen[i] for i in numbers], self.o.seed,
                         self.settings, self.saturation, self.o.agree)
     for i in hinted:
-        small = F.avg_pool2d(seen[i], self.colorizer.net.cfg.factor)
         points = [o[1:] for o in hints if o[0]==i]
-        out.add_hints(seen[i], hint_grid(points, self.film.shape, small.shape[2:], small))
+        out.add_hints(seen[i], self.hint_planes(seen[i], points))
     return out
+
+@patch
+def hint_planes(self:FilmRun,
+    L:Tensor,    # (1,1,h,w) lightness of a frame
+    points:list, # See `hint_grid`
+) -> Tensor:     # (1,3,h/4,w/4) chroma and mask
+    "Hints of a frame on the grid of its chroma"
+    small = F.avg_pool2d(L, self.colorizer.net.cfg.factor)
+    return hint_grid(points, self.film.shape, small.shape[2:], small)
 
 @patch
 def kind(self:FilmRun, stretch):
@@ -121,3 +132,33 @@ def color(self:FilmRun,
         count = len(more['hints'])
         return dict(facts, kind=more['kind'], hints=count, seconds=time.time()-start)
     return self.segments.write(stretch.number, stretch.frames, counted(), known, more)
+
+# %% ../../nbs/film/15_coloring.ipynb #8d72c034
+@patch
+def middle(self:FilmRun, k:int) -> int:
+    "Number of the frame that stands for shot `k`"
+    shot = self.plan.shots[k]
+    return (shot.first+shot.end)//2
+
+@patch
+def seconds(self:FilmRun, k:int) -> float:
+    "When it is shown, as hints count"
+    return float((self.plan.pts[self.middle(k)]-self.plan.pts[0])*self.film.time_base)
+
+@patch
+def as_seen(self:FilmRun,
+    frame,         # Of PyAV
+) -> Image.Image:
+    "A frame with square pixels, upright"
+    x = np.rot90(frame.to_ndarray(format='rgb24'), self.film.rotation//90)
+    return Image.fromarray(x).resize(self.film.shape[::-1])
+
+@patch
+def preview(self:FilmRun, k:int) -> Image.Image:
+    "The frame that stands for shot `k`"
+    frame,shot = self.read(self.middle(k)),self.plan.shots[k]
+    if not shot.in_color or self.o.recolor:
+        L = self.lightness(frame)
+        one = ShotColorizer(self.colorizer, [L], self.o.seed, self.settings, self.saturation)
+        frame = self.film.joined(frame, one.colorize(L), self.table)
+    return self.as_seen(frame)

@@ -35,7 +35,7 @@ class FilmOptions:
     recolor:bool=False       # Color shots that are in color already?
     overwrite:bool=False     # Replace an earlier output of this program?
     keep:bool=False          # Keep the segments, so that a corrected shot is done alone?
-    hints:list=field(default_factory=list) # [(seconds, x, y, color), …]
+    hints:list=field(default_factory=list) # [(seconds, x, y, color), …], a radius may follow
     source_type:str=Provenance.source_type # IPTC digital source type
     def __post_init__(self):
         if self.fields not in FIELDS:
@@ -108,7 +108,7 @@ def check_output(
 
 # %% ../../nbs/film/14_options.ipynb #6973b3fa
 def hints_by_shot(
-    hints:list, # [(seconds, x, y, color), …]
+    hints:list, # [(seconds, x, y, color), …], pixels as seen; a radius may follow
     film:Film,
     plan:Plan,
 ) -> dict:      # Number of a shot -> [(frame, x, y, color), …]

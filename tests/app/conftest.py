@@ -27,14 +27,14 @@ def free_port():
 
 class Server:
     "`colorized app` with small limits; it notes every address that it meets"
-    def __init__(self, folder):
+    def __init__(self, folder, *more):
         self.folder,self.log,self.port = folder,folder/'sockets',free_port()
         self.base = f'http://127.0.0.1:{self.port}/'
         (folder/'tmp').mkdir()
         env = dict(os.environ, OMP_NUM_THREADS='1', OMP_WAIT_POLICY='PASSIVE', PYTHONUNBUFFERED='1',
             TMPDIR=str(folder/'tmp'))
         command = [sys.executable, '-c', SPY, self.log, 'app', '--port', self.port,
-            '--device', 'cpu', '--threads', 1, '--max-photos', 4, '--max-megapixels', 12]
+            '--device', 'cpu', '--threads', 1, '--max-photos', 4, '--max-megapixels', 12, *more]
         # SIGHUP is ignored where the tests run under nohup, SIGINT where a shell started them
         hear = lambda: [signal.signal(o, signal.SIG_DFL) for o in (signal.SIGHUP, signal.SIGINT)]
         with open(folder/'out', 'w') as out:

@@ -1,7 +1,7 @@
 "The queue under pressure: many at once, people who leave, an end in the middle"
 import asyncio, random, threading, time
 import pytest
-from colorized.app.queue import WorkQueue
+from colorized.app.queue import Turns, WorkQueue
 
 async def hear(queue, task):
     return [event async for event in queue.ask(task) if event]
@@ -105,3 +105,58 @@ def test_close_ends_what_waits_and_what_is_done():
         queue.join()
         return await asyncio.gather(*heard)
     assert not [o for events in asyncio.run(run()) for o in events if 'answer' in o]
+
+def test_more_facts_are_told_when_they_change_and_not_otherwise():
+    def work(progress):
+        for i in range(1000):
+            progress(i/1e6, doing='shot 1')
+        progress(1e-3, doing='shot 2')
+    async def run(): return await hear(WorkQueue(), work)
+    told = [o for o in asyncio.run(run()) if 'doing' in o]
+    assert told==[dict(progress=0., doing='shot 1'), dict(progress=1e-3, doing='shot 2')]
+
+# ---- turns ----
+def test_turns_go_in_order_and_one_at_a_time():
+    turns,order,inside = Turns(),[],[]
+    def want(i):
+        with turns.turn():
+            inside.append(i)
+            assert len(inside)==1
+            order.append(i)
+            time.sleep(0.002)
+            inside.pop()
+    with turns.turn(): # all others have to wait
+        threads = [threading.Thread(target=want, args=(i,)) for i in range(20)]
+        for i,o in enumerate(threads):
+            o.start()
+            while len(turns._line)<i+2: # it has asked
+                time.sleep(0.001)
+    for o in threads:
+        o.join()
+    assert order==list(range(20)) and not turns._line
+
+def test_an_error_gives_the_turn_back():
+    turns = Turns()
+    with pytest.raises(KeyError):
+        with turns.turn():
+            raise KeyError
+    with turns.turn():
+        pass
+
+def test_after_the_end_nobody_gets_a_turn():
+    turns,got = Turns(),[]
+    def want():
+        try:
+            with turns.turn():
+                got.append('a turn')
+        except BaseException as e:
+            got.append(type(e).__name__)
+    with turns.turn():
+        waiting = threading.Thread(target=want)
+        waiting.start()
+        while len(turns._line)<2:
+            time.sleep(0.001)
+        turns.close()
+    waiting.join()
+    want()
+    assert got==['_Abandoned']*2

@@ -47,7 +47,9 @@ def test_only_the_last_download_is_kept(studio, bring):
     with pytest.raises(Refused):
         studio.download(id, old)
     home = studio.visitors.photo(id).path.parent
-    assert sorted(o.name for o in home.iterdir())==sorted(['original', f'file-{new}'])
+    folder, = home.glob('files-*')
+    assert [o.name for o in folder.iterdir()]==['a.colorized.jpg']
+    assert {o.name for o in home.iterdir()}=={'original', folder.name}
 
 @pytest.mark.slow
 def test_uncertainty_counts_its_eight_colorings(studio, bring):
@@ -76,7 +78,9 @@ def test_what_cannot_be_read_is_forgotten_and_no_path_is_told(studio, bring, tmp
 def test_questions_take_their_arguments_alone(studio):
     color = dict(photo='a', seed=0, strokes=[], saturation=1)
     arguments = dict(read=dict(photo='a'), color=color, sample=color, save=color,
-        uncertainty=dict(photo='a', strokes=[]))
+        uncertainty=dict(photo='a', strokes=[]), shots=dict(photo='a'),
+        thumbnail=dict(photo='a', shot=0), frame=dict(photo='a', shot=0),
+        paint=dict(photo='a', shot=0, strokes=[]), film=dict(photo='a', strokes=[]))
     assert set(arguments)==set(QUESTIONS)
     for question,right in arguments.items():
         studio.check_question(question, right)

@@ -17,9 +17,9 @@ async function post(url) {
   return r.json()
 }
 // A question waits in a queue of the server. The answer is a stream of events: places, progress, and at last the answer or an error
-async function ask(question, args, progress = () => {}) {
+async function ask(question, args, progress = () => {}, signal = null) {
   const stopped = () => { throw new Error('The program has stopped. Start it again, then load this page again.') }
-  const r = await fetch(`questions/${question}`, {method:'POST', headers:JSON_TYPE, body:JSON.stringify(args)}).catch(stopped)
+  const r = await fetch(`questions/${question}`, {method:'POST', headers:JSON_TYPE, body:JSON.stringify(args), signal}).catch(stopped)
   check(r)
   const reader = r.body.pipeThrough(new TextDecoderStream()).getReader()
   for (let text = '';;) {
@@ -68,8 +68,14 @@ async function add(files) {
   $('messages').replaceChildren()
   for (const file of files) {
     if (photos.length >= visit.photos) { complain(`Only ${visit.photos} photographs can be open at once. Please remove one before you add “${file.name}”.`); continue }
+    if (is_clip(file)) {
+      const why = refusal(file)
+      if (why) complain(why)
+      else photos.push(new_clip(file))
+      continue
+    }
     if (file.size > visit.bytes) { complain(`“${file.name}” is too large: ${size(file.size)}, the limit is ${size(visit.bytes)}.`); continue }
-    photos.push({file, name:file.name, state:'waiting', seed:0, saturation:1, strokes:[], drawn:0, seeds:[...Array(FIRST).keys()], images:{}, saved:true})
+    photos.push({kind:'photo', file, name:file.name, state:'waiting', seed:0, saturation:1, strokes:[], drawn:0, seeds:[...Array(FIRST).keys()], images:{}, saved:true})
   }
   if (!now && photos.length) choose(photos[0])
   strip(); work()
@@ -80,34 +86,41 @@ async function work() { // one photograph after the other, so that nobody fills 
   for (let p; p = photos.find(o => o.state === 'waiting');) {
     p.state = 'busy'
     try {
-      p.id = await upload(p, o => busy(p, 'Fetching the photograph', o))
+      p.id = await upload(p, o => busy(p, `Fetching the ${p.kind === 'clip' ? 'clip' : 'photograph'}`, o))
       if (!photos.includes(p)) { discard(p); continue } // removed in the last moment
-      Object.assign(p, await ask('read', {photo:p.id}, o => busy(p, 'Looking at the photograph', o)))
-      p.file = null; p.state = 'seen'
-      if (p === now) show()
-      await recolor(p, true)
+      if (p.kind === 'clip') await look_through(p)
+      else {
+        Object.assign(p, await ask('read', {photo:p.id}, o => busy(p, 'Looking at the photograph', o)))
+        p.file = null; p.state = 'seen'
+        if (p === now) show()
+        await recolor(p, true)
+      }
       p.state = 'ready'
     } catch (e) { if (photos.includes(p)) complain(e.message); forget(p) }
     strip()
-    if (p === now) samples(p)
+    if (p.kind === 'clip') thumbnails(p)
+    else if (p === now) samples(p)
   }
   running = false
 }
 function busy(p, what, {place, progress} = {}) {
-  p.busy = what && (place > 0 ? `${place === 1 ? 'One picture is' : place + ' pictures are'} before yours` : what)
+  const thing = p.kind === 'clip' ? 'clip' : 'picture'
+  p.busy = what && (place > 0 ? `${place === 1 ? `One ${thing} is` : `${place} ${thing}s are`} before yours` : what)
   if (p !== now) return
+  if (p.kind === 'clip') return show_progress(p, progress)
   $('stage').classList.toggle('waits', !!p.busy)
   if (p.busy) $('busy').textContent = p.busy
   $('progress').hidden = !(progress > 0 && progress < 1)
   $('progress').value = progress ?? 0
 }
+const opened = () => now?.clip ?? now // a frame is part of its clip
 const discard = p => { if (p.id) fetch(`photos/${p.id}`, {method:'DELETE'}).catch(() => {}) }
 function forget(p) {
   const i = photos.indexOf(p)
   if (i < 0) return
   photos.splice(i, 1)
-  p.request?.abort(); discard(p)
-  if (p === now) { now = null; choose(photos[Math.min(i, photos.length-1)] ?? null) }
+  p.request?.abort(); p.stop?.abort(); discard(p)
+  if (p === opened()) { now = null; choose(photos[Math.min(i, photos.length-1)] ?? null) }
   strip()
 }
 
@@ -120,7 +133,7 @@ function recolor(p, first = false) {
       do {
         p.again = false
         const n = p.strokes.length
-        Object.assign(p, await ask('color', wish(p), o => busy(p, 'Inventing colors', o)))
+        Object.assign(p, await ask(...question(p), o => busy(p, 'Inventing colors', o)))
         if (!p.again) p.drawn = n
         if (p === now) await show(first)
       } while (p.again)
@@ -132,10 +145,12 @@ async function change(p, what) {
   Object.assign(p, what); p.saved = false; p.note = ''
   tools()
   try { await recolor(p) } catch (e) { return fail(p, e) }
-  if (p === now) { show_uncertainty(p); samples(p) }
+  if (p.kind === 'frame') corrected(p)
+  else if (p === now) { show_uncertainty(p); samples(p) }
 }
 const wish = p => ({photo:p.id, seed:p.seed, strokes:p.strokes, saturation:p.saturation})
-const fail = (p, e) => { if (photos.includes(p)) complain(e.message) }
+const question = p => p.kind === 'frame' ? ['paint', {photo:p.id, shot:p.shot, strokes:p.strokes}] : ['color', wish(p)]
+const fail = (p, e) => { if (photos.includes(p.clip ?? p)) complain(e.message) }
 const settings_of = p => JSON.stringify([p.strokes, p.saturation])
 async function samples(p) { // one after the other; a change in the meantime is seen before the next one
   thumbs()
@@ -174,16 +189,20 @@ async function show_uncertainty(p) {
 function choose(p) {
   now = p
   document.body.classList.toggle('empty', !p)
+  document.body.dataset.kind = p?.kind ?? ''
+  $('video').pause()
   $('welcome').hidden = !!p; $('work').hidden = !p; $('add').hidden = !p
   if (!p) { paint_with(null); $('files').focus(); return }
-  show(); strip(); samples(p); show_uncertainty(p)
+  if (p.kind === 'clip') { paint_with(null); show_clip(p); strip(); return }
+  show(); strip()
+  if (p.kind === 'photo') { samples(p); show_uncertainty(p) } else hide_uncertainty()
 }
 async function show(first = false) {
   const p = now
   const set = async (img, src) => { if (src && img.src !== src) { img.src = src; await img.decode().catch(() => {}) } }
   $('name').textContent = p.name
   $('facts').textContent = p.width ? `${p.width} × ${p.height}` + (p.remarks.length ? ` · ${p.remarks.join(' · ')}` : '') : ''
-  $('kind').textContent = p.width ? `${p.format}, ${p.bits} bits, ${p.width} × ${p.height}` : ''
+  $('kind').textContent = p.format ? `${p.format}, ${p.bits} bits, ${p.width} × ${p.height}` : ''
   $('saturation').value = p.saturation*100
   $('stage').style.setProperty('--ratio', p.width ? p.width/p.height : 1.5)
   $('row').style.setProperty('--ratio', Math.max(.8, Math.min(2, p.width ? p.width/p.height : 1.5)))
@@ -194,7 +213,7 @@ async function show(first = false) {
   for (const id of ['after', 'split', 'handle', 'tag']) $(id).hidden = !p.image
   $('panel').classList.toggle('waiting', !p.image); $('panel').inert = !p.image
   tools()
-  $('all').hidden = photos.length < 2
+  $('all').hidden = photos.filter(o => o.kind === 'photo').length < 2
   busy(p, p.busy)
   draw()
   if (first && p.image) reveal()
@@ -220,7 +239,7 @@ function strip() {
   $('strip').replaceChildren(...photos.map(p => {
     const b = document.createElement('button')
     b.type = 'button'; b.title = p.name; b.setAttribute('aria-label', p.name + (p.image ? '' : ', waiting'))
-    b.setAttribute('aria-current', p === now)
+    b.setAttribute('aria-current', p === opened())
     if (p.image || p.before) { const i = new Image(); i.src = p.images[p.seed]?.image ?? p.image ?? p.before; i.alt = ''; b.append(i) }
     else { const s = document.createElement('span'); s.textContent = p.name; b.append(s) }
     b.className = p.image ? '' : 'waiting'
@@ -283,9 +302,10 @@ function tools() {
   $('sizes').hidden = $('done').hidden = !brush
   $('undo').disabled = $('clear').disabled = !n
   say('saved', now?.note ?? '')
-  say('how', !brush ? 'Choose a color, then paint with it on the photograph.'
+  const frame = now?.kind === 'frame'
+  say('how', !brush ? `Choose a color, then paint with it on the ${frame ? 'frame: its whole shot follows' : 'photograph'}.`
     : n && now.clipped ? 'White and black cannot take a color, because the light of your photograph stays as it is. Try a place between.'
-    : `${brush_name}: paint on the photograph. A short stroke is enough.`)
+    : `${brush_name}: paint on the ${frame ? 'frame' : 'photograph'}. A short stroke is enough.`)
 }
 function draw() {
   if (!brush) return
@@ -330,7 +350,7 @@ canvas.onkeydown = e => {
   e.preventDefault()
 }
 const chosen = () => $('palette').querySelector(':checked') ?? $('palette').lastChild.firstChild
-const undo = () => { if (now?.strokes.length) { now.drawn = Math.min(now.drawn, now.strokes.length-1); change(now, {strokes:now.strokes.slice(0, -1)}) } }
+const undo = () => { if (now?.strokes.length && now.kind !== 'clip') { now.drawn = Math.min(now.drawn, now.strokes.length-1); change(now, {strokes:now.strokes.slice(0, -1)}) } }
 function done() { chosen().focus(); paint_with(null) }
 addEventListener('keydown', e => {
   if (e.key === 'Escape' && brush) done()
@@ -385,7 +405,7 @@ async function saving(list) {
   $('save').disabled = $('all').disabled = false
 }
 $('save').onclick = () => saving([now])
-$('all').onclick = () => saving(photos.filter(p => p.image))
+$('all').onclick = () => saving(photos.filter(p => p.kind === 'photo' && p.image))
 
 // ---- dropping files anywhere ----
 let over = 0
@@ -400,7 +420,7 @@ addEventListener('drop', e => { if (carries(e)) { e.preventDefault(); hover(0); 
 async function arrive() {
   try { visit = await post('visits') } catch { return complain('The program does not answer. Is it still running?') }
   $('terms').textContent = `${visit.photos} photographs at most, ${visit.megapixels} megapixels each: JPEG, PNG, TIFF, WebP, HEIC and others. `
-    + (visit.local ? 'They do not leave this computer.' : 'They are deleted when you leave this page.')
+    + clip_terms() + (visit.local ? 'They do not leave this computer.' : 'They are deleted when you leave this page.')
   document.body.dataset.ready = 'yes'
 }
 setInterval(async () => {
@@ -414,4 +434,4 @@ setInterval(async () => {
 addEventListener('pagehide', e => { if (visit && !e.persisted) navigator.sendBeacon(`visits/${visit.visitor}/leave`) })
 addEventListener('beforeunload', e => { if (photos.some(p => p.strokes.length && !p.saved)) e.preventDefault() })
 paint_with(null)
-const arrived = arrive()
+const arrived = new Promise(yes => addEventListener('DOMContentLoaded', yes)).then(arrive) // when film.js is there, too

@@ -1,0 +1,184 @@
+"A clip of film on the page, in a real browser: shots, a frame under the brush, the files"
+import hashlib, json, signal, sys
+from pathlib import Path
+import pytest
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+from conftest import Server
+from test_page import SMALL, Visitor, axe_contrasts, no_files_within, sizes
+
+pytest.importorskip('av', reason="needs the extra film")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'film'))
+from film_files import luma_planes, picture, write_film
+
+@pytest.fixture(scope='module')
+def server(tmp_path_factory, model):
+    "With the smallest network, which is quick"
+    s = Server(tmp_path_factory.mktemp('clips'), '--model', model, '--max-clip-megabytes', 1)
+    yield s
+    if s.process.poll() is None:
+        s.end()
+
+@pytest.fixture
+def reel(tmp_path):
+    frames = [picture(i, (128, 96)) for i in range(4)]
+    frames += [picture(i, (128, 96), seed=1)//2+100 for i in range(4)]
+    return write_film(tmp_path/'Old reel (ü).mkv', frames, size=(128, 96))
+
+SHOTS = 'now?.kind=="clip" && now.shots.length && now.shots.every((_, i) => now.thumbs[i])'
+
+def test_axe_finds_no_barrier_and_a_phone_is_wide_enough(server, browser, reel):
+    "Its shots, and a frame of one"
+    v = Visitor(browser, server.base)
+    assert 'Clips of film of up to 60 seconds' in v.page.inner_text('#terms')
+    v.bring(reel)
+    v.until(SHOTS)
+    assert v.page.locator('#shots button').all_inner_texts()==[
+        'Shot 1: 0:00, 4 frames', 'Shot 2: 0:00, 4 frames']
+    found = [axe_contrasts(v, 'shots')]
+    v.page.locator('#shots button').nth(1).click()
+    v.until('now.kind=="frame" && now.image && !now.painting')
+    assert v.page.is_hidden('#choices') and v.page.is_hidden('#save')
+    found.append(axe_contrasts(v, 'a frame'))
+    v.page.set_viewport_size(sizes['phone'])
+    for state in 'a frame on a phone', 'shots on a phone':
+        v.page.wait_for_timeout(50)
+        assert v.page.evaluate('document.documentElement.scrollWidth<=innerWidth'), state
+        small = v.page.evaluate(SMALL)
+        assert not small, f'too small for a finger: {small}'
+        v.page.click('#back')
+        v.until('now.kind=="clip"')
+        v.page.locator('#shots button').nth(1).click()
+    for scheme in 'light','dark':
+        assert min(o for state in found for o in state[scheme])>=4.5
+    v.close(server.base)
+    assert no_files_within(server, 10)
+
+def paint_by_keyboard(v):
+    "Open the second shot, paint a dot, go back"
+    for _ in range(20):
+        v.press('Tab')
+        if v.page.evaluate('document.activeElement.innerText').startswith('Shot 2'): break
+    v.press('Enter')
+    v.until('now.kind=="frame" && now.image && !now.painting')
+    assert v.focus()=='back'
+    v.page.get_by_role('radio', name='Red', exact=True).focus()
+    v.press('Space')
+    v.press('Enter')
+    assert v.focus()=='canvas'
+    v.after(lambda: v.press('Space'))
+    v.press('Escape')
+    v.page.focus('#back')
+    v.press('Enter')
+    assert 'corrected' in v.page.evaluate('document.activeElement.innerText')
+
+@pytest.mark.slow
+def test_color_correct_save(server, browser, reel, tmp_path):
+    "By keyboard; canceled once; watched; downloaded with its record"
+    v,page = Visitor(browser, server.base),None
+    page = v.page
+    v.bring(reel)
+    v.until(SHOTS)
+    page.click('#color-clip')
+    v.until('document.activeElement.id=="cancel" && !!now.stop')
+    v.press('Enter')
+    v.until('!now.stop')
+    assert page.is_visible('#color-clip') and 'goes on from there' in page.inner_text('#clip-says')
+    paint_by_keyboard(v)
+    page.evaluate('''() => { window.seen = []
+        new MutationObserver(() => seen.push($("clip-says").textContent)).observe(
+            $("clip-says"), {childList:true, characterData:true, subtree:true}) }''')
+    page.click('#color-clip')
+    v.until('now.files')
+    seen = page.evaluate('seen')
+    assert any(o.startswith('Shot 2 of 2') for o in seen), seen
+    assert 'Making the copy for viewing' in seen
+    assert page.evaluate('document.activeElement.innerText').startswith('For viewing: MP4')
+    v.until('$("video").readyState>=2') # this browser has H.264
+    assert page.evaluate('[$("video").videoWidth, $("video").videoHeight]')==[128, 96]
+    axe_contrasts(v, 'the files')
+    files = [v.download(tmp_path, f'#downloads li:nth-child({i}) a:nth-child({j})')
+             for i in (1, 2) for j in (2, 1)]
+    assert [o.name for o in files[1::2]]==[f'Old reel (ü).colorized.{o}' for o in ('mp4', 'mkv')]
+    for record,film in zip(files[::2], files[1::2]):
+        said = json.loads(record.read_text('utf-8'))
+        if film.suffix=='.mkv': # both records have one name
+            assert said['output_sha256']==hashlib.sha256(film.read_bytes()).hexdigest()
+        assert len(said['Settings']['film_hints'])>=1
+    was,now = luma_planes(reel),luma_planes(files[-1])
+    assert all((a==b).all() for (_,a),(_,b) in zip(was, now, strict=True))
+    page.locator('#shots button').nth(0).click()
+    v.until('now.image && !now.painting')
+    v.stroke('Navy blue', 0.5, 0.5)
+    v.until('now.strokes.length==1 && !now.painting')
+    page.click('#back')
+    assert page.inner_text('#color-clip')=='Color it again'
+    page.click('#clip-remove')
+    v.until('!photos.length')
+    assert no_files_within(server, 10)
+    v.close(server.base)
+
+def test_what_it_does_not_take_is_said_at_once(server, browser, reel, tmp_path):
+    v = Visitor(browser, server.base)
+    with open(tmp_path/'long.mkv', 'wb') as f:
+        f.truncate(1_100_000)
+    (tmp_path/'list.mp4').write_text('#EXTM3U\n/etc/passwd\n')
+    v.bring(tmp_path/'long.mkv', tmp_path/'list.mp4')
+    v.until('document.querySelectorAll("#messages p").length==2 && !photos.length')
+    said = ' '.join(v.messages)
+    assert 'the limit for clips is 1 MB' in said and 'could not be opened as a film' in said
+    v.page.evaluate('visit.clips.why_not = "Not here."') # as where the extra is not installed
+    assert v.page.evaluate('clip_terms()')=='Not here. '
+    v.bring(reel)
+    v.until('document.querySelectorAll("#messages p").length==1')
+    assert 'is a film. Not here.' in v.messages[0] and v.page.is_visible('#drop')
+    v.close(server.base)
+
+def ask(server, path, data=None, **headers):
+    try:
+        with urlopen(Request(server.base+path, data, headers)) as r:
+            return r.status,r.read(),r.headers
+    except HTTPError as e:
+        return e.code,e.read(),e.headers
+
+def events(server, question, **arguments):
+    "As lines come; the stream is closed by whoever has heard enough"
+    data = json.dumps(arguments).encode()
+    with urlopen(Request(f'{server.base}questions/{question}', data)) as r:
+        for line in r:
+            if line.startswith(b'data: '):
+                yield json.loads(line[6:])
+
+def test_over_http_a_film_is_fetched_in_parts_and_by_its_key_alone(server, reel):
+    visitor = json.loads(ask(server, 'visits', b'')[1])['visitor']
+    body = ask(server, f'photos/{visitor}?name=a.mkv', reel.read_bytes())[1]
+    id = json.loads(body)['id']
+    *_,shots = events(server, 'shots', photo=id)
+    assert len(shots['answer']['shots'])==2
+    *_,made = events(server, 'film', photo=id, strokes=[])
+    url = made['answer']['files'][0]['url']
+    status,whole,headers = ask(server, url)
+    assert status==200 and headers['content-type']=='video/mp4'
+    assert "media-src 'self'" in headers['content-security-policy']
+    status,part,_ = ask(server, url, Range='bytes=100-199')
+    assert status==206 and part==whole[100:200]
+    for gone in url+'x', url.rsplit('/', 1)[0]+'/..%2foriginal', url.replace(id, 'x'):
+        assert ask(server, gone)[0]==404
+    assert ask(server, url, **{'Sec-Fetch-Site':'cross-site'})[0]==403
+    for question in 'thumbnail','frame','paint','film':
+        assert ask(server, f'questions/{question}', b'{}')[0]==400
+    assert ask(server, f'visits/{visitor}/leave', b'')[0]==200
+    assert ask(server, url)[0]==404 and not server.kept
+
+def test_ctrl_c_while_a_clip_is_colored_leaves_nothing(server, tmp_path):
+    "The last test"
+    frames = [picture(i, (128, 96)) for i in range(60)]
+    long = write_film(tmp_path/'a.mkv', frames, size=(128, 96), codec='libx264')
+    visitor = json.loads(ask(server, 'visits', b'')[1])['visitor']
+    id = json.loads(ask(server, f'photos/{visitor}?name=a.mkv', long.read_bytes())[1])['id']
+    list(events(server, 'shots', photo=id))
+    for o in events(server, 'film', photo=id, strokes=[]):
+        if o.get('progress', 0)>0.05:
+            server.end_tidily(signal.SIGINT)
+            break
+    assert not list(server.folder.glob('tmp/*'))

@@ -1,0 +1,329 @@
+"Clips of film in the studio: the command's files, limits, strangers' files, and who waits for whom"
+import asyncio, json, shutil, sys, threading, time
+from collections import namedtuple
+from pathlib import Path
+import numpy as np, pytest, torch
+
+av = pytest.importorskip('av', reason="needs the extra film")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'film'))
+from film_files import luma_planes, picture, write_film
+from colorized.app import studio as module
+from colorized.app.studio import Studio, TooManyWaiting
+from colorized.app.visitors import Limits, Refused
+from colorized.cli.main import main
+from colorized.film.container import open_film
+from colorized.inference.colorizer import Colorizer
+
+PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/riverfront-1931.jpg'
+STROKE = dict(color='#9c2f2c', radius=0.05, points=[[0.3,0.5],[0.6,0.5]])
+
+@pytest.fixture(scope='module')
+def tiny(model):
+    torch.set_num_threads(1)
+    return Colorizer.from_pretrained(model, 'cpu')
+
+@pytest.fixture(scope='module')
+def reel(tmp_path_factory):
+    "Two shots, and sound"
+    path = tmp_path_factory.mktemp('reel')/'reel.mkv'
+    frames = [picture(i) for i in range(3)]+[picture(i, seed=1)//2+100 for i in range(3)]
+    return write_film(path, frames, sound=1)
+
+@pytest.fixture
+def start(tiny, tmp_path):
+    "Studios with limits of a test's own"
+    running = []
+    def go(**limits):
+        folder = tmp_path/f'photos{len(running)}'
+        folder.mkdir()
+        running.append(Studio(tiny, folder, Limits(**limits)))
+        return running[-1]
+    yield go
+    for o in running:
+        o.close()
+        o.join()
+
+def bring(studio, file, name=None, visitor=None):
+    id = studio.visitors.add_photo(visitor or studio.visitors.add(), name or file.name)
+    shutil.copy(file, studio.visitors.photo(id).path)
+    return id
+
+def fetch(studio, about):
+    return studio.download(*about['url'].split('/')[1:])
+
+def without_seconds(path):
+    "A sidecar but for how long it took"
+    said = json.loads(path.read_text('utf-8'))
+    for o in said['shots']:
+        del o['seconds']
+    return said
+
+# ---- the files ----
+def test_they_are_the_files_of_the_command(start, reel, model, tmp_path, capsys):
+    "Byte for byte, with a stroke on a frame, which the command takes as hints"
+    studio = start()
+    id = bring(studio, reel)
+    about = studio.shots(id)
+    assert [o['frames'] for o in about['shots']]==[3, 3] and about['n_frames']==6
+    answer = studio.film(id, [[1, [STROKE]]])
+    hints = studio.visitors.photo(id).clip.hints([[1, [STROKE]]])
+    assert len(hints)>3 and {o[0] for o in hints}=={round(4/16, 3)}
+    common = ['film', str(reel), '--model', str(model), '--device', 'cpu', '--threads', '1']
+    for o in hints:
+        common += ['--hint', ','.join(map(str, o))]
+    for name,more in ('a.mp4', ['--codec', 'h264']),('a.mkv', []):
+        assert main([*common, '--out', str(tmp_path/name), *more])==0
+        got = fetch(studio, answer['files'][name!='a.mp4'])
+        record = fetch(studio, answer['files'][name!='a.mp4']['record'])
+        assert got.read_bytes()==(tmp_path/name).read_bytes()
+        assert got.name==f'reel.colorized{got.suffix}'
+        assert without_seconds(record)==without_seconds(tmp_path/'a.json')
+    was,now = luma_planes(reel),luma_planes(got)
+    assert all((a==b).all() for (_,a),(_,b) in zip(was, now, strict=True))
+
+def test_a_stroke_recolors_its_shot_alone_and_old_files_go(start, reel):
+    studio = start()
+    id = bring(studio, reel)
+    studio.shots(id)
+    first,told = studio.film(id, []),[]
+    old = fetch(studio, first['files'][1]).read_bytes()
+    again = studio.film(id, [[0, [STROKE]]], lambda done, doing: told.append((done, doing)))
+    colored = [doing for done,doing in told if doing.startswith('shot')]
+    assert colored.count('shot 1 of 2')>3 and colored.count('shot 2 of 2')<=2
+    assert fetch(studio, again['files'][1]).read_bytes()!=old
+    for o in first['files']:
+        with pytest.raises(Refused, match='not here any more'):
+            fetch(studio, o)
+    home = studio.visitors.photo(id).path.parent
+    assert len(list(home.glob('files-*')))==1
+
+class Enough(BaseException):
+    "As a visitor's ticket raises when it is abandoned"
+
+def test_what_was_canceled_goes_on_and_gives_the_same_bytes(start, reel):
+    studio = start()
+    whole,cut = bring(studio, reel),bring(studio, reel)
+    for id in whole, cut:
+        studio.shots(id)
+    want = fetch(studio, studio.film(whole, [])['files'][1]).read_bytes()
+    def stop(done, doing):
+        if done>=0.6:
+            raise Enough
+    with pytest.raises(Enough):
+        studio.film(cut, [], stop)
+    told = []
+    answer = studio.film(cut, [], lambda done, doing: told.append(done))
+    assert told[:2]==[0, 0.5]
+    assert fetch(studio, answer['files'][1]).read_bytes()==want
+
+def test_what_mp4_cannot_hold_costs_the_viewing_copy_alone(start, tmp_path):
+    "Subtitles as Matroska has them"
+    def setup(c, s): c.add_stream('ass')
+    path = write_film(tmp_path/'a.mkv', [picture(i) for i in range(2)], setup=setup)
+    studio = start()
+    id = bring(studio, path)
+    studio.shots(id)
+    answer = studio.film(id, [])
+    assert [o['name'] for o in answer['files']]==['a.colorized.mkv']
+    said = answer['remarks'][-1]
+    assert 'no copy for viewing' in said and str(studio.visitors.folder) not in said
+
+# ---- a frame under the brush ----
+def test_a_frame_is_painted_on_like_a_photograph(start, reel):
+    studio = start()
+    id = bring(studio, reel)
+    with pytest.raises(Refused, match='not looked through'):
+        studio.thumbnail(id, 0)
+    studio.shots(id)
+    assert studio.thumbnail(id, 1)['image'].startswith('data:image/jpeg;base64,')
+    about = studio.frame(id, 0)
+    assert (about['width'], about['height'])==(64, 48)
+    plain,painted = [studio.paint(id, 0, o) for o in ([], [STROKE])]
+    assert plain['image']!=painted['image'] and painted['clipped'] is False
+    assert studio.paint(id, 0, [])==plain # what was painted before leaves no trace
+    for wrong in -1, 2, True, 1.0, '0', None, [0]:
+        for ask in studio.thumbnail, studio.frame:
+            with pytest.raises(ValueError, match='number of a shot'):
+                ask(id, wrong)
+    for wrong in 7, None, {}, [1], [[0]], [[0, [STROKE], 1]], [[9, []]], [[0, 'red']], ['ab']:
+        with pytest.raises(ValueError):
+            studio.film(id, wrong)
+    much = [dict(STROKE, radius=1e-6, points=[[0, i%2] for i in range(100)])]
+    with pytest.raises(ValueError, match='too much paint'):
+        studio.paint(id, 0, much)
+
+def test_a_shot_in_color_is_left_alone(start, tmp_path):
+    chroma = np.full((24, 32), 60),np.full((24, 32), 190)
+    chroma[0][:,16:] = 200
+    path = write_film(tmp_path/'a.mkv', [picture(i) for i in range(4)], chroma=chroma)
+    studio = start()
+    id = bring(studio, path)
+    assert studio.shots(id)['shots'][0]['in_color']
+    studio.thumbnail(id, 0)
+    with pytest.raises(Refused, match='in color already'):
+        studio.frame(id, 0)
+
+# ---- limits ----
+def refused(studio, file, name=None):
+    "What a visitor is told: one line, without our paths; nothing stays"
+    id = bring(studio, file, name)
+    with pytest.raises(Refused) as e:
+        studio.shots(id)
+    said = str(e.value)
+    assert '\n' not in said and str(studio.visitors.folder) not in said, said
+    assert not any(o in said for o in ('original', 'Error', '/clip')), said
+    with pytest.raises(Refused, match='not here any more'):
+        studio.shots(id)
+    assert not list(studio.visitors.folder.iterdir())
+    return said
+
+@pytest.mark.parametrize('limits,word', [
+    (dict(clip_seconds=0.1), 'too long: 0:01, the limit is 0:00'),
+    (dict(clip_frames=5), 'more than 5 frames'),
+    (dict(clip_pixels=64*48-1), 'too large. The limit is 0.0 megapixels'),
+    (dict(clip_bytes=1000), 'too large')])
+def test_limits(start, reel, limits, word):
+    assert word in refused(start(**limits), reel)
+
+def test_limits_count_what_is_read_and_not_what_a_file_says(start, tmp_path):
+    "A raw stream of MPEG says neither how long it is nor how many frames it has"
+    path = write_film(tmp_path/'a.ts', [picture(i) for i in range(30)], codec='mpeg2video', rate=25)
+    assert open_film(path).n_frames==0
+    assert 'more than 20 frames' in refused(start(clip_frames=20), path)
+
+def test_a_frame_that_is_too_large_is_not_decoded(start, tmp_path, monkeypatch):
+    "A few kilobytes that would become hundreds of megabytes"
+    wide = np.full((2048, 4096), 100, np.uint8)
+    path = write_film(tmp_path/'a.mkv', [wide], codec='libx264', size=(4096, 2048))
+    assert path.stat().st_size<100_000
+    monkeypatch.setattr('colorized.app.clips.open_film', None)
+    assert '4096 × 2048. The limit is 2.1 megapixels' in refused(start(), path)
+
+def test_the_limits_are_met_exactly(start, reel):
+    studio = start(clip_frames=6, clip_pixels=64*48, clip_bytes=reel.stat().st_size)
+    assert studio.shots(bring(studio, reel))['n_frames']==6
+
+def test_a_disk_that_fills_ends_it_in_one_line(start, reel, monkeypatch):
+    studio = start()
+    id = bring(studio, reel)
+    studio.shots(id)
+    usage = namedtuple('usage', 'total used free')
+    monkeypatch.setattr(shutil, 'disk_usage', lambda o: usage(1, 1, 10**7))
+    with pytest.raises(Refused, match='no room left on the disk'):
+        studio.film(id, [])
+
+# ---- strangers' files ----
+def test_a_playlist_opens_nothing_else(start, tmp_path):
+    "FFmpeg would follow each of these to a film that lies elsewhere on the disk"
+    secret = write_film(tmp_path/'secret.ts', [picture(i) for i in range(60)], codec='mpeg2video',
+                        rate=25) # shorter ones are not followed
+    hls = f'#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n'
+    (tmp_path/'list.m3u8').write_text(hls)
+    (tmp_path/'list.ffconcat').write_text('ffconcat version 1.0\nfile secret.ts\n')
+    studio = start()
+    for name in 'list.m3u8','list.ffconcat':
+        assert open_film(tmp_path/name).width==64, 'no attack any more: find another'
+        for given in name, 'innocent.mkv', '%03d.ts':
+            assert 'could not be opened as a film' in refused(studio, tmp_path/name, given)
+
+def test_what_cannot_be_colored_is_told_without_our_paths(start, tmp_path):
+    studio = start()
+    assert 'could not be opened' in refused(studio, PHOTO, 'a.mp4')
+    path = write_film(tmp_path/'a.mkv', [picture(0)], pix_fmt='bgra')
+    said = refused(studio, path, 'My reel.mkv')
+    assert said.startswith('My reel.mkv: pixel format bgra is not taken'), said
+    def part(w, first): # of a film whose size changes
+        frames,times = [picture(i, (w, 48)) for i in range(30)],list(range(first, first+30))
+        return write_film(tmp_path/f'{w}.ts', frames, rate=25, codec='mpeg2video', size=(w, 48),
+                          times=times).read_bytes()
+    (tmp_path/'two.ts').write_bytes(part(64, 0)+part(128, 30))
+    assert refused(studio, tmp_path/'two.ts').startswith('two.ts: its size changes')
+
+def test_another_visitor_cannot_reach_it(start, reel):
+    studio = start()
+    anna,bert = studio.visitors.add(),studio.visitors.add()
+    id = bring(studio, reel, visitor=anna)
+    other = bring(studio, reel, visitor=bert)
+    for o in id, other:
+        studio.shots(o)
+    about = studio.film(id, [])['files'][1]
+    token = about['url'].split('/')[-1]
+    for guess in (other, token), (id, token[:-1]), (id, '..'), (id, ''):
+        with pytest.raises(Refused):
+            studio.download(*guess)
+    studio.visitors.remove(bert)
+    assert fetch(studio, about).exists()
+    studio.visitors.remove(anna)
+    assert not list(studio.visitors.folder.iterdir())
+
+# ---- together with others ----
+def test_a_photograph_waits_for_one_step_of_a_clip_at_most(start, reel):
+    studio = start()
+    clip,photo = bring(studio, reel),bring(studio, PHOTO, 'a.jpg')
+    studio.shots(clip)
+    studio.read(photo)
+    network,steps = studio._network.turn,[] # when the clip got its turns
+    def noted():
+        turn = network()
+        if threading.current_thread() is maker:
+            turn = Noted(turn, steps)
+        return turn
+    studio._network.turn = noted
+    maker = threading.Thread(target=studio.film, args=(clip, []))
+    maker.start()
+    waited = []
+    while len(steps)<3:
+        time.sleep(0.001)
+    for seed in range(4):
+        before = len(steps)
+        with network():
+            waited.append(len(steps)-before)
+        studio.color(photo, seed, [], 1)
+    maker.join()
+    assert max(waited)<=1 and len(steps)>9, (waited, len(steps))
+
+class Noted:
+    def __init__(self, turn, steps): self.turn,self.steps = turn,steps
+    def __enter__(self):
+        self.turn.__enter__()
+        self.steps.append(time.monotonic())
+    def __exit__(self, *e): return self.turn.__exit__(*e)
+
+def test_who_leaves_while_it_is_colored_leaves_nothing(start, reel):
+    studio = start()
+    visitor = studio.visitors.add()
+    id = bring(studio, reel, visitor=visitor)
+    studio.shots(id)
+    def leave(done, doing):
+        if done>0.3:
+            studio.visitors.remove(visitor)
+    with pytest.raises((OSError, ValueError)):
+        studio.film(id, [], leave)
+    studio.visitors.remove_idle() # as each half minute
+    assert not list(studio.visitors.folder.iterdir())
+
+def test_one_clip_after_the_other_and_each_knows_its_place(start, reel):
+    studio = start()
+    ids = [bring(studio, reel) for _ in range(2)]
+    for o in ids:
+        studio.shots(o)
+    async def hear(id):
+        arguments = dict(photo=id, strokes=[])
+        studio.check_question('film', arguments)
+        return [o async for o in studio.ask('film', arguments) if o]
+    async def both(): return await asyncio.gather(*map(hear, ids))
+    first,second = asyncio.run(both())
+    assert first[0]==dict(place=0) and second[:2]==[dict(place=1), dict(place=0)]
+    doing = list(dict.fromkeys(o['doing'] for o in first if 'doing' in o))
+    assert [o for o in doing if 'shot' in o]==['shot 1 of 2', 'shot 2 of 2']
+    assert 'viewing' in doing[-1]
+    assert len(first[-1]['answer']['files'])==2
+    studio.queues['film'].max_waiting = 0
+    with pytest.raises(TooManyWaiting):
+        studio.check_question('film', dict(photo=ids[0], strokes=[]))
+
+def test_without_the_extra_it_says_how_to_get_it(start, reel, monkeypatch):
+    with monkeypatch.context() as m:
+        m.setattr(module, 'find_spec', lambda name: None)
+        assert "pip install 'colorized[film]'" in refused(start(), reel)
+    assert 'takes no clips' in refused(start(clip_seconds=0), reel)
