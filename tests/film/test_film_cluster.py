@@ -83,7 +83,8 @@ def go(nodes, tiny):
     import ray
     def run(path, out, **kwargs):
         cluster = FilmCluster(nodes[0].address)
-        return colorize_film(path, out, tiny, False, cluster, **{**SMALL, **kwargs})
+        how = {**SMALL, **kwargs}
+        return colorize_film(path, out, tiny, progress=False, cluster=cluster, **how)
     yield run
     assert not ray.is_initialized()
 
