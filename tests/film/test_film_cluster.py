@@ -214,4 +214,4 @@ class TestOnNodes:
                              (dict(threads=8), 'threads: .* 8, .* 1 CPUs')):
             with pytest.raises(ValueError, match=said):
                 cluster = FilmCluster(nodes[0].address, **options)
-                colorize_film(path, None, tiny, False, cluster, **SMALL)
+                colorize_film(path, None, tiny, progress=False, cluster=cluster, **SMALL)
