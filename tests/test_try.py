@@ -1,6 +1,6 @@
 "The page that colors in the visitor's own tab, in a real browser, against the library"
-import base64, functools, http.server, io, json, shutil, struct, subprocess, sys, threading, time
-import zlib
+import base64, functools, http.server, io, json, re, shutil, struct, subprocess, sys, threading
+import time, zlib
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
@@ -288,11 +288,19 @@ def test_anybody_can_use_it(visitor, photo, size):
     assert page.input_value('#split')==str(before-1)
     assert f'{before-1} %' in page.get_attribute('#split', 'aria-valuetext')
 
-def test_an_address_opens_a_photograph_of_ours(visitor):
-    visitor.page.goto('about:blank')
-    visitor.page.goto(f'{visitor.base}try.html#riverfront-1931')
-    visitor.until('facts.textContent.includes("riverfront-1931.jpg: 720 × 501")')
-    visitor.page.click('#cancel')
+def test_every_picture_of_the_gallery_opens(visitor):
+    images = root/'nbs/images'
+    pages = [(images/f'gallery/{o}.html').read_text('utf-8') for o in ('kept', 'failed')]
+    addresses = re.findall(r'href="(try\.html#[\w-]+)"', ''.join(pages))
+    assert len(addresses)==''.join(pages).count('class="gallery-entry"')>9
+    for address in addresses:
+        file = address.partition('#')[2]+'.jpg'
+        with Image.open(images/file) as im:
+            w,h = im.size
+        visitor.page.goto('about:blank')
+        visitor.page.goto(visitor.base+address)
+        visitor.until(f'facts.textContent.includes("{file}: {w} × {h}")')
+        visitor.page.click('#cancel')
 
 def test_the_first_visit_is_light(built):
     text = (built/'try-offline.js').read_text()

@@ -117,16 +117,19 @@ def slider(p, size):
 def entry(p, pics, looked):
     """The markup of one photograph of the gallery
 
-    Its slider, what a critical look finds, and what other seeds give."""
+    Its slider, what a critical look finds, a link that colors it in the visitor's own tab, and what
+    other seeds give."""
     caption = html.escape(p.caption)
     seeds = ''.join(f'<img src="images/gallery/{p.name}-{i}.webp" width="{o.width}" '
                     f'height="{o.height}" alt="{caption}, colored with seed {i}">\n'
                     for i,o in enumerate(pics[2:], 1))
     remark = f'<p>{html.escape(p.remark)}</p>\n' if looked else ''
+    about = f'{caption}: color it in this browser'
+    link = f'<p><a href="try.html#{p.name}" aria-label="{about}">Color it in this browser</a></p>\n'
     return f'''<div class="gallery-entry">
 {slider(p, pics[0].size)}
 <div class="gallery-side">
-{remark}<figure class="gallery-seeds">
+{remark}{link}<figure class="gallery-seeds">
 <div>
 {seeds}</div>
 <figcaption>the same with other seeds, {' and '.join(map(str, range(1, SEEDS)))}</figcaption>

@@ -84,8 +84,8 @@ def test_nobody_complains_of_an_error_that_nobody_hears(caplog, capsys):
     async def run():
         queue = WorkQueue()
         events = queue.ask(fail)
-        while not begun.is_set():
-            await anext(events)
+        await anext(events)
+        assert await asyncio.to_thread(begun.wait, 60)
         await events.aclose()
         await asyncio.to_thread(queue.join)
     asyncio.run(run())

@@ -263,7 +263,8 @@ def computed(pid):
 
 def test_interrupted_before_anything_is_written(scans, command, network, tmp_path):
     "While the network computes; loading is over after 3 s of computing"
-    p = start(command, network, scans/'campus.jpg', '--out', tmp_path, '--steps', 500)
+    endless = '--steps', 500, '--samples', 1000
+    p = start(command, network, scans/'campus.jpg', '--out', tmp_path, *endless)
     if computed(p.pid) is None:
         time.sleep(5)
     until = time.monotonic()+200

@@ -42,6 +42,7 @@ def test_all_samplers_and_guidance(colorizer, other, gray, changes):
     def color(c):
         settings = c.settings.changed(**changes, min_size=128)
         changed = Colorizer(c.net, c.config, device='cpu', settings=settings)
+        changed.bf16,changed.max_rows = c.bf16,c.max_rows
         return changed.colorize(gray, working_size=128, seed=1)
     assert distance(color(colorizer), color(other)).max()<0.5
 
