@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/fleet/cluster.html.md"""
 __all__ = ['Cluster']
 
 # %% ../../nbs/fleet/06_cluster.ipynb #38abf138
-import logging, os, warnings
+import logging, os, socket, warnings
 from dataclasses import dataclass
 from fastcore.basics import patch
 from .stages import (
@@ -31,6 +31,12 @@ def _set_environment():
     # what concerns us comes as an exception
     os.environ.setdefault('RAY_BACKEND_LOG_LEVEL', 'fatal')
 
+def _knock(address):
+    "Raises `OSError` where a HOST:PORT does not answer, for which Ray would wait for minutes"
+    host,_,port = address.rpartition('://')[2].rpartition(':')
+    if port.isdecimal():
+        socket.create_connection((host.strip('[]'), int(port)), 20).close()
+
 @patch
 def connect(self:Cluster) -> bool: # Does it have to be shut down?
     "Connect to the cluster of this process, of `address` or of RAY_ADDRESS, else start one here"
@@ -42,6 +48,7 @@ def connect(self:Cluster) -> bool: # Does it have to be shut down?
     options = dict(include_dashboard=False) if local else {}
     for i in range(3): # on a busy machine, Ray's own half minute may be too short
         try:
+            _knock(address)
             ray.init(address, logging_level=logging.CRITICAL, log_to_driver=False, **options)
             return True
         except Exception as e:

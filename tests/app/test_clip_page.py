@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
-from conftest import Server
+from app_server import Server
 from test_page import SMALL, Visitor, axe_contrasts, no_files_within, sizes
 
 pytest.importorskip('av', reason="needs the extra film")

@@ -1,5 +1,5 @@
 "Two Ray nodes on loopback and an S3 server: same bytes, though processes, nodes and drivers die"
-import hashlib, inspect, io, os, shutil, signal, subprocess, sys, threading, time
+import hashlib, inspect, io, os, shutil, signal, socket, subprocess, sys, threading, time
 from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
@@ -341,6 +341,18 @@ def test_bad_settings_name_themselves(tmp_path, model, capsys):
             ([str(src), '--out', str(out), '--storage', 'key'], 2, 'KEY=VALUE')):
         assert main(['fleet', *argv])==code and words in capsys.readouterr().err
     assert not out.exists()
+
+@pytest.mark.parametrize('address', ['127.0.0.1:{}', 'ray://127.0.0.1:{}', 'nowhere.invalid:{}'])
+def test_where_nobody_answers_it_says_so_at_once(tmp_path, model, capsys, address):
+    with socket.socket() as o: # bound, and nobody listens
+        o.bind(('127.0.0.1', 0))
+        address,start = address.format(o.getsockname()[1]),time.monotonic()
+        src = loopback.snapshots(tmp_path/'scans', 1)
+        more = '--out', tmp_path/'out', '--model', model, '--address', address
+        assert main(['fleet', str(src), *map(str, more)])==1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f'colorized: Ray {address}: no cluster answers there')
+    assert time.monotonic()-start<60
 
 def test_dry_run_starts_no_cluster(tmp_path, model, capsys):
     src = loopback.snapshots(tmp_path/'scans', 2)
