@@ -124,7 +124,8 @@ def settle(page, seconds=60):
         assert time.monotonic()<deadline, 'try.html is never ready'
         time.sleep(0.05)
 
-FACTS = '''() => document.fonts.ready.then(() => {
+FACTS = '''() => Promise.race([document.fonts.ready, new Promise((_, fail) => setTimeout(
+    fail, 60000, new Error(`the fonts of ${location} are never ready`)))]).then(() => {
     const all = s => Array.from(document.querySelectorAll(s));
     const short = o =>
         o.tagName.toLowerCase() + '.' + o.className + ' ' + o.textContent.trim().slice(0, 40);

@@ -174,7 +174,8 @@ def add_hints(self:ShotColorizer,
     "Recolor the shot with what is known of one of its frames"
     cond,before = plain or self.plain(L)
     hinted = self.sampler.condition(L, hints)
-    ab = self.sampler.sample(hinted, [self.seed], plain=before)
+    draw = dict(steps=self.settings.steps, temperature=self.settings.temperature)
+    ab = self.sampler.sample(hinted, [self.seed], plain=before, **draw)
     self.changes.append((cond, ab-before))
 
 @patch

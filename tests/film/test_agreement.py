@@ -1,6 +1,7 @@
 "Agreement across keyframes: against the formula, in NumPy"
 import numpy as np, pytest, torch
-from colorized.film.agreement import Decisions, in_groups, share_decisions
+from colorized.film.agreement import Decisions, ShotColorizer, in_groups, share_decisions
+from colorized.inference.colorizer import Colorizer
 from colorized.model.unet import Condition
 from colorized.theory.schedule import make_schedule
 
@@ -67,3 +68,19 @@ def test_groups_are_the_same_as_all_at_once():
     t = torch.zeros(5, dtype=torch.long)
     assert torch.equal(in_groups(denoise, 2)(x, t, cond), denoise(x, t, cond))
     assert seen==[2, 2, 1, 5]
+
+def test_hints_are_drawn_with_the_settings_of_the_shot(model):
+    "As a sampler draws them that has these settings itself"
+    L = torch.rand(1, 1, 64, 96, generator=gen(0))*100
+    hints = torch.zeros(1, 3, 16, 24)
+    hints[:,:,4:8,4:8] = torch.tensor([50., 20, 1])[:,None,None]
+    changes = []
+    for own in True, False:
+        sampler = Colorizer.from_pretrained(model, 'cpu')
+        settings = sampler.settings.changed(steps=3, temperature=0.5)
+        if own:
+            sampler.settings = settings
+        shot = ShotColorizer(sampler, [L], settings=None if own else settings)
+        shot.add_hints(L, hints)
+        changes.append(shot.changes[0][1])
+    assert torch.equal(*changes) and changes[0].abs().max()>0
