@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from .container import Film
 from .pixels import FULL
 from ..photo.lab import combine_to_rgb, linear_to_srgb, rgb_to_L, srgb_to_linear
-from ..photo.resampling import resampling_matrix, up_chroma
+from ..photo.resampling import resample, up_chroma
 
 # %% ../../nbs/film/03_ycbcr.ipynb #eda3bd0a
 def _view(plane, dtype):
@@ -70,9 +70,7 @@ def lightness_table(
 
 def _resample_lightness(L, size):
     "Area averages of (H,W), bicubic along an axis that gets longer"
-    A,B = [resampling_matrix(n, m, 'area' if m<=n else 'bicubic').float()
-           for n,m in zip(L.shape, size)]
-    return (A@L@B.T).clamp(0, 100)
+    return resample(L, size).clamp(0, 100)
 
 # %% ../../nbs/film/03_ycbcr.ipynb #2b4da319
 def upright(
@@ -126,9 +124,7 @@ def _resize_chroma(ab, size, L):
     "Chroma on a plane's grid, guided by lightness where that is finer"
     if all(m>=n for m,n in zip(size, ab.shape[-2:])):
         return up_chroma(ab, size, L)
-    A,B = [resampling_matrix(n, m, 'area' if m<=n else 'bicubic').float()
-           for n,m in zip(ab.shape[-2:], size)]
-    return A@ab@B.T
+    return resample(ab, size)
 
 def _blocks(y, size):
     "Darkest, mean and brightest luma of each sample of chroma"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
 from .lab import rgb_to_L, rgb_to_lab
-from .resampling import resampling_matrix
+from .resampling import matrix_blocks, resample
 from .xmp import NAMESPACE
 
 # %% ../../nbs/photo/04_scan.ipynb #c045d1da
@@ -153,31 +153,6 @@ def _thumbnail_size(shape, size):
     s = min(1, size/min(shape))
     return tuple(max(1, round(n*s)) for n in shape)
 
-def _fitting_matrix(n, m, rows=None):
-    kind = 'area' if m<=n else 'bicubic'
-    if rows is None: return resampling_matrix(n, m, kind).float()
-    return resampling_matrix.__wrapped__(n, m, kind, rows).float() # not to be kept
-
-_MOST_WEIGHTS = 2**24 # of a matrix that is held at once; a panorama's would take gigabytes
-
-def _weights_of_strip(H, h, strip, A):
-    "(first row of the output that a strip of the photograph touches, weights)"
-    i,stop = strip
-    if A is None:
-        first,end = max(0, i*h//H-1),min(h, -(-stop*h//H)+1)
-        a = _fitting_matrix(H, h, (first, end))[:,i:stop]
-    else:
-        first,a = 0,A[:,i:stop]
-    touched = a.any(1).nonzero()[:,0]
-    return first+touched[0],a[touched[0]:touched[-1]+1]
-
-def _fit_width(x, w):
-    "(h,W) -> (h,w)"
-    W = x.shape[1]
-    if W*w<=_MOST_WEIGHTS: return x@_fitting_matrix(W, w).T
-    n = max(1, _MOST_WEIGHTS//W)
-    return torch.cat([x@_fitting_matrix(W, w, (i, min(i+n, w))).T for i in range(0, w, n)], 1)
-
 @patch
 def thumbnail_L(self:Scan,
     size:int|tuple=256, # Shorter side, never enlarged; or exactly (h,w)
@@ -185,13 +160,13 @@ def thumbnail_L(self:Scan,
     "The whole photograph small: area averages of L, bicubic where `size` enlarges"
     H,W = self.shape
     h,w = _thumbnail_size(self.shape, size)
-    A = _fitting_matrix(H, h) if H*h<=_MOST_WEIGHTS or h>H else None
     step,out = max(1, 2**22//W),torch.zeros(h, W)
-    if A is None: step = max(1, min(step, H*(_MOST_WEIGHTS//H)//h)) # few rows of many weights
-    for i in range(0, H, step): # only the few output rows that a strip touches
-        first,a = _weights_of_strip(H, h, (i, min(i+step, H)), A)
-        out[first:first+len(a)] += a@self.L(slice(i, i+step))[0,0]
-    return _fit_width(out, w).clamp(0, 100)[None,None]
+    for i in range(0, H, step):
+        L = self.L(slice(i, i+step))[0,0]
+        for rows,columns,m in matrix_blocks(H, h):
+            a,b = max(columns.start, i),min(columns.stop, i+len(L))
+            if a<b: out[rows] += m[:,a-columns.start:b-columns.start].float()@L[a-i:b-i]
+    return resample(out[None,None], (h, w)).clamp(0, 100)
 
 # %% ../../nbs/photo/04_scan.ipynb #143e03d9
 def _to_bytes(x):

@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from PIL import Image
 from skimage import data
 from colorized.photo.lab import rgb_to_lab
-from colorized.photo.resampling import down_chroma, resampling_matrix, up_chroma
+from colorized.photo.resampling import (
+    down_chroma, matrix_blocks, resample, resampling_matrix, up_chroma)
 
 torch.set_num_threads(1)
 def gen(seed=0): return torch.Generator().manual_seed(seed)
@@ -41,6 +42,22 @@ def test_rows_are_rows_of_the_whole(kind, n):
     whole = resampling_matrix(17, n, kind)
     assert whole.shape==(n,17) and torch.allclose(whole.sum(1), torch.ones(n, dtype=torch.float64))
     assert torch.equal(resampling_matrix(17, n, kind, (2,6)), whole[2:6])
+
+@pytest.mark.parametrize('n_in, n_out', [(100, 33), (33, 1000), (7, 7), (5000, 64), (1, 9)])
+def test_blocks_are_the_matrix(n_in, n_out):
+    kind = 'area' if n_out<=n_in else 'bicubic'
+    whole = torch.zeros(n_out, n_in, dtype=torch.float64)
+    for rows,columns,m in matrix_blocks(n_in, n_out):
+        whole[rows,columns] += m
+    assert torch.equal(whole, resampling_matrix(n_in, n_out, kind))
+    x = torch.rand(n_in, 1, generator=gen(), dtype=torch.float64)
+    part = resample(x, (n_out, 1), (n_out//3, n_out))
+    assert torch.allclose(part, (whole@x)[n_out//3:], atol=1e-12)
+
+@pytest.mark.parametrize('n_in, n_out', [(100_000, 6144), (1536, 100_000)])
+def test_blocks_of_a_panorama_are_small(n_in, n_out):
+    "The whole matrix of 100,000 pixels would have 600 or 150 million numbers"
+    assert sum(m.numel() for *_,m in matrix_blocks(n_in, n_out))<1e7
 
 def test_enlarging_is_consistent_and_guidance_helps_at_edges():
     crop = np.ascontiguousarray(data.coffee()[60:316:2,150:406:2])
