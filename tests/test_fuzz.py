@@ -1,7 +1,7 @@
 "What fuzzing found, once more; and that it would find"
 import io, json, mmap, random, struct, sys, time
 from pathlib import Path
-import pytest
+import numpy as np, pytest, tifffile
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'tools'))
 import fuzz
@@ -97,6 +97,15 @@ def test_a_fault_would_be_found(data, what, tmp_path, monkeypatch):
     assert len(found)==(what is not None)
     if found:
         assert what in found[0].read_text() and found[0].with_suffix('').read_bytes()==data
+
+@pytest.mark.parametrize('shape', [(65_537, 1), (24, 10_512)])
+def test_a_long_thin_photograph_takes_little_memory(shape, tmp_path):
+    trial = fuzz.Trial('tiff', tmp_path)
+    fuzz.photograph(next(fuzz.READERS['tiff'][2]())) # loads what every photograph needs
+    out = io.BytesIO()
+    tifffile.imwrite(out, np.zeros(shape, np.uint8))
+    trial(out.getvalue())
+    assert not [*tmp_path.glob('found-*')]
 
 @pytest.mark.parametrize('name', fuzz.READERS)
 def test_every_reader_begins_with_what_it_can_read(name):

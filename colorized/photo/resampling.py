@@ -50,7 +50,7 @@ def matrix_blocks(
 )->list:             # [(rows, columns, float64 block)]; rows count from `start`
     "A `resampling_matrix` as blocks, without the columns in which a block has only 0"
     start,stop = rows or (0, n_out)
-    step,out = max(1, min(64, 2**21//n_in)),[]
+    step,out = max(1, min(64, 2**19//n_in)),[]
     for i in range(start, stop, step):
         j = min(i+step, stop)
         m = resampling_matrix(n_in, n_out, 'area' if n_out<=n_in else 'bicubic', (i,j))
