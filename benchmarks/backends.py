@@ -218,8 +218,9 @@ IMPORTS = {'Python alone': 'pass', 'import torch': 'import torch',
 def cold(c, folders, args, tmp):
     "From the command to its end, in processes of their own that take turns"
     more = dict(sha=c.sha256, folder=str(folders['float32']))
+    own = 'PyTorch, as the command chooses'
     codes = {
-        FIRST: COMMAND,
+        own: COMMAND,
         'ONNX Runtime, float32': OTHER.format(opener='', name='open_session', **more),
         'OpenVINO, float32': OTHER.format(opener=inspect.getsource(OpenVino), name='OpenVino',
                                           **more)}
@@ -231,7 +232,7 @@ def cold(c, folders, args, tmp):
     tasks = {k: partial(run, code, *argv) for k,code in codes.items()}
     tasks |= {k: partial(run, code) for k,code in IMPORTS.items()}
     size = ' × '.join(map(str, read_scan(src).shape))
-    yield from rows(f"cold, {size}, {args.threads[0]} threads", by_turns(tasks, args.pairs))
+    yield from rows(f"cold, {size}, {args.threads[0]} threads", by_turns(tasks, args.pairs), own)
 
 def quality(c, folders, args, tmp):
     "The protocol of `colorized evaluate`: PyTorch, the graphs of 8 bits, and the difference"
