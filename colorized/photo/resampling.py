@@ -95,8 +95,8 @@ def _inverse_of_averaged(n, N):
 
 def _sharpened(x, size):
     "(DU)⁻¹x: what has x as its area averages, once it is enlarged"
-    A,B = [_inverse_of_averaged(n, N) for n,N in zip(x.shape[-2:], size)]
-    return (A@x.double()@B.T).to(x)
+    A,B = [_inverse_of_averaged(n, N).to(x) for n,N in zip(x.shape[-2:], size)]
+    return A@x@B.T
 
 def _regression_slope(ab, L, eps=256., sigma=0.7):
     "g of equation (1): ridge regression of chroma on lightness in a 5×5 Gaussian window"

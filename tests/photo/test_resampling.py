@@ -102,3 +102,12 @@ def test_guidance_is_the_equation():
     (lambda: up_chroma(torch.zeros(1,2,4,4), (8,8), torch.zeros(1,1,4,8), rows=(0,4)), 'L_small')])
 def test_errors_name_the_argument(call, part):
     with pytest.raises(ValueError, match=part): call()
+
+def test_what_lies_on_a_gpu_stays_there():
+    "On one that is made up: it computes nothing, but minds where tensors lie"
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from colorized.photo.resampling import _sharpened
+    _sharpened(torch.zeros(1,2,8,8), (30,20)) # the matrices are kept
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        out = _sharpened(torch.zeros(1,2,8,8, device='cuda'), (30,20))
+    assert out.device.type=='cuda' and out.dtype==torch.float32
