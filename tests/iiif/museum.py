@@ -37,6 +37,12 @@ def size_of(data):
 
 # The server
 
+class Clock:
+    "Stands in for `time` where only waits shall pass, so that a busy machine changes nothing"
+    def __init__(self): self.now = 0.
+    def monotonic(self): return self.now
+    def sleep(self, seconds): self.now += seconds
+
 class Museum(ThreadingHTTPServer):
     daemon_threads = True
     def __init__(self, folder, host='127.0.0.1', port=0):
@@ -44,6 +50,7 @@ class Museum(ThreadingHTTPServer):
         self.folder,self.url = Path(folder),f'http://{host}:{self.server_port}'
         self.log = []           # [(time, path, headers)]
         self.faults = {}        # {path: answer, or answers for so many times}
+        self.clock = time
         self.now = self.most = 0 # requests being answered
         threading.Thread(target=self.serve_forever, daemon=True).start()
     def asked(self):
@@ -55,7 +62,7 @@ class Desk(SimpleHTTPRequestHandler):
     def do_GET(self):
         s = self.server
         with self.lock:
-            s.log.append((time.monotonic(), self.path, dict(self.headers)))
+            s.log.append((s.clock.monotonic(), self.path, dict(self.headers)))
             s.now += 1
             s.most = max(s.most, s.now)
         self.busy = True
@@ -100,12 +107,12 @@ def cut(h): # a whole answer, half a picture
 def broken_off(h): # half an answer
     h.answer(200, h.file()[:900], Content_Length=len(h.file()))
 
-def hang(h):
-    time.sleep(1.6)
+def hang(h): # for longer than a fetcher waits here
+    time.sleep(5)
     h.answer(200, h.file())
 
 def slow(h):
-    time.sleep(0.3)
+    h.server.clock.sleep(0.3)
     h.answer(200, h.file())
 
 # Albums in the museum

@@ -59,7 +59,7 @@ def test_what_trickles_is_given_up(museum, tmp_path):
     museum.faults['/a.jpg'] = endless
     f,start = Fetcher(tmp_path/'c', rate=100, retries=0, patience=0.3),time.monotonic()
     with pytest.raises(IIIFError, match='not complete') as e: f.get(f'{museum.url}/a.jpg')
-    assert e.value.status==408 and time.monotonic()-start<5
+    assert e.value.status==408 and time.monotonic()-start<15
 
 def test_what_is_no_picture_is_asked_for_once(museum, tmp_path):
     museum.faults = {'/a.jpg': body(b'<html>'), '/b.jpg': body(flat(300, 200)[:-300])}
@@ -103,20 +103,20 @@ def test_a_cached_answer_must_do(museum, tmp_path):
 def in_4_seconds(h):
     h.answer(503, Retry_After=formatdate(time.time()+4, usegmt=True))
 
-@pytest.mark.parametrize('answer,least,most', [
-    (status(503, Retry_After=3), 3, 6),
-    (in_4_seconds, 2.9, 6), # a date has whole seconds
-    (status(503, Retry_After='soon'), 1, 2.9),
-    (status(503), 1, 2.9)])
-def test_retry_after_is_waited_for(museum, tmp_path, answer, least, most):
+@pytest.mark.parametrize('answer,seconds', [
+    (status(503, Retry_After=3), 3),
+    (in_4_seconds, pytest.approx(3, abs=1.1)), # a date has whole seconds
+    (status(503, Retry_After='soon'), 1),
+    (status(503), 1)])
+def test_retry_after_is_waited_for(museum, tmp_path, clock, answer, seconds):
     "A number or a date; without it, or with nonsense, a second"
     small(museum.folder/'a.jpg')
     museum.faults['/a.jpg'] = [answer]
     Fetcher(tmp_path/'c', rate=100, retries=1).get(f'{museum.url}/a.jpg')
     (first,_,_),(second,_,_) = museum.log
-    assert least<=second-first<most
+    assert second-first==seconds
 
-def test_the_pace_holds_across_redirects(museum, tmp_path):
+def test_the_pace_holds_across_redirects(museum, tmp_path, clock):
     "The request that a redirect causes is a request, and waits for its turn"
     small(museum.folder/'a.jpg')
     museum.faults = {'/b.jpg': status(302, Location='/c.jpg'),
@@ -124,18 +124,15 @@ def test_the_pace_holds_across_redirects(museum, tmp_path):
     f = Fetcher(tmp_path/'c', rate=5)
     for i in range(2): f.get(f'{museum.url}/b.jpg', keep=False)
     times = [t for t,_,_ in museum.log]
-    assert f.n_requests==len(times)==6
-    assert all(b-a>=0.75/5 for a,b in zip(times, times[1:]))
+    assert f.n_requests==6 and times==pytest.approx([i/5 for i in range(6)])
 
-def test_a_late_answer_is_followed_by_a_pause(museum, tmp_path):
-    "A server that took its time is not asked at once when it is done"
+def test_a_late_answer_is_followed_by_a_pause(museum, tmp_path, clock):
+    "A server that took 0.3 s is not asked at once when it is done"
     small(museum.folder/'a.jpg')
     museum.faults['/a.jpg'] = slow
-    f,ends = Fetcher(tmp_path/'c', rate=5),[]
-    for i in range(2):
-        f.get(f'{museum.url}/a.jpg', keep=False)
-        ends.append(time.monotonic())
-    assert museum.log[1][0]-ends[0]>=0.7/5
+    f = Fetcher(tmp_path/'c', rate=5)
+    for i in range(2): f.get(f'{museum.url}/a.jpg', keep=False)
+    assert [t for t,_,_ in museum.log]==pytest.approx([0, 0.3+0.75/5])
 
 def test_no_way_into_a_private_network(museum, tmp_path):
     "Neither directly nor by a redirect, which is not even asked"
@@ -171,6 +168,6 @@ def test_waits_and_downloads_can_be_interrupted(museum, tmp_path):
         timer.start()
         start = time.monotonic()
         with pytest.raises(IIIFError, match='^interrupted$'): f.get(f'{museum.url}/a.jpg')
-        assert time.monotonic()-start<5
+        assert time.monotonic()-start<15
         timer.join()
     assert not (tmp_path/'c').exists()

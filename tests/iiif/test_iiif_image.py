@@ -181,7 +181,7 @@ def test_tiles_where_the_whole_does_not_come(museum, tmp_path, whole, tries):
     tiles = [dict(width=512, scaleFactors=[1, 2])]
     info = dict(width=900, height=600, sizes=[dict(width=90, height=60)], tiles=tiles)
     s = image_server(museum, info, whole=whole)
-    f = Fetcher(tmp_path/'c', rate=200, retries=1, timeout=0.8, max_bytes=2**20)
+    f = Fetcher(tmp_path/'c', rate=200, retries=1, timeout=2, max_bytes=2**20)
     new = fetch_picture(f, s)
     assert size_of(new.data)==(900, 600) and new.is_stitched and not new.remarks
     assert Counter('full' in o for o in museum.asked())=={True: tries, False: 4}

@@ -168,7 +168,7 @@ def faulty_museum(museum, tmp_path, monkeypatch):
 def test_faults_are_named_and_the_rest_goes_on(faulty_museum, tmp_path, colorize, capsys):
     u,out = faulty_museum.url,tmp_path/'out'
     doc = album(faulty_museum, [level0(u, k) for k in FAULTY])
-    done = colorize(retries=1, timeout=0.8)
+    done = colorize(retries=1, timeout=2)
     errors = {Path(k).name: row.get('error') for k,row in read_report(out).items()}
     assert (done.done, done.failed, done.in_color, done.exit_code)==(len(GOOD), 6, 1, 1)
     assert {k for k,e in errors.items() if not e}==GOOD|{'color'}
@@ -188,7 +188,7 @@ def test_faults_are_named_and_the_rest_goes_on(faulty_museum, tmp_path, colorize
 def test_a_server_that_is_put_right_is_asked_for_what_failed(faulty_museum, tmp_path, colorize):
     museum,out = faulty_museum,tmp_path/'out'
     album(museum, [level0(museum.url, k) for k in FAULTY])
-    run = partial(colorize, retries=1, timeout=0.8, progress=False)
+    run = partial(colorize, retries=1, timeout=2, progress=False)
     run()
     museum.faults.clear()
     museum.log.clear()
@@ -212,7 +212,7 @@ def test_what_a_power_cut_left_in_the_cache_is_fetched_again(museum, tmp_path, c
     assert colorize(retries=0, progress=False).done==1
     assert path.read_bytes()==(museum.folder/'photo0.jpg').read_bytes()
 
-def test_a_manifest_of_the_internet_leads_to_the_internet(museum, tmp_path, colorizer, monkeypatch):
+def test_a_manifest_of_the_internet_leads_to_the_internet(museum, tmp_path, clock, colorizer, monkeypatch):
     """Here 127.0.0.1 plays the internet and localhost the network of whoever colors; a redirect
     and an address are refused alike, and another host has its own pace"""
     u,inside = museum.url,museum.url.replace('127.0.0.1', 'localhost')
@@ -224,7 +224,7 @@ def test_a_manifest_of_the_internet_leads_to_the_internet(museum, tmp_path, colo
                   progress=False)
     assert run(out=tmp_path/'mine').done==3 and run(out=tmp_path/'mine').requests==1
     times = [t for t,_,h in museum.log if h['Host'].startswith('localhost')]
-    assert len(times)==2 and times[1]-times[0]>=0.75/4
+    assert len(times)==2 and times[1]-times[0]==pytest.approx(1/4)
     monkeypatch.setattr(addresses.Hosts, 'is_private', lambda self, url: 'localhost' in url)
     monkeypatch.setattr(addresses, 'is_public', lambda address: True)
     museum.log.clear()
@@ -233,7 +233,7 @@ def test_a_manifest_of_the_internet_leads_to_the_internet(museum, tmp_path, colo
     errors = [o['error'] for o in read_report(tmp_path/'out').values() if o['error']]
     assert len(errors)==2 and all(inside in o and 'private network' in o for o in errors)
 
-def test_politeness_as_the_server_sees_it(museum, tmp_path, colorizer):
+def test_politeness_as_the_server_sees_it(museum, tmp_path, clock, colorizer):
     """Never two requests at once, never faster than asked, not at all while it says it is busy; and
     it can tell who we are"""
     u = museum.url
@@ -245,12 +245,11 @@ def test_politeness_as_the_server_sees_it(museum, tmp_path, colorizer):
     museum.faults.update({'/photo1.jpg': [status(429, Retry_After=1)], '/photo2.jpg': slow})
     run = colorize_manifest(f'{u}/album.json', tmp_path/'out', colorizer, rate=8, progress=False)
     assert run.done==4 and run.requests==len(museum.log)
-    times = np.array([t for t,_,_ in museum.log])
-    gaps = np.diff(times)
-    # after one that a busy machine let arrive late, three quarters of a pause are left
-    assert museum.most==1 and gaps.min()>=0.75/8 and (times[4:]-times[:-4]).min()>=3.75/8
-    i = museum.asked().index('/photo1.jpg')
-    assert museum.asked()[i+1]=='/photo1.jpg' and 1<=gaps[i]<3
+    i,j = (museum.asked().index(f'/photo{k}.jpg') for k in (1, 2))
+    gaps = np.full(len(museum.log)-1, 1/8)
+    gaps[[i, j]] = 1,0.3+0.75/8 # after the busy one and the slow one
+    assert museum.most==1 and np.diff([t for t,_,_ in museum.log])==pytest.approx(gaps)
+    assert museum.asked()[i+1]=='/photo1.jpg'
     agents = {h['User-Agent'] for _,_,h in museum.log}
     assert all(o.startswith('colorized/') and 'http' in o for o in agents)
     # manifest; files, one of them twice; info.json, the whole twice in vain, 6 tiles
@@ -356,7 +355,7 @@ def test_an_interrupted_run_lets_the_server_be(museum, tmp_path, colorize, monke
     monkeypatch.setattr('colorized.iiif.output.OutputFolder.write_color', interrupted)
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt): colorize(progress=False)
-    assert time.monotonic()-start<10 and museum.asked().count('/photo1.jpg')==1
+    assert time.monotonic()-start<30 and museum.asked().count('/photo1.jpg')==1
     assert not (tmp_path/'out/manifest.json').exists() and not leftovers(tmp_path/'out')
 
 # The command
