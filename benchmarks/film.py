@@ -128,7 +128,7 @@ def pictures(film, frames):
     for o in frames:
         Y.append(luma(film, o).copy())
         C.append(own_chroma(film, o))
-        rgb.append(o.to_ndarray(format='rgb24'))
+        rgb.append(o.to_ndarray(format='rgb24', threads=1))
     return Y,C,rgb
 
 def measure(path, colorizer, n, ways, middle):
@@ -206,7 +206,7 @@ def drift(path, colorizer, seconds, way, cell=32):
         for last in frames:
             pass
         assert (luma(film, first)==luma(film, last)).all()
-        a,b = [chroma_of(o.to_ndarray(format='rgb24')) for o in (first, last)]
+        a,b = [chroma_of(o.to_ndarray(format='rgb24', threads=1)) for o in (first, last)]
         h,w = [k//cell for k in a.shape[:2]]
         means = (b-a)[:h*cell,:w*cell].reshape(h, cell, w, cell, 2).mean((1, 3))
         change = np.linalg.norm(means, axis=-1)

@@ -150,7 +150,7 @@ def as_seen(self:FilmRun,
     frame,         # Of PyAV
 ) -> Image.Image:
     "A frame with square pixels, upright"
-    x = np.rot90(frame.to_ndarray(format='rgb24'), self.film.rotation//90)
+    x = np.rot90(frame.to_ndarray(format='rgb24', threads=1), self.film.rotation//90)
     return Image.fromarray(x).resize(self.film.shape[::-1])
 
 @patch

@@ -99,7 +99,7 @@ def is_in_color(
     w = min(film.width, 128)
     h = max(2, round(film.height*w/film.width))
     small = frame.reformat(width=w, height=h, format='rgb24', src_colorspace=film.matrix,
-                           src_color_range=film.range)
+                           src_color_range=film.range, threads=1)
     return Scan(small.to_ndarray()).tone.spread>LEAST_SPREAD
 
 # %% ../../nbs/film/05_shots.ipynb #a5c92b1c

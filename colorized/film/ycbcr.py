@@ -29,7 +29,8 @@ def _unpacked(film, frame):
     if name not in (fmt.source, fmt.planar, fmt.output):
         raise ValueError(f"{film.path}: its pixel format changes from {fmt.source} to {name}")
     packed = name==fmt.source!=fmt.planar
-    return frame.reformat(format=fmt.planar) if packed else frame
+    # A forked process lacks the threads of its parent's converter: freeing that would take forever
+    return frame.reformat(format=fmt.planar, threads=1) if packed else frame
 
 def _luma_of_rgb(film, frame):
     "Equation (1) of the chapter before, rounded; exact where red, green and blue are equal"

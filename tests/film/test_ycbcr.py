@@ -1,8 +1,12 @@
 "Luma is carried bit for bit in every form, and chroma fits: against NumPy and FFmpeg's scaler"
+import os
+from types import SimpleNamespace
 import av, numpy as np, pytest, torch
 from film_files import frame, picture, write_film
+from colorized.film.coloring import FilmRun
 from colorized.film.container import open_film
 from colorized.film.pixels import FULL, LIMITED
+from colorized.film.shots import is_in_color
 from colorized.film.ycbcr import luma, own_chroma
 from colorized.photo.lab import rgb_to_lab
 
@@ -36,20 +40,37 @@ def test_luma_is_kept(tmp_path, pix_fmt, size):
                  (plane_of(out, 3), plane_of(source, 3))]
         assert (alpha[0]==alpha[1]).all() and np.ptp(alpha[0])>30
 
-@pytest.mark.parametrize('pix_fmt', ['yuyv422', 'uyvy422', 'nv12'])
-def test_packed_forms_are_unpacked(tmp_path, pix_fmt):
-    planar = frame(picture(0), 'yuv422p' if '422' in pix_fmt else 'yuv420p', 0)
-    packed = planar.reformat(format=pix_fmt)
+def packed_film(path, pix_fmt, chroma=None):
+    "A film of one frame whose samples are not in planes"
+    planar = frame(picture(0), 'yuv422p' if '422' in pix_fmt else 'yuv420p', 0, chroma)
+    packed = planar.reformat(format=pix_fmt, threads=1)
     packed.pts = 0
-    with av.open(str(tmp_path/'a.nut'), 'w') as c:
+    with av.open(str(path), 'w') as c:
         s = c.add_stream('rawvideo', rate=16)
         s.width,s.height,s.pix_fmt = 64,48,pix_fmt
         c.mux(s.encode(packed))
         c.mux(s.encode(None))
-    film = open_film(tmp_path/'a.nut')
+    return open_film(path)
+
+@pytest.mark.parametrize('pix_fmt', ['yuyv422', 'uyvy422', 'nv12'])
+def test_packed_forms_are_unpacked(tmp_path, pix_fmt):
+    film = packed_film(tmp_path/'a.nut', pix_fmt)
     source = next(film.frames())
     assert source.format.name==pix_fmt
     assert (luma(film, film.joined(source, noise_ab()))==picture(0)).all()
+
+@pytest.mark.skipif(not os.path.exists('/proc/self/task'), reason='needs /proc')
+def test_converting_leaves_no_threads(tmp_path):
+    """A forked process has not got them, and waits for them for ever when it frees the converter
+    of another thread (PyAV 19): so training would hang after a film"""
+    film = packed_film(tmp_path/'a.nut', 'yuyv422', chroma=(90, 180))
+    o, = film.frames()
+    threads = lambda: len(os.listdir('/proc/self/task'))
+    before = threads()
+    assert (luma(film, o)==picture(0)).all() and threads()==before
+    assert is_in_color(film, o) and threads()==before
+    seen = FilmRun.as_seen(SimpleNamespace(film=film), o)
+    assert seen.size==film.shape[::-1] and threads()==before
 
 def test_rgb_that_is_gray_keeps_its_levels(tmp_path):
     Y = picture(0, top=255)
@@ -94,7 +115,7 @@ def test_ffmpeg_shows_the_chroma_that_was_asked_for(tmp_path, matrix):
     Y = np.full((48, 64), 126, np.uint8)
     film = open_film(write_film(tmp_path/'a.mkv', [Y], pix_fmt='yuv444p', setup=tags))
     ab = torch.tensor([18., 22.]).view(1, 2, 1, 1).expand(1, 2, 12, 16)
-    shown = film.joined(next(film.frames()), ab).to_ndarray(format='rgb24')
+    shown = film.joined(next(film.frames()), ab).to_ndarray(format='rgb24', threads=1)
     lab = rgb_to_lab(torch.from_numpy(shown).permute(2, 0, 1)[None])[0].mean((1, 2))
     assert abs(lab[1]-18)<1.5 and abs(lab[2]-22)<1.5, lab
 
