@@ -24,7 +24,9 @@ from colorized.photo.lab import colorfulness, rgb_to_lab
 
 # Frame by frame is as photographs are colored, all with one seed; 'other noise': each with its own
 WAYS = ('other noise', 'frame by frame', 'agreement', 'flow', 'agreement and flow',
-        'agreement, flow and carried keyframes')
+        'agreement, flow and carried keyframes', 'the default')
+
+NEITHER = dict(carried=0, steady=0)
 
 def histograms(rgb):
     "(channels,256) of one frame"
@@ -95,8 +97,8 @@ def as_strong(C, factor):
     return [((o-128.)*factor+128).round().clip(0, 255).astype(np.uint8) for o in C]
 
 def run_of(film, plan, colorizer, way):
-    gap = 12 if 'flow' in way else 1
-    agree = 'agreement' in way
+    gap = 12 if 'flow' in way or 'default' in way else 1
+    agree = 'agreement' in way or 'default' in way
     run = FilmRun(film, plan, colorizer, FilmOptions(gap=gap, agree=agree, recolor=True), None, {})
     if not agree:
         kind = Varied if way=='other noise' else Alone
@@ -105,7 +107,8 @@ def run_of(film, plan, colorizer, way):
 
 def spread_over(film, plan, run, way, tally):
     "Yields colored frames; adds to `tally` what they took"
-    how = Propagation(run.o.gap) if 'carried' in way else Propagation(run.o.gap, carried=0)
+    less = {} if 'default' in way else dict(steady=0) if 'carried' in way else NEITHER
+    how = Propagation(run.o.gap, **less)
     for stretch in stretches(plan):
         spread = Spreader(run.shot(stretch.shot), how)
         for frame,ab in spread(passing(stretch, plan, run.read, run.lightness)):
