@@ -67,11 +67,13 @@ def _import_film():
 # %% ../../nbs/cli/09_film.ipynb #11a91e07
 def _color_film(path, out, colorizer, preview, cluster, options):
     "One film; prints where it went"
+    from torch import get_num_threads
     film = _import_film()
     if preview:
         print(film.preview_film(path, out, colorizer, **options))
         return
-    report = film.colorize_film(path, out, colorizer, cluster=cluster, **options)
+    report = film.colorize_film(path, out, colorizer, cluster=cluster, workers=get_num_threads(),
+                                **options)
     for remark in report.remarks:
         print(f"colorized: {path}: {remark}", file=sys.stderr)
     print(report)

@@ -133,6 +133,15 @@ def color(self:FilmRun,
         return dict(facts, kind=more['kind'], hints=count, seconds=time.time()-start)
     return self.segments.write(stretch.number, stretch.frames, counted(), known, more)
 
+# %% ../../nbs/film/15_coloring.ipynb #fnm00001
+@patch
+def name(self:FilmRun,
+    stretch:Stretch,
+) -> str:
+    "What messages call it"
+    frames = f"frames {stretch.first} to {stretch.end-1}"
+    return f"{self.film.path}: shot {stretch.shot+1} ({frames})"
+
 # %% ../../nbs/film/15_coloring.ipynb #8d72c034
 @patch
 def middle(self:FilmRun, k:int) -> int:

@@ -25,6 +25,7 @@ from .record import contact_sheet, shot_rows, tags_of, write_sidecar, write_tabl
 from .segments import Segments
 from .shots import Plan, find_shots
 from .stretches import load_plan, save_plan, stretches
+from .workers import FilmWorkers, one_by_one
 from ..inference.colorizer import Colorizer
 from ..photo.formats import output_format
 
@@ -89,13 +90,6 @@ class FilmReport:
         return f"{self.output}: {self.frames} frames in {shots}{said}, {self.seconds:.0f} s"
 
 # %% ../../nbs/film/16_film.ipynb #6ff1d3e7
-def _one_by_one(run, todo, bar):
-    "Color stretches in this process; yields (stretch, what is known of its segment)"
-    n = len(run.plan.shots)
-    for stretch in todo:
-        bar.set_description_str(f'shot {stretch.shot+1} of {n}')
-        yield stretch,run.color(stretch, bar.update)
-
 def _color_all(run, bar, color):
     "All segments; (stretch, what is known of its segment) of each, in order"
     bar.set_description_str('looking for what is done')
@@ -116,6 +110,11 @@ def _segments(dst): return dst.with_name(f'.{dst.name}.segments')
 
 def _outputs(dst): return dst,_beside(dst, '.csv'),_beside(dst, '.json')
 
+def _way(colorizer, cluster, workers):
+    "What colors stretches"
+    if cluster:
+        return cluster.color
+    return FilmWorkers(workers).color if colorizer.device.type=='cpu' else one_by_one
 def _tidy_up(dst, film, keep):
     "Remove what a run left that was killed after its film had its name"
     claims = Claims()
@@ -156,7 +155,8 @@ def colorize_film(
     colorizer:Colorizer=None, # None: the weights inside the package
     progress=True,            # Show a bar? Or a `ProgressBar` of one's own
     segments:str|Path=None,   # Folder for its segments; None: one beside the output
-    cluster=None,             # `FilmCluster` whose machines color it; None: this process
+    cluster=None,             # `FilmCluster` whose machines color it; None: this machine
+    workers:int=1,            # Processes of this machine that color at once; a GPU needs only one
     **kwargs,                 # See `FilmOptions`
 ) -> FilmReport:
     """Color a film. What was done stays done if it is interrupted, and the same call goes on
@@ -180,8 +180,8 @@ def colorize_film(
         own = isinstance(progress, ProgressBar)
         with progress if own else ProgressBar(0, progress) as bar:
             folder = Path(segments or _segments(dst))
-            color = cluster.color if cluster else _one_by_one
-            _make(film, dst, codec, colorizer, o, made, report, bar, folder, color)
+            _make(film, dst, codec, colorizer, o, made, report, bar, folder,
+                  _way(colorizer, cluster, workers))
     finally:
         claims.release()
     report.seconds = time.time()-start

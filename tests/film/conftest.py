@@ -16,4 +16,5 @@ def color(tiny, tmp_path):
     def run(path, out=None, **kwargs):
         options = dict(working_size=64, steps=2, gap=4)
         return colorize_film(path, out, tiny, False, **{**options, **kwargs})
+    run.colorizer = tiny
     return run
