@@ -30,7 +30,8 @@ def test_never_more_at_once_and_in_order(limit):
         assert order==list(range(20))
     for i,events in enumerate(heard):
         places = [o['place'] for o in events if 'place' in o]
-        assert places[0]==i and places[-1]==0 and places==sorted(places, reverse=True)
+        # one of two that start together may be told before the other has left the line
+        assert places[0]==i and places[-1]<limit and places==sorted(places, reverse=True)
 
 def test_those_who_leave_are_not_served():
     served = []

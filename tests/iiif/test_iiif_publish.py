@@ -212,7 +212,8 @@ def test_what_a_power_cut_left_in_the_cache_is_fetched_again(museum, tmp_path, c
     assert colorize(retries=0, progress=False).done==1
     assert path.read_bytes()==(museum.folder/'photo0.jpg').read_bytes()
 
-def test_a_manifest_of_the_internet_leads_to_the_internet(museum, tmp_path, clock, colorizer, monkeypatch):
+def test_a_manifest_of_the_internet_leads_to_the_internet(museum, tmp_path, clock, colorizer,
+                                                          monkeypatch):
     """Here 127.0.0.1 plays the internet and localhost the network of whoever colors; a redirect
     and an address are refused alike, and another host has its own pace"""
     u,inside = museum.url,museum.url.replace('127.0.0.1', 'localhost')
