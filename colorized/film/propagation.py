@@ -167,11 +167,11 @@ def _handed_on(self:Spreader, o, chroma, holes, before):
     return np.where(known[...,None], step.carry(before), chroma),holes & ~known
 
 @patch
-def _steadied(self:Spreader, o, chroma, before):
-    "Equation (3)"
+def _steadied(self:Spreader, o, chroma, before, share=1.):
+    "Equation (3) with a share of `steady`"
     small = _alike_exposed(o.small, o.before, np.s_[:])
     change = cv2.blur(cv2.absdiff(small, o.before).astype(np.float32), (5, 5))/2.55
-    share = self.s.steady*np.exp(-(change/STILL)**2)
+    share = share*self.s.steady*np.exp(-(change/STILL)**2)
     return chroma + share[...,None]*(before-chroma)
 
 # %% ../../nbs/film/08_propagation.ipynb #72f3a914
@@ -187,11 +187,13 @@ def _interval(self:Spreader, waiting, chroma):
     before = chroma
     yield from self._out(between[0], before)
     for i,(o,b) in enumerate(zip(between[1:], reversed(traces)), 1):
-        mixed,holes = blend(o.trace, b, chroma, after, i/len(between))
+        t = i/len(between)
+        mixed,holes = blend(o.trace, b, chroma, after, t)
         mixed,holes = self._handed_on(o, mixed, holes, before)
         self.tally.carried += 1
         self.tally.holes += float(holes.mean())
-        before = self._steadied(o, self._filled(o, mixed, holes), before)
+        before = self._steadied(o, self._filled(o, mixed, holes), before,
+                               1-t if last.payload is None else 1)
         yield from self._out(o, before)
     last.trace = Trace.start(last.small.shape)
     return [last],self._steadied(last, after, before)

@@ -9,7 +9,7 @@ __all__ = ['MOST_FRAMES', 'REFERENCES', 'FAR', 'Stretch', 'stretches', 'referenc
            'Lightness', 'passing']
 
 # %% ../../nbs/film/12_stretches.ipynb #a25f3eaf
-import json
+import json, math
 from array import array
 from dataclasses import asdict, dataclass
 import torch
@@ -38,12 +38,12 @@ def stretches(
     plan:Plan,
     most:int=MOST_FRAMES, # Frames of each
 ) -> list:                # `Stretch`es, all frames of the film in order
-    "Cut shots into stretches, never before a frame that repeats another"
+    "Cut shots into equal stretches, never before a frame that repeats another"
     out = []
     for k,shot in enumerate(plan.shots):
-        first = shot.first
+        first,parts = shot.first,math.ceil(len(shot)/most)
         while first<shot.end:
-            end = min(shot.end, first+most)
+            end = min(shot.end, first+math.ceil(len(shot)/parts))
             while end<shot.end and plan.repeated[end]:
                 end += 1
             out.append(Stretch(len(out), k, first, end))

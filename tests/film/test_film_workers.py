@@ -1,7 +1,7 @@
 "A film on all cores: the same bytes as from one process, though workers and command are stopped"
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
-import pytest, torch
+import pytest
 from film_files import picture, write_film
 from colorized.film import film as module
 from colorized.film import workers as workers_module
@@ -54,7 +54,9 @@ def segments(dst):
 
 class Bar(module.ProgressBar):
     "Remembers how it moved"
-    def __init__(self): super().__init__(0, True); self.disable,self.steps = True,[]
+    def __init__(self):
+        super().__init__(0, True)
+        self.disable,self.steps = True,[]
     def update(self, n=1): self.steps.append(n)
 
 def test_same_bytes_as_from_one_process(tmp_path, color, monkeypatch):

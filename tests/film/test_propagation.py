@@ -14,10 +14,13 @@ def texture(w=256, h=128, seed=0, cell=8):
     x = torch.rand(1, 1, h//cell, w//cell, generator=torch.Generator().manual_seed(seed))
     return 30+40*F.interpolate(x, size=(h, w), mode='bicubic').clamp(0, 1)
 
-def spread(lightness, colors, **settings):
-    "(n,h/2,w/2) a* of the frames, and the tally"
+def spread(lightness, colors, follows=False, **settings):
+    "(n,h/2,w/2) a* of the frames, and the tally; `follows`: the last one belongs to what follows"
     run = Spreader(Wavering(*colors), Propagation(**settings))
-    out = [ab[0,0] for _,ab in run([Passing(i, L) for i,L in enumerate(lightness)])]
+    passing = [Passing(i, L) for i,L in enumerate(lightness)]
+    if follows:
+        passing[-1].payload = None
+    out = [ab[0,0] for _,ab in run(passing)]
     return torch.stack(out).numpy(),run.tally
 
 @pytest.mark.parametrize('brighter', [0, 12/2.55])
@@ -31,6 +34,11 @@ def test_what_stands_still_keeps_four_fifths_of_its_color(brighter):
     assert a.mean((1, 2))==pytest.approx([10, 10.5, 11.4, 12.62, 14.096], abs=0.02)
     a,_ = spread(frames, [10., 20., 10.], gap=1, carried=0, steady=0)
     assert a.mean((1, 2))==pytest.approx([10, 20, 10], abs=0.01)
+
+def test_what_stands_still_meets_the_next_stretch():
+    "Its first frame is the network's: the nearer it is, the less stays of the frame before"
+    a,_ = spread([texture()]*5, [10., 20.], follows=True, gap=4, carried=0)
+    assert a.mean((1, 2))==pytest.approx([10, 11, 13.4, 16.68], abs=0.02)
 
 def test_what_moves_has_its_own_color():
     "A view that passes by: no color stays behind at its old place"
