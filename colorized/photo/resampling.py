@@ -91,7 +91,9 @@ def down_chroma(
 def _inverse_of_averaged(n, N):
     "(DU)⁻¹ of one axis"
     U = lambda o: resampling_matrix(n, N, 'bicubic', (o.start, o.stop))
-    return torch.linalg.inv(torch.cat([m@U(o) for _,o,m in matrix_blocks(N, n)]))
+    out = torch.linalg.inv(torch.cat([m@U(o) for _,o,m in matrix_blocks(N, n)]))
+    # Away from its diagonal it decays below what float32 holds in full: processors are slow there
+    return out.where(out.abs()>1e-30, 0.)
 
 def _sharpened(x, size):
     "(DU)⁻¹x: what has x as its area averages, once it is enlarged"
