@@ -13,7 +13,7 @@ from array import array
 import av, numpy as np
 from PIL import Image, ImageDraw
 from ..files import atomic_write, write_json
-from .container import METADATA_OPTIONS, Film
+from .container import OPEN_OPTIONS, Film
 from .pixels import MATRICES
 from .shots import Plan
 from ..photo.provenance import Provenance
@@ -33,7 +33,7 @@ def read_tags(
 ) -> dict|None: # Text by name; None: none of ours, or no film
     "What a film says about its colors"
     try:
-        with av.open(str(path), **METADATA_OPTIONS) as c:
+        with av.open(str(path), **OPEN_OPTIONS) as c:
             tags = {k.upper().replace('COM.APPLE.QUICKTIME.', ''): v for k,v in c.metadata.items()}
     except (OSError, ValueError, av.error.FFmpegError):
         return None

@@ -111,3 +111,16 @@ def test_reading_on_from_anywhere_is_reading_from_the_beginning(tmp_path, codec,
     assert len(whole)==60
     for i in (1, 17, 40, 59):
         assert [(f.pts, bytes(f.planes[0])) for f in film.frames(whole[i][0])]==whole[i:]
+
+@pytest.mark.parametrize('name,text', [
+    ('a.m3u8', '#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfilm.ts\n#EXT-X-ENDLIST\n'),
+    ('a.txt', 'ffconcat version 1.0\nfile film.ts\n')])
+def test_a_list_of_other_files_is_no_film(tmp_path, name, text):
+    "Whoever sends one could learn what else lies on the computer, though FFmpeg would follow it"
+    write_film(tmp_path/'film.ts', [picture(i) for i in range(9)], codec='mpeg2video', rate=25)
+    (tmp_path/name).write_text(text)
+    with av.open(str(tmp_path/name)) as c:
+        assert c.streams.video[0].width==64
+    with pytest.raises(FilmError, match=f'{name}: cannot be opened .*list of other files'):
+        open_film(tmp_path/name)
+    assert open_film(tmp_path/'film.ts').width==64
