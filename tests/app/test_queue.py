@@ -34,27 +34,47 @@ def test_never_more_at_once_and_in_order(limit):
         assert places[0]==i and places[-1]<limit and places==sorted(places, reverse=True)
 
 def test_those_who_leave_are_not_served():
-    served = []
+    served,left = [],threading.Event()
     def task(i):
         def work(progress):
-            time.sleep(0.002)
+            assert left.wait(60) # the first one keeps the others waiting until some have left
             progress(0.5)
             served.append(i)
         return work
-    async def visitor(queue, i, leaves):
+    async def leaves(queue, i):
         events = queue.ask(task(i))
-        if leaves:
-            await anext(events)
-            return await events.aclose()
-        return [o async for o in events]
+        await anext(events)
+        await events.aclose()
     async def run():
         queue,rng = WorkQueue(),random.Random(0)
-        leaves = [rng.random()<0.5 for _ in range(40)]
-        await asyncio.gather(*[visitor(queue, i, o) for i,o in enumerate(leaves)])
+        stay = [i==0 or rng.random()<0.5 for i in range(40)]
+        ways = [hear(queue, task(i)) if o else leaves(queue, i) for i,o in enumerate(stay)]
+        visitors = [asyncio.create_task(o) for o in ways]
+        await asyncio.gather(*[o for o,stays in zip(visitors, stay) if not stays])
+        left.set()
+        await asyncio.gather(*visitors)
         assert not queue._waiting and not queue._tickets
-        return [i for i,o in enumerate(leaves) if not o]
+        return [i for i,o in enumerate(stay) if o]
     stayed = asyncio.run(run())
-    assert served==stayed
+    assert served==stayed and 10<len(stayed)<30
+
+def test_who_leaves_while_being_served_ends_the_work():
+    begun,gone,reached = threading.Event(),threading.Event(),[]
+    def work(progress):
+        begun.set()
+        assert gone.wait(60)
+        progress(0.5)
+        reached.append('its end')
+    async def run():
+        queue = WorkQueue()
+        events = queue.ask(work)
+        await anext(events)
+        assert await asyncio.to_thread(begun.wait, 60)
+        await events.aclose()
+        gone.set()
+        await asyncio.to_thread(queue.join)
+    asyncio.run(run())
+    assert not reached
 
 def test_progress_is_told_in_hundredths():
     def work(progress):
