@@ -157,8 +157,9 @@ def measure(path, colorizer, n, ways, middle):
         assert all((luma(film, o)==y).all() for o,y in zip(frames, Y)), 'luma has changed'
         middle.setdefault(way, []).append(rgb1[len(rgb1)//2])
         row = dict(measures(Y, C1, rgb1, maps, cuts), cpu_seconds=seconds/len(frames), **tally)
-        strong = as_strong(C, row['colorfulness']/rows['truth']['colorfulness'])
-        row['flicker_of_truth_as_strong'] = flicker(Y, strong, cuts)
+        if rows['truth']['colorfulness']: # no old film, which has no truth
+            strong = as_strong(C, row['colorfulness']/rows['truth']['colorfulness'])
+            row['flicker_of_truth_as_strong'] = flicker(Y, strong, cuts)
         rows[way] = row
         yield path.stem,rows
 
