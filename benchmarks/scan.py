@@ -2,10 +2,11 @@
 
     pip install wapiti3     # in an environment of its own: it brings half a hundred packages
     python benchmarks/scan.py --wapiti PATH/TO/bin/wapiti
+    python benchmarks/scan.py --wapiti PATH/TO/bin/wapiti --clip reel.mkv   # a short one
 
 A crawler sees four files: everything else is asked by the page's script. So the scanner is also
-given a description of all addresses, with a visitor and a photograph that exist, and attacks each
-of their parameters. Findings are printed by their kind; any but informational ones end with 1."""
+given a description of all addresses, with a visitor and a photograph that exist, or with a clip
+of film, and attacks each of their parameters. Findings are printed by their kind; any but informational ones end with 1."""
 import argparse, json, subprocess, sys, tempfile
 from pathlib import Path
 from served import PHOTO, Served, Visitor
@@ -14,8 +15,8 @@ from served import PHOTO, Served, Visitor
 LEFT_OUT = 'nikto','wapp','htp','cms','wp_enum','takeover','network_device','brute_login_form', \
     'log4shell','spring4shell','https_redirect','ssl','timesql'
 
-def openapi(url, visitor, photo, token):
-    "A description of the page's addresses with values that exist"
+def openapi(url, visitor, photo, token, clip):
+    "A description of the page's addresses with values that exist; `clip`: is `photo` one of film?"
     text = lambda value: dict(type='string', default=value, example=value)
     def parameter(name, value, where):
         return {'name':name, 'in':where, 'required':True, 'schema':text(value), 'example':value}
@@ -26,15 +27,18 @@ def openapi(url, visitor, photo, token):
     def plain(method, *parameters):
         return {method: dict(parameters=list(parameters), responses={'200':dict(description='')})}
     color = dict(photo=photo, seed=0, strokes=[], saturation=1)
+    asked = dict(read=dict(photo=photo), color=color, sample=color,
+                 uncertainty=dict(photo=photo, strokes=[]))
+    if clip:
+        asked = dict(shots=dict(photo=photo), thumbnail=dict(photo=photo, shot=0),
+                     frame=dict(photo=photo, shot=0), film=dict(photo=photo, strokes=[]))
     who = parameter('visitor', visitor, 'path')
     paths = {
         '/': plain('get'), '/visits': plain('post'), '/visits/{visitor}': plain('post', who),
         '/photos/{visitor}': plain('post', who, parameter('name', 'a.jpg', 'query')),
         '/files/{photo}/{token}': plain('get', parameter('photo', photo, 'path'),
                                         parameter('token', token, 'path')),
-        '/questions/read': question(photo=photo), '/questions/color': question(**color),
-        '/questions/sample': question(**color),
-        '/questions/uncertainty': question(photo=photo, strokes=[])}
+        **{f'/questions/{k}': question(**o) for k,o in asked.items()}}
     return dict(openapi='3.0.0', info=dict(title='page', version='1'), servers=[dict(url=url)],
                 paths=paths)
 
@@ -43,13 +47,22 @@ def _schema(value):
     out = dict(type=kinds[type(value)], example=value, default=value)
     return dict(out, items=dict(type='object')) if value==[] else out
 
-def run(wapiti, folder, server, seconds):
+def bring(v, clip):
+    "(name of the photograph or clip, address of its colored file)"
+    if clip is None:
+        photo = v.upload(PHOTO.read_bytes())
+        return photo,v.question('save', photo=photo, seed=0, strokes=[], saturation=1)['url']
+    photo = v.upload(clip.read_bytes(), 'reel.mkv')
+    v.question('shots', photo=photo)
+    return photo,v.question('film', photo=photo, strokes=[])['files'][0]['url']
+
+def run(wapiti, folder, server, seconds, clip):
     "The scanner's report"
     v = Visitor(server.url)
-    photo = v.upload(PHOTO.read_bytes())
-    saved = v.question('save', photo=photo, seed=0, strokes=[], saturation=1)['url']
+    photo,saved = bring(v, clip)
     described,report = folder/'openapi.json',folder/'report.json'
-    described.write_text(json.dumps(openapi(server.url, v.name, photo, saved.split('/')[-1])))
+    described.write_text(json.dumps(openapi(server.url, v.name, photo, saved.split('/')[-1],
+                                            clip is not None)))
     modules = 'all,'+','.join(f'-{o}' for o in LEFT_OUT)
     command = [wapiti, '-u', server.url, '--scope', 'domain', '--swagger', described, '-m', modules,
                '-f', 'json', '-o', report, '--flush-session', '--no-bugreport', '--level', '2',
@@ -63,6 +76,7 @@ def run(wapiti, folder, server, seconds):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     p.add_argument('--wapiti', default='wapiti', help='the scanner')
+    p.add_argument('--clip', type=Path, help='scan with this film instead of a photograph')
     p.add_argument('--seconds', type=int, default=120, help='for each kind of attack, at most')
     p.add_argument('--json', type=Path, help="the scanner's whole report")
     p.add_argument('--log', type=Path, help='what the scanner said')
@@ -70,7 +84,7 @@ def main():
     with tempfile.TemporaryDirectory() as tmp:
         server = Served(Path(tmp))
         try:
-            report,said = run(args.wapiti, Path(tmp), server, args.seconds)
+            report,said = run(args.wapiti, Path(tmp), server, args.seconds, args.clip)
         finally:
             server.end()
         logged = (Path(tmp)/'server.log').read_text().splitlines()[1:]
