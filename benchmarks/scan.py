@@ -5,8 +5,9 @@
     python benchmarks/scan.py --wapiti PATH/TO/bin/wapiti --clip reel.mkv   # a short one
 
 A crawler sees four files: everything else is asked by the page's script. So the scanner is also
-given a description of all addresses, with a visitor and a photograph that exist, or with a clip
-of film, and attacks each of their parameters. Findings are printed by their kind; any but informational ones end with 1."""
+given a description of all addresses, with a visitor and a photograph (or a clip) that exist, and
+attacks each of their parameters. Findings are printed by their kind; any but informational ones
+end with 1."""
 import argparse, json, subprocess, sys, tempfile
 from pathlib import Path
 from served import PHOTO, Served, Visitor
