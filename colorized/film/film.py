@@ -90,6 +90,12 @@ class FilmReport:
         return f"{self.output}: {self.frames} frames in {shots}{said}, {self.seconds:.0f} s"
 
 # %% ../../nbs/film/16_film.ipynb #6ff1d3e7
+def _way(colorizer, cluster, workers):
+    "What colors stretches"
+    if cluster:
+        return cluster.color
+    return FilmWorkers(workers).color if colorizer.device.type=='cpu' else one_by_one
+
 def _color_all(run, bar, color):
     "All segments; (stretch, what is known of its segment) of each, in order"
     bar.set_description_str('looking for what is done')
@@ -110,11 +116,6 @@ def _segments(dst): return dst.with_name(f'.{dst.name}.segments')
 
 def _outputs(dst): return dst,_beside(dst, '.csv'),_beside(dst, '.json')
 
-def _way(colorizer, cluster, workers):
-    "What colors stretches"
-    if cluster:
-        return cluster.color
-    return FilmWorkers(workers).color if colorizer.device.type=='cpu' else one_by_one
 def _tidy_up(dst, film, keep):
     "Remove what a run left that was killed after its film had its name"
     claims = Claims()
