@@ -43,10 +43,12 @@ def _listen(host, port):
     return listener
 
 # %% ../../nbs/app/06_server.ipynb #me000001
-_M_ARENA_MAX = -8 # Of glibc's malloc.h
+_M_ARENA_MAX = -8  # Of glibc's malloc.h
+_PRIMITIVES = 256  # One coloring needs under 128
 
-def _share_memory():
-    "Have glibc share what is free between all threads, of which each else keeps some for itself"
+def _limit_memory():
+    "Have oneDNN keep few programs, and glibc share between all threads what is free"
+    os.environ.setdefault('ONEDNN_PRIMITIVE_CACHE_CAPACITY', str(_PRIMITIVES))
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
@@ -163,7 +165,7 @@ def serve(
     local = is_local(host)
     token = choose_token(token, local)
     listener = _listen(host, port)
-    _share_memory()
+    _limit_memory()
     if wait:
         _end_by_signals()
     running = _start(listener, model, device, limits, local, token)

@@ -1,5 +1,5 @@
 "`colorized app` without a browser: its questions as they travel, and who is kept out"
-import json, os, re, signal, socket, subprocess, sys, tempfile, threading, time
+import json, os, platform, re, signal, socket, subprocess, sys, tempfile, threading, time
 from functools import partial
 from http.cookiejar import CookieJar
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -278,6 +278,29 @@ def test_a_token_that_can_be_guessed_is_refused(port):
         assert not token or token not in str(e.value)
 
 # ---- starting and ending ----
+SHAPES = """
+import sys, torch
+from colorized.app.server import serve
+url,end = serve('127.0.0.1', int(sys.argv[1]), sys.argv[2], 'cpu', wait=False)
+weight = torch.randn(32, 32, 3, 3)
+def convolve(side):
+    with torch.inference_mode(), torch.backends.mkldnn.verbose(2):
+        torch.nn.functional.conv2d(torch.randn(1, 32, side, side), weight)
+for side in *range(32, 72), 32, *range(72, 232), 32:
+    print('SIDE', side, flush=True)
+    convolve(side)
+end()
+"""
+
+@pytest.mark.skipif(platform.machine() not in ('x86_64', 'AMD64'), reason='by oneDNN on x86 only')
+def test_programs_of_old_shapes_are_dropped(model, port):
+    "After 40 shapes, four programs each, the first is there; after 160 more not: 1,024 are usual"
+    r = subprocess.run([sys.executable, '-c', SHAPES, str(port), str(model)],
+        capture_output=True, text=True, check=True)
+    made = [o for o in r.stdout.split('SIDE ') if o.startswith('32\n')]
+    found = [re.search('create:cache_(hit|miss),cpu,convolution', o)[1] for o in made]
+    assert found==['miss', 'hit', 'miss']
+
 def test_folders_of_dead_servers_go(tmp_path, monkeypatch):
     "And nothing else: not those of living ones, of other programs, of other users, nor links"
     from colorized.app import server as module
