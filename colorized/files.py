@@ -194,6 +194,7 @@ def _process_start(pid):
         return ''
     return None if stat[0] in 'ZX' else f'{stat[19]} {boot}'
 
+# %% ../nbs/00_files.ipynb #850d98edb
 def process_identity(
     **more, # Further facts, JSON-able
 ) -> dict:

@@ -51,6 +51,7 @@ def check_container(
             raise Refused(f"The frames of “{name}” are too large{size}. "
                           f"The limit is {max_pixels/1e6:.1f} megapixels.")
 
+# %% ../../nbs/app/03c_clips.ipynb #2ad33205b
 @contextmanager
 def _for_visitors(home):
     "Errors without our paths, which are nobody's business"
@@ -125,6 +126,7 @@ def check_shot(self:ClipSession, shot) -> int:
         raise ValueError("shot must be the number of a shot")
     return shot
 
+# %% ../../nbs/app/03c_clips.ipynb #39bcba05b
 @patch
 def thumbnail(self:ClipSession, shot:int, width:int=320) -> Image.Image:
     "The frame that stands for a shot, colored by itself"
@@ -196,6 +198,7 @@ def hints(self:ClipSession,
         raise ValueError("there is too much paint on this clip; take some away")
     return found
 
+# %% ../../nbs/app/03c_clips.ipynb #100c623fb
 @patch
 def color(self:ClipSession,
     hints:list,  # See `ClipSession.hints`

@@ -134,6 +134,7 @@ def save(self:Studio, photo:str, seed:int, strokes:list, saturation:float,
     p.files = {token: file}
     return dict(_about(photo, token, file), remarks=remarks)
 
+# %% ../../nbs/app/04_studio.ipynb #cd240161b
 def _about(photo, token, file):
     "Where a file can be fetched, its name and size"
     size = format_size(file.stat().st_size)

@@ -190,6 +190,7 @@ async def _in_time(chunks, seconds, name):
         except TimeoutError:
             raise Refused(f"“{name}” stopped arriving.") from None
 
+# %% ../../nbs/app/03_visitors.ipynb #5a3b4dd6b
 @patch
 async def receive_photo(self:Visitors,
     visitor:str, # See `add_photo`

@@ -42,6 +42,7 @@ class GraphNorm(nn.Module):
             b = b+self.bias[:,None,None]
         return x*(a*(1+scale)) + (b*(1+scale)+shift)
 
+# %% ../../nbs/export/01_graphs.ipynb #cc17dc90b
 def _even_conv(conv):
     "A convolution of stride 2 for even sides: its padding is constant"
     more = conv.kernel_size[0]-2

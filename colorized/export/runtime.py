@@ -33,6 +33,7 @@ def open_session(
     options.log_severity_level = 3
     return ort.InferenceSession(os.fspath(path), options, ['CPUExecutionProvider'])
 
+# %% ../../nbs/export/03_runtime.ipynb #c33c4b6eb
 class OnnxNet(nn.Module):
     "Encoder and denoiser of an exported folder, called as a `ColorNet` is, one photograph a call"
     def __init__(self,

@@ -56,6 +56,7 @@ def _entry(data, begin, end, display):
     gap = end-begin-len(out)
     return out+_element(_VOID, bytes(gap-2))
 
+# %% ../../nbs/film/10_aspect.ipynb #f931736db
 def set_display_size(
     f,             # Matroska file, open for reading and writing
     display:tuple, # (width, height) for display, pixels
@@ -74,6 +75,7 @@ def set_display_size(
             return _renew_checksum(f, *tracks[2:])
     raise ValueError("the file has no track whose name makes room for the size of display")
 
+# %% ../../nbs/film/10_aspect.ipynb #f931736dc
 def _renew_checksum(f, begin, end):
     f.seek(begin)
     data = f.read(end-begin)

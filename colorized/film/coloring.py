@@ -111,6 +111,7 @@ def done(self:FilmRun,
     "Was it colored before?"
     return self.segments.done(stretch.number, stretch.frames, self._alone(stretch))
 
+# %% ../../nbs/film/15_coloring.ipynb #af506de3b
 @patch
 def color(self:FilmRun,
     stretch:Stretch,

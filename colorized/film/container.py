@@ -136,6 +136,7 @@ def _leads_elsewhere(path):
     with open(path, 'rb') as f:
         return f.read(64).lstrip(b'\xef\xbb\xbf \r\n').startswith((b'#EXTM3U', b'ffconcat'))
 
+# %% ../../nbs/film/02_container.ipynb #02191fd2b
 def open_container(
     path:str|Path, # File
 ):                 # Of PyAV, for reading

@@ -50,6 +50,7 @@ def plan_film(
         save_plan(folder/'plan.json', plan, key)
     return plan
 
+# %% ../../nbs/film/16_film.ipynb #33ffabbeb
 def _looking(bar):
     def seen(n):
         if n%25==0:
@@ -124,6 +125,7 @@ def _tidy_up(dst, film, keep):
             Segments(_segments(dst), film, {}).remove()
         claims.release()
 
+# %% ../../nbs/film/16_film.ipynb #f251790cb
 def _make(film, dst, codec, colorizer, o, made, report, bar, folder, color):
     plan = plan_film(film, o, folder, made.settings['source_sha256'], _looking(bar))
     report.remarks,report.frames = _remarks(film, plan, dst),len(plan)

@@ -56,6 +56,7 @@ class _Watched:
             raise
     def __getattr__(self, name): return getattr(self.f, name)
 
+# %% ../../nbs/film/09_segments.ipynb #6e7f4194b
 @contextmanager
 def writing(
     path:Path,         # File to write, in a folder that exists

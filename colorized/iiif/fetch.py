@@ -192,6 +192,7 @@ def get(self:Fetcher,
         write_bytes(path, data)
     return data
 
+# %% ../../nbs/iiif/01_fetch.ipynb #63a8c2ecb
 def _is_web_address(url):
     try:
         return url.startswith(('http://', 'https://')) and bool(urlsplit(url).netloc)
@@ -225,6 +226,7 @@ def _try_often(self:Fetcher, url, accept, check):
     tries = f' ({self.retries+1} tries)' if self.retries else ''
     raise IIIFError(f"{url}: {failure.why}{tries}", failure.status)
 
+# %% ../../nbs/iiif/01_fetch.ipynb #1d768d65b
 @patch
 def _try_once(self:Fetcher, url, accept, check):
     "A usable answer, `_Retry`, or `IIIFError`"

@@ -63,6 +63,7 @@ def parse_info(
         raise IIIFError(f"{url}: a width, height or limit is larger than any picture")
     return s
 
+# %% ../../nbs/iiif/02_service.ipynb #79bb78d7b
 def _service(info, url):
     context,profile = str(info.get('@context')),info.get('profile') or []
     profile = profile if isinstance(profile, list) else [profile]

@@ -75,6 +75,7 @@ def _report(strips, rows, progress):
         progress(done/rows)
         yield strip
 
+# %% ../../nbs/inference/02_colorization.ipynb #clzsave0b
 @patch
 def save(self:Colorization,
     dst:str|Path,     # File to write: TIFF, PNG, JPEG or WebP

@@ -74,6 +74,7 @@ def _integer(name, v):
     except TypeError:
         raise ValueError(f"{name} must be an integer, got {v!r}") from None
 
+# %% ../../nbs/inference/03_colorizer.ipynb #look1cb
 @patch
 def options(self:Colorizer,
     n_samples:int=1,        # How many colorings

@@ -28,6 +28,7 @@ def _parse_color(color, hint):
                          "each an integer in 0..255")
     return rgb
 
+# %% ../../nbs/inference/01_hints.ipynb #hntdraw0b
 def _parse_point(hint, shape, least):
     "x, y, color, radius of a hint"
     H,W = shape

@@ -130,6 +130,7 @@ def save_checkpoint(
     write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()
 
+# %% ../../nbs/model/03_checkpoint.ipynb #4e4a5860b
 def _read_tensors(path):
     "(metadata, weights in float32) of a safetensors file"
     from safetensors import safe_open, SafetensorError
@@ -151,7 +152,6 @@ def _read_config(path, metadata):
                          f"({type(e).__name__}: {e})") from e
     raise ValueError(f"{path} has checkpoint format {version}, "
                      f"this version reads 1 and {FORMAT}")
-
 
 # %% ../../nbs/model/03_checkpoint.ipynb #chkload0
 def _mismatch(config, state):

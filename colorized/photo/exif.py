@@ -83,6 +83,7 @@ def _read_directory(exif, f, at, big, skipped):
         elif count and kind not in (13, 18): exif.lost.append(tag)
     return entries,places
 
+# %% ../../nbs/photo/04b_exif.ipynb #exif09b
 def read_exif(
     f:BinaryIO, # A TIFF file, or the block of another: its bytes behind `Exif\\0\\0`
     skipped=(), # Tags of the first directory that are not wanted
@@ -132,6 +133,7 @@ def _outside(directories, at, big, note_at):
         at = end
     return found
 
+# %% ../../nbs/photo/04b_exif.ipynb #exif12b
 def write_directories(
     directories:list, # Lists of entries
     order:str,        # Of the bytes, and so that of their data
@@ -169,6 +171,7 @@ def exif_block(
     head = {'<': b'II', '>': b'MM'}[exif.order]+struct.pack(exif.order+'HI', 42, 8)
     return b'Exif\0\0'+head+write_directories(directories, exif.order, 8, note_at=exif.note_at)
 
+# %% ../../nbs/photo/04b_exif.ipynb #exif13b
 def little_endian(
     entry:Entry,
     order:str, # Of its data
@@ -191,4 +194,3 @@ def note_moves(
             at = 6+exif.note_at
             return block is None or block[at:at+len(o.data)]!=o.data
     return False
-

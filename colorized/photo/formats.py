@@ -74,6 +74,7 @@ def _text_chunk(name, text):
     parts = [as_bytes(o) for o in (language, translated, str(text))]
     return b'iTXt',key+b'\0\0\0'+b'\0'.join(parts)
 
+# %% ../../nbs/photo/09_formats.ipynb #db90abd7b
 def _png_chunks(m):
     "Chunks of the metadata"
     yield b'iCCP',b'sRGB\0\0'+zlib.compress(srgb_profile())
@@ -115,6 +116,7 @@ def _jpeg_segments(m):
     if COMMENT in m.texts:
         yield 0xfe,m.texts[COMMENT].encode('utf-8', 'surrogateescape'),'comment',b''
 
+# %% ../../nbs/photo/09_formats.ipynb #0a1fd97db
 def _write_jpeg(f, x, m, remarks):
     out = io.BytesIO()
     dpi = dict(dpi=tuple(round(o) for o in m.dpi)) if m.dpi else {}

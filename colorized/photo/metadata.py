@@ -185,6 +185,7 @@ def _exif_file(file, boxes):
     if not block: block = _hexadecimal_profile(file.image.info.get('Raw profile type exif', ''))
     return io.BytesIO(block.removeprefix(b'Exif\0\0')) if block else None
 
+# %% ../../nbs/photo/05_metadata.ipynb #3730a05cb
 def _read_exif(file, boxes):
     try:
         source = _exif_file(file, boxes)

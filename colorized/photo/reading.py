@@ -28,6 +28,7 @@ _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000','AVIF'
 _MOST_SAMPLES = 8 # A pixel, on average, of as many as are allowed
 _OPENING = threading.Lock()
 
+# %% ../../nbs/photo/08_reading.ipynb #addc53c2b
 def open_image(
     f,                           # File, open for reading
     max_pixels:float=MAX_PIXELS, # Of a GIF, whose first frame may be larger than it says
@@ -129,6 +130,7 @@ def _check_gif(f, path, max_pixels):
         _check_size(*struct.unpack('<2H', head[6:]), path, max_pixels)
     f.seek(0)
 
+# %% ../../nbs/photo/08_reading.ipynb #1847e4c8b
 def _identify(f, path, is_tiff, max_pixels):
     _check_gif(f, path, max_pixels)
     try:

@@ -99,6 +99,7 @@ def ema_multi_avg_fn(
         torch._foreach_lerp_(avg, new, 1-min(decay, (1+n)/(10+n)))
     return average
 
+# %% ../../nbs/training/06_callbacks.ipynb #bb6bc938b
 class EMACallback(Callback):
     "Keeps an exponential moving average of the network, and validates with it"
     order,name,average = 12,'ema',None # after the model has been wrapped

@@ -78,6 +78,7 @@ class PreviewCallback(Callback):
         with atomic_write(run.out/f'preview-{run.photos:08d}.png') as f:
             self.image.save(f, 'png')
 
+# %% ../../nbs/training/11_previews.ipynb #c1399f47b
 def _grid(*rows):
     "Batches (N,3,H,W) as rows of one picture"
     pictures = torch.cat(rows).clamp(0,1).mul(255).round().byte()

@@ -192,6 +192,7 @@ def save(self:RunCallback,
     _write_state(self.out/'state.pt', {**weights, **about, **self.keep, **place})
     clear_leftovers(self.out, age=60) # of a run that was killed as it wrote
 
+# %% ../../nbs/training/10_run.ipynb #cb2bcc5ab
 def _write_state(path, state):
     try:
         with atomic_write(path) as f:
