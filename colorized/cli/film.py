@@ -115,7 +115,7 @@ def film(
     source_type:str=DEFAULT_SOURCE_TYPE, # IPTC digital source type written into the output
     overwrite:bool=False, # Replace an earlier output of this program?
     address:str=None,     # Ray cluster that colors the shots, `local`: this machine's processes
-    actors:int=None,      # Shots at a time on a cluster (default: as many as it has room for)
+    actors:int=None,      # Stretches at a time on a cluster (default: as many as it has room for)
     gpus:float=0.,        # GPUs of each; 0: the network runs on CPUs
     threads:Threads=None, device:Device=None, model:Model=None, set:Settings=None,
 ):

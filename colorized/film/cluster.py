@@ -1,4 +1,4 @@
-"""*`colorized film reel.mkv --address auto`: a shot is a task, whichever machine takes it*
+"""*`colorized film reel.mkv --address auto`: a shot, or a part of a long one, is a task, whichever machine takes it*
 
 Docs: https://example.github.io/colorized/film/cluster.html.md"""
 

@@ -121,9 +121,8 @@ def _image_metadata(image):
     return Metadata(info.get('icc_profile'), xmp_packet(image), iptc, photoshop=resources)
 
 # %% ../../nbs/photo/05_metadata.ipynb #bcdeca03
-def _xmp_of_gif(file):
+def _xmp_of_gif(data):
     "The packet in a GIF's application block, which a table of all bytes ends"
-    data = file.read()
     at = data.find(b'XMP DataXMP')
     return data[at+11:].split(b'\1\xff\xfe')[0] if at>=0 else None
 
@@ -213,10 +212,11 @@ def read_metadata(
 ) -> Metadata:
     "ICC, XMP, IPTC and EXIF of an opened file; what is lost goes to its warnings"
     found = _tiff_metadata(file.tiff) if file.tiff else _image_metadata(file.image)
-    boxes = _jp2_boxes(file.read()) if file.format=='JPEG2000' else {}
+    data = file.read() if file.format in ('JPEG2000', 'GIF') else b''
+    boxes = _jp2_boxes(data) if file.format=='JPEG2000' else {}
     for k in ('icc', 'xmp', 'iptc'): setattr(found, k, boxes.get(k, getattr(found, k)))
-    if file.format=='GIF': found.xmp = found.xmp or _xmp_of_gif(file)
-    if file.image: found.texts = read_texts(file.image)
+    if file.format=='GIF': found.xmp = found.xmp or _xmp_of_gif(data)
+    if file.image: found.texts = read_texts(file.image, data)
     _warn_of_losses(file, found, boxes)
     found.exif = _read_exif(file, boxes)
     found.orientation = _read_orientation(file, found.exif)

@@ -36,6 +36,24 @@ def test_comments_stay_where_there_is_a_place(tmp_path):
             assert tags(tmp_path/dst)[tag]==text
         assert 'Comment' in write_color(tmp_path/'out.tif', s, ab, overwrite=True)[0]
 
+def test_comments_behind_the_pixels_and_several_stay(tmp_path):
+    "Where Pillow does not look for them; what is cut short ends the search"
+    Image.fromarray(gray8).save(tmp_path/'a.gif', comment=b'first')
+    data = (tmp_path/'a.gif').read_bytes()
+    more = b'!\xfe\6second\3rd \0!\xfe\5first\0'
+    (tmp_path/'b.gif').write_bytes(data[:-1]+more+data[-1:])
+    (tmp_path/'torn.gif').write_bytes(data[:-1]+more[:6])
+    Image.fromarray(gray8).save(tmp_path/'plain.jpg')
+    data = (tmp_path/'plain.jpg').read_bytes()
+    comment = lambda text: b'\xff\xfe'+(len(text)+2).to_bytes(2, 'big')+text
+    (tmp_path/'c.jpg').write_bytes(data[:2]+comment(b'first')+comment(b'secondrd ')+data[2:])
+    both = 'first\nsecondrd '
+    for name,text in ('b.gif', both),('torn.gif', 'first\nsec'),('c.jpg', both):
+        s = read_scan(tmp_path/name)
+        assert s.texts=={'Comment': text}, name
+        assert not write_color(tmp_path/'out.png', s, ab, overwrite=True)
+        assert Image.open(tmp_path/'out.png').text['Comment']==text
+
 def test_a_comment_of_no_known_encoding_keeps_its_bytes(tmp_path):
     "Mac OS Roman, as Photoshop 4 wrote it"
     Image.fromarray(gray8).save(tmp_path/'a.jpg', comment='Photoshop® 4.0'.encode('mac-roman'))
