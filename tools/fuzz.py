@@ -399,8 +399,9 @@ def child(name, folder, seconds):
     def mutate(data, most, seed):
         new = changed(data, random.Random(seed), how, lambda o: atheris.Mutate(o, len(o)+64))
         return new[:most]
-    options = [f'-max_total_time={seconds}', '-timeout=600', '-rss_limit_mb=8000', '-verbosity=0',
-               f'-max_len={4*LONGEST}', f'-artifact_prefix={folder}/killed-', '-len_control=0']
+    options = [f'-max_total_time={seconds}', '-timeout=600', '-report_slow_units=600',
+               '-rss_limit_mb=8000', '-verbosity=0', f'-max_len={4*LONGEST}',
+               f'-artifact_prefix={folder}/killed-', '-len_control=0']
     more = dict(custom_mutator=mutate) if how else {}
     atheris.Setup([sys.argv[0], str(folder/'corpus'), *options], trial, **more)
     atheris.Fuzz()
