@@ -102,7 +102,7 @@ def pillow_pixels(
 _KINDS = dict(MINISWHITE=1, MINISBLACK=1, RGB=3, SEPARATED=4) # And their channels
 
 def _tiff_values(page, path, warnings):
-    "(H,W) or (H,W,C) of a page, black at 0"
+    "(H,W) or (H,W,C) of a page"
     kind = getattr(page.photometric, 'name', page.photometric)
     if kind not in _KINDS:
         what = f"{page.bitspersample}-bit TIFF with photometric interpretation {kind}"
@@ -111,9 +111,8 @@ def _tiff_values(page, path, warnings):
     if page.axes=='SYX': x = np.moveaxis(x, 0, -1)
     elif page.axes not in ('YX', 'YXS'):
         raise ScanError(f"{path}: a TIFF with axes {page.axes} is not a photograph")
-    if x.dtype.kind=='f': x = _from_floats(x, path, warnings)
-    else: x = _from_integers(x, page.bitspersample, path)
-    return max_level(x.dtype)-x if kind=='MINISWHITE' else x
+    if x.dtype.kind=='f': return _from_floats(x, path, warnings)
+    return _from_integers(x, page.bitspersample, path)
 
 # %% ../../nbs/photo/07_pixels.ipynb #79ab0c0a
 def _drop_extra_channels(x, extra, n, warnings):
@@ -131,6 +130,7 @@ def _decode_tiff(page, path, icc, warnings):
     if x.ndim==3:
         extra = [int(o) for o in page.extrasamples]
         x,alpha = _drop_extra_channels(x, extra, _KINDS[kind], warnings)
+    if kind=='MINISWHITE': x = max_level(x.dtype)-x # the gray only, and divided by its alpha
     if kind!='SEPARATED': return Decoded(x, alpha)
     return Decoded(_cmyk_to_rgb(x, icc, warnings), alpha, is_srgb=True)
 

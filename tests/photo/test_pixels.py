@@ -134,6 +134,19 @@ def test_associated_alpha_is_divided_out(x, tmp_path):
     s = read_scan(tmp_path/'a.tif')
     assert np.array_equal(s.alpha, a) and largest(s.pixels[5:], x[5:])<=1 and not s.pixels[:5].any()
 
+@pytest.mark.parametrize('extra', ['unassalpha', 'assocalpha'])
+@pytest.mark.parametrize('x', [gray16, gray8], ids=['gray16', 'gray8'])
+def test_where_white_is_zero_alpha_is_not(x, extra, tmp_path):
+    top = np.iinfo(x.dtype).max
+    a = np.full_like(x, top)
+    a[:,:50] = top//2
+    white_is_0 = top-x
+    if extra=='assocalpha': white_is_0 = (white_is_0*(a/top)).round().astype(x.dtype)
+    tifffile.imwrite(tmp_path/'a.tif', np.dstack([white_is_0, a]), photometric='miniswhite',
+                     planarconfig='contig', extrasamples=[extra])
+    s = read_scan(tmp_path/'a.tif')
+    assert np.array_equal(s.alpha, a) and largest(s.pixels, x)<=(1 if extra=='assocalpha' else 0)
+
 def test_opaque_alpha_is_none(tmp_path):
     opaque = np.dstack([rgb16, np.full(gray8.shape, 65535, np.uint16)])
     (tmp_path/'a.png').write_bytes(imagecodecs.png_encode(opaque))
