@@ -185,7 +185,7 @@ def _read(file):
     decoded = decode_pixels(file, icc)
     turn = 1 if decoded.is_upright else said.orientation
     dpi = read_dpi(file, said.exif)
-    if dpi and turn in (5, 6, 7, 8): dpi = dpi[::-1]
+    if dpi and said.orientation in (5, 6, 7, 8): dpi = dpi[::-1] # whoever turned the pixels
     pixels = turn_upright(collapse_gray(decoded.pixels), turn)
     alpha = turn_upright(decoded.alpha, turn)
     if alpha is not None: alpha = np.ascontiguousarray(alpha)

@@ -91,6 +91,20 @@ def test_resolution_turns_with_the_photograph(tmp_path):
         assert resolution(out)==(600,300)
         if suffix!='.webp': assert tuple(map(round, read_scan(out).dpi))==(600,300)
 
+@pytest.mark.parametrize('turn', [1, 3, 6, 8])
+@pytest.mark.parametrize('x, options', [
+    (gray8>99, {}), (gray8>99, dict(compression='group4')), (gray8, {}), (rgb8, {}), (gray16, {})],
+    ids='bilevel fax gray8 rgb8 gray16'.split())
+def test_resolution_turns_with_every_tiff(x, options, turn, tmp_path):
+    tags_of_file = {274: turn, 282: 204., 283: 98., 296: 2}
+    Image.fromarray(x).save(tmp_path/'a.tif', tiffinfo=tags_of_file, **options)
+    s = read_scan(tmp_path/'a.tif')
+    is_lying = turn>4
+    assert s.shape==(x.shape[1::-1] if is_lying else x.shape[:2])
+    assert s.dpi==((98,204) if is_lying else (204,98))
+    write_color(tmp_path/'out.tif', s, ab)
+    assert resolution(tmp_path/'out.tif')==s.dpi
+
 @pytest.mark.parametrize('suffix', ['png', 'webp', 'jp2', 'heic'])
 def test_resolution_is_kept_where_it_stands(suffix, tmp_path):
     f,out = tmp_path/f'a.{suffix}',tmp_path/'out.tif'
