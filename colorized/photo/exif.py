@@ -172,15 +172,18 @@ def exif_block(
     return b'Exif\0\0'+head+write_directories(directories, exif.order, 8, note_at=exif.note_at)
 
 # %% ../../nbs/photo/04b_exif.ipynb #exif13b
+_UTF16 = b'UNICODE\0' # Begins a text of undefined type whose letters are in the order of the file
+
 def little_endian(
     entry:Entry,
     order:str, # Of its data
 ) -> Entry:
     "The same with its least significant byte first"
-    size = struct.calcsize('<'+_CODES[entry.type][0])
+    size,start = struct.calcsize('<'+_CODES[entry.type][0]),0
+    if entry.type==7 and entry.data.startswith(_UTF16): size,start = 2,8
     if order=='<' or size==1: return entry
-    data = b''.join(entry.data[i:i+size][::-1] for i in range(0, len(entry.data), size))
-    return entry._replace(data=data)
+    swapped = [entry.data[i:i+size][::-1] for i in range(start, len(entry.data), size)]
+    return entry._replace(data=entry.data[:start]+b''.join(swapped))
 
 NOTE_MOVED = "the camera's own note (MakerNote) was moved, and programs may misread it"
 

@@ -93,6 +93,24 @@ def test_every_type_of_tag_is_kept_to_the_byte(byteorder, big, tmp_path):
     assert len(said)==2 and said.items()<=tags(tmp_path/'out.jpg').items()
     assert said.items()<=tags(tmp_path/'out.png').items()
 
+@pytest.mark.parametrize('order', ['II', 'MM'])
+def test_comments_in_unicode_keep_their_letters(order, tmp_path):
+    "They are of undefined type, but their letters lie in the order of the file's bytes"
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg')
+    exiftool('-q', '-overwrite_original', f'-exifbyteorder={order}', '-UserComment=Großmutter 祖母',
+             '-GPSAreaInformation=Köln 東', tmp_path/'a.jpg')
+    s = read_scan(tmp_path/'a.jpg')
+    encoding = 'utf-16-le' if order=='II' else 'utf-16-be'
+    assert 'Großmutter 祖母'.encode(encoding) in s.exif and 'Köln 東'.encode(encoding) in s.exif
+    write_color(tmp_path/'out.tif', s, ab) # little-endian
+    written = (tmp_path/'out.tif').read_bytes()
+    for text in 'Großmutter 祖母','Köln 東': assert b'UNICODE\0'+text.encode('utf-16-le') in written
+    write_color(tmp_path/'out.jpg', s, ab)
+    for f in 'out.tif','out.jpg':
+        said = tags(tmp_path/f)
+        assert said['ExifIFD:UserComment']=='Großmutter 祖母'
+        assert said['GPS:GPSAreaInformation']=='Köln 東'
+
 def test_the_second_directory_of_a_bigtiff_is_kept(tmp_path):
     "No program here writes one: a directory of its own, put behind the file"
     f = tmp_path/'big.tif'
