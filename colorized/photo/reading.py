@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 from .metadata import (OpenFile, check_items, clean_exif, png_gamma_profile,
-                                      read_dpi, read_metadata, usable_profile)
+                                      read_dpi, read_metadata, turn_subject,
+                                      usable_profile)
 from .pixels import collapse_gray, decode_pixels, pillow_pixels, turn_upright
 from .scan import Scan, ScanError
-from .xmp import xmp_packet
+from .xmp import turn_regions, xmp_packet
 
 # %% ../../nbs/photo/08_reading.ipynb #addc53c2
 READABLE = { # Suffixes of the files that are taken for photographs
@@ -189,10 +190,12 @@ def _read(file):
     pixels = turn_upright(collapse_gray(decoded.pixels), turn)
     alpha = turn_upright(decoded.alpha, turn)
     if alpha is not None: alpha = np.ascontiguousarray(alpha)
+    turn_subject(said.exif, said.orientation, pixels.shape[:2])
+    xmp = turn_regions(said.xmp, said.orientation, pixels.shape[:2], file.warnings)
     exif = clean_exif(said.exif, pixels.shape, dpi, file.warnings)
     icc = None if decoded.is_srgb else usable_profile(icc, pixels.ndim==2, file.warnings)
     format = 'TIFF' if file.tiff else 'JPEG' if file.format=='MPO' else file.format
-    return Scan(np.ascontiguousarray(pixels), file.path, format, icc, exif, said.xmp, said.iptc,
+    return Scan(np.ascontiguousarray(pixels), file.path, format, icc, exif, xmp, said.iptc,
                 dpi, alpha, file.warnings, said.texts)
 
 # %% ../../nbs/photo/08_reading.ipynb #7314a639
