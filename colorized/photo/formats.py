@@ -151,6 +151,7 @@ def _extra_tags(exif):
     for o in exif.main:
         if o.tag in (274, 282, 283, 296): continue
         tag,kind,count,data = little_endian(o, exif.order)
+        if kind==129: kind = 2 # text in UTF-8, whose type TIFF lacks
         if kind in (5, 10): # of bytes, tifffile would take each half for a fraction
             data = struct.unpack(f'<{2*count}{"I" if kind==5 else "i"}', data)
         yield tag,kind,count,data,True

@@ -54,7 +54,12 @@ _OF_THE_FILE = dict( # True of the original's file only
     photoshop='ColorMode ICCProfile',
     xmpMM='InstanceID',
     tiff='Orientation ImageWidth ImageLength BitsPerSample SamplesPerPixel '
-         'PhotometricInterpretation Compression')
+         'PhotometricInterpretation Compression',
+    GCamera='MotionPhoto MotionPhotoVersion MotionPhotoPresentationTimestampUs MicroVideo '
+            'MicroVideoVersion MicroVideoOffset MicroVideoPresentationTimestampUs', # behind it
+    Container='Directory',
+    hdrgm='Version',
+    HDRGainMap='HDRGainMapVersion HDRGainMapHeadroom')
 
 def _empty_packet():
     ns = XMP_NAMESPACES

@@ -26,6 +26,10 @@ XMP_NAMESPACES = dict( # Prefix -> namespace
     xmp='http://ns.adobe.com/xap/1.0/',
     xmpNote='http://ns.adobe.com/xmp/note/',
     colorized=NAMESPACE,
+    GCamera='http://ns.google.com/photos/1.0/camera/',
+    Container='http://ns.google.com/photos/1.0/container/',
+    hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/',
+    HDRGainMap='http://ns.apple.com/HDRGainMap/1.0/',
     MP='http://ns.microsoft.com/photo/1.2/',
     **{'mwg-rs': 'http://www.metadataworkinggroup.com/schemas/regions/',
        'acdsee-rs': 'http://ns.acdsee.com/regions/'})

@@ -111,6 +111,21 @@ def test_comments_in_unicode_keep_their_letters(order, tmp_path):
         assert said['ExifIFD:UserComment']=='Großmutter 祖母'
         assert said['GPS:GPSAreaInformation']=='Köln 東'
 
+def test_texts_of_exif_3_are_kept(tmp_path, heard):
+    "Their type says that they are UTF-8; TIFF knows it as text only"
+    text,artist = 'Großmutter 祖母'.encode()+b'\0','Änne'.encode()+b'\0'
+    made = Exif('>', {0: [Entry(270, 129, len(text), text)],
+                      EXIF: [Entry(42039, 129, len(artist), artist)]}) # photographer
+    assert made.value(270)=='Großmutter 祖母'
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg', exif=exif_block(made))
+    s = read_scan(tmp_path/'a.jpg')
+    assert not s.warnings
+    for suffix in '.tif','.jpg','.png','.webp':
+        assert not write_color(tmp_path/f'out{suffix}', s, ab)
+        assert descriptions(tmp_path/f'out{suffix}')==['Großmutter 祖母']
+        assert artist in (tmp_path/f'out{suffix}').read_bytes()
+    assert tifffile.imread(tmp_path/'out.tif').shape==rgb8.shape
+
 def test_the_second_directory_of_a_bigtiff_is_kept(tmp_path):
     "No program here writes one: a directory of its own, put behind the file"
     f = tmp_path/'big.tif'
