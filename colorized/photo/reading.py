@@ -220,7 +220,7 @@ def read_scan(
         raise
     except Exception as e:
         if reason := _reason(e): raise ScanError(f"{name}: {reason}") from None
-        what = 'truncated' if 'truncated' in str(e) else 'damaged or not supported'
+        what = 'truncated' if 'truncated' in str(e).lower() else 'damaged or not supported'
         raise ScanError(f"{name}: {what} ({type(e).__name__}: {e})") from e
 
 # %% ../../nbs/photo/08_reading.ipynb #818029f9

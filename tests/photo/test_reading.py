@@ -181,6 +181,12 @@ def test_truncated(kind, part, tmp_path):
     with pytest.raises(ScanError) as e: read_scan(tmp_path/kind)
     assert kind in str(e.value) and '\n' not in str(e.value)
 
+@pytest.mark.parametrize('n', [100, 200, 2000]) # in the header, in the tables, in the pixels
+def test_a_jpeg_that_ends_too_early_is_truncated(n, tmp_path):
+    WRITE['g8.jpg'](tmp_path/'a.jpg')
+    with pytest.raises(ScanError, match='^<bytes>: truncated .OSError'):
+        read_scan((tmp_path/'a.jpg').read_bytes()[:n])
+
 def test_a_strip_that_lacks_one_byte_is_truncated(tmp_path):
     tifffile.imwrite(tmp_path/'a.tif', gray16, rowsperstrip=8, photometric='minisblack')
     with tifffile.TiffFile(tmp_path/'a.tif') as f:
