@@ -162,6 +162,18 @@ def test_extra_channels_are_ignored_with_a_warning(kind, x, n, tmp_path):
     assert np.array_equal(s.pixels, rgb16 if kind=='rgb' else gray16) and s.alpha is None
     assert s.warnings==[f'{n} extra channels without a meaning were ignored']
 
+@pytest.mark.parametrize('x', [rgb8, rgb16], ids=['8', '16'])
+@pytest.mark.parametrize('extra, n', [
+    (['unspecified'], 1), (['unspecified']*2, 2), (['unassalpha', 'unspecified'], 1),
+    (['unassalpha'], 0)])
+def test_extra_channels_of_every_depth_are_named(x, extra, n, tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', np.dstack([x, *[x[...,0]]*len(extra)]), photometric='rgb',
+                     extrasamples=extra)
+    s = read_scan(tmp_path/'a.tif')
+    assert np.array_equal(s.pixels, x)
+    assert s.warnings==[f'{n} extra channels without a meaning were ignored']*bool(n)
+    assert s.alpha is None if extra[0]=='unspecified' else np.array_equal(s.alpha, x[...,0])
+
 STORED = { # Orientation -> as a sensor saw it
     1: rgb8, 2: rgb8[:,::-1], 3: rgb8[::-1,::-1], 4: rgb8[::-1], 5: rgb8.swapaxes(0,1),
     6: rgb8.swapaxes(0,1)[::-1], 7: rgb8[::-1,::-1].swapaxes(0,1), 8: rgb8.swapaxes(0,1)[:,::-1]}
