@@ -228,17 +228,18 @@ def scan_from_pillow(
     im:Image.Image, # An opened picture
 )->Scan:            # Upright; of its metadata, profile and XMP
     "A Pillow picture as a `Scan`. Raises `ValueError` for pixels without an agreed white"
-    im,notes = ImageOps.exif_transpose(im),[]
+    turn,im,notes = im.getexif().get(274),ImageOps.exif_transpose(im),[]
+    xmp = turn_regions(xmp_packet(im), turn if turn in range(1, 9) else 1, im.size[::-1], notes)
     if im.mode in ('I', 'F'):
         x = np.asarray(im)
         if x.dtype.kind=='f' or x.min()<0 or x.max()>65535:
             raise ValueError(f"a PIL image of mode {im.mode} must hold integers in 0..65535, "
                              f"got {x.min()}..{x.max()}")
-        return Scan(x.astype(np.uint16), xmp=xmp_packet(im))
+        return Scan(x.astype(np.uint16), xmp=xmp, warnings=notes)
     x = pillow_pixels(im, notes)
     icc = im.info.get('icc_profile')
     icc = None if x.is_srgb else usable_profile(icc, x.pixels.ndim==2, notes)
-    return Scan(x.pixels, icc=icc, xmp=xmp_packet(im), alpha=x.alpha, warnings=notes)
+    return Scan(x.pixels, icc=icc, xmp=xmp, alpha=x.alpha, warnings=notes)
 
 def open_rgb(
     path:str|Path, # Any photograph that `read_scan` reads
