@@ -16,9 +16,10 @@ from typing import BinaryIO, NamedTuple
 # %% ../../nbs/photo/04b_exif.ipynb #exif07
 EXIF,GPS = 34665,34853 # Tags whose values are the places of further directories
 _INTEROPERABILITY,_NOTE = 40965,37500
-_UTF8 = 129 # A type of EXIF 3.0: text that says its encoding
+_UTF8 = 129 # A type of EXIF 3.0
+# Codes of types; those that are places have none here
 _CODES = {1: 'B', 2: 's', 3: 'H', 4: 'I', 5: 'II', 6: 'b', 7: 's', 8: 'h', 9: 'i', 10: 'ii',
-          11: 'f', 12: 'd', 16: 'Q', 17: 'q', _UTF8: 's'} # Of types; those that are places have none here
+          11: 'f', 12: 'd', 16: 'Q', 17: 'q', _UTF8: 's'}
 # Is it BigTIFF? Codes of a count, an entry, a place
 _FORMS = {False: ('H', 'HHI4s', 'I'), True: ('Q', 'HHQ8s', 'Q')}
 _MOST = 4096 # Entries; an honest directory has a few dozen
