@@ -169,14 +169,26 @@ def _extended_xmp(image):
     parts = [d[len(ns)+32:] for d in segments] # behind a hash: total length, offset, text
     return b''.join(d[8:] for d in sorted(parts, key=lambda d: d[4:8]))
 
+# %% ../../nbs/photo/03_xmp.ipynb #xmpjoin1
+def _prefixes(element):
+    "Attributes around what is inside an element that declare its namespaces"
+    found = {}
+    while element.nodeType==element.ELEMENT_NODE:
+        here = {k: v for k,v in element.attributes.items() if k.startswith('xmlns')}
+        found,element = {**here, **found},element.parentNode
+    return found
+
 def _join_packets(xmp, more):
     "One packet of two; the first alone where either is damaged"
     try:
         a,b = parse_xmp(xmp),parse_xmp(more)
     except Exception:
         return xmp
-    for d in list(rdf_of(b).childNodes):
-        rdf_of(a).appendChild(a.importNode(d, True))
+    prefixes = _prefixes(rdf_of(b))
+    for d in [o for o in rdf_of(b).childNodes if o.nodeType==o.ELEMENT_NODE]:
+        new = rdf_of(a).appendChild(a.importNode(d, True))
+        for k,v in prefixes.items():
+            if not new.hasAttribute(k): new.setAttribute(k, v)
     remove_property(a, 'xmpNote', 'HasExtendedXMP')
     return xmp_text(a).encode()
 

@@ -57,6 +57,16 @@ def test_parts_of_a_packet_are_put_in_order():
     assert xmp_packet(Picture(first, (0, more[:40])))==first # a part is missing
     assert xmp_packet(Picture(None, (0, more))) is None
 
+def test_joined_parts_keep_their_namespaces():
+    "Wherever they are declared, and though one prefix may mean two things"
+    first = packet('<rdf:Description xmlns:t="urn:first" t:a="1"/>').encode()
+    more = packet('\n<rdf:Description t:a="2"/>\n<rdf:Description xmlns:t="urn:own" t:a="3"/>')
+    more = more.replace('<rdf:RDF>', '<rdf:RDF xmlns:t="urn:second">').encode()
+    dom = parse_xmp(xmp_packet(Picture(first, (0, more))))
+    found = [[d.getAttributeNS(f'urn:{k}', 'a') for k in ('first', 'second', 'own')]
+             for d in dom.getElementsByTagName('rdf:Description')]
+    assert found==[['1', '', ''], ['', '2', ''], ['', '', '3']]
+
 def test_text_becomes_bytes():
     class Png: info = {'XML:com.adobe.xmp': '<ä/>'}
     assert xmp_packet(Png())=='<ä/>'.encode()
