@@ -113,6 +113,7 @@ def _fields(element, ns):
     found = {o.localName: o for o in nodes if o.namespaceURI==ns}
     return {k: o if o.nodeValue is not None else o.firstChild for k,o in found.items()}
 
+# %% ../../nbs/photo/03_xmp.ipynb #xmpturn4
 def _swap_sides(fields):
     fields['w'].nodeValue,fields['h'].nodeValue = fields['h'].nodeValue,fields['w'].nodeValue
 
@@ -122,7 +123,6 @@ def _turn_area(area, orientation):
     for k,v in zip('xy', turn_point(x, y, orientation)): area[k].nodeValue = f'{v:.6g}'
     if orientation>4 and {'w', 'h'}<=area.keys(): _swap_sides(area)
 
-# %% ../../nbs/photo/03_xmp.ipynb #xmpturn3
 def _turn_areas(regions, orientation, shape):
     elements = regions.getElementsByTagName('*')
     for sides in [o for o in (_fields(o, _SIDES) for o in elements) if o]:
@@ -132,6 +132,7 @@ def _turn_areas(regions, orientation, shape):
     for area in [o for o in (_fields(o, _AREA) for o in elements) if o]:
         _turn_area(area, orientation)
 
+# %% ../../nbs/photo/03_xmp.ipynb #xmpturn3
 _REGIONS = ('mwg-rs', 'Regions')
 _OTHER_REGIONS = (('MP', 'RegionInfo'), ('Iptc4xmpExt', 'ImageRegion'), ('acdsee-rs', 'Regions'),
                   ('exif', 'SubjectArea'), ('exif', 'SubjectLocation'))
