@@ -241,5 +241,5 @@ def _try_once(self:Fetcher, url, accept, check):
         raise
     except ValueError as e:
         why = str(e).removeprefix('<bytes>: ')
-        if 'truncated' in why: raise _Retry(why, 200)
+        if 'truncated' in why.lower(): raise _Retry(why, 200)
         raise IIIFError(f"{url}: {why}", 200) from e

@@ -16,8 +16,10 @@ from typing import BinaryIO, NamedTuple
 # %% ../../nbs/photo/04b_exif.ipynb #exif07
 EXIF,GPS = 34665,34853 # Tags whose values are the places of further directories
 _INTEROPERABILITY,_NOTE = 40965,37500
+_UTF8 = 129 # A type of EXIF 3.0
+# Codes of types; those that are places have none here
 _CODES = {1: 'B', 2: 's', 3: 'H', 4: 'I', 5: 'II', 6: 'b', 7: 's', 8: 'h', 9: 'i', 10: 'ii',
-          11: 'f', 12: 'd', 16: 'Q', 17: 'q'} # Of types; those that are places have none here
+          11: 'f', 12: 'd', 16: 'Q', 17: 'q', _UTF8: 's'}
 # Is it BigTIFF? Codes of a count, an entry, a place
 _FORMS = {False: ('H', 'HHI4s', 'I'), True: ('Q', 'HHQ8s', 'Q')}
 _MOST = 4096 # Entries; an honest directory has a few dozen
@@ -45,6 +47,7 @@ class Exif:
 # %% ../../nbs/photo/04b_exif.ipynb #exif08
 def _value(entry, order):
     "Text, number, or a tuple of numbers"
+    if entry.type==_UTF8: return entry.data.split(b'\0')[0].decode('utf-8', 'replace')
     if entry.type in (2, 7): return entry.data.split(b'\0')[0].decode('latin-1')
     code = _CODES[entry.type]
     values = [*struct.iter_unpack(order+code, entry.data)]
@@ -172,15 +175,18 @@ def exif_block(
     return b'Exif\0\0'+head+write_directories(directories, exif.order, 8, note_at=exif.note_at)
 
 # %% ../../nbs/photo/04b_exif.ipynb #exif13b
+_UTF16 = b'UNICODE\0' # Begins a text of undefined type whose letters are in the order of the file
+
 def little_endian(
     entry:Entry,
     order:str, # Of its data
 ) -> Entry:
     "The same with its least significant byte first"
-    size = struct.calcsize('<'+_CODES[entry.type][0])
+    size,start = struct.calcsize('<'+_CODES[entry.type][0]),0
+    if entry.type==7 and entry.data.startswith(_UTF16): size,start = 2,8
     if order=='<' or size==1: return entry
-    data = b''.join(entry.data[i:i+size][::-1] for i in range(0, len(entry.data), size))
-    return entry._replace(data=data)
+    swapped = [entry.data[i:i+size][::-1] for i in range(start, len(entry.data), size)]
+    return entry._replace(data=entry.data[:start]+b''.join(swapped))
 
 NOTE_MOVED = "the camera's own note (MakerNote) was moved, and programs may misread it"
 

@@ -117,7 +117,13 @@ def _jpeg_segments(m):
         yield 0xfe,m.texts[COMMENT].encode('utf-8', 'surrogateescape'),'comment',b''
 
 # %% ../../nbs/photo/09_formats.ipynb #0a1fd97db
+def _check_sides(x, most, format):
+    h,w = x.shape[:2]
+    if max(h, w)>most:
+        raise ScanError(f"{format} holds at most {most} pixels a side, this photograph has {w}×{h}")
+
 def _write_jpeg(f, x, m, remarks):
+    _check_sides(x, 65500, 'JPEG')
     out = io.BytesIO()
     dpi = dict(dpi=tuple(round(o) for o in m.dpi)) if m.dpi else {}
     Image.fromarray(x).save(out, 'JPEG', quality=m.quality, subsampling=0,
@@ -137,12 +143,11 @@ def _write_jpeg(f, x, m, remarks):
 
 # %% ../../nbs/photo/09_formats.ipynb #b8431db7
 def _write_webp(f, x, m, remarks):
-    h,w = x.shape[:2]
-    if max(h, w)>16383:
-        raise ScanError(f"WebP holds at most 16383 pixels a side, this photograph has {w}×{h}")
+    _check_sides(x, 16383, 'WebP')
+    is_lossless = m.quality>=100 # then also of colors that nobody sees, under full transparency
     if m.iptc: remarks.append("WebP has no place for IPTC-IIM")
     remarks += left_out(m.texts)
-    Image.fromarray(x).save(f, 'WEBP', quality=m.quality, lossless=m.quality>=100,
+    Image.fromarray(x).save(f, 'WEBP', quality=m.quality, lossless=is_lossless, exact=is_lossless,
                             exif=m.exif or b'', xmp=m.xmp, icc_profile=srgb_profile())
 
 # %% ../../nbs/photo/09_formats.ipynb #046d381a
@@ -151,6 +156,7 @@ def _extra_tags(exif):
     for o in exif.main:
         if o.tag in (274, 282, 283, 296): continue
         tag,kind,count,data = little_endian(o, exif.order)
+        if kind==129: kind = 2 # text in UTF-8, whose type TIFF lacks
         if kind in (5, 10): # of bytes, tifffile would take each half for a fraction
             data = struct.unpack(f'<{2*count}{"I" if kind==5 else "i"}', data)
         yield tag,kind,count,data,True

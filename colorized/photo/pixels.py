@@ -102,7 +102,7 @@ def pillow_pixels(
 _KINDS = dict(MINISWHITE=1, MINISBLACK=1, RGB=3, SEPARATED=4) # And their channels
 
 def _tiff_values(page, path, warnings):
-    "(H,W) or (H,W,C) of a page, black at 0"
+    "(H,W) or (H,W,C) of a page"
     kind = getattr(page.photometric, 'name', page.photometric)
     if kind not in _KINDS:
         what = f"{page.bitspersample}-bit TIFF with photometric interpretation {kind}"
@@ -111,26 +111,26 @@ def _tiff_values(page, path, warnings):
     if page.axes=='SYX': x = np.moveaxis(x, 0, -1)
     elif page.axes not in ('YX', 'YXS'):
         raise ScanError(f"{path}: a TIFF with axes {page.axes} is not a photograph")
-    if x.dtype.kind=='f': x = _from_floats(x, path, warnings)
-    else: x = _from_integers(x, page.bitspersample, path)
-    return max_level(x.dtype)-x if kind=='MINISWHITE' else x
+    if x.dtype.kind=='f': return _from_floats(x, path, warnings)
+    return _from_integers(x, page.bitspersample, path)
 
 # %% ../../nbs/photo/07_pixels.ipynb #79ab0c0a
-def _drop_extra_channels(x, extra, n, warnings):
+def _has_alpha(page): return page.extrasamples[:1] in ((1,), (2,)) # associated, unassociated
+
+def _warn_of_extra_channels(n, warnings):
+    if n>0: warnings.append(f"{n} extra channels without a meaning were ignored")
+
+def _drop_extra_channels(x, page, n, warnings):
     "(H,W,C) -> `n` channels and alpha"
-    alpha = None
-    if extra[:1] in ([1], [2]): # associated, unassociated
-        x,alpha = _split_alpha(x[...,:n+1], extra[0]==1)
-    elif x.shape[2]>n:
-        warnings.append(f"{x.shape[2]-n} extra channels without a meaning were ignored")
-        x = x[...,:n]
+    _warn_of_extra_channels(x.shape[2]-n-_has_alpha(page), warnings)
+    if _has_alpha(page): x,alpha = _split_alpha(x[...,:n+1], page.extrasamples[0]==1)
+    else: x,alpha = x[...,:n],None
     return x[...,0] if x.ndim==3 and x.shape[2]==1 else x,alpha
 
 def _decode_tiff(page, path, icc, warnings):
     x,kind,alpha = _tiff_values(page, path, warnings),page.photometric.name,None
-    if x.ndim==3:
-        extra = [int(o) for o in page.extrasamples]
-        x,alpha = _drop_extra_channels(x, extra, _KINDS[kind], warnings)
+    if x.ndim==3: x,alpha = _drop_extra_channels(x, page, _KINDS[kind], warnings)
+    if kind=='MINISWHITE': x = max_level(x.dtype)-x # the gray only, and divided by its alpha
     if kind!='SEPARATED': return Decoded(x, alpha)
     return Decoded(_cmyk_to_rgb(x, icc, warnings), alpha, is_srgb=True)
 
@@ -178,6 +178,9 @@ def decode_pixels(
     decode = _DECODERS.get(file.format)
     decoded = decode(file) if decode else None
     if decoded is not None: return Decoded(*decoded)
+    if file.tiff:
+        extra = len(file.page.extrasamples)-_has_alpha(file.page)
+        _warn_of_extra_channels(extra, file.warnings)
     file.image.load()
     turned = bool(file.tiff) and 274 not in file.image.getexif() # Pillow turns TIFFs itself
     return pillow_pixels(file.image, file.warnings)._replace(is_upright=turned)

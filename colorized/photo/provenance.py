@@ -14,7 +14,8 @@ from pathlib import Path
 from xml.dom import minidom
 from .. import __version__
 from ..files import parse_json
-from .xmp import NAMESPACE, XMP_NAMESPACES, parse_xmp, rdf_of, remove_property
+from .xmp import (NAMESPACE, XMP_NAMESPACES, parse_xmp, rdf_of, remove_property,
+                                 xmp_text)
 
 # %% ../../nbs/photo/06_provenance.ipynb #5db6add0
 _TERMS = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
@@ -53,7 +54,12 @@ _OF_THE_FILE = dict( # True of the original's file only
     photoshop='ColorMode ICCProfile',
     xmpMM='InstanceID',
     tiff='Orientation ImageWidth ImageLength BitsPerSample SamplesPerPixel '
-         'PhotometricInterpretation Compression')
+         'PhotometricInterpretation Compression',
+    GCamera='MotionPhoto MotionPhotoVersion MotionPhotoPresentationTimestampUs MicroVideo '
+            'MicroVideoVersion MicroVideoOffset MicroVideoPresentationTimestampUs', # behind it
+    Container='Directory',
+    hdrgm='Version',
+    HDRGainMap='HDRGainMapVersion HDRGainMapHeadroom')
 
 def _empty_packet():
     ns = XMP_NAMESPACES
@@ -70,7 +76,7 @@ def _add_description(dom, properties):
     about = next((o for ns in names if first and (o := first.getAttributeNS(ns, 'about'))), '')
     new = dom.createElementNS(XMP_NAMESPACES['rdf'], f'{prefix}:Description')
     new.setAttributeNS(XMP_NAMESPACES['rdf'], f'{prefix}:about', about)
-    for p in ('Iptc4xmpExt', 'colorized', 'tiff'):
+    for p in ('Iptc4xmpExt', 'colorized', 'tiff', *([] if rdf.prefix else ['rdf'])):
         new.setAttribute(f'xmlns:{p}', XMP_NAMESPACES[p])
     for (p,name),text in properties.items():
         element = dom.createElementNS(XMP_NAMESPACES[p], f'{p}:{name}')
@@ -94,9 +100,8 @@ def merge_xmp(
     outdated = [(p, k) for p,names in _OF_THE_FILE.items() for k in names.split()]
     for key in [*added, *outdated]: remove_property(dom, *key)
     _add_description(dom, {**added, ('tiff', 'Orientation'): '1'})
-    body = dom.documentElement.toxml()
     begin = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    return f'{begin}\n{body}\n<?xpacket end="w"?>'.encode(), remarks
+    return f'{begin}\n{xmp_text(dom)}\n<?xpacket end="w"?>'.encode(), remarks
 
 # %% ../../nbs/photo/06_provenance.ipynb #2834c59e
 _READ = 'ModelSHA256', 'Seed', 'Steps', 'Settings' # Properties of ours, and IPTC's source type

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 from .metadata import (OpenFile, check_items, clean_exif, png_gamma_profile,
-                                      read_dpi, read_metadata, usable_profile)
+                                      read_dpi, read_metadata, turn_subject,
+                                      usable_profile)
 from .pixels import collapse_gray, decode_pixels, pillow_pixels, turn_upright
 from .scan import Scan, ScanError
-from .xmp import xmp_packet
+from .xmp import turn_regions, xmp_packet
 
 # %% ../../nbs/photo/08_reading.ipynb #addc53c2
 READABLE = { # Suffixes of the files that are taken for photographs
@@ -185,14 +186,16 @@ def _read(file):
     decoded = decode_pixels(file, icc)
     turn = 1 if decoded.is_upright else said.orientation
     dpi = read_dpi(file, said.exif)
-    if dpi and turn in (5, 6, 7, 8): dpi = dpi[::-1]
+    if dpi and said.orientation in (5, 6, 7, 8): dpi = dpi[::-1] # whoever turned the pixels
     pixels = turn_upright(collapse_gray(decoded.pixels), turn)
     alpha = turn_upright(decoded.alpha, turn)
     if alpha is not None: alpha = np.ascontiguousarray(alpha)
+    turn_subject(said.exif, said.orientation, pixels.shape[:2])
+    xmp = turn_regions(said.xmp, said.orientation, pixels.shape[:2], file.warnings)
     exif = clean_exif(said.exif, pixels.shape, dpi, file.warnings)
     icc = None if decoded.is_srgb else usable_profile(icc, pixels.ndim==2, file.warnings)
     format = 'TIFF' if file.tiff else 'JPEG' if file.format=='MPO' else file.format
-    return Scan(np.ascontiguousarray(pixels), file.path, format, icc, exif, said.xmp, said.iptc,
+    return Scan(np.ascontiguousarray(pixels), file.path, format, icc, exif, xmp, said.iptc,
                 dpi, alpha, file.warnings, said.texts)
 
 # %% ../../nbs/photo/08_reading.ipynb #7314a639
@@ -217,7 +220,7 @@ def read_scan(
         raise
     except Exception as e:
         if reason := _reason(e): raise ScanError(f"{name}: {reason}") from None
-        what = 'truncated' if 'truncated' in str(e) else 'damaged or not supported'
+        what = 'truncated' if 'truncated' in str(e).lower() else 'damaged or not supported'
         raise ScanError(f"{name}: {what} ({type(e).__name__}: {e})") from e
 
 # %% ../../nbs/photo/08_reading.ipynb #818029f9
@@ -225,17 +228,18 @@ def scan_from_pillow(
     im:Image.Image, # An opened picture
 )->Scan:            # Upright; of its metadata, profile and XMP
     "A Pillow picture as a `Scan`. Raises `ValueError` for pixels without an agreed white"
-    im,notes = ImageOps.exif_transpose(im),[]
+    turn,im,notes = im.getexif().get(274),ImageOps.exif_transpose(im),[]
+    xmp = turn_regions(xmp_packet(im), turn if turn in range(1, 9) else 1, im.size[::-1], notes)
     if im.mode in ('I', 'F'):
         x = np.asarray(im)
         if x.dtype.kind=='f' or x.min()<0 or x.max()>65535:
             raise ValueError(f"a PIL image of mode {im.mode} must hold integers in 0..65535, "
                              f"got {x.min()}..{x.max()}")
-        return Scan(x.astype(np.uint16), xmp=xmp_packet(im))
+        return Scan(x.astype(np.uint16), xmp=xmp, warnings=notes)
     x = pillow_pixels(im, notes)
     icc = im.info.get('icc_profile')
     icc = None if x.is_srgb else usable_profile(icc, x.pixels.ndim==2, notes)
-    return Scan(x.pixels, icc=icc, xmp=xmp_packet(im), alpha=x.alpha, warnings=notes)
+    return Scan(x.pixels, icc=icc, xmp=xmp, alpha=x.alpha, warnings=notes)
 
 def open_rgb(
     path:str|Path, # Any photograph that `read_scan` reads

@@ -78,16 +78,21 @@ def _collect(rgb, shape, bits):
     return out
 
 # %% ../../nbs/photo/10_writing.ipynb #00a36990
+_EXISTS = "exists already, and overwrite is off"
+
 def _check_destination(dst, original, overwrite, replace_original):
+    "May the output take the place of a file?"
+    if not dst.parent.is_dir():
+        raise ScanError(f"{dst}: the folder {dst.parent} does not exist")
     if dst.exists():
         is_original = os.path.exists(original) and os.path.samefile(dst, original)
         if is_original and not replace_original:
             raise ScanError(f"{dst}: is the original photograph, which is never replaced "
                             "unless replace_original=True says so")
         if not is_original and not overwrite:
-            raise ScanError(f"{dst}: exists already, and overwrite is off")
-    if not dst.parent.is_dir():
-        raise ScanError(f"{dst}: the folder {dst.parent} does not exist")
+            raise ScanError(f"{dst}: {_EXISTS}")
+        return True
+    return overwrite
 
 def _add_alpha(x, alpha):
     "(H,W,3) and (H,W) of any depth -> (H,W,4)"
@@ -96,12 +101,14 @@ def _add_alpha(x, alpha):
         alpha = alpha.astype(np.uint16)*257 if is_deep else (alpha>>8).astype(np.uint8)
     return np.concatenate([x, alpha[...,None]], 2)
 
-def _save(dst, format, x, metadata):
+def _save(dst, format, x, metadata, replace):
     "Write the file, whole or not at all -> remarks"
     # now, not while the file is open: its import may swallow a Ctrl-C (seen once in 348 tries)
     if format in ('PNG', 'TIFF'): import imagecodecs # noqa: F401
     try:
-        with atomic_write(dst) as f: return encode_image(f, x, format, metadata)
+        with atomic_write(dst, replace=replace) as f: return encode_image(f, x, format, metadata)
+    except FileExistsError: # it appeared while the picture was made
+        raise ScanError(f"{dst}: {_EXISTS}") from None
     except ScanError as e:
         raise ScanError(f"{dst}: {e}") from None
     except Exception as e:
@@ -122,7 +129,7 @@ def write_scan(
     "Write a color photograph with its original's metadata, or nothing. Raises `ScanError`"
     dst,provenance = Path(dst),provenance or Provenance()
     format,bits = output_format(dst, format, bits, like.bits)
-    _check_destination(dst, like.path, overwrite, replace_original)
+    replace = _check_destination(dst, like.path, overwrite, replace_original)
     x,lost = _collect(rgb, like.shape, bits),[]
     if like.alpha is not None:
         if format=='JPEG':
@@ -132,7 +139,7 @@ def write_scan(
     xmp,remarks = merge_xmp(like.xmp, provenance)
     bare_xmp = merge_xmp(None, provenance)[0]
     metadata = EmbeddedMetadata(xmp, bare_xmp, like.exif, like.iptc, like.dpi, quality, like.texts)
-    lost += _save(dst, format, x, metadata)
+    lost += _save(dst, format, x, metadata, replace)
     return [o for o in remarks+lost if o not in like.warnings]
 
 # %% ../../nbs/photo/10_writing.ipynb #377c4074

@@ -62,10 +62,13 @@ def test_what_trickles_is_given_up(museum, tmp_path):
     assert e.value.status==408 and time.monotonic()-start<15
 
 def test_what_is_no_picture_is_asked_for_once(museum, tmp_path):
-    museum.faults = {'/a.jpg': body(b'<html>'), '/b.jpg': body(flat(300, 200)[:-300])}
+    museum.faults = {'/a.jpg': body(b'<html>'), '/b.jpg': body(flat(300, 200)[:-300]),
+                     '/c.jpg': body(flat(300, 200)[:100]), '/d.jpg': body(b'')}
+    def of_others(data): raise ValueError('Truncated File Read')
+    checks = dict(a=read_scan, b=read_scan, c=read_scan, d=of_others)
     f = Fetcher(tmp_path/'c', rate=200, retries=1)
-    for k,n in (('a', 1), ('b', 2)):
-        with pytest.raises(IIIFError): f.get(f'{museum.url}/{k}.jpg', check=read_scan)
+    for k,n in dict(a=1, b=2, c=2, d=2).items():
+        with pytest.raises(IIIFError): f.get(f'{museum.url}/{k}.jpg', check=checks[k])
         assert museum.asked().count(f'/{k}.jpg')==n
     assert not (tmp_path/'c').exists()
 

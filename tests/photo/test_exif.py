@@ -93,6 +93,39 @@ def test_every_type_of_tag_is_kept_to_the_byte(byteorder, big, tmp_path):
     assert len(said)==2 and said.items()<=tags(tmp_path/'out.jpg').items()
     assert said.items()<=tags(tmp_path/'out.png').items()
 
+@pytest.mark.parametrize('order', ['II', 'MM'])
+def test_comments_in_unicode_keep_their_letters(order, tmp_path):
+    "They are of undefined type, but their letters lie in the order of the file's bytes"
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg')
+    exiftool('-q', '-overwrite_original', f'-exifbyteorder={order}', '-UserComment=Großmutter 祖母',
+             '-GPSAreaInformation=Köln 東', tmp_path/'a.jpg')
+    s = read_scan(tmp_path/'a.jpg')
+    encoding = 'utf-16-le' if order=='II' else 'utf-16-be'
+    assert 'Großmutter 祖母'.encode(encoding) in s.exif and 'Köln 東'.encode(encoding) in s.exif
+    write_color(tmp_path/'out.tif', s, ab) # little-endian
+    written = (tmp_path/'out.tif').read_bytes()
+    for text in 'Großmutter 祖母','Köln 東': assert b'UNICODE\0'+text.encode('utf-16-le') in written
+    write_color(tmp_path/'out.jpg', s, ab)
+    for f in 'out.tif','out.jpg':
+        said = tags(tmp_path/f)
+        assert said['ExifIFD:UserComment']=='Großmutter 祖母'
+        assert said['GPS:GPSAreaInformation']=='Köln 東'
+
+def test_texts_of_exif_3_are_kept(tmp_path, heard):
+    "Their type says that they are UTF-8; TIFF knows it as text only"
+    text,artist = 'Großmutter 祖母'.encode()+b'\0','Änne'.encode()+b'\0'
+    made = Exif('>', {0: [Entry(270, 129, len(text), text)],
+                      EXIF: [Entry(42039, 129, len(artist), artist)]}) # photographer
+    assert made.value(270)=='Großmutter 祖母'
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg', exif=exif_block(made))
+    s = read_scan(tmp_path/'a.jpg')
+    assert not s.warnings
+    for suffix in '.tif','.jpg','.png','.webp':
+        assert not write_color(tmp_path/f'out{suffix}', s, ab)
+        assert descriptions(tmp_path/f'out{suffix}')==['Großmutter 祖母']
+        assert artist in (tmp_path/f'out{suffix}').read_bytes()
+    assert tifffile.imread(tmp_path/'out.tif').shape==rgb8.shape
+
 def test_the_second_directory_of_a_bigtiff_is_kept(tmp_path):
     "No program here writes one: a directory of its own, put behind the file"
     f = tmp_path/'big.tif'

@@ -45,6 +45,11 @@ def test_quality():
     assert np.array_equal(read_scan(encode(rgb8, 'WEBP', quality=100)[0]).pixels, rgb8)
     assert not np.array_equal(read_scan(encode(rgb8, 'WEBP', quality=99)[0]).pixels, rgb8)
 
+def test_a_lossless_webp_keeps_colors_under_transparency():
+    x = np.dstack([rgb8, np.where(gray8>99, 0, 255).astype(np.uint8)])
+    s = read_scan(encode(x, 'WEBP', quality=100)[0])
+    assert np.array_equal(np.dstack([s.pixels, s.alpha]), x)
+
 def test_chroma_of_a_jpeg_has_every_pixel():
     assert {o[1:3] for o in Image.open(io.BytesIO(encode(rgb8, 'JPEG')[0])).layer}=={(1,1)}
 
@@ -79,6 +84,11 @@ def test_sides_of_webp_have_an_end():
     assert read_scan(encode(np.zeros((1,16383,3), np.uint8), 'WEBP')[0]).shape==(1,16383)
     with pytest.raises(ScanError, match='at most 16383 pixels a side.*has 2×16384'):
         encode(np.zeros((16384,2,3), np.uint8), 'WEBP')
+
+def test_sides_of_jpeg_have_an_end():
+    assert read_scan(encode(np.zeros((1,65500,3), np.uint8), 'JPEG')[0]).shape==(1,65500)
+    with pytest.raises(ScanError, match='JPEG holds at most 65500 pixels a side.*has 65501×1'):
+        encode(np.zeros((1,65501,3), np.uint8), 'JPEG')
 
 def test_directories_of_a_tiff_are_those_of_exif(tmp_path):
     Image.fromarray(gray8).save(tmp_path/'a.jpg')

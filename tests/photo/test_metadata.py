@@ -91,6 +91,46 @@ def test_resolution_turns_with_the_photograph(tmp_path):
         assert resolution(out)==(600,300)
         if suffix!='.webp': assert tuple(map(round, read_scan(out).dpi))==(600,300)
 
+@pytest.mark.parametrize('turn', [1, 3, 6, 8])
+@pytest.mark.parametrize('x, options', [
+    (gray8>99, {}), (gray8>99, dict(compression='group4')), (gray8, {}), (rgb8, {}), (gray16, {})],
+    ids='bilevel fax gray8 rgb8 gray16'.split())
+def test_resolution_turns_with_every_tiff(x, options, turn, tmp_path):
+    tags_of_file = {274: turn, 282: 204., 283: 98., 296: 2}
+    Image.fromarray(x).save(tmp_path/'a.tif', tiffinfo=tags_of_file, **options)
+    s = read_scan(tmp_path/'a.tif')
+    is_lying = turn>4
+    assert s.shape==(x.shape[1::-1] if is_lying else x.shape[:2])
+    assert s.dpi==((98,204) if is_lying else (204,98))
+    write_color(tmp_path/'out.tif', s, ab)
+    assert resolution(tmp_path/'out.tif')==s.dpi
+
+@pytest.mark.parametrize('turn', range(1, 9))
+def test_regions_stay_on_what_they_mark(turn, tmp_path):
+    "A white box, marked by ExifTool on the stored pixels, and found on those that were written"
+    x = np.zeros((80, 120), np.uint8)
+    x[20:28,30:48] = 255
+    Image.fromarray(x).save(tmp_path/'a.tif')
+    face = 'Area={X=0.325,Y=0.3,W=0.15,H=0.1,Unit=normalized},Name=Grandmother,Type=Face'
+    change(tmp_path/'a.tif', f'-IFD0:Orientation#={turn}', '-SubjectArea=39 24 18 8',
+           '-SubjectLocation=30 20', '-RegionInfo={AppliedToDimensions={W=120,H=80,Unit=pixel},'
+           f'RegionList=[{{{face}}}]}}')
+    s = read_scan(tmp_path/'a.tif')
+    assert not write_color(tmp_path/'out.jpg', s, ab) and not s.warnings
+    t,(rows,columns) = tags(tmp_path/'out.jpg'),np.nonzero(s.pixels)
+    w,h = np.ptp(columns)+1,np.ptp(rows)+1
+    middle = columns.min()+w/2,rows.min()+h/2
+    region = [t[f'XMP-mwg-rs:RegionArea{k}'] for k in 'XYWH']
+    H,W = s.shape
+    assert np.allclose(region, [middle[0]/W, middle[1]/H, w/W, h/H])
+    assert t['XMP-mwg-rs:RegionName']=='Grandmother'
+    sides = [t[f'XMP-mwg-rs:RegionAppliedToDimensions{k}'] for k in 'WH']
+    assert sides==[W,H]
+    area = [*map(int, t['ExifIFD:SubjectArea'].split())]
+    assert np.abs(np.array(area[:2])-middle).max()<=1 and area[2:]==[w,h]
+    column,row = map(int, t['ExifIFD:SubjectLocation'].split())
+    assert s.pixels[row,column] and column in (columns.min(), columns.max())
+
 @pytest.mark.parametrize('suffix', ['png', 'webp', 'jp2', 'heic'])
 def test_resolution_is_kept_where_it_stands(suffix, tmp_path):
     f,out = tmp_path/f'a.{suffix}',tmp_path/'out.tif'

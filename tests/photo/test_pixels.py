@@ -134,6 +134,19 @@ def test_associated_alpha_is_divided_out(x, tmp_path):
     s = read_scan(tmp_path/'a.tif')
     assert np.array_equal(s.alpha, a) and largest(s.pixels[5:], x[5:])<=1 and not s.pixels[:5].any()
 
+@pytest.mark.parametrize('extra', ['unassalpha', 'assocalpha'])
+@pytest.mark.parametrize('x', [gray16, gray8], ids=['gray16', 'gray8'])
+def test_where_white_is_zero_alpha_is_not(x, extra, tmp_path):
+    top = np.iinfo(x.dtype).max
+    a = np.full_like(x, top)
+    a[:,:50] = top//2
+    white_is_0 = top-x
+    if extra=='assocalpha': white_is_0 = (white_is_0*(a/top)).round().astype(x.dtype)
+    tifffile.imwrite(tmp_path/'a.tif', np.dstack([white_is_0, a]), photometric='miniswhite',
+                     planarconfig='contig', extrasamples=[extra])
+    s = read_scan(tmp_path/'a.tif')
+    assert np.array_equal(s.alpha, a) and largest(s.pixels, x)<=(1 if extra=='assocalpha' else 0)
+
 def test_opaque_alpha_is_none(tmp_path):
     opaque = np.dstack([rgb16, np.full(gray8.shape, 65535, np.uint16)])
     (tmp_path/'a.png').write_bytes(imagecodecs.png_encode(opaque))
@@ -148,6 +161,18 @@ def test_extra_channels_are_ignored_with_a_warning(kind, x, n, tmp_path):
     s = read_scan(tmp_path/'a.tif')
     assert np.array_equal(s.pixels, rgb16 if kind=='rgb' else gray16) and s.alpha is None
     assert s.warnings==[f'{n} extra channels without a meaning were ignored']
+
+@pytest.mark.parametrize('x', [rgb8, rgb16], ids=['8', '16'])
+@pytest.mark.parametrize('extra, n', [
+    (['unspecified'], 1), (['unspecified']*2, 2), (['unassalpha', 'unspecified'], 1),
+    (['unassalpha'], 0)])
+def test_extra_channels_of_every_depth_are_named(x, extra, n, tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', np.dstack([x, *[x[...,0]]*len(extra)]), photometric='rgb',
+                     extrasamples=extra)
+    s = read_scan(tmp_path/'a.tif')
+    assert np.array_equal(s.pixels, x)
+    assert s.warnings==[f'{n} extra channels without a meaning were ignored']*bool(n)
+    assert s.alpha is None if extra[0]=='unspecified' else np.array_equal(s.alpha, x[...,0])
 
 STORED = { # Orientation -> as a sensor saw it
     1: rgb8, 2: rgb8[:,::-1], 3: rgb8[::-1,::-1], 4: rgb8[::-1], 5: rgb8.swapaxes(0,1),

@@ -4,7 +4,7 @@ import pytest
 from colorized.photo.provenance import (Provenance, expected_properties, merge_xmp, read_provenance,
                                         settings_sha256)
 from colorized.photo.reading import read_scan
-from colorized.photo.xmp import NAMESPACE
+from colorized.photo.xmp import NAMESPACE, XMP_NAMESPACES, parse_xmp
 from colorized.photo.scan import Scan
 from colorized.photo.writing import write_color
 from photo_files import IPTC, ab, gray8, tags
@@ -48,6 +48,36 @@ def test_the_subject_and_the_prefix_of_the_original_are_kept():
     assert new.count('r:about="uuid:1"')==2==new.count('<r:Description ') and 't:a="b"' in new
     assert new.startswith('<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n')
     assert new.endswith('\n<?xpacket end="w"?>')
+
+def test_a_packet_in_a_default_namespace_stays_whole():
+    old = (f'<RDF {RDF.replace(":r", "")} xmlns:t="urn:t">'
+           '<Description about="uuid:1" t:a="b"/></RDF>')
+    new,remarks = merge_xmp(old.encode(), made)
+    assert not remarks and b't:a="b"' in new and b'rdf:about="uuid:1"' in new
+    again,remarks = merge_xmp(new, Provenance(seed=8)) # it can be read
+    assert not remarks and b'>8</colorized:Seed>' in again and again.count(b'Seed>')==2
+
+def test_nothing_is_promised_that_lies_behind_the_original():
+    "A video, a gain map: in the manner of Google, Adobe and Apple"
+    ns = ' '.join(f'xmlns:{k}="{XMP_NAMESPACES[k]}"' for k in
+                  ('GCamera', 'Container', 'hdrgm', 'HDRGainMap'))
+    old = (f'<r:RDF {RDF} {ns} xmlns:Item="urn:item"><r:Description GCamera:MotionPhoto="1" '
+           'GCamera:MicroVideoOffset="1234" hdrgm:Version="1.0" GCamera:Mode="kept" '
+           'HDRGainMap:HDRGainMapVersion="65536"><Container:Directory><r:Seq>'
+           '<r:li r:parseType="Resource"><Container:Item Item:Semantic="GainMap"/></r:li></r:Seq>'
+           '</Container:Directory></r:Description></r:RDF>')
+    new,remarks = merge_xmp(old.encode(), made)
+    assert b'GCamera:Mode="kept"' in new and not remarks
+    for o in b'MotionPhoto',b'MicroVideo',b'hdrgm:V',b'HDRGainMapV',b'Directory':
+        assert o not in new
+
+def test_line_breaks_are_kept():
+    lines = 'one&#10;two&#9;three&#13;four'
+    old = (f'<r:RDF {RDF} xmlns:t="urn:t"><r:Description t:a="{lines}">'
+           f'<t:b>{lines}\n</t:b></r:Description></r:RDF>')
+    first = parse_xmp(merge_xmp(old.encode(), made)[0]).getElementsByTagName('r:Description')[0]
+    assert first.getAttribute('t:a')=='one\ntwo\tthree\rfour'
+    assert first.firstChild.firstChild.data=='one\ntwo\tthree\rfour\n'
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png', '.tif', '.webp'])
 def test_files_tell_their_provenance(suffix, tmp_path):

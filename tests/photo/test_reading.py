@@ -6,6 +6,7 @@ from colorized.photo import reading
 from colorized.photo.reading import (MAX_PIXELS, open_image, open_rgb, read_scan,
                                      scan_from_pillow)
 from colorized.photo.scan import ScanError
+from colorized.photo.xmp import XMP_NAMESPACES
 from colorized.photo.writing import write_color
 from photo_files import (WRITE, ab, exif_with, gray16, gray8, largest, png_chunk, rgb8, tags)
 
@@ -165,6 +166,19 @@ def test_open_rgb(tmp_path):
     assert im.mode=='RGB' and np.array_equal(np.asarray(im), rgb8)
     with pytest.raises(ScanError, match='none.png'): open_rgb(tmp_path/'none.png')
 
+@pytest.mark.parametrize('turn, x, y', [(None, 0.1, 0.2), (6, 0.8, 0.1), (9, 0.1, 0.2)])
+def test_regions_of_a_pillow_picture_turn_with_it(turn, x, y):
+    im = Image.fromarray(rgb8)
+    im.info['xmp'] = (
+        f'<rdf:RDF xmlns:rdf="{XMP_NAMESPACES["rdf"]}" xmlns:mwg-rs="{XMP_NAMESPACES["mwg-rs"]}" '
+        'xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#"><rdf:Description><mwg-rs:Regions>'
+        '<mwg-rs:Area stArea:x="0.1" stArea:y="0.2"/></mwg-rs:Regions></rdf:Description>'
+        '</rdf:RDF>').encode()
+    if turn: im.getexif()[274] = turn
+    s = scan_from_pillow(im)
+    assert f'stArea:x="{x}" stArea:y="{y}"'.encode() in s.xmp and not s.warnings
+    assert s.shape==(rgb8.shape[1::-1] if turn==6 else rgb8.shape[:2])
+
 # Damage
 
 def bomb(bits):
@@ -180,6 +194,12 @@ def test_truncated(kind, part, tmp_path):
     (tmp_path/kind).write_bytes(raw[:int(len(raw)*part)])
     with pytest.raises(ScanError) as e: read_scan(tmp_path/kind)
     assert kind in str(e.value) and '\n' not in str(e.value)
+
+@pytest.mark.parametrize('n', [100, 200, 2000]) # in the header, in the tables, in the pixels
+def test_a_jpeg_that_ends_too_early_is_truncated(n, tmp_path):
+    WRITE['g8.jpg'](tmp_path/'a.jpg')
+    with pytest.raises(ScanError, match='^<bytes>: truncated .OSError'):
+        read_scan((tmp_path/'a.jpg').read_bytes()[:n])
 
 def test_a_strip_that_lacks_one_byte_is_truncated(tmp_path):
     tifffile.imwrite(tmp_path/'a.tif', gray16, rowsperstrip=8, photometric='minisblack')

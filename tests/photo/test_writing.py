@@ -122,6 +122,18 @@ def test_other_files_are_only_overwritten_when_asked(original, tmp_path):
     with pytest.raises(ScanError, match='no does not exist'):
         write_color(tmp_path/'no'/'a.png', s, ab)
 
+def test_a_file_that_appears_meanwhile_is_kept(original, tmp_path):
+    s,dst = read_scan(original),tmp_path/'b.png'
+    def strips():
+        dst.write_text('keep me')
+        yield rgb8
+    with pytest.raises(ScanError, match='b.png: exists already, and overwrite is off'):
+        write_scan(dst, strips(), s)
+    assert dst.read_text()=='keep me'
+    write_scan(dst, strips(), s, overwrite=True)
+    assert np.array_equal(read_scan(dst).pixels, rgb8)
+    assert sorted(os.listdir(tmp_path))==['b.png', 'original.png']
+
 @pytest.mark.parametrize('rgb, why', [
     (np.zeros((3,111,3), np.uint8), 'rgb has 3 rows, the photograph 80'),
     (iter([np.zeros((50,111,3), np.uint8)]*2), 'more than the 80 rows'),

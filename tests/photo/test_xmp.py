@@ -1,6 +1,7 @@
 "Packets parsed, pruned and joined"
 import pytest
-from colorized.photo.xmp import XMP_NAMESPACES, parse_xmp, rdf_of, remove_property, xmp_packet
+from colorized.photo.xmp import (XMP_NAMESPACES, parse_xmp, rdf_of, remove_property, turn_regions,
+                                 xmp_packet)
 
 NS = ' '.join(f'xmlns:{k}="{v}"' for k,v in XMP_NAMESPACES.items())
 def packet(inside): return f'<x:xmpmeta {NS}><rdf:RDF>{inside}</rdf:RDF></x:xmpmeta>'
@@ -32,6 +33,14 @@ def test_a_property_is_removed_wherever_it_stands_but_not_inside_another():
     left = dom.toxml()
     assert left.count('dc:format')==1 and 'inside' in left and 'other' in left and 'kept' in left
 
+def test_a_property_with_structures_inside_is_removed():
+    "As older programs of Adobe write thumbnails"
+    dom = parse_xmp(packet('''<rdf:Description><xmp:Thumbnails><rdf:Alt><rdf:li><rdf:Description>
+        <dc:format>JPEG</dc:format></rdf:Description></rdf:li></rdf:Alt></xmp:Thumbnails>
+        </rdf:Description>''').encode())
+    remove_property(dom, 'xmp', 'Thumbnails')
+    assert 'JPEG' not in dom.toxml()
+
 class Picture:
     "As Pillow shows a JPEG"
     def __init__(self, xmp, *parts):
@@ -41,13 +50,60 @@ class Picture:
                         for at,p in parts]
 
 def test_parts_of_a_packet_are_put_in_order():
-    more = packet('<rdf:Description dc:rights="CC0"/>').encode()
+    more = packet('<rdf:Description dc:rights="CC0&#10;1.0"/>').encode()
     first = packet('<rdf:Description xmpNote:HasExtendedXMP="000" dc:title="a"/>').encode()
     joined = xmp_packet(Picture(first, (40, more[40:]), (0, more[:40])))
-    assert b'CC0' in joined and b'title="a"' in joined and b'HasExtendedXMP' not in joined
+    assert b'CC0&#10;1.0' in joined and b'title="a"' in joined and b'HasExtendedXMP' not in joined
     assert xmp_packet(Picture(first, (0, more[:40])))==first # a part is missing
     assert xmp_packet(Picture(None, (0, more))) is None
+
+def test_joined_parts_keep_their_namespaces():
+    "Wherever they are declared, and though one prefix may mean two things"
+    first = packet('<rdf:Description xmlns:t="urn:first" t:a="1"/>').encode()
+    more = packet('\n<rdf:Description t:a="2"/>\n<rdf:Description xmlns:t="urn:own" t:a="3"/>')
+    more = more.replace('<rdf:RDF>', '<rdf:RDF xmlns:t="urn:second">').encode()
+    dom = parse_xmp(xmp_packet(Picture(first, (0, more))))
+    found = [[d.getAttributeNS(f'urn:{k}', 'a') for k in ('first', 'second', 'own')]
+             for d in dom.getElementsByTagName('rdf:Description')]
+    assert found==[['1', '', ''], ['', '2', ''], ['', '', '3']]
 
 def test_text_becomes_bytes():
     class Png: info = {'XML:com.adobe.xmp': '<ä/>'}
     assert xmp_packet(Png())=='<ä/>'.encode()
+
+def regions(x='0.1', sides='stDim:w="50" stDim:h="40"', more=''):
+    "As Lightroom writes them, in attributes"
+    return packet(f'''<rdf:Description xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#"
+        xmlns:stDim="http://ns.adobe.com/xap/1.0/sType/Dimensions#">
+        <mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:AppliedToDimensions {sides}/>
+        <mwg-rs:RegionList><rdf:Bag><rdf:li><rdf:Description mwg-rs:Name="Anna">
+        <mwg-rs:Area stArea:x="{x}" stArea:y="0.2" stArea:w="0.06" stArea:h="0.05"/>
+        </rdf:Description></rdf:li></rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions>{more}
+        </rdf:Description>''').encode()
+
+def test_regions_turn():
+    said = []
+    turned = turn_regions(regions(), 6, (50,40), said).decode()
+    for o in 'w="40"','h="50"','x="0.8"','y="0.1"','w="0.05"','h="0.06"','Name="Anna"':
+        assert o in turned
+    assert turn_regions(regions(), 1, (40,50), said)==regions()
+    assert turn_regions(None, 6, (50,40), said) is None and not said
+
+def test_regions_of_the_upright_picture_stay():
+    turned = turn_regions(regions(sides='stDim:w="40" stDim:h="50"'), 6, (50,40), []).decode()
+    assert 'w="40"' in turned and 'x="0.1"' in turned and 'y="0.2"' in turned
+
+@pytest.mark.parametrize('xmp, lost', [
+    (regions(x='12'), 'mwg-rs:Regions'), (regions(x='?'), 'mwg-rs:Regions'),
+    (regions(sides='stDim:w="50"'), 'mwg-rs:Regions'),
+    (regions(more='<MP:RegionInfo/>'), 'MP:RegionInfo'),
+    (regions(more='<Iptc4xmpExt:ImageRegion/>'), 'Iptc4xmpExt:ImageRegion')])
+def test_regions_that_cannot_be_turned_are_left_behind(xmp, lost):
+    said = []
+    turned = turn_regions(xmp, 6, (50,40), said)
+    assert said==[f'regions marked on the unturned picture were left behind: {lost}']
+    assert f'<{lost}'.encode() not in turned and rdf_of(parse_xmp(turned))
+
+def test_what_has_no_regions_is_left_alone():
+    for xmp in b'<torn',packet('<rdf:Description dc:title="a"/>').encode():
+        assert turn_regions(xmp, 6, (50,40), []) is xmp
