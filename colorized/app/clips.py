@@ -22,7 +22,7 @@ from .visitors import Limits, Refused, format_size
 from ..batch.progress import ProgressBar
 from ..files import sha256_of
 from ..film.coloring import FilmRun
-from ..film.container import open_film
+from ..film.container import open_film, pictures_of
 from ..film.film import colorize_film, plan_film
 from ..film.options import FilmOptions
 
@@ -41,7 +41,7 @@ def check_container(
                    max_pixels=str(max_pixels)) # no more are decoded
     try:
         with av.open(str(path), options=options) as c:
-            sizes = [(s.width, s.height) for s in c.streams.video[:1]]
+            sizes = [(s.width, s.height) for s in [pictures_of(c)] if s]
     except (av.error.FFmpegError, ValueError):
         raise Refused(f"“{name}” could not be opened as a film. This page takes "
                       f"{', '.join(CONTAINERS.values())}.") from None

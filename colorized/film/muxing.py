@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import av
 from .aspect import PLACEHOLDER, display_size, set_display_size
-from .container import Film, FilmError, open_container
+from .container import Film, FilmError, is_cover, open_container, pictures_of
 from .segments import Segments, writing
 from .shots import Plan
 
@@ -55,11 +55,27 @@ def _copy_tags(source, stream):
     stream.disposition = source.disposition
 
 # %% ../../nbs/film/11_muxing.ipynb #17975a47
+def _cover(source, codec, path):
+    "Name, kind and bytes of a picture of the case"
+    kind = 'jpeg' if codec=='mjpeg' else codec
+    with open_container(path) as c:
+        data = next(bytes(o) for o in c.demux(c.streams[source.index]) if o.size)
+    tags = source.metadata
+    return (tags.get('filename') or f"cover.{kind.replace('jpeg', 'jpg')}",
+            tags.get('mimetype') or f'image/{kind}', data)
+
 def _add_copy(out, source, name, m, path):
     "The stream of the output that takes the packets of `source`, or None"
     codec = source.codec_context.name if source.codec_context else 'unknown'
     if source.type=='attachment':
         out.add_attachment(source.name or 'attachment', source.mimetype or '', source.data)
+        return None
+    if is_cover(source):
+        if name=='matroska':
+            out.add_attachment(*_cover(source, codec, path))
+        else: # FFmpeg's MP4 and MOV have either covers or tags of any name
+            m.remarks.append(f"stream {source.index} (a cover) is left behind: {name} has no "
+                             "place for it beside what is said of the colors, .mkv has")
         return None
     if codec=='mov_text' and name=='matroska':
         m.as_text.add(source.index)
@@ -184,7 +200,7 @@ def _set_up(out, source, film, segments, codec, tags):
     "Add streams, chapters and metadata; (stream of the pictures, `Muxing`)"
     name,m = out.format.name,Muxing()
     for s in source.streams:
-        if s==source.streams.video[0]:
+        if s==pictures_of(source):
             pictures = _add_pictures(out, film, segments, codec)
             _copy_tags(s, pictures)
             if name=='matroska' and film.aspect!=1:

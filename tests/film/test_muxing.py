@@ -1,0 +1,69 @@
+"What is beside the pictures: covers, sound, text, attachments"
+import io
+import av
+from PIL import Image
+from film_files import luma_planes, picture, write_film
+from colorized.film.container import open_film
+
+def cover(color='red'):
+    "A JPEG as bytes"
+    f = io.BytesIO()
+    Image.new('RGB', (60, 40), color).save(f, 'JPEG')
+    return f.getvalue()
+
+def with_cover(path, source):
+    "An MP4 with a cover; FFmpeg writes one only without tags of any name"
+    with av.open(str(source)) as a, av.open(str(path), 'w') as b:
+        of = {s.index: b.add_stream_from_template(s) for s in a.streams}
+        c = b.add_stream('mjpeg', rate=1)
+        c.width,c.height,c.pix_fmt = 60,40,'yuvj420p'
+        c.disposition = av.stream.Disposition.attached_pic
+        b.start_encoding()
+        packet = av.Packet(cover())
+        packet.stream,packet.pts,packet.dts = c,0,0
+        b.mux(packet)
+        for o in a.demux():
+            if o.size:
+                o.stream = of[o.stream.index]
+                b.mux(o)
+    return path
+
+def covers(path):
+    "(name, bytes) of each cover"
+    with av.open(str(path)) as c:
+        is_cover = lambda s: s.disposition & av.stream.Disposition.attached_pic
+        kept = {s.index: s.metadata.get('filename') for s in c.streams.video if is_cover(s)}
+        return [(kept[o.stream.index], bytes(o)) for o in c.demux()
+                if o.size and o.stream.index in kept]
+
+def test_a_cover_stays(tmp_path, color):
+    path = write_film(tmp_path/'reel.mkv', [picture(i) for i in range(4)], setup=lambda c, s:
+                      c.add_attachment('small_cover.jpg', 'image/jpeg', cover()))
+    assert covers(path)==covers(color(path).output)==[('small_cover.jpg', cover())]
+
+def test_a_cover_from_mp4_stays_in_matroska_and_is_told_of_elsewhere(tmp_path, color):
+    plain = write_film(tmp_path/'plain.mp4', [picture(i) for i in range(4)], codec='libx264')
+    path = with_cover(tmp_path/'reel.mp4', plain)
+    assert [o for _,o in covers(path)]==[cover()]
+    report = color(path)
+    assert covers(report.output)==[('cover.jpg', cover())]
+    assert not [o for o in report.remarks if 'cover' in o]
+    assert [o for o in color(path, tmp_path/'out.mp4').remarks if 'cover' in o and '.mkv' in o]
+
+def test_a_cover_that_comes_first_is_not_the_film(tmp_path, color):
+    "Its box moved before the tracks"
+    plain = write_film(tmp_path/'plain.mp4', [picture(i) for i in range(4)], codec='libx264')
+    raw = with_cover(tmp_path/'reel.mp4', plain).read_bytes()
+    begin = raw.rindex(b'moov')+4
+    boxes,at = {},begin
+    while at<len(raw):
+        size = int.from_bytes(raw[at:at+4], 'big')
+        boxes[raw[at+4:at+8]],at = raw[at:at+size],at+size
+    order = sorted(boxes, key=lambda o: (o!=b'mvhd', o!=b'udta'))
+    path = tmp_path/'first.mp4'
+    path.write_bytes(raw[:begin]+b''.join(boxes[o] for o in order))
+    with av.open(str(path)) as c:
+        assert c.streams.video[0].width==60, 'the cover does not come first: find another way'
+    film = open_film(path)
+    assert (film.width,film.height)==(64,48)
+    assert [o.shape for _,o in luma_planes(color(path).output)]==[(48, 64)]*4
