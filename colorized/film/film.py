@@ -20,7 +20,7 @@ from .coloring import FilmRun
 from .container import Film, FilmError, open_film
 from .interlacing import deinterlaced, refuse_interlaced
 from .muxing import choose_codec, write_film
-from .options import FilmOptions, check_output, hints_by_shot, output_of
+from .options import FilmOptions, check_beside, check_output, hints_by_shot, output_of, outputs_of
 from .record import contact_sheet, shot_rows, tags_of, write_sidecar, write_table
 from .segments import Segments
 from .shots import Plan, find_shots
@@ -111,16 +111,12 @@ def _color_all(run, bar, color):
     return list(notes.items())
 
 # %% ../../nbs/film/16_film.ipynb #f251790c
-def _beside(dst, suffix): return dst.with_name(dst.stem+suffix)
-
 def _segments(dst): return dst.with_name(f'.{dst.name}.segments')
-
-def _outputs(dst): return dst,_beside(dst, '.csv'),_beside(dst, '.json')
 
 def _tidy_up(dst, film, keep):
     "Remove what a run left that was killed after its film had its name"
     claims = Claims()
-    if any(dst.parent.glob(f'.{escape(dst.name)}.*')) and claims.take(*_outputs(dst)):
+    if any(dst.parent.glob(f'.{escape(dst.name)}.*')) and claims.take(*outputs_of(dst)):
         if not keep and _segments(dst).exists():
             Segments(_segments(dst), film, {}).remove()
         claims.release()
@@ -141,9 +137,10 @@ def _make(film, dst, codec, colorizer, o, made, report, bar, folder, color):
     def tell(f, remarks):
         "Table and sidecar come first: where there is a film, they are there as well"
         report.remarks += remarks
-        write_table(_beside(dst, '.csv'), report.rows)
+        _,table,sidecar = outputs_of(dst)
+        write_table(table, report.rows)
         f.seek(0)
-        write_sidecar(_beside(dst, '.json'), film, plan, report.rows, made, remarks=report.remarks,
+        write_sidecar(sidecar, film, plan, report.rows, made, remarks=report.remarks,
                       output_sha256=hashlib.file_digest(f, 'sha256').hexdigest())
     replace = o.overwrite and dst.exists()
     joined = lambda i: i%25 or bar.set_description_str(f'joining: frame {i}')
@@ -176,8 +173,9 @@ def colorize_film(
         report.skipped = True
         _tidy_up(dst, film, o.keep)
         return report
+    check_beside(dst)
     claims = Claims()
-    if not claims.take(*_outputs(dst)):
+    if not claims.take(*outputs_of(dst)):
         raise FilmError(f"{dst}: another process is making it")
     try:
         own = isinstance(progress, ProgressBar)

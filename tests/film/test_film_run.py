@@ -262,6 +262,23 @@ def test_originals_and_other_files_are_never_replaced(tmp_path, color):
     assert not color(path, seed=1, overwrite=True).skipped
     assert sha(path)==before and first.output.exists()
 
+@pytest.mark.parametrize('suffix', ['csv', 'json'])
+def test_a_table_or_sidecar_of_others_is_not_replaced(tmp_path, color, suffix):
+    path,notes = write_film(tmp_path/'a.mkv', two_shots(4)),tmp_path/f'out.{suffix}'
+    notes.write_text('{"shots": "my notes on them"}')
+    with pytest.raises(FileExistsError, match=f'out.{suffix} exists.*not made by.*another --out'):
+        color(path, tmp_path/'out.mkv', overwrite=True)
+    assert notes.read_text()=='{"shots": "my notes on them"}' and len([*tmp_path.iterdir()])==2
+
+def test_a_sidecar_stays_that_of_its_film(tmp_path, color):
+    path = write_film(tmp_path/'a.mkv', two_shots(4))
+    other = color(path, tmp_path/'out.mp4')
+    with pytest.raises(FileExistsError, match='belongs to out.mp4: give another --out'):
+        color(path, tmp_path/'out.mkv')
+    other.output.unlink()
+    assert color(path, tmp_path/'out.mkv').frames==8 # a leftover of ours goes
+    assert color(path, tmp_path/'out.mkv', seed=1, overwrite=True).frames==8
+
 def test_a_hint_recolors_its_shot_and_no_other(tmp_path, color):
     path = write_film(tmp_path/'a.mkv', two_shots())
     plain = color(path, keep=True)
