@@ -12,16 +12,18 @@ import hashlib, time
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 import numpy as np
 from .. import __version__
 from ..batch.progress import ProgressBar
-from ..files import Claims, atomic_write, sha256_of
+from ..files import Claims, sha256_of
 from .coloring import FilmRun
 from .container import Film, FilmError, open_film
 from .interlacing import deinterlaced, refuse_interlaced
 from .muxing import choose_codec, write_film
-from .options import FilmOptions, check_beside, check_output, hints_by_shot, output_of, outputs_of
-from .record import contact_sheet, shot_rows, tags_of, write_sidecar, write_table
+from .options import (FilmOptions, check_beside, check_output, hints_by_shot,
+    output_of, outputs_of, sheet_of)
+from .record import shot_rows, tags_of, write_sheet, write_sidecar, write_table
 from .segments import Segments
 from .shots import Plan, find_shots
 from .stretches import load_plan, save_plan, stretches
@@ -191,29 +193,26 @@ def colorize_film(
 # %% ../../nbs/film/16_film.ipynb #1ffb8c47
 def preview_film(
     path:str|Path,            # A film
-    out:str|Path=None,        # Picture to write; None: beside it
+    out:str|Path=None,        # Picture to write, or folder; None: beside it
     colorizer:Colorizer=None, # None: the weights inside the package
     progress:bool=True,       # Show a bar?
     **kwargs,                 # See `FilmOptions`
 ) -> Path:
     "One frame of each shot as a contact sheet. Each is colored by itself. Raises `FilmError`"
     o,path = FilmOptions(**kwargs),Path(path)
-    film,dst = open_film(path),Path(out or Path(path).with_name(f'{Path(path).stem}.shots.jpg'))
+    film,dst = open_film(path),sheet_of(path, out)
     format,_ = output_format(dst)
     colorizer = colorizer or Colorizer.from_pretrained()
     pictures = []
     with ProgressBar(0, progress) as bar:
-        folder = dst.with_name(f'.{dst.name}.plan')
-        plan = plan_film(film, o, folder, 'none', _looking(bar))
-        (folder/'plan.json').unlink()
-        folder.rmdir()
+        with TemporaryDirectory(prefix='colorized-film-') as tmp: # the plan is not kept
+            plan = plan_film(film, o, Path(tmp), 'none', _looking(bar))
         run = FilmRun(film, plan, colorizer, o, None, {})
         bar.total,bar.unit = len(plan.shots),' shots'
         for k in range(len(plan.shots)):
             pictures.append((_caption(run, k), np.asarray(run.preview(k))))
             bar.update()
-    with atomic_write(dst) as f:
-        contact_sheet(pictures).save(f, format, quality=90)
+    write_sheet(dst, format, pictures)
     return dst
 
 # %% ../../nbs/film/16_film.ipynb #251090f3

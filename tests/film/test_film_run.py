@@ -3,10 +3,11 @@ import hashlib, json, os, signal, socket, subprocess, sys, time
 from fractions import Fraction
 from pathlib import Path
 import av, numpy as np, pytest
+from PIL import Image
 from film_files import luma_planes, packets, picture, write_film
 from colorized.film.container import FilmError, open_film
 from colorized.film.film import preview_film
-from colorized.film.record import read_tags, times_of
+from colorized.film.record import contact_sheet, is_sheet, read_tags, times_of, write_sheet
 
 def two_shots(n=10): # the luma of a film with a cut
     return [picture(i) for i in range(n)]+[picture(i, seed=1)//2+100 for i in range(n)]
@@ -294,11 +295,51 @@ def test_a_hint_recolors_its_shot_and_no_other(tmp_path, color):
         color(path, overwrite=True, hints=[(99., 3, 3, 'red')])
 
 def test_preview(tmp_path, tiny):
-    from PIL import Image
     path = write_film(tmp_path/'a.mkv', two_shots())
     dst = preview_film(path, None, tiny, False, working_size=64, steps=2)
     assert dst.name=='a.shots.jpg' and Image.open(dst).width>600
     assert sorted(o.name for o in tmp_path.iterdir())==['a.mkv', 'a.shots.jpg']
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'tif'])
+def test_a_preview_replaces_contact_sheets_alone(tmp_path, tiny, suffix):
+    path,dst = write_film(tmp_path/'a.mkv', two_shots(2)),tmp_path/f'b.{suffix}'
+    preview = lambda out: preview_film(path, out, tiny, False, working_size=64, steps=2)
+    preview(dst)
+    assert preview(dst)==dst
+    Image.open(dst).convert('L').save(dst, exif=b'') # without what it said of itself
+    before = sha(dst)
+    with pytest.raises(FileExistsError, match=f'b.{suffix} exists already and is no contact sheet'):
+        preview(dst)
+    assert sha(dst)==before
+
+def test_a_preview_goes_into_folders_that_are_there(tmp_path, tiny):
+    path,folder = write_film(tmp_path/'a.mkv', two_shots(2)),tmp_path/'sheets'
+    preview = lambda out: preview_film(path, out, tiny, False, working_size=64, steps=2)
+    with pytest.raises(FileNotFoundError, match='sheets does not exist'):
+        preview(folder/'b.jpg')
+    folder.mkdir()
+    assert preview(folder)==folder/'a.shots.jpg'
+    assert [o.name for o in folder.iterdir()]==['a.shots.jpg']
+
+def test_the_plan_of_a_killed_preview_is_not_taken_for_another_film(tmp_path, tiny, monkeypatch):
+    path = write_film(tmp_path/'a.mkv', two_shots())
+    preview = lambda: preview_film(path, None, tiny, False, working_size=64, steps=2)
+    with monkeypatch.context() as m: # as if it was killed before it tidied up
+        m.setattr(Path, 'rmdir', lambda self: None)
+        m.setattr(Path, 'unlink', lambda self, *args, **kwargs: None)
+        preview()
+    (tmp_path/'a.shots.jpg').unlink()
+    write_film(path, [picture(i) for i in range(2)])
+    preview()
+    assert Image.open(tmp_path/'a.shots.jpg').width<400 # one shot
+    assert not list(tmp_path.glob('.*.plan'))
+
+def test_the_contact_sheet_of_many_shots_can_be_written(tmp_path):
+    "It is not higher than its format allows"
+    for name,format,n in ('a.jpg', 'JPEG', 170), ('a.webp', 'WEBP', 50):
+        write_sheet(tmp_path/name, format, [('', np.zeros((320, 64, 3), np.uint8))]*n)
+        assert is_sheet(tmp_path/name)
+    assert contact_sheet([('', np.zeros((48, 64, 3), np.uint8))]*9).width==4*328+8
 
 RUN = """
 import sys, torch
