@@ -219,6 +219,6 @@ def preview_film(
 def _caption(run, k):
     "What stands below the picture of shot `k`"
     shot = run.plan.shots[k]
-    t = float(run.plan.pts[shot.first]*run.film.time_base)
+    t = float((run.plan.pts[shot.first]-run.plan.pts[0])*run.film.time_base)
     alone = ', in color' if shot.in_color else ''
     return f'{k+1}: {int(t//60)}:{t%60:04.1f}, {len(shot)} frames{alone}'

@@ -70,14 +70,15 @@ def shot_rows(
     seed:int,
 ) -> list:      # A dict for each shot
     "What became of each shot"
-    base,rows = film.time_base,[]
+    rows = []
+    when = lambda pts: float((pts-plan.pts[0])*film.time_base) # as hints count
     for k,shot in enumerate(plan.shots):
         own = [note for stretch,note in notes if stretch.shot==k]
         total = lambda name: sum(o.get(name, 0) for o in own)
         last = shot.end-1
         rows.append(dict(
-            shot=k, first=shot.first, last=last, begin=float(plan.pts[shot.first]*base),
-            end=float((plan.pts[last]+plan.durations[last])*base), frames=len(shot),
+            shot=k, first=shot.first, last=last, begin=when(plan.pts[shot.first]),
+            end=when(plan.pts[last]+plan.durations[last]), frames=len(shot),
             what='left alone' if own and own[0]['kind']=='own' else 'colored', seed=seed,
             repeated=shot.repeated, keyframes=total('keyframes'), carried=total('carried'),
             filled=total('filled'), hints=total('hints'), seconds=round(total('seconds'), 1),

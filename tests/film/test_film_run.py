@@ -334,6 +334,15 @@ def test_the_plan_of_a_killed_preview_is_not_taken_for_another_film(tmp_path, ti
     assert Image.open(tmp_path/'a.shots.jpg').width<400 # one shot
     assert not list(tmp_path.glob('.*.plan'))
 
+def test_a_hint_takes_a_time_from_the_table(tmp_path, color):
+    "Of a film whose first frame comes after ten seconds"
+    path = write_film(tmp_path/'a.mkv', two_shots(), times=[10_000+62*i for i in range(20)],
+                      time_base='1/1000')
+    rows = color(path).rows
+    assert [o['begin'] for o in rows]==[0, 0.62] and rows[0]['end']<1
+    hint = rows[1]['begin'],32,24,'red'
+    assert color(path, overwrite=True, hints=[hint]).rows[1]['hints']==1
+
 def test_the_contact_sheet_of_many_shots_can_be_written(tmp_path):
     "It is not higher than its format allows"
     for name,format,n in ('a.jpg', 'JPEG', 170), ('a.webp', 'WEBP', 50):
