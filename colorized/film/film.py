@@ -20,7 +20,7 @@ from ..files import Claims, sha256_of
 from .coloring import FilmRun
 from .container import Film, FilmError, open_film
 from .interlacing import deinterlaced, refuse_interlaced
-from .muxing import choose_codec, write_film
+from .muxing import check_muxing, choose_codec, write_film
 from .options import (FilmOptions, check_beside, check_output, hints_by_shot,
     output_of, outputs_of, sheet_of)
 from .record import shot_rows, tags_of, write_sheet, write_sidecar, write_table
@@ -176,6 +176,7 @@ def colorize_film(
         _tidy_up(dst, film, o.keep)
         return report
     check_beside(dst)
+    check_muxing(film, dst, codec)
     claims = Claims()
     if not claims.take(*outputs_of(dst)):
         raise FilmError(f"{dst}: another process is making it")

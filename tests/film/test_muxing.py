@@ -1,9 +1,9 @@
 "What is beside the pictures: covers, sound, text, attachments"
 import io
-import av
+import av, pytest
 from PIL import Image
 from film_files import luma_planes, picture, write_film
-from colorized.film.container import open_film
+from colorized.film.container import FilmError, open_film
 
 def cover(color='red'):
     "A JPEG as bytes"
@@ -35,6 +35,25 @@ def covers(path):
         kept = {s.index: s.metadata.get('filename') for s in c.streams.video if is_cover(s)}
         return [(kept[o.stream.index], bytes(o)) for o in c.demux()
                 if o.size and o.stream.index in kept]
+
+SMALL = [picture(i) for i in range(4)]
+REFUSED = {
+    'subtitles': (dict(setup=lambda c, s: c.add_stream('ass')), 'a.mp4', None, 'ssa.*take .mkv'),
+    'attachment': (dict(setup=lambda c, s: c.add_attachment('b.txt', 'text/plain', b'reel 1')),
+                   'a.mp4', None, 'attachment b.txt.*take .mkv'),
+    'odd': (dict(size=(63, 47)), 'a.mov', None, 'libx264 does not take 63×47.*take .mkv'),
+    'gray': (dict(pix_fmt='gray12le'), 'a.mov', None, 'libx264 does not take 64×48 yuv'),
+    'av1': (dict(pix_fmt='yuv444p'), 'a.mp4', 'av1', 'libsvtav1 does not take 64×48 yuv444p')}
+
+@pytest.mark.parametrize('options, out, codec, said', REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_written_is_refused_before_it_is_colored(tmp_path, color, options, out,
+                                                                 codec, said):
+    w,h = options.get('size', (64, 48))
+    path = write_film(tmp_path/'reel.mkv', [o[:h,:w] for o in SMALL], **options)
+    with pytest.raises(FilmError, match=said):
+        color(path, tmp_path/out, codec=codec)
+    assert [*tmp_path.iterdir()]==[path], 'its segments would be there'
+    assert color(path).frames==4 # as the message says
 
 def test_a_cover_stays(tmp_path, color):
     path = write_film(tmp_path/'reel.mkv', [picture(i) for i in range(4)], setup=lambda c, s:
