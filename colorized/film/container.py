@@ -9,6 +9,7 @@ __all__ = ['METADATA_OPTIONS', 'OPEN_OPTIONS', 'FilmError', 'Film', 'describe', 
            'open_film', 'frames_of']
 
 # %% ../../nbs/film/02_container.ipynb #31bd6205
+import os
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
@@ -154,7 +155,7 @@ def open_container(
         raise FileNotFoundError(f"{path}: no such file" if not path.is_dir() else
                                 f"{path}: is a folder, expected a film")
     try:
-        container = av.open(str(path), **OPEN_OPTIONS)
+        container = av.open(os.path.abspath(path), **OPEN_OPTIONS) # “a: b.mkv” is no URL
     except (av.error.FFmpegError, ValueError) as e:
         cause = "it is a list of other files" if _leads_elsewhere(path) else _cause(e)
         raise FilmError(f"{path}: cannot be opened as a film ({cause})") from None

@@ -9,7 +9,7 @@ __all__ = ['COLUMNS', 'tags_of', 'read_tags', 'runs_of', 'times_of', 'shot_rows'
            'write_sheet', 'is_sheet']
 
 # %% ../../nbs/film/13_record.ipynb #b5ec841d
-import csv, json, warnings
+import csv, json, os, warnings
 from array import array
 import av, numpy as np
 from PIL import Image, ImageDraw
@@ -34,7 +34,7 @@ def read_tags(
 ) -> dict|None: # Text by name; None: none of ours, or no film
     "What a film says about its colors"
     try:
-        with av.open(str(path), **OPEN_OPTIONS) as c:
+        with av.open(os.path.abspath(path), **OPEN_OPTIONS) as c:
             tags = {k.upper().replace('COM.APPLE.QUICKTIME.', ''): v for k,v in c.metadata.items()}
     except (OSError, ValueError, av.error.FFmpegError):
         return None
@@ -95,7 +95,8 @@ def write_sidecar(
     **more,          # Further facts, JSON-able
 ):
     "All there is to know, as JSON"
-    source = dict(name=film.path.name, codec=film.codec, width=film.width, height=film.height,
+    name = os.fsencode(film.path.name).decode(errors='backslashreplace')
+    source = dict(name=name, codec=film.codec, width=film.width, height=film.height,
         pixels=film.format.source, matrix=MATRICES[film.matrix][0], range=film.range,
         time_base=str(film.time_base), frames=len(plan), times=runs_of(plan.pts))
     said = {name: v for (_,name),v in made.properties.items() if name!='Settings'}

@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/film/segments.html.md"""
 __all__ = ['TICK', 'FFV1', 'add_ffv1', 'writing', 'write_segment', 'Segments']
 
 # %% ../../nbs/film/09_segments.ipynb #b4edbf8c
-import hashlib, json
+import hashlib, json, os
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -155,7 +155,7 @@ def reader(self:Segments,
 ):         # Of PyAV, for reading
     "Raises `FilmError` if it is gone"
     try:
-        return av.open(str(self.path(i)))
+        return av.open(os.path.abspath(self.path(i)))
     except (OSError, av.error.FFmpegError) as e:
         raise FilmError(f"{self.path(i)}: a segment cannot be read ({e})") from None
 

@@ -35,6 +35,20 @@ def test_a_title_in_an_old_encoding_stays_as_it_is(tmp_path, color):
     assert report.output.read_bytes().count(b'Cin\xe9ma')==1
     assert read_tags(report.output)['COLORIZED_SEED']=='0'
 
+@pytest.mark.skipif(sys.platform!='linux', reason='other systems have no such names')
+def test_a_name_in_an_old_encoding(tmp_path, color):
+    path = write_film(tmp_path/os.fsdecode(b'cin\xe9ma.mkv'), two_shots(2))
+    report = color(path)
+    assert os.fsencode(report.output.name)==b'cin\xe9ma.colorized.mkv'
+    said = json.loads(report.output.with_suffix('.json').read_text('utf-8'))
+    assert said['source']['name']==r'cin\xe9ma.mkv'
+
+@pytest.mark.skipif(sys.platform=='win32', reason='no such names there')
+def test_a_colon_does_not_make_a_name_an_address(tmp_path, color, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_film(tmp_path/'Reel: 1.mkv', two_shots(2))
+    assert color('Reel: 1.mkv').frames==4 and color('Reel: 1.mkv').skipped
+
 def test_times_luma_sound_and_everything_else_stay(tmp_path, color):
     "Ten sound tracks, chapters, subtitles, an attachment; variable times"
     times = np.cumsum([0]+[62, 63, 40, 70]*5)[:20].tolist()
