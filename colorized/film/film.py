@@ -21,8 +21,8 @@ from .coloring import FilmRun
 from .container import Film, FilmError, open_film
 from .interlacing import deinterlaced, refuse_interlaced
 from .muxing import check_muxing, choose_codec, write_film
-from .options import (FilmOptions, check_beside, check_output, hints_by_shot,
-    output_of, outputs_of, sheet_of)
+from .options import (FilmOptions, check_beside, check_hints, check_output,
+    hints_by_shot, output_of, outputs_of, sheet_of)
 from .record import shot_rows, tags_of, write_sheet, write_sidecar, write_table
 from .segments import Segments
 from .shots import Plan, find_shots
@@ -167,6 +167,7 @@ def colorize_film(
     `FileExistsError`, and `OSError` for a full disk."""
     o,path,start = FilmOptions(**kwargs),Path(path),time.time()
     film,dst = open_film(path),output_of(path, out, o.codec)
+    check_hints(o.hints, film)
     codec = choose_codec(dst, o.codec)
     colorizer = colorizer or Colorizer.from_pretrained()
     made = o.provenance(colorizer, sha256_of(path), codec)

@@ -294,6 +294,15 @@ def test_a_sidecar_stays_that_of_its_film(tmp_path, color):
     assert color(path, tmp_path/'out.mkv').frames==8 # a leftover of ours goes
     assert color(path, tmp_path/'out.mkv', seed=1, overwrite=True).frames==8
 
+@pytest.mark.parametrize('point, said', [
+    ((64, 3, 'red'), 'lies outside'), ((3, 48, 'red'), 'lies outside'), ((3, 3, 'rad'), 'color'),
+    ((3, 3, 'red', float('nan')), 'radius'), ((3, 3, 'red', -1), 'radius')])
+def test_a_hint_that_is_none_is_refused_before_the_film_is_read(tmp_path, color, point, said):
+    path = write_film(tmp_path/'a.mkv', two_shots(2))
+    with pytest.raises(ValueError, match=f'hint.*{said}'):
+        color(path, hints=[(0.2, *point)])
+    assert [*tmp_path.iterdir()]==[path]
+
 def test_a_hint_recolors_its_shot_and_no_other(tmp_path, color):
     path = write_film(tmp_path/'a.mkv', two_shots())
     plain = color(path, keep=True)
