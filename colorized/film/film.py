@@ -124,13 +124,22 @@ def _tidy_up(dst, film, keep):
         claims.release()
 
 # %% ../../nbs/film/16_film.ipynb #f251790cb
+def _hints(o, film, plan, remarks):
+    "By shot; shots that are left alone use none"
+    hints = hints_by_shot(o.hints, film, plan)
+    for k in [k for k in hints if plan.shots[k].in_color and not o.recolor]:
+        del hints[k]
+        remarks.append(f"shot {k+1} is in color already: its hints were not used; "
+                       "--recolor colors it")
+    return hints
+
 def _make(film, dst, codec, colorizer, o, made, report, bar, folder, color):
     plan = plan_film(film, o, folder, made.settings['source_sha256'], _looking(bar))
     report.remarks,report.frames = _remarks(film, plan, dst),len(plan)
     asked = {k: v for k,v in made.settings.items() if k not in ('codec', 'hints', 'film_hints')}
     facts = dict(asked, model=colorizer.sha256, seed=o.seed, steps=made.steps, version=__version__)
     work = Segments(folder, film, facts)
-    run = FilmRun(film, plan, colorizer, o, work, hints_by_shot(o.hints, film, plan))
+    run = FilmRun(film, plan, colorizer, o, work, _hints(o, film, plan, report.remarks))
     bar.total,bar.unit = len(plan),' frames'
     notes = _color_all(run, bar, color)
     bar.set_description_str('joining')

@@ -208,6 +208,17 @@ def test_a_shot_in_color_is_left_alone(tmp_path, color):
     assert again.rows[0]['what']=='colored'
     assert (chroma_of(again.output)!=chroma_of(path)).any()
 
+def test_hints_on_a_shot_in_color_are_told_of(tmp_path, color):
+    bands = np.repeat(np.uint8([90, 180]), 12)[:,None]
+    path = write_film(tmp_path/'a.mkv', two_shots(4), chroma=(bands, bands))
+    report = color(path, hints=[(0.3, 3, 3, 'red')])
+    assert [o['hints'] for o in report.rows]==[0, 0]
+    said = [o for o in report.remarks if o.startswith('shot 2 is in color already: its hints')]
+    assert len(said)==1 and '--recolor' in said[0]
+    report = color(path, hints=[(0.3, 3, 3, 'red')], recolor=True, overwrite=True)
+    assert [o['hints'] for o in report.rows]==[0, 1]
+    assert not [o for o in report.remarks if 'hints' in o]
+
 def woven(n=12):
     "Frames of two moments, half a frame apart"
     out = []
