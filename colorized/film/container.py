@@ -101,6 +101,9 @@ def describe(
     if stream.color_trc in _HDR:
         raise FilmError(f"{path}: is {_HDR[stream.color_trc]} (high dynamic range), "
                         "which is not supported")
+    if _is_mirrored(first):
+        raise FilmError(f"{path}: is shown mirrored, which is not supported: "
+                        "store its pictures as they are seen, and color that file")
     more = sum(not is_cover(s) for s in container.streams.video)-1
     said4 = "may be transparent (VP8's or VP9's second layer): that is not carried over" \
         if stream.metadata.get('alpha_mode')=='1' else None
@@ -115,6 +118,14 @@ def describe(
         (container.duration or 0)/1e6)
 
 # %% ../../nbs/film/02_container.ipynb #9721538d
+def _is_mirrored(frame):
+    "Does its display matrix turn left and right around?"
+    matrix = frame.side_data.get('DISPLAYMATRIX')
+    if matrix is None:
+        return False
+    a,b,_,c,d,*_ = memoryview(bytes(matrix)).cast('i')
+    return a*d<b*c
+
 def is_cover(
     stream, # Of PyAV
 ) -> bool:

@@ -133,6 +133,7 @@ def _hints(o, film, plan, remarks):
                        "--recolor colors it")
     return hints
 
+# %% ../../nbs/film/16_film.ipynb #f251790cc
 def _make(film, dst, codec, colorizer, o, made, report, bar, folder, color):
     plan = plan_film(film, o, folder, made.settings['source_sha256'], _looking(bar))
     report.remarks,report.frames = _remarks(film, plan, dst),len(plan)

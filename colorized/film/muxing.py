@@ -69,27 +69,35 @@ def _cover(source, codec, path):
     return (tags.get('filename') or f"cover.{kind.replace('jpeg', 'jpg')}",
             tags.get('mimetype') or f'image/{kind}', data)
 
+def _attach(out, source, codec, name, m, path):
+    "Put in an attachment or a cover"
+    cover = is_cover(source)
+    if name=='matroska' and cover:
+        out.add_attachment(*_cover(source, codec, path))
+    elif name=='matroska':
+        out.add_attachment(source.name or 'attachment', source.mimetype or '', source.data)
+    elif cover: # FFmpeg's MP4 and MOV have either covers or tags of any name
+        m.remarks.append(f"stream {source.index} (a cover) is left behind: {name} has no "
+                         "place for it beside what is said of the colors, .mkv has")
+    else:
+        raise FilmError(f"{path}: stream {source.index} (the attachment {source.name}) cannot be "
+                        f"put into {name}: take .mkv")
+
+# %% ../../nbs/film/11_muxing.ipynb #17975a47b
+def _is_chapters(source):
+    "The track that holds the titles of the chapters, as FFmpeg calls it"
+    return source.name=='bin_data' and source.container.chapters()
+
 def _add_copy(out, source, name, m, path):
     "The stream of the output that takes the packets of `source`, or None"
     codec = source.codec_context.name if source.codec_context else 'unknown'
-    if source.type=='attachment' and name!='matroska':
-        raise FilmError(f"{path}: stream {source.index} (the attachment {source.name}) cannot be "
-                        f"put into {name}: take .mkv")
-    if source.type=='attachment':
-        out.add_attachment(source.name or 'attachment', source.mimetype or '', source.data)
-        return None
-    if is_cover(source):
-        if name=='matroska':
-            out.add_attachment(*_cover(source, codec, path))
-        else: # FFmpeg's MP4 and MOV have either covers or tags of any name
-            m.remarks.append(f"stream {source.index} (a cover) is left behind: {name} has no "
-                             "place for it beside what is said of the colors, .mkv has")
-        return None
+    if source.type=='attachment' or is_cover(source):
+        return _attach(out, source, codec, name, m, path)
     if codec=='mov_text' and name=='matroska':
         m.as_text.add(source.index)
         return out.add_mux_stream('subrip')
     if source.type=='data' and (source.metadata.get('timecode') or not source.codec_context):
-        if not source.metadata.get('timecode'):
+        if not (source.metadata.get('timecode') or _is_chapters(source)):
             m.remarks.append(f"stream {source.index} (data of an unknown kind) is left behind")
         return None # the timecode is a tag of the pictures, too; MOV makes its track from it
     try:

@@ -31,6 +31,16 @@ def test_rotation(tmp_path, degrees, shape):
     film = open_film(write_film(tmp_path/'a.mkv', gray(1), setup=turn))
     assert (film.rotation, film.shape)==(degrees, shape)
 
+def test_mirrored_films_are_refused(tmp_path):
+    path = write_film(tmp_path/'a.mp4', [picture(0)], codec='libx264')
+    one = bytes([0, 1, 0, 0])
+    matrix = one+bytes(12)+one+bytes(12)+bytes([64, 0, 0, 0]) # of the film, then of its track
+    head,of_film,body = path.read_bytes().partition(matrix)
+    assert open_film(path).rotation==0 and body.count(matrix)==1
+    path.write_bytes(head+of_film+body.replace(matrix, bytes([255, 255, 0, 0])+matrix[4:]))
+    with pytest.raises(FilmError, match='a.mp4: is shown mirrored'):
+        open_film(path)
+
 def test_rotation_turns_as_ffmpeg_does(tmp_path):
     "The picture turned for viewing, against FFmpeg's own filter `transpose`"
     import torch

@@ -49,6 +49,18 @@ def test_a_colon_does_not_make_a_name_an_address(tmp_path, color, monkeypatch):
     write_film(tmp_path/'Reel: 1.mkv', two_shots(2))
     assert color('Reel: 1.mkv').frames==4 and color('Reel: 1.mkv').skipped
 
+def test_the_title_of_a_track_in_an_old_encoding(tmp_path, color):
+    "Of pixels that are not square"
+    def setup(c, s):
+        s.codec_context.sample_aspect_ratio,s.metadata['title'] = Fraction(16, 15),'Bild?'
+    path = write_film(tmp_path/'reel.mkv', two_shots(2), codec='libx264', setup=setup)
+    assert open_film(path).aspect==Fraction(16, 15)
+    raw = path.read_bytes()
+    assert raw.count(b'Bild?')==1
+    path.write_bytes(raw.replace(b'Bild?', b'Bild\xe9'))
+    raw = color(path).output.read_bytes()
+    assert raw.count(b'Bild\xe9')==1 and b'[[' not in raw[:2000]
+
 def test_times_luma_sound_and_everything_else_stay(tmp_path, color):
     "Ten sound tracks, chapters, subtitles, an attachment; variable times"
     times = np.cumsum([0]+[62, 63, 40, 70]*5)[:20].tolist()

@@ -1,5 +1,6 @@
 "What is beside the pictures: covers, sound, text, attachments"
 import io
+from fractions import Fraction
 import av, pytest
 from PIL import Image
 from film_files import luma_planes, picture, write_film
@@ -54,6 +55,15 @@ def test_what_cannot_be_written_is_refused_before_it_is_colored(tmp_path, color,
         color(path, tmp_path/out, codec=codec)
     assert [*tmp_path.iterdir()]==[path], 'its segments would be there'
     assert color(path).frames==4 # as the message says
+
+def test_chapters_are_no_stream_that_is_left_behind(tmp_path, color):
+    chapter = dict(id=1, start=0, end=600, time_base=Fraction(1, 1000), metadata={'title': 'One'})
+    path = write_film(tmp_path/'reel.mp4', SMALL, codec='libx264',
+                      setup=lambda c, s: c.set_chapters([chapter]))
+    report = color(path)
+    assert not [o for o in report.remarks if 'left behind' in o]
+    with av.open(str(report.output)) as c:
+        assert [o['metadata']['title'] for o in c.chapters()]==['One']
 
 def test_a_cover_stays(tmp_path, color):
     path = write_film(tmp_path/'reel.mkv', [picture(i) for i in range(4)], setup=lambda c, s:
