@@ -83,6 +83,16 @@ def _attach(out, source, codec, name, m, path):
         raise FilmError(f"{path}: stream {source.index} (the attachment {source.name}) cannot be "
                         f"put into {name}: take .mkv")
 
+def _takers(source):
+    "Which containers take a stream, in words"
+    found = []
+    for suffix,name in CONTAINERS.items():
+        with suppress(ValueError, av.error.FFmpegError):
+            with av.open(BytesIO(), 'w', format=name) as c:
+                c.add_stream_from_template(source, opaque=source.type!='subtitle')
+            found.append(suffix)
+    return f"take {' or '.join(found)}" if found else "no container here takes it"
+
 # %% ../../nbs/film/11_muxing.ipynb #17975a47b
 def _is_chapters(source):
     "The track that holds the titles of the chapters, as FFmpeg calls it"
@@ -105,7 +115,7 @@ def _add_copy(out, source, name, m, path):
     except (ValueError, av.error.FFmpegError):
         if source.type!='data':
             raise FilmError(f"{path}: stream {source.index} ({codec}) cannot be put into {name}: "
-                            f"take {_other(name)}") from None
+                            f"{_takers(source)}") from None
         m.remarks.append(f"stream {source.index} ({codec}) is left behind: {name} has no place "
                          "for it")
 

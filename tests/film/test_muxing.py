@@ -29,6 +29,21 @@ def with_cover(path, source):
                 b.mux(o)
     return path
 
+def with_sound(path, codec):
+    "With a second of silence"
+    def setup(c, s):
+        a = c.add_stream(codec, rate=8000)
+        a.layout = 'mono'
+        c.start_encoding()
+        n = a.codec_context.frame_size or 1000
+        for i in range(0, 8000-n, n):
+            o = av.AudioFrame(a.format.name, 'mono', n)
+            o.planes[0].update(bytes(o.planes[0].buffer_size))
+            o.sample_rate,o.pts = 8000,i
+            c.mux(a.encode(o))
+        c.mux(a.encode(None))
+    return write_film(path, SMALL, codec='libx264', setup=setup)
+
 def covers(path):
     "(name, bytes) of each cover"
     with av.open(str(path)) as c:
@@ -55,6 +70,15 @@ def test_what_cannot_be_written_is_refused_before_it_is_colored(tmp_path, color,
         color(path, tmp_path/out, codec=codec)
     assert [*tmp_path.iterdir()]==[path], 'its segments would be there'
     assert color(path).frames==4 # as the message says
+
+def test_it_says_where_sound_would_fit(tmp_path, color):
+    path = with_sound(tmp_path/'reel.mov', 'pcm_s8')
+    with pytest.raises(FilmError, match='pcm_s8.*cannot be put into matroska: take .mov$'):
+        color(path)
+    assert color(path, tmp_path/'out.mov').frames==4
+    path = with_sound(tmp_path/'reel.avi', 'adpcm_ms')
+    with pytest.raises(FilmError, match='adpcm_ms.*cannot be put into mov: no container here'):
+        color(path, tmp_path/'other.mov')
 
 def test_chapters_are_no_stream_that_is_left_behind(tmp_path, color):
     chapter = dict(id=1, start=0, end=600, time_base=Fraction(1, 1000), metadata={'title': 'One'})
