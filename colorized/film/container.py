@@ -15,6 +15,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 import av
+from av.video.frame import PictureType
 from fastcore.basics import patch
 from colorized.film.pixels import (FULL, LIMITED, MATRICES, UNSPECIFIED, PixelFormat, guess_matrix,
     pixel_format)
@@ -260,10 +261,12 @@ def _after_seeking(self:Film, container, start):
         container.seek(start-round(1/self.time_base), stream=stream)
     except av.error.FFmpegError:
         return None
-    it = frames_of(container, self.path)
+    it,whole = frames_of(container, self.path),False
     for n,frame in enumerate(it):
         if frame.pts is None or frame.pts>start or (n==0 and frame.pts==start!=self.start):
             return None # behind the place, or right at it, where the first pictures may be bad
+        # without such a picture (intra refresh) parts are those of pictures that were not read
+        whole = whole or frame.pict_type in (PictureType.I, PictureType.NONE)
         if frame.pts==start:
-            return chain([frame], it)
+            return chain([frame], it) if whole else None
     return None

@@ -122,6 +122,24 @@ def test_reading_on_from_anywhere_is_reading_from_the_beginning(tmp_path, codec,
     for i in (1, 17, 40, 59):
         assert [(f.pts, bytes(f.planes[0])) for f in film.frames(whole[i][0])]==whole[i:]
 
+def test_reading_on_where_pictures_are_refreshed_part_by_part(tmp_path):
+    "H.264 without further pictures of their own"
+    options = {'bf': '0', 'g': '40', 'x264-params': 'intra-refresh=1:scenecut=0'}
+    path = write_film(tmp_path/'a.mkv', gray(115), codec='libx264', rate=25, options=options)
+    film = open_film(path)
+    whole = [(f.pts, bytes(f.planes[0])) for f in film.frames()]
+    assert [(f.pts, bytes(f.planes[0])) for f in film.frames(whole[105][0])]==whole[105:]
+
+def test_reading_on_does_not_read_all(tmp_path, monkeypatch):
+    for codec,suffix in ('ffv1', 'mkv'), ('libx264', 'mp4'), ('mpeg4', 'avi'), ('libx265', 'mkv'):
+        options = dict(bf='2', g='10') if 'x26' in codec else {}
+        path = write_film(tmp_path/f'{codec}.{suffix}', gray(90), codec=codec, options=options)
+        film = open_film(path)
+        times = [f.pts for f in film.frames()]
+        with monkeypatch.context() as m:
+            m.setattr('colorized.film.container.Film._stamped', lambda *args: 1/0)
+            assert [f.pts for f in film.frames(times[70])]==times[70:]
+
 @pytest.mark.parametrize('name,text', [
     ('a.m3u8', '#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfilm.ts\n#EXT-X-ENDLIST\n'),
     ('a.txt', 'ffconcat version 1.0\nfile film.ts\n')])
