@@ -108,15 +108,17 @@ def describe(
     more = sum(not is_cover(s) for s in container.streams.video)-1
     said4 = "may be transparent (VP8's or VP9's second layer): that is not carried over" \
         if stream.metadata.get('alpha_mode')=='1' else None
+    rate = stream.average_rate or stream.guessed_rate
+    said5 = f"has no times: taken for {float(rate):.6g} frames a second" \
+        if first.pts is None and rate else None
     said3 = f"has {more+1} streams of pictures: the first one is colored" if more else None
     aspect = stream.sample_aspect_ratio
     return Film(
         path, stream.width, stream.height, fmt, span, matrix, stream.color_primaries,
         stream.color_trc, Fraction(aspect) if aspect else Fraction(1),
         round(first.rotation/90)*90%360, stream.time_base,
-        stream.average_rate or stream.guessed_rate, stream.start_time or 0, stream.frames,
-        stream.codec.name, container.format.name, [o for o in (said1, said2, said3, said4) if o],
-        (container.duration or 0)/1e6)
+        rate, stream.start_time or 0, stream.frames, stream.codec.name, container.format.name,
+        [o for o in (said1, said2, said3, said4, said5) if o], (container.duration or 0)/1e6)
 
 # %% ../../nbs/film/02_container.ipynb #9721538d
 def _is_mirrored(frame):

@@ -95,11 +95,11 @@ def check_output(
     overwrite:bool,  # May another output of this program be replaced?
 ) -> bool:
     "Was the same made before? `FileExistsError` for anything else that is there"
-    if not dst.exists():
+    if not os.path.lexists(dst):
         if not dst.parent.is_dir():
             raise FileNotFoundError(f"{dst}: the folder {dst.parent} does not exist")
         return False
-    if dst.samefile(path):
+    if dst.exists() and dst.samefile(path):
         raise FileExistsError(f"{dst}: is the film itself: an original is never replaced")
     found = read_tags(dst)
     if found is None:

@@ -32,7 +32,8 @@ def add_ffv1(
 ):             # Its new stream
     "A stream of FFV1 for the colored pictures of a film"
     fmt = av.VideoFormat(film.format.output, film.width, film.height)
-    options = FFV1 if _even(fmt, film) else {k: v for k,v in FFV1.items() if k!='slices'}
+    sliced = film.height>=4 and _even(fmt, film)
+    options = FFV1 if sliced else {k: v for k,v in FFV1.items() if k!='slices'}
     stream = container.add_stream('ffv1', rate=1000, options=options)
     stream.width,stream.height = film.width,film.height
     stream.pix_fmt = film.format.output

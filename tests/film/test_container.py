@@ -21,6 +21,10 @@ def test_what_has_no_tag_goes_by_its_size_and_says_so(tmp_path, size, matrix):
     assert (film.range, film.matrix)==(LIMITED, matrix)
     assert 'no range tag' in film.remarks[0] and 'no matrix tag' in film.remarks[1]
 
+def test_a_film_without_times_says_so(tmp_path):
+    path = write_film(tmp_path/'a.h264', gray(4), codec='libx264')
+    assert 'has no times: taken for 25 frames a second' in open_film(path).remarks
+
 def test_gray_pictures(tmp_path):
     film = open_film(write_film(tmp_path/'a.mkv', gray(2), pix_fmt='gray'))
     assert film.format.is_gray and film.range==FULL and film.format.output=='yuv420p'

@@ -317,6 +317,22 @@ def test_a_sidecar_stays_that_of_its_film(tmp_path, color):
     assert color(path, tmp_path/'out.mkv').frames==8 # a leftover of ours goes
     assert color(path, tmp_path/'out.mkv', seed=1, overwrite=True).frames==8
 
+def test_a_link_to_a_file_that_is_gone_is_not_replaced(tmp_path, color):
+    path,dst = write_film(tmp_path/'a.mkv', two_shots(2)),tmp_path/'b.mkv'
+    try:
+        dst.symlink_to('gone.mkv')
+    except OSError:
+        pytest.skip('no links here')
+    with pytest.raises(FileExistsError, match='b.mkv exists already'):
+        color(path, dst)
+    assert dst.is_symlink()
+
+@pytest.mark.parametrize('size', [(64, 2), (2, 2)])
+def test_films_of_few_rows(tmp_path, color, size):
+    w,h = size
+    path = write_film(tmp_path/'a.mkv', [o[:h,:w] for o in two_shots(2)], size=size)
+    assert color(path).frames==4
+
 @pytest.mark.parametrize('point, said', [
     ((64, 3, 'red'), 'lies outside'), ((3, 48, 'red'), 'lies outside'), ((3, 3, 'rad'), 'color'),
     ((3, 3, 'red', float('nan')), 'radius'), ((3, 3, 'red', -1), 'radius')])
