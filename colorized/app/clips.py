@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/app/clips.html.md"""
 __all__ = ['CONTAINERS', 'check_container', 'ClipSession', 'stepwise']
 
 # %% ../../nbs/app/03c_clips.ipynb #e2345715
-import os, re, shutil
+import os, re, shutil, threading
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -96,18 +96,31 @@ class ClipSession:
         check_container(self.path, name, limits.clip_pixels)
         with _for_visitors(self.home):
             self._look_through(progress)
-    def _look_through(self, progress):
-        o,lim,film = FilmOptions(),self.limits,open_film(self.path)
-        _check_length(film.seconds, film.n_frames, self.name, lim)
-        expected = film.n_frames or film.seconds*float(film.rate or 25) or lim.clip_frames
-        def seen(n):
-            _check_length(0, n, self.name, lim)
-            progress(min(1, n/expected))
-        plan = plan_film(film, o, self._segments, sha256_of(self.path), seen)
-        self.run = FilmRun(film, plan, self.colorizer, o, None, {})
-        self.seconds = float((plan.pts[-1]+plan.durations[-1]-plan.pts[0])*film.time_base)
-        _check_length(self.seconds, 0, self.name, lim)
         self._frames = {} # Those that were opened last
+        self._reading = threading.Lock() # For who reads frames of `run`
+
+# %% ../../nbs/app/03c_clips.ipynb #7880b2a3b
+@patch
+def _look_through(self:ClipSession, progress):
+    o,lim,film = FilmOptions(),self.limits,open_film(self.path)
+    _check_length(film.seconds, film.n_frames, self.name, lim)
+    expected = film.n_frames or film.seconds*float(film.rate or 25) or lim.clip_frames
+    def seen(n):
+        self._check_presence()
+        _check_length(0, n, self.name, lim)
+        progress(min(1, n/expected))
+    plan = plan_film(film, o, self._segments, sha256_of(self.path), seen)
+    self._check_presence()
+    self.run = FilmRun(film, plan, self.colorizer, o, None, {})
+    self.seconds = float((plan.pts[-1]+plan.durations[-1]-plan.pts[0])*film.time_base)
+    _check_length(self.seconds, 0, self.name, lim)
+
+@patch
+def _check_presence(self:ClipSession):
+    "A clip that was removed while it was read leaves nothing"
+    if not self.path.exists():
+        shutil.rmtree(self.home, ignore_errors=True) # the plan made its folder anew
+        raise Refused(f"“{self.name}” is not here any more. Please drop it again.")
 
 # %% ../../nbs/app/03c_clips.ipynb #39bcba05
 @patch
@@ -130,7 +143,7 @@ def check_shot(self:ClipSession, shot) -> int:
 @patch
 def thumbnail(self:ClipSession, shot:int, width:int=320) -> Image.Image:
     "The frame that stands for a shot, colored by itself"
-    with _for_visitors(self.home):
+    with _for_visitors(self.home), self._reading:
         im = self.run.preview(self.check_shot(shot))
     return im.resize((width, max(1, round(im.height*width/im.width))), reducing_gap=3)
 
@@ -138,15 +151,17 @@ def thumbnail(self:ClipSession, shot:int, width:int=320) -> Image.Image:
 def frame(self:ClipSession, shot:int) -> FrameSession:
     "The same with the colors of its shot, for the brush"
     shot = self.check_shot(shot)
-    if shot not in self._frames:
-        if self.run.plan.shots[shot].in_color:
-            raise Refused("This shot is in color already, and is left as it is.")
-        with _for_visitors(self.home):
+    if known := self._frames.get(shot): # which waits for nobody
+        return known
+    if self.run.plan.shots[shot].in_color:
+        raise Refused("This shot is in color already, and is left as it is.")
+    with _for_visitors(self.home), self._reading:
+        if shot not in self._frames:
             made = FrameSession(self.run, shot)
-        while len(self._frames)>=4:
-            del self._frames[next(iter(self._frames))]
-        self._frames[shot] = made
-    return self._frames[shot]
+            while len(self._frames)>=4:
+                del self._frames[next(iter(self._frames))]
+            self._frames[shot] = made
+        return self._frames[shot]
 
 # %% ../../nbs/app/03c_clips.ipynb #20ab341b
 def stepwise(
