@@ -251,6 +251,13 @@ def test_interlaced_films_are_refused_and_deinterlaced_if_asked(tmp_path, color)
     assert any((a!=b).any() for (_,a),(_,b) in zip(was, now))
     assert color(path, tmp_path/'b.mkv', fields='ignore').frames==12
 
+@pytest.mark.parametrize('pix_fmt', ['gray10le', 'yuva444p12le'])
+def test_what_cannot_be_deinterlaced_is_told(tmp_path, color, pix_fmt):
+    path = write_film(tmp_path/'a.mkv', two_shots(2), pix_fmt=pix_fmt)
+    with pytest.raises(FilmError, match=f'a.mkv: cannot be deinterlaced in this format .{pix_fmt}'):
+        color(path, fields='deinterlace')
+    assert color(path, fields='ignore').frames==4
+
 def test_a_broken_packet_ends_in_one_line_and_what_was_done_stays(tmp_path, color):
     path = write_film(tmp_path/'a.mkv', [picture(i, (256, 192)) for i in range(20)],
                       size=(256, 192))
