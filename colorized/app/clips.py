@@ -29,7 +29,8 @@ from ..film.options import FilmOptions
 # %% ../../nbs/app/03c_clips.ipynb #2ad33205
 CONTAINERS = { # FFmpeg's names and ours
     'mov,mp4,m4a,3gp,3g2,mj2': 'MP4, MOV', 'matroska,webm': 'Matroska, WebM', 'avi': 'AVI',
-    'mpeg': 'MPEG', 'mpegts': 'MPEG-TS', 'mxf': 'MXF', 'ogg': 'Ogg', 'asf': 'WMV', 'dv': 'DV'}
+    'mpeg': 'MPEG', 'mpegvideo': 'M2V', 'mpegts': 'MPEG-TS', 'mxf': 'MXF', 'ogg': 'Ogg',
+    'asf': 'WMV', 'dv': 'DV'}
 
 def check_container(
     path:Path,      # File of a stranger

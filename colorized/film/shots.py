@@ -124,6 +124,15 @@ class Plan:
     corrupt:int=0      # Frames that the decoder had to mend
     def __len__(self): return len(self.pts)
 
+# %% ../../nbs/film/05_shots.ipynb #4ecd4f91b
+def _turning_back(film, frame, i):
+    advice = '' # AVI has its frames in the order of decoding, and no times
+    if film.container=='avi':
+        advice = (": ffmpeg -i FILM -c:v ffv1 -c:a copy NEW.mkv gives the same pictures times "
+                  "that do; color that file")
+    when = float(frame.pts*film.time_base)
+    return FilmError(f"{film.path}: times do not increase at frame {i}, {when:.3f} s{advice}")
+
 # %% ../../nbs/film/05_shots.ipynb #4ecd4f91
 class _Pass:
     "The state of a first pass"
@@ -133,8 +142,7 @@ class _Pass:
     def add(self, frame):
         p,bits,i = self.plan,self.film.format.bits,len(self.plan.pts)
         if p.pts and frame.pts<=p.pts[-1]:
-            raise FilmError(f"{self.film.path}: times do not increase at frame {i}, "
-                            f"{float(frame.pts*self.film.time_base):.3f} s")
+            raise _turning_back(self.film, frame, i)
         Y = luma(self.film, frame)
         again = self.last is not None and is_repeated(Y, self.last, bits)
         p.pts.append(frame.pts)

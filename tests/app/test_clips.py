@@ -1,5 +1,5 @@
 "Clips of film in the studio: the command's files, limits, strangers' files, and who waits for whom"
-import asyncio, json, shutil, sys, threading, time
+import asyncio, json, re, shutil, sys, threading, time
 from collections import namedtuple
 from pathlib import Path
 import numpy as np, pytest, torch
@@ -213,6 +213,19 @@ def test_a_disk_that_fills_ends_it_in_one_line(start, reel, monkeypatch):
         studio.film(id, [])
 
 # ---- strangers' files ----
+@pytest.mark.parametrize('suffix, codec', [
+    ('ts', 'mpeg2video'), ('m2v', 'mpeg2video'), ('vob', 'mpeg2video'), ('mpg', 'mpeg1video'),
+    ('3gp', 'libx264'), ('asf', 'mpeg4'), ('mkv', 'ffv1')])
+def test_the_page_knows_films_by_their_names(start, tmp_path, suffix, codec):
+    page = Path(module.__file__).parent/'page'
+    name = re.search(r'FILM_NAME = /(.*)/i', (page/'film.js').read_text('utf-8'))[1]
+    assert re.search(name, f'reel.{suffix}', re.I) and not re.search(name, f'{suffix}.jpg', re.I)
+    assert f'.{suffix}' in (page/'page.html').read_text('utf-8') or suffix=='mpg' # video/mpeg
+    path = write_film(tmp_path/f'reel.{suffix}', [picture(i) for i in range(6)], rate=25,
+                      codec=codec)
+    studio = start()
+    assert studio.shots(bring(studio, path))['n_frames']==6
+
 def test_a_playlist_opens_nothing_else(start, tmp_path):
     "FFmpeg would follow each of these to a film that lies elsewhere on the disk"
     secret = write_film(tmp_path/'secret.ts', [picture(i) for i in range(60)], codec='mpeg2video',

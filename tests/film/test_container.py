@@ -4,6 +4,7 @@ from fractions import Fraction
 from film_files import frame, luma_planes, picture, write_film
 from colorized.film.container import FilmError, open_film
 from colorized.film.pixels import FULL, LIMITED
+from colorized.film.shots import find_shots
 
 def gray(n, size=(64, 48)): return [picture(i, size) for i in range(n)]
 
@@ -24,6 +25,11 @@ def test_what_has_no_tag_goes_by_its_size_and_says_so(tmp_path, size, matrix):
 def test_a_film_without_times_says_so(tmp_path):
     path = write_film(tmp_path/'a.h264', gray(4), codec='libx264')
     assert 'has no times: taken for 25 frames a second' in open_film(path).remarks
+
+def test_avi_with_frames_in_the_order_of_decoding(tmp_path):
+    path = write_film(tmp_path/'a.avi', gray(9), codec='libx264', options=dict(bf='2'))
+    with pytest.raises(FilmError, match='a.avi: times do not increase .*ffmpeg .*NEW.mkv'):
+        find_shots(open_film(path))
 
 def test_gray_pictures(tmp_path):
     film = open_film(write_film(tmp_path/'a.mkv', gray(2), pix_fmt='gray'))
