@@ -83,6 +83,7 @@ def _attach(out, source, codec, name, m, path):
         raise FilmError(f"{path}: stream {source.index} (the attachment {source.name}) cannot be "
                         f"put into {name}: take .mkv")
 
+# %% ../../nbs/film/11_muxing.ipynb #17975a47c
 def _takers(source):
     "Which containers take a stream, in words"
     found = []

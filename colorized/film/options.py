@@ -150,6 +150,7 @@ def _is_table(path):
     except (OSError, ValueError):
         return False
 
+# %% ../../nbs/film/14_options.ipynb #a905cf25d
 def check_beside(
     dst:Path, # Output
 ):

@@ -130,7 +130,7 @@ def contact_sheet(
         im = im.resize((width, max(1, round(im.height*width/im.width))))
         cells.append((caption, im))
     h,gap,line = max(im.height for _,im in cells),8,16
-    columns = min(max(columns, -(-len(cells)//(most//(h+line+gap)-1))), len(cells))
+    columns = min(max(columns, -(-len(cells)//max(1, (most-gap)//(h+line+gap)))), len(cells))
     rows = -(-len(cells)//columns)
     size = columns*(width+gap)+gap,rows*(h+line+gap)+gap
     sheet = Image.new('RGB', size, 'white')

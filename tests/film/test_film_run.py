@@ -274,6 +274,23 @@ def test_a_broken_packet_ends_in_one_line_and_what_was_done_stays(tmp_path, colo
         assert any('damaged' in o or 'cut short' in o for o in report.remarks) \
             or report.frames<whole.frames
 
+@pytest.mark.parametrize('options, n', [
+    (dict(level='3', slices='4'), 3), (dict(level='3', slicecrc='0'), 0), (dict(level='1'), 0),
+    (dict(level='4', strict='experimental'), 3)])
+def test_pictures_whose_checksum_is_wrong_are_told_of(tmp_path, color, options, n):
+    "FFV1 is mended by its decoder without a word"
+    path = write_film(tmp_path/'a.mkv', two_shots(), options=options)
+    def said(name): # damage may look like combs
+        return [o for o in color(path, tmp_path/name, fields='ignore').remarks if 'mended' in o]
+    assert not said('whole.mkv')
+    raw = bytearray(path.read_bytes())
+    with av.open(str(path)) as c:
+        pictures = [bytes(o) for o in c.demux(video=0) if o.size]
+    for o in pictures[4],pictures[9],pictures[15]:
+        raw[raw.index(o)+len(o)//3] ^= 0x55
+    path.write_bytes(raw)
+    assert said('b.mkv')==[f'{n} damaged frames were mended by the decoder']*(n>0)
+
 def test_a_truncated_film(tmp_path, color):
     path = write_film(tmp_path/'a.mp4', [picture(i, (256, 192)) for i in range(40)],
         size=(256, 192), codec='libx264', options=dict(g='10'))
