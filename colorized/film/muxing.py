@@ -84,15 +84,18 @@ def _attach(out, source, codec, name, m, path):
                         f"put into {name}: take .mkv")
 
 # %% ../../nbs/film/11_muxing.ipynb #17975a47c
-def _takers(source):
-    "Which containers take a stream, in words"
+def _takers(source, path):
+    "Which containers take a stream, or else what helps"
     found = []
     for suffix,name in CONTAINERS.items():
         with suppress(ValueError, av.error.FFmpegError):
             with av.open(BytesIO(), 'w', format=name) as c:
                 c.add_stream_from_template(source, opaque=source.type!='subtitle')
             found.append(suffix)
-    return f"take {' or '.join(found)}" if found else "no container here takes it"
+    if found:
+        return f"take {' or '.join(found)}"
+    pcm = f": ffmpeg -i FILM -c:v copy -c:a pcm_s16le NEW{path.suffix} makes it one that all take"
+    return 'no container here takes it'+(pcm if source.type=='audio' else '')
 
 # %% ../../nbs/film/11_muxing.ipynb #17975a47b
 def _is_chapters(source):
@@ -116,7 +119,7 @@ def _add_copy(out, source, name, m, path):
     except (ValueError, av.error.FFmpegError):
         if source.type!='data':
             raise FilmError(f"{path}: stream {source.index} ({codec}) cannot be put into {name}: "
-                            f"{_takers(source)}") from None
+                            f"{_takers(source, path)}") from None
         m.remarks.append(f"stream {source.index} ({codec}) is left behind: {name} has no place "
                          "for it")
 
