@@ -77,7 +77,8 @@ def test_it_says_where_sound_would_fit(tmp_path, color):
         color(path)
     assert color(path, tmp_path/'out.mov').frames==4
     path = with_sound(tmp_path/'reel.avi', 'adpcm_ms')
-    with pytest.raises(FilmError, match='adpcm_ms.*into mov: no container here takes it: ffmpeg .*NEW.avi'):
+    said = 'adpcm_ms.*into mov: no container here takes it: ffmpeg .*NEW.avi'
+    with pytest.raises(FilmError, match=said):
         color(path, tmp_path/'other.mov')
 
 def test_chapters_are_no_stream_that_is_left_behind(tmp_path, color):
