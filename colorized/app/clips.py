@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/app/clips.html.md"""
 __all__ = ['CONTAINERS', 'check_container', 'ClipSession', 'stepwise']
 
 # %% ../../nbs/app/03c_clips.ipynb #e2345715
-import os, re, shutil
+import os, re, shutil, threading
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -22,14 +22,15 @@ from .visitors import Limits, Refused, format_size
 from ..batch.progress import ProgressBar
 from ..files import sha256_of
 from ..film.coloring import FilmRun
-from ..film.container import open_film
+from ..film.container import open_film, pictures_of
 from ..film.film import colorize_film, plan_film
 from ..film.options import FilmOptions
 
 # %% ../../nbs/app/03c_clips.ipynb #2ad33205
 CONTAINERS = { # FFmpeg's names and ours
     'mov,mp4,m4a,3gp,3g2,mj2': 'MP4, MOV', 'matroska,webm': 'Matroska, WebM', 'avi': 'AVI',
-    'mpeg': 'MPEG', 'mpegts': 'MPEG-TS', 'mxf': 'MXF', 'ogg': 'Ogg', 'asf': 'WMV', 'dv': 'DV'}
+    'mpeg': 'MPEG', 'mpegvideo': 'M2V', 'mpegts': 'MPEG-TS', 'mxf': 'MXF', 'ogg': 'Ogg',
+    'asf': 'WMV', 'dv': 'DV'}
 
 def check_container(
     path:Path,      # File of a stranger
@@ -41,7 +42,7 @@ def check_container(
                    max_pixels=str(max_pixels)) # no more are decoded
     try:
         with av.open(str(path), options=options) as c:
-            sizes = [(s.width, s.height) for s in c.streams.video[:1]]
+            sizes = [(s.width, s.height) for s in [pictures_of(c)] if s]
     except (av.error.FFmpegError, ValueError):
         raise Refused(f"“{name}” could not be opened as a film. This page takes "
                       f"{', '.join(CONTAINERS.values())}.") from None
@@ -96,18 +97,31 @@ class ClipSession:
         check_container(self.path, name, limits.clip_pixels)
         with _for_visitors(self.home):
             self._look_through(progress)
-    def _look_through(self, progress):
-        o,lim,film = FilmOptions(),self.limits,open_film(self.path)
-        _check_length(film.seconds, film.n_frames, self.name, lim)
-        expected = film.n_frames or film.seconds*float(film.rate or 25) or lim.clip_frames
-        def seen(n):
-            _check_length(0, n, self.name, lim)
-            progress(min(1, n/expected))
-        plan = plan_film(film, o, self._segments, sha256_of(self.path), seen)
-        self.run = FilmRun(film, plan, self.colorizer, o, None, {})
-        self.seconds = float((plan.pts[-1]+plan.durations[-1]-plan.pts[0])*film.time_base)
-        _check_length(self.seconds, 0, self.name, lim)
         self._frames = {} # Those that were opened last
+        self._reading = threading.Lock() # For who reads frames of `run`
+
+# %% ../../nbs/app/03c_clips.ipynb #7880b2a3b
+@patch
+def _look_through(self:ClipSession, progress):
+    o,lim,film = FilmOptions(),self.limits,open_film(self.path)
+    _check_length(film.seconds, film.n_frames, self.name, lim)
+    expected = film.n_frames or film.seconds*float(film.rate or 25) or lim.clip_frames
+    def seen(n):
+        self._check_presence()
+        _check_length(0, n, self.name, lim)
+        progress(min(1, n/expected))
+    plan = plan_film(film, o, self._segments, sha256_of(self.path), seen)
+    self._check_presence()
+    self.run = FilmRun(film, plan, self.colorizer, o, None, {})
+    self.seconds = float((plan.pts[-1]+plan.durations[-1]-plan.pts[0])*film.time_base)
+    _check_length(self.seconds, 0, self.name, lim)
+
+@patch
+def _check_presence(self:ClipSession):
+    "A clip that was removed while it was read leaves nothing"
+    if not self.path.exists():
+        shutil.rmtree(self.home, ignore_errors=True) # the plan made its folder anew
+        raise Refused(f"“{self.name}” is not here any more. Please drop it again.")
 
 # %% ../../nbs/app/03c_clips.ipynb #39bcba05
 @patch
@@ -130,7 +144,7 @@ def check_shot(self:ClipSession, shot) -> int:
 @patch
 def thumbnail(self:ClipSession, shot:int, width:int=320) -> Image.Image:
     "The frame that stands for a shot, colored by itself"
-    with _for_visitors(self.home):
+    with _for_visitors(self.home), self._reading:
         im = self.run.preview(self.check_shot(shot))
     return im.resize((width, max(1, round(im.height*width/im.width))), reducing_gap=3)
 
@@ -138,15 +152,17 @@ def thumbnail(self:ClipSession, shot:int, width:int=320) -> Image.Image:
 def frame(self:ClipSession, shot:int) -> FrameSession:
     "The same with the colors of its shot, for the brush"
     shot = self.check_shot(shot)
-    if shot not in self._frames:
-        if self.run.plan.shots[shot].in_color:
-            raise Refused("This shot is in color already, and is left as it is.")
-        with _for_visitors(self.home):
+    if known := self._frames.get(shot): # which waits for nobody
+        return known
+    if self.run.plan.shots[shot].in_color:
+        raise Refused("This shot is in color already, and is left as it is.")
+    with _for_visitors(self.home), self._reading:
+        if shot not in self._frames:
             made = FrameSession(self.run, shot)
-        while len(self._frames)>=4:
-            del self._frames[next(iter(self._frames))]
-        self._frames[shot] = made
-    return self._frames[shot]
+            while len(self._frames)>=4:
+                del self._frames[next(iter(self._frames))]
+            self._frames[shot] = made
+        return self._frames[shot]
 
 # %% ../../nbs/app/03c_clips.ipynb #20ab341b
 def stepwise(

@@ -10,6 +10,7 @@ __all__ = ['Limits', 'Refused', 'format_size', 'Photo', 'Visitors']
 # %% ../../nbs/app/03_visitors.ipynb #bce69efe
 import asyncio, os, re, secrets, shutil, threading, time
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from fastcore.basics import patch
 
@@ -29,8 +30,8 @@ class Limits:
     clip_pixels:int=1920*1088  # Of each of its frames
     def __post_init__(self):
         for k,v in vars(self).items():
-            if not (v>0 or k=='clip_seconds' and v==0):
-                raise ValueError(f"{k} must be above 0, got {v}")
+            if not (0<v<inf or k=='clip_seconds' and v==0):
+                raise ValueError(f"{k} must be above 0 and finite, got {v}")
     @property
     def bytes(self):
         "Size of a file: 48-bit color without compression, and some metadata"

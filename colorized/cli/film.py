@@ -33,6 +33,13 @@ def _check_films(films, out, hint):
         raise UsageError("name a film, or see colorized film --help")
     if len(films)>1 and (hint or out and not Path(out).is_dir()):
         raise UsageError("several films need a folder as --out, and no --hint")
+    known = {}
+    for path in map(Path, films):
+        name = Path(out or path.parent).resolve()/path.stem
+        other = known.setdefault(name, path)
+        if other!=path:
+            raise UsageError(f"{other} and {path} would become the same file: color them one by "
+                             "one, each with its own --out")
 
 # %% ../../nbs/cli/09_film.ipynb #308ffafe
 def _cluster(address, actors, gpus, threads, device, preview):

@@ -45,8 +45,8 @@ def _entry(data, begin, end, display):
     for name,at,content,stop in _elements(data, begin, end):
         piece = data[at:stop]
         if name==_NAME:
-            text = data[content:stop].decode().removesuffix(PLACEHOLDER)
-            piece = _element(_NAME, text.encode()) if text else b''
+            text = data[content:stop].removesuffix(PLACEHOLDER.encode()) # maybe no UTF-8
+            piece = _element(_NAME, text) if text else b''
         elif name==_VIDEO:
             kept = [data[o[1]:o[3]] for o in _elements(data, content, stop) if o[0]!=_UNIT]
             sizes = [_element(k, struct.pack('>I', v))

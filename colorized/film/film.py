@@ -12,16 +12,18 @@ import hashlib, time
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 import numpy as np
 from .. import __version__
 from ..batch.progress import ProgressBar
-from ..files import Claims, atomic_write, sha256_of
+from ..files import Claims, sha256_of
 from .coloring import FilmRun
 from .container import Film, FilmError, open_film
 from .interlacing import deinterlaced, refuse_interlaced
-from .muxing import choose_codec, write_film
-from .options import FilmOptions, check_output, hints_by_shot, output_of
-from .record import contact_sheet, shot_rows, tags_of, write_sidecar, write_table
+from .muxing import check_muxing, choose_codec, write_film
+from .options import (FilmOptions, check_beside, check_hints, check_output,
+    hints_by_shot, output_of, outputs_of, sheet_of)
+from .record import shot_rows, tags_of, write_sheet, write_sidecar, write_table
 from .segments import Segments
 from .shots import Plan, find_shots
 from .stretches import load_plan, save_plan, stretches
@@ -111,28 +113,34 @@ def _color_all(run, bar, color):
     return list(notes.items())
 
 # %% ../../nbs/film/16_film.ipynb #f251790c
-def _beside(dst, suffix): return dst.with_name(dst.stem+suffix)
-
 def _segments(dst): return dst.with_name(f'.{dst.name}.segments')
-
-def _outputs(dst): return dst,_beside(dst, '.csv'),_beside(dst, '.json')
 
 def _tidy_up(dst, film, keep):
     "Remove what a run left that was killed after its film had its name"
     claims = Claims()
-    if any(dst.parent.glob(f'.{escape(dst.name)}.*')) and claims.take(*_outputs(dst)):
+    if any(dst.parent.glob(f'.{escape(dst.name)}.*')) and claims.take(*outputs_of(dst)):
         if not keep and _segments(dst).exists():
             Segments(_segments(dst), film, {}).remove()
         claims.release()
 
 # %% ../../nbs/film/16_film.ipynb #f251790cb
+def _hints(o, film, plan, remarks):
+    "By shot; shots that are left alone use none"
+    hints = hints_by_shot(o.hints, film, plan)
+    for k in [k for k in hints if plan.shots[k].in_color and not o.recolor]:
+        del hints[k]
+        remarks.append(f"shot {k+1} is in color already: its hints were not used; "
+                       "--recolor colors it")
+    return hints
+
+# %% ../../nbs/film/16_film.ipynb #f251790cc
 def _make(film, dst, codec, colorizer, o, made, report, bar, folder, color):
     plan = plan_film(film, o, folder, made.settings['source_sha256'], _looking(bar))
     report.remarks,report.frames = _remarks(film, plan, dst),len(plan)
     asked = {k: v for k,v in made.settings.items() if k not in ('codec', 'hints', 'film_hints')}
     facts = dict(asked, model=colorizer.sha256, seed=o.seed, steps=made.steps, version=__version__)
     work = Segments(folder, film, facts)
-    run = FilmRun(film, plan, colorizer, o, work, hints_by_shot(o.hints, film, plan))
+    run = FilmRun(film, plan, colorizer, o, work, _hints(o, film, plan, report.remarks))
     bar.total,bar.unit = len(plan),' frames'
     notes = _color_all(run, bar, color)
     bar.set_description_str('joining')
@@ -141,9 +149,10 @@ def _make(film, dst, codec, colorizer, o, made, report, bar, folder, color):
     def tell(f, remarks):
         "Table and sidecar come first: where there is a film, they are there as well"
         report.remarks += remarks
-        write_table(_beside(dst, '.csv'), report.rows)
+        _,table,sidecar = outputs_of(dst)
+        write_table(table, report.rows)
         f.seek(0)
-        write_sidecar(_beside(dst, '.json'), film, plan, report.rows, made, remarks=report.remarks,
+        write_sidecar(sidecar, film, plan, report.rows, made, remarks=report.remarks,
                       output_sha256=hashlib.file_digest(f, 'sha256').hexdigest())
     replace = o.overwrite and dst.exists()
     joined = lambda i: i%25 or bar.set_description_str(f'joining: frame {i}')
@@ -168,6 +177,7 @@ def colorize_film(
     `FileExistsError`, and `OSError` for a full disk."""
     o,path,start = FilmOptions(**kwargs),Path(path),time.time()
     film,dst = open_film(path),output_of(path, out, o.codec)
+    check_hints(o.hints, film)
     codec = choose_codec(dst, o.codec)
     colorizer = colorizer or Colorizer.from_pretrained()
     made = o.provenance(colorizer, sha256_of(path), codec)
@@ -176,8 +186,10 @@ def colorize_film(
         report.skipped = True
         _tidy_up(dst, film, o.keep)
         return report
+    check_beside(dst)
+    check_muxing(film, dst, codec)
     claims = Claims()
-    if not claims.take(*_outputs(dst)):
+    if not claims.take(*outputs_of(dst)):
         raise FilmError(f"{dst}: another process is making it")
     try:
         own = isinstance(progress, ProgressBar)
@@ -193,35 +205,32 @@ def colorize_film(
 # %% ../../nbs/film/16_film.ipynb #1ffb8c47
 def preview_film(
     path:str|Path,            # A film
-    out:str|Path=None,        # Picture to write; None: beside it
+    out:str|Path=None,        # Picture to write, or folder; None: beside it
     colorizer:Colorizer=None, # None: the weights inside the package
     progress:bool=True,       # Show a bar?
     **kwargs,                 # See `FilmOptions`
 ) -> Path:
     "One frame of each shot as a contact sheet. Each is colored by itself. Raises `FilmError`"
     o,path = FilmOptions(**kwargs),Path(path)
-    film,dst = open_film(path),Path(out or Path(path).with_name(f'{Path(path).stem}.shots.jpg'))
+    film,dst = open_film(path),sheet_of(path, out)
     format,_ = output_format(dst)
     colorizer = colorizer or Colorizer.from_pretrained()
     pictures = []
     with ProgressBar(0, progress) as bar:
-        folder = dst.with_name(f'.{dst.name}.plan')
-        plan = plan_film(film, o, folder, 'none', _looking(bar))
-        (folder/'plan.json').unlink()
-        folder.rmdir()
+        with TemporaryDirectory(prefix='colorized-film-') as tmp: # the plan is not kept
+            plan = plan_film(film, o, Path(tmp), 'none', _looking(bar))
         run = FilmRun(film, plan, colorizer, o, None, {})
         bar.total,bar.unit = len(plan.shots),' shots'
         for k in range(len(plan.shots)):
             pictures.append((_caption(run, k), np.asarray(run.preview(k))))
             bar.update()
-    with atomic_write(dst) as f:
-        contact_sheet(pictures).save(f, format, quality=90)
+    write_sheet(dst, format, pictures)
     return dst
 
 # %% ../../nbs/film/16_film.ipynb #251090f3
 def _caption(run, k):
     "What stands below the picture of shot `k`"
     shot = run.plan.shots[k]
-    t = float(run.plan.pts[shot.first]*run.film.time_base)
+    t = float((run.plan.pts[shot.first]-run.plan.pts[0])*run.film.time_base)
     alone = ', in color' if shot.in_color else ''
     return f'{k+1}: {int(t//60)}:{t%60:04.1f}, {len(shot)} frames{alone}'

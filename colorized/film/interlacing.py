@@ -98,7 +98,12 @@ def deinterlaced(
 ):          # Frames
     "As many frames at the same times, each of one moment; lines in between are made (bwdif)"
     bwdif = FrameFilter('bwdif', 'mode=send_frame:deint=all')
+    taken = film.format.source,film.format.planar
     def restored(o):
+        if o.format.name not in taken: # FFmpeg has changed them for bwdif
+            raise FilmError(f"{film.path}: cannot be deinterlaced in this format ({taken[0]}): "
+                            "deinterlace it beforehand; --fields ignore takes the film for "
+                            "progressive")
         o.pts = round(o.pts*o.time_base/film.time_base)
         o.time_base = film.time_base
         return o

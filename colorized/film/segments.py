@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/film/segments.html.md"""
 __all__ = ['TICK', 'FFV1', 'add_ffv1', 'writing', 'write_segment', 'Segments']
 
 # %% ../../nbs/film/09_segments.ipynb #b4edbf8c
-import hashlib, json
+import hashlib, json, os
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -32,7 +32,8 @@ def add_ffv1(
 ):             # Its new stream
     "A stream of FFV1 for the colored pictures of a film"
     fmt = av.VideoFormat(film.format.output, film.width, film.height)
-    options = FFV1 if _even(fmt, film) else {k: v for k,v in FFV1.items() if k!='slices'}
+    sliced = film.height>=4 and _even(fmt, film)
+    options = FFV1 if sliced else {k: v for k,v in FFV1.items() if k!='slices'}
     stream = container.add_stream('ffv1', rate=1000, options=options)
     stream.width,stream.height = film.width,film.height
     stream.pix_fmt = film.format.output
@@ -155,7 +156,7 @@ def reader(self:Segments,
 ):         # Of PyAV, for reading
     "Raises `FilmError` if it is gone"
     try:
-        return av.open(str(self.path(i)))
+        return av.open(os.path.abspath(self.path(i)))
     except (OSError, av.error.FFmpegError) as e:
         raise FilmError(f"{self.path(i)}: a segment cannot be read ({e})") from None
 

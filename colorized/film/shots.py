@@ -6,16 +6,17 @@ Docs: https://example.github.io/colorized/film/shots.html.md"""
 
 # %% auto #0
 __all__ = ['THUMBNAIL_HEIGHT', 'LEAST_CHANGE', 'FLASH', 'SAMPLED', 'LEAST_SPREAD', 'thumbnail', 'CutDetector', 'is_repeated',
-           'is_in_color', 'Shot', 'Plan', 'find_shots']
+           'is_in_color', 'Shot', 'Plan', 'is_damaged', 'find_shots']
 
 # %% ../../nbs/film/05_shots.ipynb #0fc9e89b
+import zlib
 from array import array
 from collections import deque
 from dataclasses import dataclass
 import cv2, numpy as np
 from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector
-from .container import Film, FilmError
+from .container import Film, FilmError, open_container, pictures_of
 from .interlacing import Scanning, ScanningDetector
 from .ycbcr import luma, own_chroma
 from ..photo.scan import Scan
@@ -124,6 +125,15 @@ class Plan:
     corrupt:int=0      # Frames that the decoder had to mend
     def __len__(self): return len(self.pts)
 
+# %% ../../nbs/film/05_shots.ipynb #4ecd4f91b
+def _turning_back(film, frame, i):
+    advice = '' # AVI has its frames in the order of decoding, and no times
+    if film.container=='avi':
+        advice = (": ffmpeg -i FILM -c:v ffv1 -c:a copy NEW.mkv gives the same pictures times "
+                  "that do; color that file")
+    when = float(frame.pts*film.time_base)
+    return FilmError(f"{film.path}: times do not increase at frame {i}, {when:.3f} s{advice}")
+
 # %% ../../nbs/film/05_shots.ipynb #4ecd4f91
 class _Pass:
     "The state of a first pass"
@@ -133,8 +143,7 @@ class _Pass:
     def add(self, frame):
         p,bits,i = self.plan,self.film.format.bits,len(self.plan.pts)
         if p.pts and frame.pts<=p.pts[-1]:
-            raise FilmError(f"{self.film.path}: times do not increase at frame {i}, "
-                            f"{float(frame.pts*self.film.time_base):.3f} s")
+            raise _turning_back(self.film, frame, i)
         Y = luma(self.film, frame)
         again = self.last is not None and is_repeated(Y, self.last, bits)
         p.pts.append(frame.pts)
@@ -159,6 +168,37 @@ class _Pass:
                                 sum(p.repeated[first+1:end])))
         return p
 
+# %% ../../nbs/film/05_shots.ipynb #f53fd680b
+_MIRRORED = bytes(int(f'{i:08b}'[::-1], 2) for i in range(256)) # zlib begins with the last bit
+_FOOTER = 8 # Bytes: 3 of the size, 1 of the state, 4 of the checksum
+_STARTS = 0,0x79408c7a # Of the checksum, in versions 3 and 4: it ends where it began
+
+def _fits(piece):
+    "Is the checksum of a slice right?"
+    piece = piece.translate(_MIRRORED)
+    starts = [int(f'{o:032b}'[::-1], 2)^0xffffffff for o in _STARTS]
+    return any(zlib.crc32(piece, o)==o for o in starts)
+
+def is_damaged(
+    packet:bytes, # Of FFV1
+) -> bool:
+    "Has it a slice whose checksum is wrong? False where it has no checksums"
+    end,wrong = len(packet),0
+    while end>=_FOOTER:
+        size = int.from_bytes(packet[end-_FOOTER:end-5], 'big')+_FOOTER
+        if size>end:
+            return False
+        wrong += not _fits(packet[end-size:end])
+        end -= size
+    return end==0 and wrong>0
+
+def _damaged(film):
+    "How many pictures of FFV1 are; its decoder mends them without a word"
+    if film.codec!='ffv1':
+        return 0
+    with open_container(film.path) as c:
+        return sum(is_damaged(bytes(o)) for o in c.demux(pictures_of(c)) if o.size)
+
 # %% ../../nbs/film/05_shots.ipynb #f53fd680
 def find_shots(
     film:Film,
@@ -173,4 +213,5 @@ def find_shots(
             progress(len(state.plan))
     if not len(state.plan):
         raise FilmError(f"{film.path}: holds no picture")
+    state.plan.corrupt = max(state.plan.corrupt, _damaged(film))
     return state.finish()

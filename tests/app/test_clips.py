@@ -1,5 +1,5 @@
 "Clips of film in the studio: the command's files, limits, strangers' files, and who waits for whom"
-import asyncio, json, shutil, sys, threading, time
+import asyncio, json, re, shutil, sys, threading, time
 from collections import namedtuple
 from pathlib import Path
 import numpy as np, pytest, torch
@@ -71,13 +71,13 @@ def test_they_are_the_files_of_the_command(start, reel, model, tmp_path, capsys)
     common = ['film', str(reel), '--model', str(model), '--device', 'cpu', '--threads', '1']
     for o in hints:
         common += ['--hint', ','.join(map(str, o))]
-    for name,more in ('a.mp4', ['--codec', 'h264']),('a.mkv', []):
+    for name,more in ('a.mp4', ['--codec', 'h264']),('b.mkv', []):
         assert main([*common, '--out', str(tmp_path/name), *more])==0
         got = fetch(studio, answer['files'][name!='a.mp4'])
         record = fetch(studio, answer['files'][name!='a.mp4']['record'])
         assert got.read_bytes()==(tmp_path/name).read_bytes()
         assert got.name==f'reel.colorized{got.suffix}'
-        assert without_seconds(record)==without_seconds(tmp_path/'a.json')
+        assert without_seconds(record)==without_seconds((tmp_path/name).with_suffix('.json'))
     was,now = luma_planes(reel),luma_planes(got)
     assert all((a==b).all() for (_,a),(_,b) in zip(was, now, strict=True))
 
@@ -213,6 +213,19 @@ def test_a_disk_that_fills_ends_it_in_one_line(start, reel, monkeypatch):
         studio.film(id, [])
 
 # ---- strangers' files ----
+@pytest.mark.parametrize('suffix, codec', [
+    ('ts', 'mpeg2video'), ('m2v', 'mpeg2video'), ('vob', 'mpeg2video'), ('mpg', 'mpeg1video'),
+    ('3gp', 'libx264'), ('asf', 'mpeg4'), ('mkv', 'ffv1')])
+def test_the_page_knows_films_by_their_names(start, tmp_path, suffix, codec):
+    page = Path(module.__file__).parent/'page'
+    name = re.search(r'FILM_NAME = /(.*)/i', (page/'film.js').read_text('utf-8'))[1]
+    assert re.search(name, f'reel.{suffix}', re.I) and not re.search(name, f'{suffix}.jpg', re.I)
+    assert f'.{suffix}' in (page/'page.html').read_text('utf-8') or suffix=='mpg' # video/mpeg
+    path = write_film(tmp_path/f'reel.{suffix}', [picture(i) for i in range(6)], rate=25,
+                      codec=codec)
+    studio = start()
+    assert studio.shots(bring(studio, path))['n_frames']==6
+
 def test_a_playlist_opens_nothing_else(start, tmp_path):
     "FFmpeg would follow each of these to a film that lies elsewhere on the disk"
     secret = write_film(tmp_path/'secret.ts', [picture(i) for i in range(60)], codec='mpeg2video',
@@ -302,6 +315,46 @@ def test_who_leaves_while_it_is_colored_leaves_nothing(start, reel):
         studio.film(id, [], leave)
     studio.visitors.remove_idle() # as each half minute
     assert not list(studio.visitors.folder.iterdir())
+
+@pytest.mark.parametrize('late', [False, True])
+def test_who_leaves_while_it_is_looked_through_leaves_nothing(start, reel, monkeypatch, late):
+    "Late: when all was read, before the plan is written"
+    studio = start()
+    id = bring(studio, reel)
+    home = studio.visitors.photo(id).path.parent
+    if late:
+        from colorized.film import film
+        save = film.save_plan
+        def left(*args):
+            studio.visitors.remove_photo(id)
+            save(*args)
+        monkeypatch.setattr(film, 'save_plan', left)
+    with pytest.raises(Refused, match='reel.mkv. is not here any more'):
+        studio.shots(id, lambda done: late or studio.visitors.remove_photo(id))
+    assert not home.exists()
+
+def test_two_questions_about_a_clip_do_not_read_at_once(start, reel):
+    "A thumbnail and a frame for the brush, from two queues"
+    studio = start()
+    id = bring(studio, reel)
+    studio.shots(id)
+    run = studio.visitors.photo(id).clip.run
+    read,reading,at_once = run.read,threading.Lock(),[]
+    def watched(i):
+        at_once.append(not reading.acquire(blocking=False))
+        time.sleep(0.1)
+        frame = read(i)
+        if not at_once[-1]:
+            reading.release()
+        return frame
+    run.read = watched
+    threads = [threading.Thread(target=o, args=(id, k)) for k in (0, 1)
+               for o in (studio.thumbnail, studio.frame)]
+    for o in threads:
+        o.start()
+    for o in threads:
+        o.join()
+    assert at_once==[False]*4
 
 def test_one_clip_after_the_other_and_each_knows_its_place(start, reel):
     studio = start()

@@ -16,6 +16,12 @@ def test_names(visitors, name, want):
     id = visitors.add_photo(visitors.add(), name)
     assert visitors.photo(id).name==want
 
+@pytest.mark.parametrize('limit', ['clip_seconds', 'megapixels', 'idle'])
+@pytest.mark.parametrize('value', [float('inf'), float('nan'), -1])
+def test_limits_are_numbers(limit, value):
+    with pytest.raises(ValueError, match=f'{limit} must be above 0 and finite, got {value}'):
+        Limits(**{limit: value})
+
 def test_folders_are_private_and_their_names_tell_nothing(visitors):
     id = visitors.add_photo(visitors.add(), 'grandpa.jpg')
     path = visitors.photo(id).path

@@ -56,3 +56,17 @@ def test_help_needs_neither_films_libraries_nor_the_network():
             "('av', 'cv2', 'scenedetect', 'torch') if m in sys.modules)))\n")
     p = run('--help', code=code)
     assert p.returncode==0 and p.stdout.rstrip().endswith('LOADED')
+
+@pytest.mark.parametrize('names, out', [
+    (['a/reel.mkv', 'b/reel.mkv'], 'a'), (['a/reel.mkv', 'a/reel.mov'], None)])
+def test_two_films_do_not_become_one_file(tmp_path, capsys, names, out):
+    paths = [tmp_path/o for o in names]
+    for o in paths:
+        o.parent.mkdir(exist_ok=True)
+        write(o.with_suffix('.mkv')).rename(o)
+    more = ['--out', str(tmp_path/out)] if out else []
+    before = sorted(tmp_path.rglob('*'))
+    assert main(['film', *map(str, paths), *more])==2
+    err = capsys.readouterr().err
+    assert f'{paths[0]} and {paths[1]} would become the same file' in err and err.count('\n')==1
+    assert sorted(tmp_path.rglob('*'))==before

@@ -4,6 +4,7 @@ from fractions import Fraction
 from film_files import frame, luma_planes, picture, write_film
 from colorized.film.container import FilmError, open_film
 from colorized.film.pixels import FULL, LIMITED
+from colorized.film.shots import find_shots
 
 def gray(n, size=(64, 48)): return [picture(i, size) for i in range(n)]
 
@@ -21,6 +22,15 @@ def test_what_has_no_tag_goes_by_its_size_and_says_so(tmp_path, size, matrix):
     assert (film.range, film.matrix)==(LIMITED, matrix)
     assert 'no range tag' in film.remarks[0] and 'no matrix tag' in film.remarks[1]
 
+def test_a_film_without_times_says_so(tmp_path):
+    path = write_film(tmp_path/'a.h264', gray(4), codec='libx264')
+    assert 'has no times: taken for 25 frames a second' in open_film(path).remarks
+
+def test_avi_with_frames_in_the_order_of_decoding(tmp_path):
+    path = write_film(tmp_path/'a.avi', gray(9), codec='libx264', options=dict(bf='2'))
+    with pytest.raises(FilmError, match='a.avi: times do not increase .*ffmpeg .*NEW.mkv'):
+        find_shots(open_film(path))
+
 def test_gray_pictures(tmp_path):
     film = open_film(write_film(tmp_path/'a.mkv', gray(2), pix_fmt='gray'))
     assert film.format.is_gray and film.range==FULL and film.format.output=='yuv420p'
@@ -30,6 +40,16 @@ def test_rotation(tmp_path, degrees, shape):
     turn = lambda c, s: s.set_display_rotation(degrees)
     film = open_film(write_film(tmp_path/'a.mkv', gray(1), setup=turn))
     assert (film.rotation, film.shape)==(degrees, shape)
+
+def test_mirrored_films_are_refused(tmp_path):
+    path = write_film(tmp_path/'a.mp4', [picture(0)], codec='libx264')
+    one = bytes([0, 1, 0, 0])
+    matrix = one+bytes(12)+one+bytes(12)+bytes([64, 0, 0, 0]) # of the film, then of its track
+    head,of_film,body = path.read_bytes().partition(matrix)
+    assert open_film(path).rotation==0 and body.count(matrix)==1
+    path.write_bytes(head+of_film+body.replace(matrix, bytes([255, 255, 0, 0])+matrix[4:]))
+    with pytest.raises(FilmError, match='a.mp4: is shown mirrored'):
+        open_film(path)
 
 def test_rotation_turns_as_ffmpeg_does(tmp_path):
     "The picture turned for viewing, against FFmpeg's own filter `transpose`"
@@ -111,6 +131,24 @@ def test_reading_on_from_anywhere_is_reading_from_the_beginning(tmp_path, codec,
     assert len(whole)==60
     for i in (1, 17, 40, 59):
         assert [(f.pts, bytes(f.planes[0])) for f in film.frames(whole[i][0])]==whole[i:]
+
+def test_reading_on_where_pictures_are_refreshed_part_by_part(tmp_path):
+    "H.264 without further pictures of their own"
+    options = {'bf': '0', 'g': '40', 'x264-params': 'intra-refresh=1:scenecut=0'}
+    path = write_film(tmp_path/'a.mkv', gray(115), codec='libx264', rate=25, options=options)
+    film = open_film(path)
+    whole = [(f.pts, bytes(f.planes[0])) for f in film.frames()]
+    assert [(f.pts, bytes(f.planes[0])) for f in film.frames(whole[105][0])]==whole[105:]
+
+def test_reading_on_does_not_read_all(tmp_path, monkeypatch):
+    for codec,suffix in ('ffv1', 'mkv'), ('libx264', 'mp4'), ('mpeg4', 'avi'), ('libx265', 'mkv'):
+        options = dict(bf='2', g='10') if 'x26' in codec else {}
+        path = write_film(tmp_path/f'{codec}.{suffix}', gray(90), codec=codec, options=options)
+        film = open_film(path)
+        times = [f.pts for f in film.frames()]
+        with monkeypatch.context() as m:
+            m.setattr('colorized.film.container.Film._stamped', lambda *args: 1/0)
+            assert [f.pts for f in film.frames(times[70])]==times[70:]
 
 @pytest.mark.parametrize('name,text', [
     ('a.m3u8', '#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfilm.ts\n#EXT-X-ENDLIST\n'),

@@ -3,10 +3,11 @@ import hashlib, json, os, signal, socket, subprocess, sys, time
 from fractions import Fraction
 from pathlib import Path
 import av, numpy as np, pytest
+from PIL import Image
 from film_files import luma_planes, packets, picture, write_film
 from colorized.film.container import FilmError, open_film
 from colorized.film.film import preview_film
-from colorized.film.record import read_tags, times_of
+from colorized.film.record import contact_sheet, is_sheet, read_tags, times_of, write_sheet
 
 def two_shots(n=10): # the luma of a film with a cut
     return [picture(i) for i in range(n)]+[picture(i, seed=1)//2+100 for i in range(n)]
@@ -33,6 +34,32 @@ def test_a_title_in_an_old_encoding_stays_as_it_is(tmp_path, color):
     report = color(path)
     assert report.output.read_bytes().count(b'Cin\xe9ma')==1
     assert read_tags(report.output)['COLORIZED_SEED']=='0'
+
+@pytest.mark.skipif(sys.platform!='linux', reason='other systems have no such names')
+def test_a_name_in_an_old_encoding(tmp_path, color):
+    path = write_film(tmp_path/os.fsdecode(b'cin\xe9ma.mkv'), two_shots(2))
+    report = color(path)
+    assert os.fsencode(report.output.name)==b'cin\xe9ma.colorized.mkv'
+    said = json.loads(report.output.with_suffix('.json').read_text('utf-8'))
+    assert said['source']['name']==r'cin\xe9ma.mkv'
+
+@pytest.mark.skipif(sys.platform=='win32', reason='no such names there')
+def test_a_colon_does_not_make_a_name_an_address(tmp_path, color, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_film(tmp_path/'Reel: 1.mkv', two_shots(2))
+    assert color('Reel: 1.mkv').frames==4 and color('Reel: 1.mkv').skipped
+
+def test_the_title_of_a_track_in_an_old_encoding(tmp_path, color):
+    "Of pixels that are not square"
+    def setup(c, s):
+        s.codec_context.sample_aspect_ratio,s.metadata['title'] = Fraction(16, 15),'Bild?'
+    path = write_film(tmp_path/'reel.mkv', two_shots(2), codec='libx264', setup=setup)
+    assert open_film(path).aspect==Fraction(16, 15)
+    raw = path.read_bytes()
+    assert raw.count(b'Bild?')==1
+    path.write_bytes(raw.replace(b'Bild?', b'Bild\xe9'))
+    raw = color(path).output.read_bytes()
+    assert raw.count(b'Bild\xe9')==1 and b'[[' not in raw[:2000]
 
 def test_times_luma_sound_and_everything_else_stay(tmp_path, color):
     "Ten sound tracks, chapters, subtitles, an attachment; variable times"
@@ -193,6 +220,17 @@ def test_a_shot_in_color_is_left_alone(tmp_path, color):
     assert again.rows[0]['what']=='colored'
     assert (chroma_of(again.output)!=chroma_of(path)).any()
 
+def test_hints_on_a_shot_in_color_are_told_of(tmp_path, color):
+    bands = np.repeat(np.uint8([90, 180]), 12)[:,None]
+    path = write_film(tmp_path/'a.mkv', two_shots(4), chroma=(bands, bands))
+    report = color(path, hints=[(0.3, 3, 3, 'red')])
+    assert [o['hints'] for o in report.rows]==[0, 0]
+    said = [o for o in report.remarks if o.startswith('shot 2 is in color already: its hints')]
+    assert len(said)==1 and '--recolor' in said[0]
+    report = color(path, hints=[(0.3, 3, 3, 'red')], recolor=True, overwrite=True)
+    assert [o['hints'] for o in report.rows]==[0, 1]
+    assert not [o for o in report.remarks if 'hints' in o]
+
 def woven(n=12):
     "Frames of two moments, half a frame apart"
     out = []
@@ -213,6 +251,13 @@ def test_interlaced_films_are_refused_and_deinterlaced_if_asked(tmp_path, color)
     assert any((a!=b).any() for (_,a),(_,b) in zip(was, now))
     assert color(path, tmp_path/'b.mkv', fields='ignore').frames==12
 
+@pytest.mark.parametrize('pix_fmt', ['gray10le', 'yuva444p12le'])
+def test_what_cannot_be_deinterlaced_is_told(tmp_path, color, pix_fmt):
+    path = write_film(tmp_path/'a.mkv', two_shots(2), pix_fmt=pix_fmt)
+    with pytest.raises(FilmError, match=f'a.mkv: cannot be deinterlaced in this format .{pix_fmt}'):
+        color(path, fields='deinterlace')
+    assert color(path, fields='ignore').frames==4
+
 def test_a_broken_packet_ends_in_one_line_and_what_was_done_stays(tmp_path, color):
     path = write_film(tmp_path/'a.mkv', [picture(i, (256, 192)) for i in range(20)],
                       size=(256, 192))
@@ -228,6 +273,23 @@ def test_a_broken_packet_ends_in_one_line_and_what_was_done_stays(tmp_path, colo
     else: # the decoder mended it
         assert any('damaged' in o or 'cut short' in o for o in report.remarks) \
             or report.frames<whole.frames
+
+@pytest.mark.parametrize('options, n', [
+    (dict(level='3', slices='4'), 3), (dict(level='3', slicecrc='0'), 0), (dict(level='1'), 0),
+    (dict(level='4', strict='experimental'), 3)])
+def test_pictures_whose_checksum_is_wrong_are_told_of(tmp_path, color, options, n):
+    "FFV1 is mended by its decoder without a word"
+    path = write_film(tmp_path/'a.mkv', two_shots(), options=options)
+    def said(name): # damage may look like combs
+        return [o for o in color(path, tmp_path/name, fields='ignore').remarks if 'mended' in o]
+    assert not said('whole.mkv')
+    raw = bytearray(path.read_bytes())
+    with av.open(str(path)) as c:
+        pictures = [bytes(o) for o in c.demux(video=0) if o.size]
+    for o in pictures[4],pictures[9],pictures[15]:
+        raw[raw.index(o)+len(o)//3] ^= 0x55
+    path.write_bytes(raw)
+    assert said('b.mkv')==[f'{n} damaged frames were mended by the decoder']*(n>0)
 
 def test_a_truncated_film(tmp_path, color):
     path = write_film(tmp_path/'a.mp4', [picture(i, (256, 192)) for i in range(40)],
@@ -262,6 +324,48 @@ def test_originals_and_other_files_are_never_replaced(tmp_path, color):
     assert not color(path, seed=1, overwrite=True).skipped
     assert sha(path)==before and first.output.exists()
 
+@pytest.mark.parametrize('suffix', ['csv', 'json'])
+def test_a_table_or_sidecar_of_others_is_not_replaced(tmp_path, color, suffix):
+    path,notes = write_film(tmp_path/'a.mkv', two_shots(4)),tmp_path/f'out.{suffix}'
+    notes.write_text('{"shots": "my notes on them"}')
+    with pytest.raises(FileExistsError, match=f'out.{suffix} exists.*not made by.*another --out'):
+        color(path, tmp_path/'out.mkv', overwrite=True)
+    assert notes.read_text()=='{"shots": "my notes on them"}' and len([*tmp_path.iterdir()])==2
+
+def test_a_sidecar_stays_that_of_its_film(tmp_path, color):
+    path = write_film(tmp_path/'a.mkv', two_shots(4))
+    other = color(path, tmp_path/'out.mp4')
+    with pytest.raises(FileExistsError, match='belongs to out.mp4: give another --out'):
+        color(path, tmp_path/'out.mkv')
+    other.output.unlink()
+    assert color(path, tmp_path/'out.mkv').frames==8 # a leftover of ours goes
+    assert color(path, tmp_path/'out.mkv', seed=1, overwrite=True).frames==8
+
+def test_a_link_to_a_file_that_is_gone_is_not_replaced(tmp_path, color):
+    path,dst = write_film(tmp_path/'a.mkv', two_shots(2)),tmp_path/'b.mkv'
+    try:
+        dst.symlink_to('gone.mkv')
+    except OSError:
+        pytest.skip('no links here')
+    with pytest.raises(FileExistsError, match='b.mkv exists already'):
+        color(path, dst)
+    assert dst.is_symlink()
+
+@pytest.mark.parametrize('size', [(64, 2), (2, 2)])
+def test_films_of_few_rows(tmp_path, color, size):
+    w,h = size
+    path = write_film(tmp_path/'a.mkv', [o[:h,:w] for o in two_shots(2)], size=size)
+    assert color(path).frames==4
+
+@pytest.mark.parametrize('point, said', [
+    ((64, 3, 'red'), 'lies outside'), ((3, 48, 'red'), 'lies outside'), ((3, 3, 'rad'), 'color'),
+    ((3, 3, 'red', float('nan')), 'radius'), ((3, 3, 'red', -1), 'radius')])
+def test_a_hint_that_is_none_is_refused_before_the_film_is_read(tmp_path, color, point, said):
+    path = write_film(tmp_path/'a.mkv', two_shots(2))
+    with pytest.raises(ValueError, match=f'hint.*{said}'):
+        color(path, hints=[(0.2, *point)])
+    assert [*tmp_path.iterdir()]==[path]
+
 def test_a_hint_recolors_its_shot_and_no_other(tmp_path, color):
     path = write_film(tmp_path/'a.mkv', two_shots())
     plain = color(path, keep=True)
@@ -277,11 +381,60 @@ def test_a_hint_recolors_its_shot_and_no_other(tmp_path, color):
         color(path, overwrite=True, hints=[(99., 3, 3, 'red')])
 
 def test_preview(tmp_path, tiny):
-    from PIL import Image
     path = write_film(tmp_path/'a.mkv', two_shots())
     dst = preview_film(path, None, tiny, False, working_size=64, steps=2)
     assert dst.name=='a.shots.jpg' and Image.open(dst).width>600
     assert sorted(o.name for o in tmp_path.iterdir())==['a.mkv', 'a.shots.jpg']
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'tif'])
+def test_a_preview_replaces_contact_sheets_alone(tmp_path, tiny, suffix):
+    path,dst = write_film(tmp_path/'a.mkv', two_shots(2)),tmp_path/f'b.{suffix}'
+    preview = lambda out: preview_film(path, out, tiny, False, working_size=64, steps=2)
+    preview(dst)
+    assert preview(dst)==dst
+    Image.open(dst).convert('L').save(dst, exif=b'') # without what it said of itself
+    before = sha(dst)
+    with pytest.raises(FileExistsError, match=f'b.{suffix} exists already and is no contact sheet'):
+        preview(dst)
+    assert sha(dst)==before
+
+def test_a_preview_goes_into_folders_that_are_there(tmp_path, tiny):
+    path,folder = write_film(tmp_path/'a.mkv', two_shots(2)),tmp_path/'sheets'
+    preview = lambda out: preview_film(path, out, tiny, False, working_size=64, steps=2)
+    with pytest.raises(FileNotFoundError, match='sheets does not exist'):
+        preview(folder/'b.jpg')
+    folder.mkdir()
+    assert preview(folder)==folder/'a.shots.jpg'
+    assert [o.name for o in folder.iterdir()]==['a.shots.jpg']
+
+def test_the_plan_of_a_killed_preview_is_not_taken_for_another_film(tmp_path, tiny, monkeypatch):
+    path = write_film(tmp_path/'a.mkv', two_shots())
+    preview = lambda: preview_film(path, None, tiny, False, working_size=64, steps=2)
+    with monkeypatch.context() as m: # as if it was killed before it tidied up
+        m.setattr(Path, 'rmdir', lambda self: None)
+        m.setattr(Path, 'unlink', lambda self, *args, **kwargs: None)
+        preview()
+    (tmp_path/'a.shots.jpg').unlink()
+    write_film(path, [picture(i) for i in range(2)])
+    preview()
+    assert Image.open(tmp_path/'a.shots.jpg').width<400 # one shot
+    assert not list(tmp_path.glob('.*.plan'))
+
+def test_a_hint_takes_a_time_from_the_table(tmp_path, color):
+    "Of a film whose first frame comes after ten seconds"
+    path = write_film(tmp_path/'a.mkv', two_shots(), times=[10_000+62*i for i in range(20)],
+                      time_base='1/1000')
+    rows = color(path).rows
+    assert [o['begin'] for o in rows]==[0, 0.62] and rows[0]['end']<1
+    hint = rows[1]['begin'],32,24,'red'
+    assert color(path, overwrite=True, hints=[hint]).rows[1]['hints']==1
+
+def test_the_contact_sheet_of_many_shots_can_be_written(tmp_path):
+    "It is not higher than its format allows"
+    for name,format,n in ('a.jpg', 'JPEG', 170), ('a.webp', 'WEBP', 50):
+        write_sheet(tmp_path/name, format, [('', np.zeros((320, 64, 3), np.uint8))]*n)
+        assert is_sheet(tmp_path/name)
+    assert contact_sheet([('', np.zeros((48, 64, 3), np.uint8))]*9).width==4*328+8
 
 RUN = """
 import sys, torch

@@ -1,6 +1,6 @@
 'use strict'
 // Clips of film: their shots, a frame of each under the brush of page.js, and the whole clip in color.
-const FILM_NAME = /\.(mkv|mov|mp4|m4v|webm|avi|mpe?g|m2?ts|mts|mxf|ogv|wmv|dv)$/i
+const FILM_NAME = /\.(mkv|mov|mp4|m4v|webm|avi|mpe?g|m2v|(m2?)?ts|vob|mxf|ogv|wmv|asf|3g[p2]|dv)$/i
 const is_clip = file => file.type.startsWith('video/') || FILM_NAME.test(file.name)
 const clock = s => `${Math.floor(s/60)}:${String(Math.floor(s%60)).padStart(2, '0')}`
 const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`
