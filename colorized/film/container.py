@@ -9,6 +9,7 @@ __all__ = ['METADATA_OPTIONS', 'OPEN_OPTIONS', 'FilmError', 'Film', 'describe', 
            'open_film', 'frames_of']
 
 # %% ../../nbs/film/02_container.ipynb #31bd6205
+# Over 250 lines: what a film says of itself is found while it is opened, read and sought in
 import os
 from dataclasses import dataclass, field
 from fractions import Fraction

@@ -15,10 +15,10 @@ from math import inf
 from pathlib import Path
 from fastcore.basics import patch
 from .container import Film
-from .muxing import CONTAINERS
 from .propagation import Propagation
 from .record import COLUMNS, is_sheet, read_tags, tags_of
 from .shots import Plan
+from .streams import CONTAINERS
 from ..files import sha256_of
 from ..inference.hints import hint_grid
 from ..photo.provenance import Provenance
