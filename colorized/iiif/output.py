@@ -8,13 +8,13 @@ Docs: https://example.github.io/colorized/iiif/output.html.md"""
 __all__ = ['OutputFolder', 'claimed']
 
 # %% ../../nbs/iiif/08_output.ipynb #6279b99f
-import hashlib, json, shutil, time
+import hashlib, json, time
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from fastcore.basics import patch
 from ..batch.ledger import Report, output_status, read_report
-from ..files import Claims, make_folder, sha256_of, write_json
+from ..files import Claims, clear_leftovers, make_folder, sha256_of, write_json
 from .choice import rights_remark
 from .fetch import IIIFError
 from .image import Download, write_tiles
@@ -154,15 +154,12 @@ def claimed(
     "The folder is ours alone in the block. Raises `IIIFError` where another process is at work"
     make_folder(path)
     claims = Claims()
-    if not claims.take(path/'manifest.json'):
+    if not claims.take(path/'manifest.json', path/'report.csv'):
         raise IIIFError(f"{path}: another process is at work in this folder")
     try:
-        for o in _leftovers(path):
-            shutil.rmtree(o) if o.is_dir() else o.unlink()
+        age = 0 if claims.inherited else 3600 # of a killed run all goes, else what is old
+        for o in path/'color',path/'tiles',*path.glob('.cache/*'):
+            clear_leftovers(o, age=age, folders=o.name=='tiles')
         yield
     finally:
         claims.release()
-
-def _leftovers(path):
-    folders = path,path/'color',path/'tiles',*path.glob('.cache/*')
-    return [o for folder in folders for o in folder.glob('.*.tmp')]

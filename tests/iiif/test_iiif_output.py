@@ -1,5 +1,5 @@
 "The published folder: what is done, what is not, and whose the folder is"
-import subprocess, sys
+import json, os, socket, subprocess, sys
 import pytest
 from colorized.files import Claims
 from colorized.iiif.fetch import IIIFError
@@ -101,19 +101,42 @@ def test_what_the_report_says_of_the_original(open_folder, tmp_path):
     assert row['warnings'][0]=='a remark' and nd in row['warnings'][1]
     assert row['source_bytes']==len(data) and (row['width'], row['height'])==(150, 100)
 
+LEFT = '.manifest.json', 'color/.b.jpg', '.cache/0f/.0f1b'
+OTHERS = ('color/a.tmp', 'color/.b.tmp', 'notes.tmp', '.git.old.tmp', 'tiles/.c.tmp',
+          '.cache/0f/0f1a')
+
+def leave_behind(out):
+    "What a killed run has begun, and what is none of its"
+    (out/'tiles/.a.0123abcd.tmp').mkdir(parents=True)
+    (out/'tiles/.a.0123abcd.tmp/info.json').write_text('{}')
+    for o in (*[f'{o}.0123abcd.tmp' for o in LEFT], *OTHERS):
+        (out/o).parent.mkdir(parents=True, exist_ok=True)
+        (out/o).write_bytes(b'1')
+
+def file_names(out):
+    return {o.relative_to(out).as_posix() for o in out.rglob('*') if o.is_file()}
+
 def test_leftovers_of_a_killed_run_go(tmp_path):
-    "Files and folders; whatever else is there stays"
+    "Files and folders, of any age; whatever else is there stays"
     out = tmp_path/'out'
-    names = '.manifest.json','color/.a.jpg','tiles/.a','.cache/0f/.0f1a'
-    for o in names: (out/f'{o}.1a.tmp').mkdir(parents=True)
-    (out/'tiles/.a.1a.tmp/info.json').write_text('{}')
-    for o in ('color/.b.jpg.1a.tmp', '.cache/0f/.0f1b.1a.tmp'): (out/o).write_bytes(b'half')
-    for o in ('color/a.tmp', '.cache/0f/0f1a', 'notes.tmp'): (out/o).write_bytes(b'whole')
+    leave_behind(out)
+    dead = dict(pid=4_000_000, host=socket.gethostname(), start='')
+    (out/'.manifest.json.claim').write_text(json.dumps(dead))
     with claimed(out):
-        files = sorted(str(o.relative_to(out)) for o in out.rglob('*') if o.is_file())
-        assert files==['.cache/0f/0f1a', '.manifest.json.claim', 'color/a.tmp', 'notes.tmp']
-        assert not [o for o in out.rglob('.*.tmp')]
-    assert not (out/'.manifest.json.claim').exists()
+        assert file_names(out)=={*OTHERS, '.manifest.json.claim'}
+        assert not (out/'tiles/.a.0123abcd.tmp').exists()
+    assert file_names(out)=={*OTHERS}
+
+def test_what_another_process_may_be_writing_stays_for_an_hour(tmp_path):
+    out = tmp_path/'out'
+    leave_behind(out)
+    with claimed(out): pass
+    found = file_names(out)
+    assert len(found)==len(OTHERS)+4
+    for o in found: os.utime(out/o, (0, 0))
+    os.utime(out/'tiles/.a.0123abcd.tmp', (0, 0))
+    with claimed(out): pass
+    assert file_names(out)=={*OTHERS}
 
 def test_one_process_at_a_time(museum, tmp_path, colorizer):
     files_album(museum, 1)

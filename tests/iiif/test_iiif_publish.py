@@ -389,8 +389,8 @@ def test_killed_and_gone_on_with(museum, tmp_path, capsys):
     for o in (out/'tiles').glob('photo*'):
         assert json.loads((o/'info.json').read_text())['width']==150
         assert read_tree(o, 1).shape==(100, 150, 3)
-    (out/'tiles/.photo-x.1234.tmp').mkdir() # as a kill in mid-write leaves them
-    (out/'color/.photo-x.jpg.1234.tmp').write_bytes(b'half')
+    (out/'tiles/.photo-x.01234567.tmp').mkdir() # as a kill in mid-write leaves them
+    (out/'color/.photo-x.jpg.01234567.tmp').write_bytes(b'half')
     museum.faults = {'/photo7.jpg': status(404)}
     museum.log.clear()
     assert main(arguments(museum, out))==1
