@@ -20,7 +20,7 @@ from .fetch import RETRY_STATUS, Fetcher, IIIFError
 from .image import Download, fetch_picture, image_size
 from .manifest import (
     JSON_TYPES, Picture, find_pictures, read_manifest, service_credit)
-from .output import OutputFolder, claimed
+from .output import OutputFolder, claimed, protect_manifest
 from .resources import id_of
 from .service import parse_info
 from ..inference.colorizer import Colorizer
@@ -213,6 +213,7 @@ def colorize_manifest(
     "Color a manifest's pictures and offer them in a new one. Raises `IIIFError` or `ValueError`"
     _check_settings(base_url, format, tiles, size)
     out,base,start = Path(out),base_url.rstrip('/'),time.time()
+    protect_manifest(out/'manifest.json', source)
     say = _say if progress else lambda message: None
     colorizer = colorizer or Colorizer.from_pretrained()
     settings = colorizer.options(1, seed, steps, temperature, saturation, working_size)

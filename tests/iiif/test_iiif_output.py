@@ -151,3 +151,30 @@ def test_one_process_at_a_time(museum, tmp_path, colorizer):
     other.kill()
     other.wait()
     assert run().done==1
+
+def test_a_manifest_of_others_is_not_replaced(museum, tmp_path, colorizer):
+    "Neither the one that is to be colored nor any other; our own is"
+    out,u = tmp_path/'out',museum.url
+    own = files_album(museum, 1)
+    run = lambda source: colorize_manifest(source, out, colorizer, steps=1, rate=100,
+                                           progress=False)
+    out.mkdir()
+    for theirs in (json.dumps(own), '{"mine": 1}', '[]', 'half', ''):
+        (out/'manifest.json').write_text(theirs)
+        for source in (f'{u}/album.json', out/'manifest.json'):
+            with pytest.raises(IIIFError, match='manifest.json: (exists already|is the manifest)'):
+                run(source)
+        assert [o.name for o in out.iterdir()]==['manifest.json']
+        assert (out/'manifest.json').read_text()==theirs
+    (out/'manifest.json').unlink()
+    assert run(f'{u}/album.json').done==1 and run(f'{u}/album.json').skipped==1
+    before = (out/'manifest.json').read_bytes()
+    with pytest.raises(IIIFError, match='write to another folder'): run(out/'manifest.json')
+    assert (out/'manifest.json').read_bytes()==before
+
+def test_a_manifest_without_color_versions_is_ours_as_well(museum, tmp_path, colorizer):
+    files_album(museum, 1)
+    museum.faults = {'/photo0.jpg': lambda h: h.answer(404)}
+    run = lambda: colorize_manifest(f'{museum.url}/album.json', tmp_path/'out', colorizer, steps=1,
+                                    rate=100, retries=0, progress=False)
+    assert run().failed==1 and run().failed==1
