@@ -10,7 +10,7 @@ __all__ = ['OutputFolder', 'claimed', 'protect_manifest']
 # %% ../../nbs/iiif/08_output.ipynb #6279b99f
 import hashlib, json, os, time
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from fastcore.basics import patch
 from ..batch.ledger import Report, output_status, read_report
@@ -38,7 +38,10 @@ class OutputFolder:
     ):
         self.path,self.base,self.colorizer,self.settings = path,base,colorizer,settings
         self.file,self.size,self.recolor = file,size,recolor
-        self.expected = colorizer.provenance(settings) # of a color version made now
+        self.expected = colorizer.provenance(settings) # of a color version made now,
+        more = {} if file['format']=='png' else dict(quality=file['quality'])
+        self.expected_file = replace( # and what its file says
+            self.expected, settings={**self.expected.settings, **more})
         self.rows,self.report = read_report(path),Report(path)
     def color_path(self, p:Picture) -> Path:
         "File of a color version"
@@ -59,9 +62,11 @@ def state(self:OutputFolder,
     if not path.exists():
         was_left_alone = is_same_size and row.get('tone')=='color' and not row.get('output')
         return 'in color' if was_left_alone and not self.recolor else 'new',''
-    kind,why = output_status(path, self.expected)
-    if kind=='done' and not (is_same_size and row.get('output_sha256')==sha256_of(path)):
+    kind,why = output_status(path, self.expected_file)
+    if kind=='done' and row.get('output_sha256')!=sha256_of(path):
         return 'broken',"is not in the report as it is"
+    if kind=='done' and not is_same_size:
+        return 'other',f"was made with size {row.get('asked')} (now {self.size})"
     return kind,why
 
 @patch

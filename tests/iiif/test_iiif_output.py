@@ -14,9 +14,9 @@ PICTURE = Picture('https://museum.example/a.jpg', {})
 @pytest.fixture
 def open_folder(tmp_path, colorizer):
     "The folder as a new run with these settings finds it"
-    def open_folder(steps=2, format='jpeg', **more):
+    def open_folder(steps=2, format='jpeg', quality=95, **more):
         settings = colorizer.options(1, 0, steps, 1., 1., 256)
-        file = dict(format=format, quality=95)
+        file = dict(format=format, quality=quality)
         folder = OutputFolder(tmp_path/'out', 'https://x.org', colorizer, settings, file, **more)
         folder.report.close()
         return folder
@@ -40,7 +40,8 @@ def test_states(open_folder, tmp_path):
     data = path.read_bytes()
     assert open_folder().state(PICTURE)==('done', '')
     assert open_folder(recolor=True).state(PICTURE)==('done', '')
-    assert open_folder(size=100).state(PICTURE)==('broken', 'is not in the report as it is')
+    assert open_folder(size=100).state(PICTURE)==('other', 'was made with size None (now 100)')
+    assert open_folder(quality=80).state(PICTURE)==('other', 'was made with quality 95 (now 80)')
     kind,why = open_folder(steps=3).state(PICTURE)
     assert kind=='other' and 'Steps 2 (now 3)' in why
     assert open_folder(format='png').state(PICTURE)==('new', '') # another file
@@ -50,6 +51,10 @@ def test_states(open_folder, tmp_path):
     assert open_folder().state(PICTURE)==('broken', 'is not in the report as it is')
     path.unlink()
     assert open_folder().state(PICTURE)==('new', '')
+
+def test_a_png_has_no_quality(open_folder, tmp_path):
+    write(open_folder(format='png'), tmp_path)
+    assert open_folder(format='png', quality=80).state(PICTURE)==('done', '')
 
 def test_what_was_left_alone_is_left_alone(open_folder, tmp_path):
     folder = open_folder()

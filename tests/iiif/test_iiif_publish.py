@@ -75,8 +75,8 @@ def test_the_manifest_tells_what_the_service_does_not(museum, tmp_path, colorize
     assert museum.asked()==['/album.json', '/t/info.json', '/t/full/max/0/default.jpg']
 
 def test_smaller_pictures(museum, tmp_path, colorize, capsys):
-    """`size` asks the service for less, and colors again; a file without a service stays as it is,
-    and that is said"""
+    """`size` asks the service for less, and with `overwrite` colors again; a file without a service
+    stays as it is, and that is said"""
     u = museum.url
     write_tiles(small(tmp_path/'t.jpg', 300, 200), museum.folder/'t', f'{u}/t', tile=64)
     small(museum.folder/'f.jpg', 300, 200)
@@ -87,8 +87,10 @@ def test_smaller_pictures(museum, tmp_path, colorize, capsys):
         return [(o['width'], o['height']) for o in bodies]
     assert run().done==2 and shapes()==[(300, 200), (300, 200)]
     capsys.readouterr()
+    assert run(size=100).failed==2 and shapes()==[(300, 200), (300, 200)]
+    assert 'was made with size None (now 100); overwrite replaces it' in capsys.readouterr().err
     museum.log.clear()
-    assert run(size=100).done==2 and shapes()==[(75, 50), (300, 200)]
+    assert run(size=100, overwrite=True).done==2 and shapes()==[(75, 50), (300, 200)]
     assert museum.asked()==['/album.json', '/t/full/75,50/0/default.jpg']
     said = capsys.readouterr().err
     assert 'f.jpg: 300×200 pixels, as nothing there makes it smaller' in said
@@ -271,6 +273,10 @@ def test_new_settings_need_overwrite_and_nothing_of_the_server(museum, tmp_path,
     assert colorize(seed=1, overwrite=True, tiles=True).done==2
     second = contents(out/'color')
     assert all(first[k]!=second[k] for k in first)
+    assert colorize(seed=1, quality=60).failed==2 and contents(out/'color')==second
+    assert colorize(seed=1, quality=60, overwrite=True).done==2
+    assert all(len(v)<len(second[k]) for k,v in contents(out/'color').items())
+    assert colorize(seed=1, overwrite=True, tiles=True).done==2
     name = sorted(second)[0]
     (out/'color'/name).write_bytes(second[name][:-500])
     mended = colorize(seed=1, tiles=True)
