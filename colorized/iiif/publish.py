@@ -113,7 +113,7 @@ def color(self:_Run, p, future):
             self.say(f"{p.where}, {p.key}: {o}")
         if row.get('output') and self.tiles:
             folder.update_tiles(p, row)
-    except (IIIFError, ScanError, OSError) as e:
+    except Exception as e: # whatever a server sends, the others go on
         return self.fail(p, e)
     kind = 'in_color' if not row.get('output') else 'done' if original else 'skipped'
     setattr(self.summary, kind, getattr(self.summary, kind)+1)
@@ -123,7 +123,9 @@ def color(self:_Run, p, future):
 @patch
 def fail(self:_Run, p, e):
     "Report what went wrong; the row of the color version from before, if there is one"
-    why,row = str(e).removeprefix('<bytes>: '),self.folder.kept_row(p)
+    row,why = self.folder.kept_row(p),str(e).removeprefix('<bytes>: ')
+    if not isinstance(e, (IIIFError, ScanError, OSError)):
+        why = f"{type(e).__name__}: {e}"
     self.folder.report.add({**row, 'path': p.key, 'error': why})
     self.say(f"{p.where}, {p.key}: {why.removeprefix(p.key+': ')}")
     self.summary.failed += 1

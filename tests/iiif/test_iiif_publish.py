@@ -11,6 +11,7 @@ from colorized.cli.main import main
 from colorized.iiif.fetch import Fetcher
 from colorized.iiif import addresses
 from colorized.iiif.image import write_tiles
+from colorized.iiif.output import OutputFolder
 from colorized.iiif.publish import colorize_manifest
 from colorized.photo.reading import read_scan
 from manifest_samples import painted_bodies, valid
@@ -336,6 +337,18 @@ def test_a_spoilt_file_is_offered_no_more(museum, tmp_path, colorize):
     tree = bodies[1]['items'][1]['service'][0]['id']
     info = out/tree.removeprefix(f'{archive}/')/'info.json'
     assert tree.startswith(archive) and json.loads(info.read_text())['id']==tree
+
+def test_what_nobody_expected_is_a_failed_picture(museum, tmp_path, colorize, monkeypatch, capsys):
+    files_album(museum, 2)
+    real = OutputFolder.write_color
+    def write(self, p, original):
+        if 'photo0' in p.key: raise TypeError('complex')
+        return real(self, p, original)
+    monkeypatch.setattr(OutputFolder, 'write_color', write)
+    done = colorize()
+    assert (done.done, done.failed)==(1, 1) and valid(result(tmp_path/'out'))
+    assert errors_of(tmp_path/'out')==['TypeError: complex']
+    assert 'photo0.jpg: TypeError: complex' in capsys.readouterr().err
 
 def test_a_full_disk_stops_the_run(museum, tmp_path, colorize, capsys, monkeypatch):
     files_album(museum, 4)
