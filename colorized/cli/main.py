@@ -18,7 +18,7 @@ from .film import film
 from .fleet import fleet
 from .iiif import iiif
 from .info import info
-from .options import UsageError
+from .options import TOO_LITTLE_MEMORY, UsageError
 from .photo import color
 from .train import train
 
@@ -75,6 +75,8 @@ def _run(argv):
         code,said = 130,'interrupted'
     except (OSError, ValueError, ImportError, FloatingPointError) as e:
         code,said = 1,e
+    except MemoryError as e:
+        code,said = 1,str(e) or TOO_LITTLE_MEMORY
     print(f"colorized: {said}", file=sys.stderr)
     return code
 

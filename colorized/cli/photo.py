@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated
 from .. import __version__
 from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Threads, UsageError,
-    Settings, check_threads, load_colorizer, set_threads)
+    Settings, TOO_LITTLE_MEMORY, check_threads, load_colorizer, set_threads)
 
 # %% ../../nbs/cli/02_photo.ipynb #d1c7604c
 def _inputs(photos):
@@ -140,6 +140,7 @@ def _write_picture(file, im, provenance, overwrite):
 def _color_photo(job, colorizer, sampling, file, hints, source_type):
     "Color one photograph and say where it went"
     from dataclasses import replace
+    from colorized.inference.colorization import MAP_SIDE
     for o in job.files:
         _check_replaceable(o, file['overwrite'])
     n_samples = len(job.outputs)
@@ -154,7 +155,7 @@ def _color_photo(job, colorizer, sampling, file, hints, source_type):
     if job.sheet:
         _write_picture(job.sheet, result.sheet(n=n_samples), *more)
     if job.map:
-        _write_picture(job.map, result.uncertainty_map(), *more)
+        _write_picture(job.map, result.uncertainty_map(side=MAP_SIDE), *more)
     for remark in dict.fromkeys(remarks):
         print(f"colorized: {job.photo}: {remark}", file=sys.stderr)
 
@@ -165,11 +166,11 @@ def _color_each(jobs, *how):
     for job in jobs:
         try:
             _color_photo(job, *how)
-        except (OSError, ValueError) as e:
-            if len(jobs)==1:
+        except (OSError, ValueError, MemoryError) as e:
+            if len(jobs)==1 and not isinstance(e, MemoryError):
                 raise
             where = '' if str(job.photo) in str(e) else f'{job.photo}: '
-            print(f"colorized: {where}{e}", file=sys.stderr)
+            print(f"colorized: {where}{str(e) or TOO_LITTLE_MEMORY}", file=sys.stderr)
             failed = 1
     return failed
 
@@ -213,7 +214,8 @@ def color(
     saturation:float=1.,  # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
     temperature:Annotated[float, "Scale of the initial noise: 1 draws from the model, less is "
         "calmer (default: what measured best)"]=None,
-    uncertainty:bool=False, # Also write a map of where eight samples disagree
+    uncertainty:Annotated[bool, "Also write a map of where eight samples disagree, with at most "
+        "1024 pixels a side"]=False,
     format:Annotated[str, "File format of the output",
         {'choices':['jpeg','png','tiff','webp']}]=None,
     bits:Annotated[int, "Bits a channel (default: as the original)", {'choices':[8,16]}]=None,

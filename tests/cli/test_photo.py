@@ -330,6 +330,28 @@ def test_hints_on_the_command_line_and_as_overlay(scans, run, tmp_path):
         settings = json.loads(tags(tmp_path/f'{name}.tif')['XMP-colorized:Settings'])
         assert settings['hints'] is (name=='over')
 
+def test_too_little_memory_for_one_of_several(scans, main, tmp_path, monkeypatch):
+    "The others are colored, and that one is named"
+    from colorized.inference.colorizer import Colorizer
+    real = Colorizer.colorize
+    def colorize(self, photo, *args, **kwargs):
+        if photo.name=='sepia.tif':
+            raise MemoryError
+        return real(self, photo, *args, **kwargs)
+    monkeypatch.setattr(Colorizer, 'colorize', colorize)
+    args = '--out', tmp_path/'out', '--steps', '1'
+    code,out,err = main(scans/'sepia.tif', scans/'icon.png', *args)
+    said = f"colorized: {scans/'sepia.tif'}: there is too little memory\n"
+    assert code==1 and out.split()==[str(tmp_path/'out/icon.png')] and err==said
+    code,out,err = main(scans/'sepia.tif', *args)
+    assert (code, out, err)==(1, '', said)
+
+def test_a_map_has_at_most_1024_pixels(main, tmp_path):
+    "A side, like those of a folder, whatever the photograph has"
+    Image.open(PHOTO).convert('L').resize((1500, 750)).save(tmp_path/'a.jpg')
+    code,out,_ = main(tmp_path/'a.jpg', '--uncertainty', '--steps', '1')
+    assert code==0 and pixels(tmp_path/'a.colorized-uncertainty.png').shape==(512, 1024, 3)
+
 # ---- nothing is computed ----
 def test_dry_run_touches_nothing(scans, main, tmp_path):
     two = scans/'icon.png',scans/'sepia.tif'
