@@ -60,7 +60,10 @@ def _parse(argv):
         parser.formatter_class = type('Help', formatters, {})
     else:
         parser.epilog = None
-    options = vars(parser.parse_args(argv[1:] if name else argv))
+    argv = argv[1:] if name else argv
+    # names may stand between options; after -- all are names, which only the other one knows
+    parse = parser.parse_args if '--' in argv else parser.parse_intermixed_args
+    options = vars(parse(argv))
     for k in 'pdb','xtra','version':
         options.pop(k, None)
     return func,options.pop(_MANY.get(func, 'source'), ()),options

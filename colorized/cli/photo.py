@@ -199,6 +199,20 @@ def _plan(photos, folder, out, format, samples, seed, uncertainty):
     _check_outputs(jobs)
     return jobs,Path(out) if out and not to_file else None
 
+# %% ../../nbs/cli/02_photo.ipynb #45176949
+def _dry_run(jobs, overwrite):
+    "Say what would be done, touch nothing; 1 if something could not be"
+    failed = 0
+    for job in jobs:
+        for o in job.files:
+            try:
+                _check_replaceable(o, overwrite)
+                said = ': exists already, would be replaced' if o.exists() else ''
+            except OSError as e:
+                said,failed = f': would fail: {e}',1
+            print(f"{job.photo} -> {o}{said}")
+    return failed
+
 # %% ../../nbs/cli/02_photo.ipynb #46985be4
 def color(
     *photos:str,          # Photographs, or one folder of them
@@ -244,15 +258,13 @@ def color(
     set_threads(threads)
     sampling = dict(steps=steps, temperature=temperature, seed=seed, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)
-    if dry_run and not folder:
-        for job in jobs:
-            print(f"{job.photo} -> {job.outputs[0]}")
-        return 0
-    if out_folder and not dry_run:
-        make_folder(out_folder)
     known = _hints(hint, hints)
+    if dry_run and not folder:
+        return _dry_run(jobs, overwrite)
     colorizer = load_colorizer(model, device, set)
     if not folder:
+        if out_folder:
+            make_folder(out_folder)
         return _color_each(jobs, colorizer, sampling, file, known, source_type)
     from colorized.batch.folder import colorize_folder
     report = colorize_folder(folder, out, colorizer, **sampling, **file, uncertainty=uncertainty,

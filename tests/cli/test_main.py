@@ -94,6 +94,19 @@ def test_what_is_named_is_passed_on(main, monkeypatch):
     assert main('fleet', 'a', 'b', '--out', 'c', '--audit')[0]==0
     assert seen==[(('a', 'b'), 'c', True)]
 
+@pytest.mark.parametrize('args,names,seed', [
+    (['a.jpg', '--seed', '1', 'b.jpg'], ('a.jpg', 'b.jpg'), 1),
+    (['--seed', '1', 'a.jpg', '--overwrite', 'b.jpg', 'c.jpg'], ('a.jpg', 'b.jpg', 'c.jpg'), 1),
+    (['a.jpg', 'b.jpg', '--seed', '1'], ('a.jpg', 'b.jpg'), 1),
+    (['--seed', '1', '--', '-a.jpg', '--b.jpg'], ('-a.jpg', '--b.jpg'), 1),
+    (['--', '-a.jpg'], ('-a.jpg',), 0), ([], (), 0)])
+def test_names_may_stand_between_options(args, names, seed, main, monkeypatch):
+    seen = []
+    def fleet(*source:str, seed:int=0, overwrite:bool=False):
+        seen.append((source, seed))
+    monkeypatch.setitem(entry.COMMANDS, 'fleet', fleet)
+    assert main('fleet', *args)[0]==0 and seen==[(names, seed)]
+
 # ---- help ----
 @pytest.mark.parametrize('name', [[], *[[o] for o in entry.COMMANDS]])
 def test_help_loads_nothing_heavy(name):
