@@ -10,9 +10,8 @@ __all__ = ['DISK_ERRORS', 'sync_folder', 'make_folder', 'atomic_write', 'write_b
 
 # %% ../nbs/00_files.ipynb #497320f3
 # Over 250 lines: files and folders are written by one recipe, and claims guard what it writes
-import errno, hashlib, json, os, secrets, shutil, socket, time
+import errno, hashlib, json, os, re, secrets, shutil, socket, time
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 from fastcore.basics import patch
 try:
@@ -84,6 +83,18 @@ def _publish(part, path, replace):
             raise FileExistsError(errno.EEXIST, 'exists already', str(path)) from None
         os.replace(part, path)
 
+# %% ../nbs/00_files.ipynb #d73eccb6
+def _shorten(name):
+    "A name that stays within the 255 bytes of a file system with `.….01234567.tmp` around it"
+    whole = os.fsencode(name)
+    if len(whole)<=241:
+        return name
+    return whole[:231].decode(errors='ignore')+hashlib.sha256(whole).hexdigest()[:10]
+
+def _temporary(path):
+    "Where to write what is going to be called `path`"
+    return path.with_name(f'.{_shorten(path.name)}.{secrets.token_hex(4)}.tmp')
+
 # %% ../nbs/00_files.ipynb #d73eccb5
 DISK_ERRORS = { # `OSError`s that the next file will meet as well: full, read-only, over quota
     errno.ENOSPC, errno.EROFS, getattr(errno, 'EDQUOT', errno.ENOSPC)}
@@ -97,7 +108,7 @@ def atomic_write(
 ):                     # An open file
     "A file that takes its name, complete and flushed, when the block ends; an error leaves nothing"
     path = Path(path)
-    part = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
+    part = _temporary(path)
     try:
         with open(part, mode.replace('w', 'x'), **kwargs) as f:
             yield f
@@ -154,7 +165,7 @@ def atomic_folder(
 ):                 # A new folder to write into
     "A folder that takes its name, complete and flushed, when the block ends; an error leaves none"
     path = Path(path)
-    part,old = [path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp') for _ in range(2)]
+    part,old = _temporary(path),_temporary(path)
     try:
         part.mkdir()
         yield part
@@ -218,20 +229,30 @@ def is_abandoned(
 
 # %% ../nbs/00_files.ipynb #588121c1
 def clear_leftovers(
-    folder:Path,    # Where to look
-    name:str='*',   # Of the file or folder that was to be written, with wildcards
-    age:float=3600, # Seconds; what is younger may be at work in another process
+    folder:Path,        # Where to look
+    name:str=None,      # Of the file or folder that was to be written; None: any
+    age:float=3600,     # Seconds; what is younger may be at work in another process
+    folders:bool=False, # Folders as well, with all that is in them?
 ):
-    "Remove what dead processes had begun to write"
-    for o in folder.glob(f'.{name}.*.tmp'):
+    "Remove what dead processes had begun to write, and nothing that another program wrote"
+    written = re.escape(_shorten(name)) if name else '.+'
+    for o in folder.glob('.*.tmp'):
+        if not re.fullmatch(rf'\.{written}\.[0-9a-f]{{8}}\.tmp', o.name, re.DOTALL):
+            continue
         with suppress(OSError): # gone meanwhile
-            if time.time()-o.stat().st_mtime>=age:
-                shutil.rmtree(o) if o.is_dir() else o.unlink()
+            if time.time()-o.stat().st_mtime<age:
+                continue
+            if not o.is_dir():
+                o.unlink()
+            elif folders:
+                shutil.rmtree(o)
 
+# %% ../nbs/00_files.ipynb #588121c3
 class Claims:
     "The outputs that this process is making"
     def __init__(self):
         self.held,self._cleared = {},set()
+        self.inherited = set() # outputs that a dead process had claimed
         self._identity = json.dumps(process_identity()).encode()
     def _sign(self, fd, path):
         try:
@@ -268,14 +289,15 @@ def take(self:Claims,
     *more:Path,   # Made along with it
 ) -> bool:        # False: another process is making it
     "Claim an output. Raises `OSError` where no file can be created"
-    path = out.with_name(f'.{out.name}.claim')
+    path = out.with_name(f'.{_shorten(out.name)}.claim')
     try:
         fd = os.open(path, os.O_CREAT|os.O_EXCL|os.O_WRONLY, 0o644)
     except FileExistsError:
         if not self._take_over(path):
             return False
+        self.inherited.add(out)
         for o in (out, *more):
-            clear_leftovers(o.parent, escape(o.name), 0)
+            clear_leftovers(o.parent, o.name, 0)
     else:
         self._sign(fd, path)
     if out.parent not in self._cleared: # a power cut may leave these without their claim

@@ -14,7 +14,8 @@ from pathlib import Path
 from fastcore.meta import delegates
 from ..files import make_folder
 from ..photo.provenance import settings_sha256
-from .names import mirror_tree
+from .ledger import read_report
+from .names import MAP_SUFFIX, given_outputs, mirror_tree
 from .options import BatchOptions
 from .progress import ProgressBar, Summary
 from .run import FolderRun, Job
@@ -26,7 +27,7 @@ from ..photo.reading import READABLE
 # %% ../../nbs/batch/08_folder.ipynb #c48e094b
 def _list_jobs(src, dst, options, colorizer):
     "(a `Job` for each photograph, errors and other things of the tree)"
-    tree = mirror_tree(src, dst, options.format)
+    tree = mirror_tree(src, dst, options.format, given_outputs(read_report(dst)))
     if not tree.outputs and not tree.errors:
         raise ValueError(f"{src}: holds no photographs ({' '.join(sorted(READABLE))})")
     common = dict(
@@ -34,7 +35,7 @@ def _list_jobs(src, dst, options, colorizer):
         settings_sha256=settings_sha256(options.provenance(colorizer)))
     jobs = []
     for photo,out in tree.outputs.items():
-        files = [dst/out, dst/f'{out}.uncertainty.png'][:1+bool(options.uncertainty)]
+        files = [dst/out, dst/f'{out}{MAP_SUFFIX}'][:1+bool(options.uncertainty)]
         jobs.append(Job(src/photo, files, dict(path=photo, output=out, **common)))
     return jobs,tree.errors,tree.ignored
 

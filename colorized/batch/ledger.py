@@ -135,11 +135,14 @@ def _write_csv(path, rows):
             w.writerow({**row, 'warnings':said})
 
 @patch
-def close(self:Report):
+def close(self:Report,
+    present:set=None, # Paths that there are now: errors of others are over; None: all
+):
     "Write `report.csv`"
     try:
         os.fsync(self.fd)
-        rows = [row for _,row in sorted(read_report(self.folder).items())]
+        rows = [row for k,row in sorted(read_report(self.folder).items())
+                if present is None or k in present or not row.get('error')]
         _write_csv(self.folder/'report.csv', rows)
     except OSError as e: self.error = f"{self.folder/'report.csv'}: {e.strerror}"
     finally:

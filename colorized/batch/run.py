@@ -49,6 +49,7 @@ class FolderRun:
         batch:int=8,          # Photographs at most in one call of the network, and waiting for it
     ):
         self.todo,self.colorizer,self.options,self.bar = deque(jobs),colorizer,options,bar
+        self.present = {o.row['path'] for o in jobs} # what an error may be about
         self.settings = options.sampling(colorizer)
         self.batch = min(batch, max(1, colorizer.max_rows))
         self.ahead = batch+2*workers # most photographs that are on their way to the network
@@ -93,7 +94,9 @@ def fail_folder(self:FolderRun, src, e):
     "A folder could not be listed"
     message = f"{e.filename}: cannot be listed ({e.strerror})"
     self.bar.say(message)
-    self.report.add(dict(path=os.path.relpath(e.filename, src), error=message))
+    path = os.path.relpath(e.filename, src)
+    self.present.add(path)
+    self.report.add(dict(path=path, error=message))
     self.summary.failed += 1
 
 @patch
@@ -265,4 +268,4 @@ def close(self:FolderRun):
     torch.set_num_threads(self.threads)
     self.workers.close()
     self.claims.release()
-    self.report.close()
+    self.report.close(self.present)

@@ -9,12 +9,11 @@ __all__ = ['describe_photo', 'file_state', 'load_lightness', 'predict_chroma', '
 
 # %% ../../nbs/batch/06_tasks.ipynb #a597dfb9
 import os, time
-from dataclasses import replace
 from pathlib import Path
 import numpy as np, torch
 from .ledger import output_status
 from ..files import sha256_of
-from ..inference.colorization import Colorization
+from ..inference.colorization import MAP_SIDE, Colorization
 from ..inference.colorizer import Colorizer
 from ..model.sampling import working_shape
 from ..model.unet import Condition
@@ -66,11 +65,7 @@ def predict_chroma(
 
 # %% ../../nbs/batch/06_tasks.ipynb #f54bacee
 def _write_map(dst, result, file):
-    H,W = result.scan.shape
-    s = min(1, 1024/max(H, W))
-    blank = Scan(np.zeros((max(1, round(H*s)), max(1, round(W*s))), np.uint8))
-    small = replace(result, scan=blank)
-    heat = np.asarray(small.uncertainty_map())
+    heat = np.asarray(result.uncertainty_map(side=MAP_SIDE))
     made = result.file_provenance(0, file.get('bits'), file.get('quality', 95))
     write_scan(dst, heat, Scan(heat), made, overwrite=file['overwrite'])
 

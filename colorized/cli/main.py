@@ -18,7 +18,7 @@ from .film import film
 from .fleet import fleet
 from .iiif import iiif
 from .info import info
-from .options import UsageError
+from .options import TOO_LITTLE_MEMORY, UsageError
 from .photo import color
 from .train import train
 
@@ -60,7 +60,10 @@ def _parse(argv):
         parser.formatter_class = type('Help', formatters, {})
     else:
         parser.epilog = None
-    options = vars(parser.parse_args(argv[1:] if name else argv))
+    argv = argv[1:] if name else argv
+    # names may stand between options; after -- all are names, which only the other one knows
+    parse = parser.parse_args if '--' in argv else parser.parse_intermixed_args
+    options = vars(parse(argv))
     for k in 'pdb','xtra','version':
         options.pop(k, None)
     return func,options.pop(_MANY.get(func, 'source'), ()),options
@@ -75,6 +78,8 @@ def _run(argv):
         code,said = 130,'interrupted'
     except (OSError, ValueError, ImportError, FloatingPointError) as e:
         code,said = 1,e
+    except MemoryError as e:
+        code,said = 1,str(e) or TOO_LITTLE_MEMORY
     print(f"colorized: {said}", file=sys.stderr)
     return code
 

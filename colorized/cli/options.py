@@ -6,8 +6,8 @@ Docs: https://example.github.io/colorized/cli/options.html.md"""
 
 # %% auto #0
 __all__ = ['Device', 'Model', 'Threads', 'Settings', 'Seed', 'Steps', 'Saturation', 'Temperature', 'DEFAULT_SOURCE_TYPE',
-           'UsageError', 'check_threads', 'check_positive', 'parse_pair', 'load_colorizer', 'set_threads',
-           'keep_memory']
+           'TOO_LITTLE_MEMORY', 'UsageError', 'check_threads', 'check_positive', 'parse_pair', 'load_colorizer',
+           'set_threads', 'keep_memory']
 
 # %% ../../nbs/cli/01_options.ipynb #9dd8c157
 import sys
@@ -30,6 +30,8 @@ Temperature = Annotated[float, "Scale of the initial noise (default: what measur
 DEFAULT_SOURCE_TYPE = 'compositeWithTrainedAlgorithmicMedia'
 
 # %% ../../nbs/cli/01_options.ipynb #6ebd39fd
+TOO_LITTLE_MEMORY = "there is too little memory" # Where Python says nothing
+
 class UsageError(ValueError):
     "The command was not understood"
 

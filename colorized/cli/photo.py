@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated
 from .. import __version__
 from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Threads, UsageError,
-    Settings, check_threads, load_colorizer, set_threads)
+    Settings, TOO_LITTLE_MEMORY, check_threads, load_colorizer, set_threads)
 
 # %% ../../nbs/cli/02_photo.ipynb #d1c7604c
 def _inputs(photos):
@@ -140,6 +140,7 @@ def _write_picture(file, im, provenance, overwrite):
 def _color_photo(job, colorizer, sampling, file, hints, source_type):
     "Color one photograph and say where it went"
     from dataclasses import replace
+    from colorized.inference.colorization import MAP_SIDE
     for o in job.files:
         _check_replaceable(o, file['overwrite'])
     n_samples = len(job.outputs)
@@ -154,7 +155,7 @@ def _color_photo(job, colorizer, sampling, file, hints, source_type):
     if job.sheet:
         _write_picture(job.sheet, result.sheet(n=n_samples), *more)
     if job.map:
-        _write_picture(job.map, result.uncertainty_map(), *more)
+        _write_picture(job.map, result.uncertainty_map(side=MAP_SIDE), *more)
     for remark in dict.fromkeys(remarks):
         print(f"colorized: {job.photo}: {remark}", file=sys.stderr)
 
@@ -165,11 +166,11 @@ def _color_each(jobs, *how):
     for job in jobs:
         try:
             _color_photo(job, *how)
-        except (OSError, ValueError) as e:
-            if len(jobs)==1:
+        except (OSError, ValueError, MemoryError) as e:
+            if len(jobs)==1 and not isinstance(e, MemoryError):
                 raise
             where = '' if str(job.photo) in str(e) else f'{job.photo}: '
-            print(f"colorized: {where}{e}", file=sys.stderr)
+            print(f"colorized: {where}{str(e) or TOO_LITTLE_MEMORY}", file=sys.stderr)
             failed = 1
     return failed
 
@@ -198,6 +199,20 @@ def _plan(photos, folder, out, format, samples, seed, uncertainty):
     _check_outputs(jobs)
     return jobs,Path(out) if out and not to_file else None
 
+# %% ../../nbs/cli/02_photo.ipynb #45176949
+def _dry_run(jobs, overwrite):
+    "Say what would be done, touch nothing; 1 if something could not be"
+    failed = 0
+    for job in jobs:
+        for o in job.files:
+            try:
+                _check_replaceable(o, overwrite)
+                said = ': exists already, would be replaced' if o.exists() else ''
+            except OSError as e:
+                said,failed = f': would fail: {e}',1
+            print(f"{job.photo} -> {o}{said}")
+    return failed
+
 # %% ../../nbs/cli/02_photo.ipynb #46985be4
 def color(
     *photos:str,          # Photographs, or one folder of them
@@ -213,7 +228,8 @@ def color(
     saturation:float=1.,  # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
     temperature:Annotated[float, "Scale of the initial noise: 1 draws from the model, less is "
         "calmer (default: what measured best)"]=None,
-    uncertainty:bool=False, # Also write a map of where eight samples disagree
+    uncertainty:Annotated[bool, "Also write a map of where eight samples disagree, with at most "
+        "1024 pixels a side"]=False,
     format:Annotated[str, "File format of the output",
         {'choices':['jpeg','png','tiff','webp']}]=None,
     bits:Annotated[int, "Bits a channel (default: as the original)", {'choices':[8,16]}]=None,
@@ -242,15 +258,13 @@ def color(
     set_threads(threads)
     sampling = dict(steps=steps, temperature=temperature, seed=seed, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)
-    if dry_run and not folder:
-        for job in jobs:
-            print(f"{job.photo} -> {job.outputs[0]}")
-        return 0
-    if out_folder and not dry_run:
-        make_folder(out_folder)
     known = _hints(hint, hints)
+    if dry_run and not folder:
+        return _dry_run(jobs, overwrite)
     colorizer = load_colorizer(model, device, set)
     if not folder:
+        if out_folder:
+            make_folder(out_folder)
         return _color_each(jobs, colorizer, sampling, file, known, source_type)
     from colorized.batch.folder import colorize_folder
     report = colorize_folder(folder, out, colorizer, **sampling, **file, uncertainty=uncertainty,

@@ -21,6 +21,13 @@ def _is_unchanged(store, name, object, row, deep):
     if not same_object(store, object, row): return False
     return not deep or hashlib.sha256(store.get(name)).hexdigest()==row['output_sha256']
 
+def _failed(rows):
+    "Photographs whose last row is an error, but for those whose output was made later"
+    last = {o['path']: i for i,o in enumerate(rows)}
+    made = {o['output']: i for i,o in enumerate(rows) if not o['error']}
+    return [k for k,i in last.items() if rows[i]['error'] and made.get(rows[i]['output'], -1)<i]
+
+# %% ../../nbs/fleet/04_audit.ipynb #9411d9f1
 def audit(
     dest:str|Path,      # Folder or URL of outputs
     storage:dict=None,  # Options of its file system
@@ -31,7 +38,6 @@ def audit(
     columns = ['path', 'output', 'how', 'error', *MADE_COLUMNS]
     rows,there = read_record(store, columns=columns).to_pylist(),store.files()
     good = {o['output']: o for o in rows if not o['error']}
-    failed = {o['path'] for o in rows if o['error']}-{o['path'] for o in good.values()}
     new = Counter(o['output'] for o in rows if o['how']=='new')
     maps = {_map(k) for k,o in good.items() if o['uncertainty'] is not None}
     changed = [k for k,o in good.items() if k in there
@@ -39,7 +45,7 @@ def audit(
     known = {*good, *map(_map, good)}
     unknown = [k for k in there if not k.startswith('record/') and k not in known]
     return dict(
-        done=sorted(good), failed=sorted(failed), lost=sorted({*good, *maps}-there.keys()),
+        done=sorted(good), failed=sorted(_failed(rows)), lost=sorted({*good, *maps}-there.keys()),
         changed=sorted(changed), twice=sorted(k for k,n in new.items() if n>1),
         unknown=sorted(unknown))
 

@@ -143,15 +143,18 @@ MADE_COLUMNS = ( # Of what was made
     'source_sha256', 'output_etag', 'output_bytes', 'output_sha256', 'uncertainty')
 
 def _history(store):
-    "From the record: (output -> its last good row, URL -> output, URL -> attempts)"
+    """From the record: (output -> its last good row, URL -> output, URL -> attempts, URLs whose
+    last row is an error)"""
     columns = ['path', 'etag', 'output', 'error', *MADE_COLUMNS, *_COMPARED]
-    good,given,tries = {},{},Counter()
+    good,given,tries,failed = {},{},Counter(),set()
     for row in read_record(store, columns=columns).to_pylist():
         tries[row['path']] += 1
+        failed.add(row['path'])
         if row['error'] is None and row['output']:
+            failed.discard(row['path'])
             good[row['output']] = row
             given[row['path']] = row['output']
-    return good,given,tries
+    return good,given,tries,failed
 
 def same_object(
     store:Store, # Of the outputs
@@ -192,7 +195,7 @@ def plan(
     more:str='',            # Suffix of a second file that belongs to each output
 ) -> tuple:                 # (jobs, names of those done before, rows of those that may not be done)
     "Compare photographs, record and store"
-    good,given,tries = _history(store)
+    good,given,tries,failed = _history(store)
     objects = store.files()
     outputs = assign_outputs({k: o['name'] for k,o in photos.items()}, format, given)
     todo,done,refused = [],[],[]
@@ -203,6 +206,7 @@ def plan(
         lost = bool(was and not {out, out+more}<=objects.keys())
         job = dict(row=row, name=url, lost=lost, replace=overwrite, sha256=o.get('sha256'))
         kind,why = _compare(job, o['etag'], store, there, was, made, resume)
+        if kind=='done' and url in failed: kind = 'todo' # checked, so that the record says so
         if kind=='done': done.append(url)
         elif kind=='other' and not overwrite:
             why = f"{store.url}/{out}: exists already and {why}; overwrite replaces it"

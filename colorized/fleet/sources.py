@@ -16,10 +16,13 @@ from ..photo.reading import READABLE
 
 # %% ../../nbs/fleet/02_sources.ipynb #d032384e
 def _read_table(url, data):
-    import pyarrow.csv, pyarrow.parquet
+    import pyarrow as pa, pyarrow.csv, pyarrow.parquet
     is_csv = url.lower().endswith('.csv')
-    read = pyarrow.csv.read_csv if is_csv else pyarrow.parquet.read_table
-    try: return read(io.BytesIO(data))
+    texts = dict.fromkeys(('path', 'sha256', 'etag'), pa.string()) # also those of digits alone
+    how = pyarrow.csv.ConvertOptions(column_types=texts)
+    try:
+        if is_csv: return pyarrow.csv.read_csv(io.BytesIO(data), convert_options=how)
+        return pyarrow.parquet.read_table(io.BytesIO(data))
     except Exception as e:
         raise ValueError(f"{url}: is not a {'CSV' if is_csv else 'Parquet'} table ({e})") from e
 
@@ -32,21 +35,25 @@ def _read_manifest(source, storage):
         has = ', '.join(columns)
         raise ValueError(f"{url}: a manifest needs a column 'path', this one has {has}")
     wanted = [k for k in ('path', 'sha256', 'etag', 'bytes') if k in columns]
-    rows = table.select(wanted).to_pylist()
+    rows = [o for o in table.select(wanted).to_pylist() if str(o['path'] or '').strip()]
     folder = url.rpartition('/')[0]
     full = lambda p: p if '://' in p or os.path.isabs(p) else f"{folder}/{p}"
     return [{**o, 'path':full(str(o['path']))} for o in rows]
 
 # %% ../../nbs/fleet/02_sources.ipynb #eb5e87d5
+def _is_folder(row): return f"{row['path']}: is a folder, and a list names photographs"
+
 def _look_up(row, storage):
     "(URL, row with size and tag), or (path, error)"
     try:
         fs,path,url = resolve_url(row['path'], storage)
         if row.get('etag') and row.get('bytes') is not None: return url,row
         if is_local(url):
+            if os.path.isdir(path): return row['path'],_is_folder(row)
             info = os.stat(path)
             return url,{**row, 'bytes':info.st_size, 'etag':object_tag(info)}
         info = with_retries(lambda: fs.info(path), url)
+        if info['type']=='directory': return row['path'],_is_folder(row)
         return url,{**row, 'bytes':info['size'], 'etag':object_tag(info)}
     except FileNotFoundError: return row['path'],f"{row['path']}: no such file"
     except Exception as e: return row['path'],f"{row['path']}: {type(e).__name__}: {e}"

@@ -92,7 +92,7 @@ def read_manifest(
         have_ids = all(isinstance(o, dict) and id_of(o) for o in as_list(doc['items']))
         if have_ids:
             doc = _tidy(doc, 'Manifest')
-    except (KeyError, TypeError, AttributeError, ValueError) as e:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as e:
         raise IIIFError(f"{source}: not a valid manifest ({type(e).__name__}: {e})") from e
     if not have_ids:
         raise IIIFError(f"{source}: not a valid manifest (a canvas without an id)")

@@ -20,7 +20,7 @@ from .fetch import RETRY_STATUS, Fetcher, IIIFError
 from .image import Download, fetch_picture, image_size
 from .manifest import (
     JSON_TYPES, Picture, find_pictures, read_manifest, service_credit)
-from .output import OutputFolder, claimed
+from .output import OutputFolder, claimed, protect_manifest
 from .resources import id_of
 from .service import parse_info
 from ..inference.colorizer import Colorizer
@@ -113,7 +113,7 @@ def color(self:_Run, p, future):
             self.say(f"{p.where}, {p.key}: {o}")
         if row.get('output') and self.tiles:
             folder.update_tiles(p, row)
-    except (IIIFError, ScanError, OSError) as e:
+    except Exception as e: # whatever a server sends, the others go on
         return self.fail(p, e)
     kind = 'in_color' if not row.get('output') else 'done' if original else 'skipped'
     setattr(self.summary, kind, getattr(self.summary, kind)+1)
@@ -123,7 +123,9 @@ def color(self:_Run, p, future):
 @patch
 def fail(self:_Run, p, e):
     "Report what went wrong; the row of the color version from before, if there is one"
-    why,row = str(e).removeprefix('<bytes>: '),self.folder.kept_row(p)
+    row,why = self.folder.kept_row(p),str(e).removeprefix('<bytes>: ')
+    if not isinstance(e, (IIIFError, ScanError, OSError)):
+        why = f"{type(e).__name__}: {e}"
     self.folder.report.add({**row, 'path': p.key, 'error': why})
     self.say(f"{p.where}, {p.key}: {why.removeprefix(p.key+': ')}")
     self.summary.failed += 1
@@ -213,6 +215,7 @@ def colorize_manifest(
     "Color a manifest's pictures and offer them in a new one. Raises `IIIFError` or `ValueError`"
     _check_settings(base_url, format, tiles, size)
     out,base,start = Path(out),base_url.rstrip('/'),time.time()
+    protect_manifest(out/'manifest.json', source)
     say = _say if progress else lambda message: None
     colorizer = colorizer or Colorizer.from_pretrained()
     settings = colorizer.options(1, seed, steps, temperature, saturation, working_size)

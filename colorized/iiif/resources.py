@@ -48,7 +48,9 @@ def language_map(
     out = {}
     for o in as_list(value):
         if isinstance(o, dict) and '@value' in o:
-            out.setdefault(o.get('@language') or 'none', []).append(_text(o['@value']))
+            language = o.get('@language') or 'none'
+            language = language if isinstance(language, str) else 'none'
+            out.setdefault(language, []).append(_text(o['@value']))
         elif isinstance(o, dict):
             for k,v in o.items():
                 out.setdefault(k.lstrip('@'), []).extend(map(_text, as_list(v)))

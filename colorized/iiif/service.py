@@ -88,7 +88,8 @@ def _parse_limits(places):
     "Limits of one answer, which stand in the profile or beside it"
     names = dict(maxWidth='max_width', maxHeight='max_height', maxArea='max_area')
     said = [item for o in places if isinstance(o, dict) for item in o.items()]
-    return {names[k]: int(v) for k,v in said if k in names and v}
+    limits = {names[k]: int(v) for k,v in said if k in names and v}
+    return {k: v for k,v in limits.items() if v>0} # -1 and 0 stand for none
 
 def _parse_tiles(info):
     "[(tile width, tile height, [scale factors])]; version 1 has one kind and names of its own"

@@ -86,7 +86,7 @@ def _target(on):
 # %% ../../nbs/iiif/05_v2.ipynb #23dc4404
 def _canvas(o, mint):
     out = _common(o, 'Canvas')
-    out.update({k: int(o[k]) for k in ('width', 'height') if o.get(k)})
+    out.update({k: int(float(o[k])) for k in ('width', 'height') if o.get(k)})
     images = [a for a in as_list(o.get('images')) if isinstance(a, dict)]
     annotations = [_annotation(a, out['id'], mint) for a in images]
     out['items'] = []

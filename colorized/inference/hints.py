@@ -14,6 +14,7 @@ import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageColor, ImageDraw
 from torch import Tensor
 from ..photo.lab import rgb_to_lab
+from ..photo.reading import open_image
 
 # %% ../../nbs/inference/01_hints.ipynb #hntdraw0
 def _parse_color(color, hint):
@@ -52,17 +53,28 @@ def _draw_points(hints, shape, grid):
     for hint in hints:
         x,y,rgb,r = _parse_point(hint, shape, least)
         pen.ellipse([x-r, y-r, x+r, y+r], fill=(*rgb, 255))
+        pen.point([int(x), int(y)], fill=(*rgb, 255)) # a disc within a pixel may leave no trace
     return overlay
 
 # %% ../../nbs/inference/01_hints.ipynb #hntover0
 def _as_overlay(hints, shape, grid):
     "Whatever holds hints, as an RGBA picture of the photograph's size"
     if isinstance(hints, (str,Path)):
-        hints = Image.open(hints)
+        return _read_overlay(hints, shape)
     if isinstance(hints, np.ndarray):
         hints = Image.fromarray(hints)
     if not isinstance(hints, Image.Image):
         return _draw_points(hints, shape, grid)
+    return _check_overlay(hints, shape)
+
+def _read_overlay(path, shape):
+    try:
+        with open(path, 'rb') as f:
+            return _check_overlay(open_image(f), shape) # before a pixel of it is read
+    except (Image.DecompressionBombError, SyntaxError) as e:
+        raise ValueError(f"{path}: cannot be read ({e})") from None
+
+def _check_overlay(hints, shape):
     H,W = shape
     if hints.size!=(W,H):
         w,h = hints.size

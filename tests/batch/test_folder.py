@@ -93,6 +93,18 @@ def test_broken_files_do_not_stop_the_rest(tmp_path, colorizer, capsys):
     again = quick(src, out, colorizer)
     assert (again.skipped, again.failed)==(2, 4)
 
+def test_errors_that_are_over_leave_the_table(tmp_path, colorizer):
+    "A broken file that was renamed is no failure any more; one that is still there stays"
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    for o in ('bad.jpg', 'worse.jpg'): (src/o).write_bytes(b'no')
+    assert quick(src, out, colorizer).failed==2
+    (src/'bad.jpg').rename(src/'notes.txt')
+    (src/'01.jpg').unlink()
+    assert quick(src, out, colorizer).failed==1
+    table = list(csv.DictReader(open(out/'report.csv', encoding='utf-8-sig')))
+    assert [o['path'] for o in table]==['00.jpg', '01.jpg', 'worse.jpg']
+    assert 'bad.jpg' in read_report(out)
+
 @posix
 def test_full_disk(tmp_path, colorizer, small_disk, capsys):
     src,out = photographs(tmp_path/'in', 12, (480, 360)),small_disk/'out'

@@ -1,10 +1,11 @@
 "Which output belongs to which photograph"
-import shutil
+import csv, shutil
 from pathlib import Path
 import pytest
 from batch_tools import files, photographs, quick
 from colorized.batch.folder import colorize_folder
-from colorized.batch.names import assign_outputs, existing_colorings, mirror_tree, output_name
+from colorized.batch.names import (
+    assign_outputs, existing_colorings, given_outputs, mirror_tree, output_name)
 from colorized.batch.ledger import read_report
 
 def test_originals_are_safe(tmp_path, colorizer):
@@ -39,6 +40,52 @@ def test_upper_and_lower_case_are_one():
     outputs = {'A.tif':'A.tif.png', 'a.bmp':'a.bmp.png', 'a.png':'a.png'}
     assert assign_outputs(photos, 'png')==outputs
 
+def test_photographs_whose_names_differ_in_case():
+    "The first keeps its name, also beside one that is called like the other's output"
+    same = lambda *names: {o: o for o in names}
+    outputs = {'A.jpg':'A.jpg', 'a.jpg':'a.jpg.jpg', 'b/A.jpg':'b/A.jpg'}
+    assert assign_outputs(same('a.jpg', 'A.jpg', 'b/A.jpg'))==outputs
+    outputs = {'A.jpg':'A.jpg', 'a.jpg':'a.jpg.jpg.jpg', 'a.jpg.jpg':'a.jpg.jpg'}
+    assert assign_outputs(same('a.jpg', 'a.jpg.jpg', 'A.jpg'))==outputs
+
+def test_maps_have_names_of_their_own(tmp_path, colorizer):
+    "A photograph that is called like the map of another takes a longer name"
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    (src/'01.jpg').rename(src/'a.png.uncertainty.png')
+    (src/'00.jpg').rename(src/'a.bmp')
+    for _ in range(2):
+        assert quick(src, out, colorizer, uncertainty=True).failed==0
+    maps = 'a.png', 'a.png.uncertainty.png.png'
+    assert set(files(out))=={*maps, *[f'{o}.uncertainty.png' for o in maps]}
+
+@pytest.mark.parametrize('format,first,second', [
+    (None, 'x.bmp', 'x.png'), ('jpeg', 'x.png', 'x.tif'), (None, 'b.bmp', 'B.png')])
+def test_a_folder_grows(tmp_path, colorizer, format, first, second):
+    "An output stays where it is, also when its photograph failed meanwhile"
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    (src/'01.jpg').rename(tmp_path/second)
+    (src/'00.jpg').rename(src/first)
+    assert quick(src, out, colorizer, format=format).done==1
+    made = files(out)
+    assert quick(src, out, colorizer, format=format, seed=1).failed==1
+    shutil.move(tmp_path/second, src/second)
+    got = quick(src, out, colorizer, format=format)
+    assert (got.done, got.skipped, got.failed)==(1, 1, 0)
+    suffix = '.jpg' if format else '.png'
+    assert set(files(out))=={*made, second+suffix} and made.items()<=files(out).items()
+    rows = read_report(out)
+    assert {k: o['output'] for k,o in rows.items()}=={first: [*made][0], second: second+suffix}
+    assert quick(src, out, colorizer, format=format).skipped==2
+
+def test_a_report_is_not_trusted_with_names():
+    rows = [dict(path='a/x.bmp', output='../x.png'), dict(path='a/y.bmp', output='a/z.png'),
+            dict(path='b.bmp', output=7), dict(path='c.bmp'), dict(path='d.bmp', output='d.png'),
+            dict(path='d.tif', output='d.png', error='broken'),
+            dict(path='e.bmp', output='e.png', finished='2026-01-01T00:00:00Z'),
+            dict(path='e.gif', output='e.png', finished='2026-01-02T00:00:00Z')]
+    given = given_outputs({o['path']: o for o in rows})
+    assert given=={'d.bmp': 'd.png', 'e.gif': 'e.png'}
+
 def test_what_was_given_stays():
     "also when another photograph has that name, and whatever the key"
     photos = dict(one='a.jpg', two='b.jpg', three='c.jpg')
@@ -56,15 +103,17 @@ def test_colorings_need_their_photograph():
 
 def test_what_is_passed_over_is_said(tmp_path, colorizer, capsys):
     src = photographs(tmp_path/'in', 1)
-    for o in ('a.dng', 'b.DNG', 'notes', '.hidden'): (src/o).touch()
+    for o in ('a.dng', 'b.DNG', 'notes', '.hidden', '00.colorized.tif'): (src/o).touch()
     shutil.copy(next(src.glob('*.jpg')), src/'scan.jfif')
     shutil.copy(src/'scan.jfif', src/'scan.JPE')
     (src/'linked').symlink_to(tmp_path)
     ignored = mirror_tree(src, tmp_path/'out').ignored
-    assert ignored=={'.dng': 2, 'without a suffix': 1, 'linked folders': 1}
+    kinds = {'.dng': 2, 'without a suffix': 1, 'linked folders': 1, 'colorings of others': 1}
+    assert ignored==kinds
     assert colorize_folder(src, tmp_path/'out', colorizer, steps=1, workers=0).done==3
     assert {'scan.jfif','scan.JPE'}<set(files(tmp_path/'out'))
-    assert '2 .dng, 1 linked folders, 1 without a suffix' in capsys.readouterr().err
+    said = '2 .dng, 1 colorings of others, 1 linked folders, 1 without a suffix'
+    assert said in capsys.readouterr().err
 
 def test_folder_that_cannot_be_listed(tmp_path, colorizer, monkeypatch, capsys):
     "is one failure; the others are colored"
@@ -81,3 +130,8 @@ def test_folder_that_cannot_be_listed(tmp_path, colorizer, monkeypatch, capsys):
     error = read_report(tmp_path/'out')['locked']['error']
     assert error==f"{src/'locked'}: cannot be listed (Permission denied)"
     assert error in capsys.readouterr().err
+    csv_path = tmp_path/'out/report.csv'
+    table = lambda: [o['path'] for o in csv.DictReader(open(csv_path, encoding='utf-8-sig'))]
+    assert 'locked' in table()
+    monkeypatch.setattr(os, 'scandir', real)
+    assert quick(src, tmp_path/'out', colorizer).exit_code==0 and 'locked' not in table()

@@ -67,7 +67,8 @@ def test_impossible_wishes_are_1(args, word, scans, main, tmp_path):
 @pytest.mark.parametrize('error,code,said', [(entry.UsageError("say more"), 2, "say more"),
     (KeyboardInterrupt(), 130, "interrupted"), (OSError("disk"), 1, "disk"),
     (ValueError("no"), 1, "no"), (ImportError("pip"), 1, "pip"),
-    (FloatingPointError("nan"), 1, "nan")])
+    (FloatingPointError("nan"), 1, "nan"), (MemoryError(), 1, "there is too little memory"),
+    (MemoryError("Unable to allocate 9 GiB"), 1, "Unable to allocate 9 GiB")])
 def test_errors_become_a_line_and_a_code(error, code, said, main, monkeypatch):
     def fail():
         raise error
@@ -92,6 +93,19 @@ def test_what_is_named_is_passed_on(main, monkeypatch):
     monkeypatch.setitem(entry.COMMANDS, 'fleet', fleet)
     assert main('fleet', 'a', 'b', '--out', 'c', '--audit')[0]==0
     assert seen==[(('a', 'b'), 'c', True)]
+
+@pytest.mark.parametrize('args,names,seed', [
+    (['a.jpg', '--seed', '1', 'b.jpg'], ('a.jpg', 'b.jpg'), 1),
+    (['--seed', '1', 'a.jpg', '--overwrite', 'b.jpg', 'c.jpg'], ('a.jpg', 'b.jpg', 'c.jpg'), 1),
+    (['a.jpg', 'b.jpg', '--seed', '1'], ('a.jpg', 'b.jpg'), 1),
+    (['--seed', '1', '--', '-a.jpg', '--b.jpg'], ('-a.jpg', '--b.jpg'), 1),
+    (['--', '-a.jpg'], ('-a.jpg',), 0), ([], (), 0)])
+def test_names_may_stand_between_options(args, names, seed, main, monkeypatch):
+    seen = []
+    def fleet(*source:str, seed:int=0, overwrite:bool=False):
+        seen.append((source, seed))
+    monkeypatch.setitem(entry.COMMANDS, 'fleet', fleet)
+    assert main('fleet', *args)[0]==0 and seen==[(names, seed)]
 
 # ---- help ----
 @pytest.mark.parametrize('name', [[], *[[o] for o in entry.COMMANDS]])

@@ -265,10 +265,10 @@ def test_interrupted_before_anything_is_written(scans, command, network, tmp_pat
     "While the network computes; loading is over after 3 s of computing"
     endless = '--steps', 500, '--samples', 1000
     p = start(command, network, scans/'campus.jpg', '--out', tmp_path, *endless)
-    if computed(p.pid) is None:
+    known,until = computed(p.pid) is not None,time.monotonic()+200
+    if not known:
         time.sleep(5)
-    until = time.monotonic()+200
-    while p.poll() is None and time.monotonic()<until and (computed(p.pid) or 9)<=3:
+    while known and p.poll() is None and time.monotonic()<until and computed(p.pid)<=3:
         time.sleep(0.05)
     p.send_signal(signal.SIGINT)
     out,err = p.communicate(timeout=200)
@@ -330,6 +330,28 @@ def test_hints_on_the_command_line_and_as_overlay(scans, run, tmp_path):
         settings = json.loads(tags(tmp_path/f'{name}.tif')['XMP-colorized:Settings'])
         assert settings['hints'] is (name=='over')
 
+def test_too_little_memory_for_one_of_several(scans, main, tmp_path, monkeypatch):
+    "The others are colored, and that one is named"
+    from colorized.inference.colorizer import Colorizer
+    real = Colorizer.colorize
+    def colorize(self, photo, *args, **kwargs):
+        if photo.name=='sepia.tif':
+            raise MemoryError
+        return real(self, photo, *args, **kwargs)
+    monkeypatch.setattr(Colorizer, 'colorize', colorize)
+    args = '--out', tmp_path/'out', '--steps', '1'
+    code,out,err = main(scans/'sepia.tif', scans/'icon.png', *args)
+    said = f"colorized: {scans/'sepia.tif'}: there is too little memory\n"
+    assert code==1 and out.split()==[str(tmp_path/'out/icon.png')] and err==said
+    code,out,err = main(scans/'sepia.tif', *args)
+    assert (code, out, err)==(1, '', said)
+
+def test_a_map_has_at_most_1024_pixels(main, tmp_path):
+    "A side, like those of a folder, whatever the photograph has"
+    Image.open(PHOTO).convert('L').resize((1500, 750)).save(tmp_path/'a.jpg')
+    code,out,_ = main(tmp_path/'a.jpg', '--uncertainty', '--steps', '1')
+    assert code==0 and pixels(tmp_path/'a.colorized-uncertainty.png').shape==(512, 1024, 3)
+
 # ---- nothing is computed ----
 def test_dry_run_touches_nothing(scans, main, tmp_path):
     two = scans/'icon.png',scans/'sepia.tif'
@@ -337,6 +359,33 @@ def test_dry_run_touches_nothing(scans, main, tmp_path):
     want = [f'{o} -> {tmp_path/"out"/o.name}' for o in two]
     assert code==0 and out.strip().split('\n')==want
     assert not (tmp_path/'out').exists()
+
+def test_a_dry_run_says_all_that_would_be(scans, main, tmp_path):
+    "Every file of it, and what would fail; the code is that of the run"
+    photo,out = scans/'icon.png',tmp_path/'a.png'
+    more = photo, '--out', out, '--samples', '2', '--uncertainty', '--dry-run'
+    names = ['a-seed0.png', 'a-seed1.png', 'a-samples.png', 'a-uncertainty.png']
+    code,said,_ = main(*more)
+    assert code==0 and said.splitlines()==[f'{photo} -> {tmp_path/o}' for o in names]
+    assert main(photo, '--out', out, '--steps', '1')[0]==0
+    plain = photo, '--out', out, '--dry-run'
+    code,said,_ = main(*plain)
+    line = f'{photo} -> {out}: '
+    assert (code, said)==(1, f'{line}would fail: {out} exists already; --overwrite replaces it\n')
+    code,said,_ = main(*plain, '--overwrite')
+    assert (code, said)==(0, f'{line}exists already, would be replaced\n')
+    shutil.copy(photo, out)
+    assert main(*plain, '--overwrite')[:2]==main(*plain)[:2]
+    assert 'not even by --overwrite' in main(*plain)[1] and files(tmp_path)==['a.png']
+    assert main(*plain, '--hint', 'red')[0]==2
+
+def test_no_folder_is_left_where_nothing_was_done(scans, main, tmp_path):
+    (tmp_path/'empty').mkdir()
+    code,_,err = main(tmp_path/'empty', '--out', tmp_path/'out')
+    assert code==1 and 'holds no photographs' in err
+    more = '--out', tmp_path/'out', '--model', tmp_path/'missing.safetensors'
+    assert main(scans/'icon.png', *more)[0]==main(tmp_path/'empty', *more)[0]==1
+    assert [o.name for o in tmp_path.iterdir()]==['empty']
 
 def test_hint_before_the_photograph(scans, main, tmp_path):
     code,out,err = main('--hint', '3,3,red', scans/'icon.png', '--out', tmp_path/'a.png',

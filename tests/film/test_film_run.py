@@ -484,14 +484,14 @@ def test_killed_at_the_end(tmp_path, color, monkeypatch):
         color(path)
     said = json.loads((tmp_path/'a.colorized.json').read_text())
     assert said['output_sha256']==sha(tmp_path/'a.colorized.mkv') and folder.exists()
-    (folder/'.plan.json.0123.tmp').write_bytes(b'half')
+    (folder/'.plan.json.01234567.tmp').write_bytes(b'half')
     dead_claim(tmp_path/'.a.colorized.mkv.claim')
     assert color(path).skipped and not list(tmp_path.glob('.*'))
 
 def test_killed_as_it_wrote_the_table(tmp_path, color):
     "Its beginning goes with that of the film, once somebody takes over"
     path = write_film(tmp_path/'a.mkv', [picture(i) for i in range(4)])
-    for name in '.a.colorized.csv.0123.tmp', '.a.colorized.json.0123.tmp':
+    for name in '.a.colorized.csv.01234567.tmp', '.a.colorized.json.01234567.tmp':
         (tmp_path/name).write_bytes(b'half')
     dead_claim(tmp_path/'.a.colorized.mkv.claim')
     color(path)

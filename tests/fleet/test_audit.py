@@ -21,6 +21,25 @@ def test_audit_finds_it(tmp_path):
     said = report(store)
     assert '- d: broken' in said and 'it was away' not in said
 
+def test_the_last_row_tells_who_failed(tmp_path):
+    "One that was colored and then refused has failed; one whose output another made has not"
+    store = Store(tmp_path)
+    record = Record(store, every=1e9)
+    good = lambda path, output: record.add(dict(path=path, output=output, how='new'))
+    bad = lambda path, output: record.add(dict(path=path, output=output, error=f'{path}: no'))
+    good('refused', 'r.jpg')
+    bad('refused', 'r.jpg')
+    bad('mended', 'm.jpg')
+    good('mended', 'm.jpg')
+    bad('old/moved', 'v.jpg')
+    good('new/moved', 'v.jpg')
+    bad('gone', None)
+    assert record.flush()
+    assert audit(store)['failed']==['gone', 'refused']
+    said = report(store)
+    assert '3 photographs are colored, 2 failed' in said
+    assert '- refused: no' in said and 'moved: no' not in said
+
 def test_report_word_for_word(tmp_path):
     store = Store(tmp_path)
     record = Record(store, every=1e9)

@@ -35,6 +35,30 @@ def test_a_manifest_that_knows_all_spares_the_store(s3, tmp_path):
     assert len(photographs(tmp_path/'m.csv', store.storage, root=store.url)[0])==100
     assert len(bucket.log)==n
 
+def test_tables_as_spreadsheets_leave_them(tmp_path):
+    "Rows without a path are passed over; what is all digits is a text all the same"
+    for o in ('1920', '1921'): (tmp_path/o).write_bytes(b'x')
+    table = tmp_path/'m.csv'
+    table.write_text(f'path,sha256,etag,bytes\n1920,{"1"*64},007,1\n,,,\n" ",,,\n1921,,,\n')
+    found,errors = photographs(table)
+    rows = {o['name']: o for o in found.values()}
+    assert not errors and [*rows]==['1920', '1921']
+    assert (rows['1920']['sha256'], rows['1920']['etag'], rows['1920']['bytes'])==('1'*64, '007', 1)
+    pd.DataFrame(dict(path=['1920', None, ''])).to_parquet(tmp_path/'m.parquet')
+    assert names(tmp_path/'m.parquet')==['1920']
+
+def test_a_folder_in_a_list_is_an_error_of_its_own(tmp_path, s3):
+    (tmp_path/'in/box').mkdir(parents=True)
+    (tmp_path/'in/box/a.jpg').touch()
+    (tmp_path/'in/b.jpg').touch()
+    found,errors = photographs([tmp_path/'in/box', tmp_path/'in/b.jpg'])
+    assert [o['name'] for o in found.values()]==['b.jpg']
+    assert [*errors.values()]==[f"{tmp_path/'in/box'}: is a folder, and a list names photographs"]
+    store,_ = s3
+    for o in ('box/a.jpg', 'b.jpg'): store.put(o, b'x')
+    found,errors = photographs([f'{store.url}/box', f'{store.url}/b.jpg'], store.storage)
+    assert [o['name'] for o in found.values()]==['b.jpg'] and 'is a folder' in errors.popitem()[1]
+
 def test_sources_that_are_none(tmp_path, s3):
     (tmp_path/'empty').mkdir()
     (tmp_path/'m.csv').write_text('file\na.jpg\n')

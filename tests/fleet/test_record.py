@@ -103,6 +103,18 @@ def test_a_lost_map_is_made_again(tmp_path):
     assert [(o['row']['output'], o['lost']) for o in todo]==[('c.jpg', True)] and len(done)==2
     assert audit(store)['lost']==['c.jpg.uncertainty.png'] and not audit(store)['unknown']
 
+def test_what_is_done_but_was_refused_last_is_checked(tmp_path):
+    "Else the audit would call it failed for ever"
+    photos,store = world(tmp_path)
+    url = next(iter(photos))
+    record = Record(store, every=1e9)
+    record.add(dict(path=url, output='a.jpg', error='a.jpg: exists already', **made))
+    record.flush()
+    assert audit(store)['failed']==[url]
+    todo,done,_ = plan(photos, store, made)
+    assert [o['name'] for o in todo]==[url] and len(done)==2
+    assert todo[0]['was']['output_bytes']==2 and not todo[0]['lost']
+
 def test_shards(tmp_path):
     "A shard is written when it is full or late, never twice; columns can be chosen"
     record = Record(Store(tmp_path), every=1e9, most=2)

@@ -84,6 +84,13 @@ def test_a_manifest_without_color_versions_says_nothing_of_them(tmp_path):
     one,two = (finish_manifest(old, U, BASE, n)['metadata'][-1]['value']['en'][0] for n in (1, 2))
     assert 'of 1 picture were' in one and 'of 2 pictures were' in two
 
+def test_a_colored_manifest_is_colored_once_more(tmp_path):
+    "What is offered already is not offered twice, and noted once"
+    once,_ = colored(read(prezi3_manifest(), tmp_path))
+    twice,_ = colored(read(copy.deepcopy(once), tmp_path))
+    assert valid(twice) and painted_bodies(twice)==painted_bodies(once)
+    assert twice['metadata']==once['metadata']
+
 def test_contexts_of_others_are_kept(tmp_path):
     "That of version 3 comes last, once, and those that it contains go"
     extension = 'http://iiif.io/api/extension/navplace/context.json'

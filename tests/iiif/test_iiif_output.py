@@ -1,5 +1,5 @@
 "The published folder: what is done, what is not, and whose the folder is"
-import subprocess, sys
+import json, os, socket, subprocess, sys
 import pytest
 from colorized.files import Claims
 from colorized.iiif.fetch import IIIFError
@@ -14,9 +14,9 @@ PICTURE = Picture('https://museum.example/a.jpg', {})
 @pytest.fixture
 def open_folder(tmp_path, colorizer):
     "The folder as a new run with these settings finds it"
-    def open_folder(steps=2, format='jpeg', **more):
+    def open_folder(steps=2, format='jpeg', quality=95, **more):
         settings = colorizer.options(1, 0, steps, 1., 1., 256)
-        file = dict(format=format, quality=95)
+        file = dict(format=format, quality=quality)
         folder = OutputFolder(tmp_path/'out', 'https://x.org', colorizer, settings, file, **more)
         folder.report.close()
         return folder
@@ -40,7 +40,8 @@ def test_states(open_folder, tmp_path):
     data = path.read_bytes()
     assert open_folder().state(PICTURE)==('done', '')
     assert open_folder(recolor=True).state(PICTURE)==('done', '')
-    assert open_folder(size=100).state(PICTURE)==('broken', 'is not in the report as it is')
+    assert open_folder(size=100).state(PICTURE)==('other', 'was made with size None (now 100)')
+    assert open_folder(quality=80).state(PICTURE)==('other', 'was made with quality 95 (now 80)')
     kind,why = open_folder(steps=3).state(PICTURE)
     assert kind=='other' and 'Steps 2 (now 3)' in why
     assert open_folder(format='png').state(PICTURE)==('new', '') # another file
@@ -50,6 +51,10 @@ def test_states(open_folder, tmp_path):
     assert open_folder().state(PICTURE)==('broken', 'is not in the report as it is')
     path.unlink()
     assert open_folder().state(PICTURE)==('new', '')
+
+def test_a_png_has_no_quality(open_folder, tmp_path):
+    write(open_folder(format='png'), tmp_path)
+    assert open_folder(format='png', quality=80).state(PICTURE)==('done', '')
 
 def test_what_was_left_alone_is_left_alone(open_folder, tmp_path):
     folder = open_folder()
@@ -101,19 +106,42 @@ def test_what_the_report_says_of_the_original(open_folder, tmp_path):
     assert row['warnings'][0]=='a remark' and nd in row['warnings'][1]
     assert row['source_bytes']==len(data) and (row['width'], row['height'])==(150, 100)
 
+LEFT = '.manifest.json', 'color/.b.jpg', '.cache/0f/.0f1b'
+OTHERS = ('color/a.tmp', 'color/.b.tmp', 'notes.tmp', '.git.old.tmp', 'tiles/.c.tmp',
+          '.cache/0f/0f1a')
+
+def leave_behind(out):
+    "What a killed run has begun, and what is none of its"
+    (out/'tiles/.a.0123abcd.tmp').mkdir(parents=True)
+    (out/'tiles/.a.0123abcd.tmp/info.json').write_text('{}')
+    for o in (*[f'{o}.0123abcd.tmp' for o in LEFT], *OTHERS):
+        (out/o).parent.mkdir(parents=True, exist_ok=True)
+        (out/o).write_bytes(b'1')
+
+def file_names(out):
+    return {o.relative_to(out).as_posix() for o in out.rglob('*') if o.is_file()}
+
 def test_leftovers_of_a_killed_run_go(tmp_path):
-    "Files and folders; whatever else is there stays"
+    "Files and folders, of any age; whatever else is there stays"
     out = tmp_path/'out'
-    names = '.manifest.json','color/.a.jpg','tiles/.a','.cache/0f/.0f1a'
-    for o in names: (out/f'{o}.1a.tmp').mkdir(parents=True)
-    (out/'tiles/.a.1a.tmp/info.json').write_text('{}')
-    for o in ('color/.b.jpg.1a.tmp', '.cache/0f/.0f1b.1a.tmp'): (out/o).write_bytes(b'half')
-    for o in ('color/a.tmp', '.cache/0f/0f1a', 'notes.tmp'): (out/o).write_bytes(b'whole')
+    leave_behind(out)
+    dead = dict(pid=4_000_000, host=socket.gethostname(), start='')
+    (out/'.manifest.json.claim').write_text(json.dumps(dead))
     with claimed(out):
-        files = sorted(str(o.relative_to(out)) for o in out.rglob('*') if o.is_file())
-        assert files==['.cache/0f/0f1a', '.manifest.json.claim', 'color/a.tmp', 'notes.tmp']
-        assert not [o for o in out.rglob('.*.tmp')]
-    assert not (out/'.manifest.json.claim').exists()
+        assert file_names(out)=={*OTHERS, '.manifest.json.claim'}
+        assert not (out/'tiles/.a.0123abcd.tmp').exists()
+    assert file_names(out)=={*OTHERS}
+
+def test_what_another_process_may_be_writing_stays_for_an_hour(tmp_path):
+    out = tmp_path/'out'
+    leave_behind(out)
+    with claimed(out): pass
+    found = file_names(out)
+    assert len(found)==len(OTHERS)+4
+    for o in found: os.utime(out/o, (0, 0))
+    os.utime(out/'tiles/.a.0123abcd.tmp', (0, 0))
+    with claimed(out): pass
+    assert file_names(out)=={*OTHERS}
 
 def test_one_process_at_a_time(museum, tmp_path, colorizer):
     files_album(museum, 1)
@@ -128,3 +156,30 @@ def test_one_process_at_a_time(museum, tmp_path, colorizer):
     other.kill()
     other.wait()
     assert run().done==1
+
+def test_a_manifest_of_others_is_not_replaced(museum, tmp_path, colorizer):
+    "Neither the one that is to be colored nor any other; our own is"
+    out,u = tmp_path/'out',museum.url
+    own = files_album(museum, 1)
+    run = lambda source: colorize_manifest(source, out, colorizer, steps=1, rate=100,
+                                           progress=False)
+    out.mkdir()
+    for theirs in (json.dumps(own), '{"mine": 1}', '[]', 'half', ''):
+        (out/'manifest.json').write_text(theirs)
+        for source in (f'{u}/album.json', out/'manifest.json'):
+            with pytest.raises(IIIFError, match='manifest.json: (exists already|is the manifest)'):
+                run(source)
+        assert [o.name for o in out.iterdir()]==['manifest.json']
+        assert (out/'manifest.json').read_text()==theirs
+    (out/'manifest.json').unlink()
+    assert run(f'{u}/album.json').done==1 and run(f'{u}/album.json').skipped==1
+    before = (out/'manifest.json').read_bytes()
+    with pytest.raises(IIIFError, match='write to another folder'): run(out/'manifest.json')
+    assert (out/'manifest.json').read_bytes()==before
+
+def test_a_manifest_without_color_versions_is_ours_as_well(museum, tmp_path, colorizer):
+    files_album(museum, 1)
+    museum.faults = {'/photo0.jpg': lambda h: h.answer(404)}
+    run = lambda: colorize_manifest(f'{museum.url}/album.json', tmp_path/'out', colorizer, steps=1,
+                                    rate=100, retries=0, progress=False)
+    assert run().failed==1 and run().failed==1

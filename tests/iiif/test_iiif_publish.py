@@ -11,6 +11,7 @@ from colorized.cli.main import main
 from colorized.iiif.fetch import Fetcher
 from colorized.iiif import addresses
 from colorized.iiif.image import write_tiles
+from colorized.iiif.output import OutputFolder
 from colorized.iiif.publish import colorize_manifest
 from colorized.photo.reading import read_scan
 from manifest_samples import painted_bodies, valid
@@ -75,8 +76,8 @@ def test_the_manifest_tells_what_the_service_does_not(museum, tmp_path, colorize
     assert museum.asked()==['/album.json', '/t/info.json', '/t/full/max/0/default.jpg']
 
 def test_smaller_pictures(museum, tmp_path, colorize, capsys):
-    """`size` asks the service for less, and colors again; a file without a service stays as it is,
-    and that is said"""
+    """`size` asks the service for less, and with `overwrite` colors again; a file without a service
+    stays as it is, and that is said"""
     u = museum.url
     write_tiles(small(tmp_path/'t.jpg', 300, 200), museum.folder/'t', f'{u}/t', tile=64)
     small(museum.folder/'f.jpg', 300, 200)
@@ -87,8 +88,10 @@ def test_smaller_pictures(museum, tmp_path, colorize, capsys):
         return [(o['width'], o['height']) for o in bodies]
     assert run().done==2 and shapes()==[(300, 200), (300, 200)]
     capsys.readouterr()
+    assert run(size=100).failed==2 and shapes()==[(300, 200), (300, 200)]
+    assert 'was made with size None (now 100); overwrite replaces it' in capsys.readouterr().err
     museum.log.clear()
-    assert run(size=100).done==2 and shapes()==[(75, 50), (300, 200)]
+    assert run(size=100, overwrite=True).done==2 and shapes()==[(75, 50), (300, 200)]
     assert museum.asked()==['/album.json', '/t/full/75,50/0/default.jpg']
     said = capsys.readouterr().err
     assert 'f.jpg: 300×200 pixels, as nothing there makes it smaller' in said
@@ -271,6 +274,10 @@ def test_new_settings_need_overwrite_and_nothing_of_the_server(museum, tmp_path,
     assert colorize(seed=1, overwrite=True, tiles=True).done==2
     second = contents(out/'color')
     assert all(first[k]!=second[k] for k in first)
+    assert colorize(seed=1, quality=60).failed==2 and contents(out/'color')==second
+    assert colorize(seed=1, quality=60, overwrite=True).done==2
+    assert all(len(v)<len(second[k]) for k,v in contents(out/'color').items())
+    assert colorize(seed=1, overwrite=True, tiles=True).done==2
     name = sorted(second)[0]
     (out/'color'/name).write_bytes(second[name][:-500])
     mended = colorize(seed=1, tiles=True)
@@ -331,6 +338,18 @@ def test_a_spoilt_file_is_offered_no_more(museum, tmp_path, colorize):
     info = out/tree.removeprefix(f'{archive}/')/'info.json'
     assert tree.startswith(archive) and json.loads(info.read_text())['id']==tree
 
+def test_what_nobody_expected_is_a_failed_picture(museum, tmp_path, colorize, monkeypatch, capsys):
+    files_album(museum, 2)
+    real = OutputFolder.write_color
+    def write(self, p, original):
+        if 'photo0' in p.key: raise TypeError('complex')
+        return real(self, p, original)
+    monkeypatch.setattr(OutputFolder, 'write_color', write)
+    done = colorize()
+    assert (done.done, done.failed)==(1, 1) and valid(result(tmp_path/'out'))
+    assert errors_of(tmp_path/'out')==['TypeError: complex']
+    assert 'photo0.jpg: TypeError: complex' in capsys.readouterr().err
+
 def test_a_full_disk_stops_the_run(museum, tmp_path, colorize, capsys, monkeypatch):
     files_album(museum, 4)
     n = itertools.count()
@@ -389,8 +408,8 @@ def test_killed_and_gone_on_with(museum, tmp_path, capsys):
     for o in (out/'tiles').glob('photo*'):
         assert json.loads((o/'info.json').read_text())['width']==150
         assert read_tree(o, 1).shape==(100, 150, 3)
-    (out/'tiles/.photo-x.1234.tmp').mkdir() # as a kill in mid-write leaves them
-    (out/'color/.photo-x.jpg.1234.tmp').write_bytes(b'half')
+    (out/'tiles/.photo-x.01234567.tmp').mkdir() # as a kill in mid-write leaves them
+    (out/'color/.photo-x.jpg.01234567.tmp').write_bytes(b'half')
     museum.faults = {'/photo7.jpg': status(404)}
     museum.log.clear()
     assert main(arguments(museum, out))==1

@@ -56,6 +56,14 @@ def test_limits_stand_in_the_profile_or_beside_it():
     assert parse_info(info).fit(1000, 4000)==(1000, 4000)
     assert parse_info(info).fit(50_000, 20_000)==(25_000, 10_000) # more than is read
 
+def test_a_limit_that_is_not_positive_is_none():
+    "Some servers write -1 where there is no limit"
+    info = {'@context': CONTEXT[2], '@id': 'http://x.org/p', 'width': 1000, 'height': 700}
+    no_limits = dict(maxWidth=-1, maxHeight='0', maxArea=-1)
+    for o in (no_limits, dict(profile=['level2', no_limits])):
+        assert parse_info({**info, **o}).fit(1000, 700)==(1000, 700)
+        assert ways(parse_info({**info, 'profile': 'level2', **o}))[0]==((1000, 700), 'full/full')
+
 @pytest.mark.parametrize('wrong', [
     dict(width=0), dict(height=-1), dict(tiles=[dict(width=0)]),
     dict(tiles=[dict(width=9, scaleFactors=[0])])])

@@ -2,6 +2,7 @@
 import json
 import pytest
 from colorized.iiif.choice import rights_remark
+from colorized.iiif.fetch import IIIFError
 from colorized.iiif.manifest import find_pictures, read_manifest
 from manifest_samples import FOLDER, MANIFESTS, U, colored, counting, v2_manifest, valid
 
@@ -40,6 +41,18 @@ def test_version_2_as_another_program_reads_it(path):
         want['rendering'] = [sequence['rendering'][0]['@id']]
     want.pop('direction')
     assert got==want
+
+def test_slips_of_version_2_that_lose_nothing(tmp_path):
+    "A language that is none, and a size that is written as a fraction"
+    value = {'@value': 'v', '@language': 5}
+    m = v2_manifest(tmp_path, canvas=dict(width='100.0', height=70.0),
+                    metadata=[dict(label='a', value=value)])
+    assert m['metadata']==[dict(label={'none': ['a']}, value={'none': ['v']})]
+    assert (m['items'][0]['width'], m['items'][0]['height'])==(100, 70)
+    assert colored(m)[0]['items'][0]['width']==100
+    for size in ('wide', float('inf')):
+        with pytest.raises(IIIFError, match='not a valid manifest'):
+            v2_manifest(tmp_path, canvas=dict(width=size))
 
 def test_rights_and_links_of_version_2():
     get = lambda name: read_manifest(FOLDER/f'{name}.json', None, counting())

@@ -4,7 +4,9 @@ from dataclasses import replace
 import numpy as np, pytest, torch
 from PIL import Image
 from skimage import color
-from colorized.inference.colorization import MAX_UNCERTAINTY, Colorization, gray_scan
+from colorized.inference import colorization
+from colorized.inference.colorization import (
+    MAP_SIDE, MAX_UNCERTAINTY, Colorization, gray_scan)
 from colorized.photo.provenance import Provenance, read_provenance
 from colorized.photo.scan import Scan
 from colorized.photo.reading import read_scan
@@ -151,3 +153,14 @@ def test_the_heat_map_is_inferno_from_nothing_to_the_top(two):
         want = np.array(colormaps['inferno'](min(1., 35/top))[:3])*255
         assert np.abs(np.asarray(two.uncertainty_map(top))-want).max()<=0.5
     assert np.asarray(two.uncertainty_map())[0,0].tolist()==[252, 255, 164]
+
+def test_a_map_is_computed_at_its_own_size(two, monkeypatch):
+    "That of a large scan takes no more memory than a screen has pixels"
+    large = replace(two, scan=Scan(np.zeros((3000, 2000), np.uint8)))
+    sizes,real = [],colorization.up_chroma
+    def enlarge(ab, size):
+        sizes.append(size)
+        return real(ab, size)
+    monkeypatch.setattr(colorization, 'up_chroma', enlarge)
+    assert large.uncertainty_map(side=MAP_SIDE).size==(683, 1024) and sizes==[[1024, 683]]
+    assert large.uncertainty_map(side=5000).size==(2000, 3000)

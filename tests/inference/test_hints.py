@@ -2,7 +2,9 @@
 import numpy as np, pytest, torch
 from PIL import Image
 from skimage import color
+from colorized.inference import hints
 from colorized.inference.hints import _draw_points, hint_grid
+from colorized.model.sampling import working_shape
 
 def lab(rgb): return color.rgb2lab(np.array(rgb, float).reshape(1,1,3)/255)[0,0]
 
@@ -63,6 +65,37 @@ def test_half_transparent_paint_keeps_its_color():
 def test_a_point_smaller_than_a_cell_is_seen():
     grid = hint_grid([(1800, 2975, 'red', 5)], (4000, 3000), (128, 96))
     assert grid[0,2].any()
+
+def test_no_point_is_lost_on_a_small_photograph():
+    "Where a pixel covers several cells, and the disc lies between two pixels"
+    for H,W in ((20, 30), (60, 80), (100, 150), (480, 640)):
+        grid = [o//4 for o in working_shape((H, W))]
+        for x,y in ((0, 0), (W-1, H-1), (W-0.01, H-0.01), (9.3, 14.6), (7.5, 3.5), (12, 8.49)):
+            there = hint_grid([(x, y, 'navy')], (H, W), grid)[0,2]
+            assert there.any(), (H, W, x, y)
+            rows,columns = there.nonzero().float().mean(0)
+            assert abs(rows+0.5-(y+0.5)*grid[0]/H)<=2+grid[0]/H
+            assert abs(columns+0.5-(x+0.5)*grid[1]/W)<=2+grid[1]/W
+
+def test_an_overlay_as_large_as_a_photograph_may_be(monkeypatch, tmp_path):
+    "Pillow takes more than 179 megapixels for a bomb; what does not fit is refused unread"
+    over = Image.new('RGBA', (60, 40))
+    over.paste((0, 128, 0, 255), (10, 10, 30, 30))
+    over.save(tmp_path/'h.png')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    opened = []
+    real = open
+    def remember(*args):
+        opened.append(real(*args))
+        return opened[-1]
+    monkeypatch.setattr(hints, 'open', remember, raising=False)
+    assert hint_grid(tmp_path/'h.png', (40, 60), (10, 15))[0,2].any()
+    with pytest.raises(ValueError, match='60×40'):
+        hint_grid(tmp_path/'h.png', (40, 61), (10, 15))
+    assert len(opened)==2 and all(o.closed for o in opened)
+    (tmp_path/'h.png').write_bytes((tmp_path/'h.png').read_bytes()[:90])
+    with pytest.raises((ValueError, OSError)):
+        hint_grid(tmp_path/'h.png', (40, 60), (10, 15))
 
 @pytest.mark.parametrize('hint,word', [((320, 10, 'red'), '320'), ((10, -1, 'red'), 'outside'),
     ((200, 10, 'red'), 'outside'), ((10, 128, 'red'), 'outside'),

@@ -70,7 +70,7 @@ def test_killed_before_the_state_that_ends_it(tmp_path, monkeypatch):
     with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
         m.setattr(RunCallback, 'save', killed_at_the_end)
         run('killed')
-    leftover = tmp_path/'killed/.state.pt.0123.tmp'
+    leftover = tmp_path/'killed/.state.pt.01234567.tmp'
     leftover.write_bytes(b'half')
     os.utime(leftover, (0, 0))
     assert state_of(tmp_path/'killed')['photos']==16
