@@ -61,6 +61,9 @@ def make_folder(
 ):
     "See to it that there is a folder, also after a power cut. Raises `OSError`"
     path = Path(os.path.abspath(path))
+    there = next(o for o in (path, *path.parents) if os.path.lexists(o))
+    if not there.is_dir():
+        raise NotADirectoryError(f"{path}: cannot be made, {there} is no folder")
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
