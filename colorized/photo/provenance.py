@@ -101,7 +101,8 @@ def merge_xmp(
     for key in [*added, *outdated]: remove_property(dom, *key)
     _add_description(dom, {**added, ('tiff', 'Orientation'): '1'})
     begin = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    return f'{begin}\n{xmp_text(dom)}\n<?xpacket end="w"?>'.encode(), remarks
+    inside = xmp_text(dom).replace('<?xpacket', '<?x-packet') # in a comment: no packet's border
+    return f'{begin}\n{inside}\n<?xpacket end="w"?>'.encode(), remarks
 
 # %% ../../nbs/photo/06_provenance.ipynb #2834c59e
 _READ = 'ModelSHA256', 'Seed', 'Steps', 'Settings' # Properties of ours, and IPTC's source type

@@ -122,3 +122,11 @@ def test_files_of_others_and_empty_ones_tell_nothing(tmp_path):
     assert read_provenance(file_of(tmp_path, f'<r:RDF {RDF}><r:Description/></r:RDF>')) is None
     (tmp_path/'empty').write_bytes(b'')
     assert read_provenance(tmp_path/'empty') is None
+
+def test_what_looks_like_a_border_inside_a_packet_is_none(tmp_path):
+    "In a comment, found by fuzzing; whoever searches a file for packets would stop there"
+    border = f'<!-- <?xpacket end="w"?> <?xpacket begin="" {NAMESPACE}?> -->'
+    packet,_ = merge_xmp(f'<r:RDF {RDF}>{border}<r:Description/></r:RDF>'.encode(), made)
+    assert packet.count(b'<?xpacket')==2
+    (tmp_path/'a').write_bytes(packet)
+    assert read_provenance(tmp_path/'a')==said
