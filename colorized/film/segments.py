@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 from fastcore.basics import patch
 from ..files import atomic_write, make_folder, sha256_of, write_json
-from .container import METADATA_OPTIONS, Film, FilmError
+from .container import METADATA_OPTIONS, Film, FilmError, silence_log
 
 # %% ../../nbs/film/09_segments.ipynb #836c0294
 TICK = Fraction(1, 1000) # Matroska's
@@ -67,6 +67,7 @@ def writing(
     finish=None,       # Called with the open file when the container is complete
 ):                     # Container of PyAV
     "Write a container whole or not at all. Raises `FilmError`, `OSError` for a full disk"
+    silence_log()
     with atomic_write(path, replace=replace) as f:
         watched = _Watched(f)
         try:
@@ -155,6 +156,7 @@ def reader(self:Segments,
     i:int, # Number
 ):         # Of PyAV, for reading
     "Raises `FilmError` if it is gone"
+    silence_log()
     try:
         return av.open(os.path.abspath(self.path(i)))
     except (OSError, av.error.FFmpegError) as e:

@@ -4,9 +4,22 @@ from fractions import Fraction
 from film_files import frame, luma_planes, picture, write_film
 from colorized.film.container import FilmError, open_film
 from colorized.film.pixels import FULL, LIMITED
+from colorized.film.segments import Segments
 from colorized.film.shots import find_shots
 
 def gray(n, size=(64, 48)): return [picture(i, size) for i in range(n)]
+
+def test_a_log_that_somebody_wanted_is_silenced(tmp_path):
+    "torchvision 0.21 asks for it: then threads that decode wait for whoever closes them"
+    film = open_film(write_film(tmp_path/'a.mkv', gray(2)))
+    work = Segments(tmp_path/'work', film, {})
+    def segment():
+        with av.open(str(film.path)) as c:
+            work.write(0, [0, 2], c.decode(video=0), dict)
+    for step in lambda: open_film(film.path), segment, lambda: work.reader(0).close():
+        av.logging.set_level(av.logging.ERROR)
+        step()
+        assert av.logging.get_level() is None
 
 def test_tags_are_believed(tmp_path):
     def tags(c, s):
