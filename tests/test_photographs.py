@@ -1,6 +1,7 @@
 """`benchmarks/photographs.py` and `long_run.py`: what is taken, what not, and a set that grows."""
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 import numpy as np
 import pytest
@@ -114,3 +115,19 @@ def test_a_share_is_seen_large():
     for run.photos in range(0, 2*long_run.PERIOD, 320): sides.append(long_run.size(run))
     assert sides[0]==128 and sides[-1]==256
     assert abs(sides.count(256)/len(sides)-0.15)<0.01
+
+@pytest.mark.parametrize('side', [4, 8, 16])
+@pytest.mark.parametrize('bf16', [False, True])
+def test_faster_gradients_are_the_gradients(side, bf16):
+    torch.manual_seed(side)
+    conv = torch.nn.Conv2d(24, 16, 3, padding=1)
+    x,grad = torch.randn(5, 24, side, side, requires_grad=True),torch.randn(5, 16, side, side)
+    def gradients():
+        with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
+            y = conv(x)
+        return torch.autograd.grad(y, [x, conv.weight, conv.bias], grad.to(y.dtype))
+    wanted = gradients()
+    conv._conv_forward = partial(long_run.small_convolution, conv)
+    for got,want in zip(gradients(), wanted):
+        assert got.dtype==want.dtype==torch.float32
+        assert (got-want).norm()<(0.01 if bf16 else 1e-5)*want.norm()
