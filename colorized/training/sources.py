@@ -8,12 +8,12 @@ Docs: https://example.github.io/colorized/training/sources.html.md"""
 __all__ = ['PhotoFolder', 'KaggleSet', 'photo_source', 'source_root', 'Subset', 'source_fingerprint']
 
 # %% ../../nbs/training/01_sources.ipynb #45df7742
-import json, zlib
+import json, re, zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
-from ..files import write_bytes
+from ..files import parse_json, write_bytes
 from ..photo.lab import colorfulness, combine_to_rgb
 from ..photo.reading import READABLE, open_rgb, read_scan
 
@@ -24,11 +24,13 @@ def _verdict(path):
     """What there is to know of a file before learning from it
 
     The colorfulness of a small version; 'gray' when it has but one warm tint, 'invented' when a
-    program colored it, None when it is broken."""
+    program colored it, None when it is broken, 'unread' when another time it may be read."""
     try:
         scan = read_scan(path)
-    except ValueError:
-        return None
+    except ValueError as e:
+        why = e.__context__ # of the system, or what a decoder says of the content
+        passing = isinstance(why, MemoryError) or getattr(why, 'errno', None) is not None
+        return 'unread' if passing else None
     if scan.is_generated: return 'invented'
     if scan.tone.spread<3.5 and scan.tone.hue<120: # a cold tint is rather snow or fog than a print
         return 'gray'
@@ -38,25 +40,34 @@ def _verdict(path):
 
 def _kind(verdict, min_colorfulness):
     "One word for what `_verdict` says"
-    if verdict is None: return 'broken'
+    if verdict in (None, 'unread'): return 'broken'
     if isinstance(verdict, str): return verdict
     return 'gray' if verdict<min_colorfulness else 'color'
 
 # %% ../../nbs/training/01_sources.ipynb #b3a01725
 def _find_photos(root, exclude):
-    "The readable files below `root`, sorted, without those in the folders of `exclude`"
+    "Readable files and linked folders below `root`, sorted, without what `exclude` names"
     base = root.resolve()
-    inside = [o for o in (Path(o).resolve() for o in exclude) if base in o.parents]
-    skip = [o.relative_to(base) for o in inside]
-    def wanted(path):
-        if path.suffix.lower() not in READABLE or not path.is_file(): return False
-        return not any(path.relative_to(root).is_relative_to(o) for o in skip)
-    return sorted(p for p in root.rglob('*') if wanted(p))
+    skip = {Path(o).resolve() for o in exclude}-{base, *base.parents}
+    def is_wanted(path):
+        places = [base/path.relative_to(root), *([path.resolve()] if path.is_symlink() else [])]
+        return all(skip.isdisjoint((o, *o.parents)) for o in places)
+    found = sorted(p for p in root.rglob('*') if is_wanted(p))
+    files = [p for p in found if p.suffix.lower() in READABLE and p.is_file()]
+    return files,[p for p in found if p.is_symlink() and p.is_dir()]
 
 def _read_index(path):
-    "What an earlier start has found, if it is of this version"
-    known = json.loads(Path(path).read_text()) if path and Path(path).exists() else {}
-    return known if known.get('version')==_INDEX_VERSION else {'version': _INDEX_VERSION}
+    "What an earlier start has found, if it is of this version. Raises `ValueError` for other files"
+    new = {'version': _INDEX_VERSION}
+    if not path or not Path(path).exists(): return new
+    try:
+        known = parse_json(Path(path).read_bytes())
+    except ValueError:
+        known = None
+    ours = lambda k: k=='version' or re.search(r':\d+$', k)
+    if not isinstance(known, dict) or not all(map(ours, known)):
+        raise ValueError(f"{path} is no index of photographs: move it, or choose another folder")
+    return known if known.get('version')==_INDEX_VERSION else new
 
 def _verdicts(root, paths, index, threads):
     "What the index, or else the file itself, says of each photograph"
@@ -66,7 +77,8 @@ def _verdicts(root, paths, index, threads):
     with ThreadPoolExecutor(threads) as pool:
         known.update(zip(new, pool.map(_verdict, new.values())))
     if index and new:
-        write_bytes(index, json.dumps(known).encode())
+        lasting = {k: v for k,v in known.items() if v!='unread'}
+        write_bytes(index, json.dumps(lasting).encode())
     return [known[k] for k in keys]
 
 # %% ../../nbs/training/01_sources.ipynb #80bf49dc
@@ -77,26 +89,42 @@ class PhotoFolder:
         index:str|Path=None,        # JSON file of what was found, so that the next start is quick
         min_colorfulness:float=12., # Hasler and Süsstrunk's measure; what has less counts as gray
         threads:int=2,              # For files that the index does not know
-        exclude:tuple=(),           # Folders to leave out where they lie below `root`
+        exclude:tuple=(),           # Folders and files to leave out, below `root` or linked there
     ):
         self.root = Path(root)
         if not self.root.is_dir(): raise ValueError(f"{root} is not a folder of photographs")
-        paths = _find_photos(self.root, exclude)
+        paths,self.linked = _find_photos(self.root, exclude)
         verdicts = _verdicts(self.root, paths, index, threads)
         kinds = [_kind(o, min_colorfulness) for o in verdicts]
         of = lambda kind: [p for p,k in zip(paths, kinds) if k==kind]
         self.files,self.gray = of('color'),of('gray')
         self.broken,self.generated = of('broken'),of('invented')
         self.left_out = (f"{len(self.gray)} gray or of one tint, {len(self.broken)} broken, "
-                         f"{len(self.generated)} colored by a program")
+                         f"{len(self.generated)} colored by a program{self._of_links()}")
         if not self.files:
             raise ValueError(f"no color photograph found below {root} ({self.left_out})")
+    def _of_links(self):
+        names = ', '.join(p.relative_to(self.root).as_posix() for p in self.linked[:3])
+        more = ' …' if len(self.linked)>3 else ''
+        n = len(self.linked)
+        return f", {n} linked folder{'s' if n>1 else ''} not searched: {names}{more}" if n else ''
     def __len__(self): return len(self.files)
     def __getitem__(self, i): return open_rgb(self.files[i])
     def __repr__(self):
         return f"{len(self)} photographs below {self.root} (left out: {self.left_out})"
 
 # %% ../../nbs/training/01_sources.ipynb #d1aec03b
+def _part_number(path):
+    "Of ab1.npy … ab10.npy, as a key to sort by"
+    digits = re.findall(r'\d+', path.stem)
+    return int(digits[-1]) if digits else 0,path
+
+def _open_array(path):
+    try:
+        return np.load(path, mmap_mode='r')
+    except (ValueError, EOFError) as e:
+        raise ValueError(f"{path} is no whole NumPy array: {e}") from None
+
 class KaggleSet:
     """Kaggle's *Image Colorization* as it is distributed: `l/gray_scale.npy` and `ab/ab*.npy`
 
@@ -106,17 +134,21 @@ class KaggleSet:
     ):
         self.root = Path(root)
         L_file = self.root/'l'/'gray_scale.npy'
-        ab_files = sorted((self.root/'ab').rglob('ab*.npy')) # Kaggle's archive unpacks to ab/ab
+        # Kaggle's archive unpacks to ab/ab
+        ab_files = sorted((self.root/'ab').rglob('ab*.npy'), key=_part_number)
         if not L_file.is_file() or not ab_files:
             raise ValueError(f"{root} must hold l/gray_scale.npy and ab/ab1.npy, ab/ab2.npy …")
-        self.L = np.load(L_file, mmap_mode='r')
-        self.ab = [np.load(f, mmap_mode='r') for f in ab_files]
+        self.L,self.ab = _open_array(L_file),[_open_array(f) for f in ab_files]
         self.starts = np.cumsum([0]+[len(o) for o in self.ab])
         for f,o in zip(ab_files, self.ab):
             if o.shape[1:]!=(*self.L.shape[1:],2):
                 raise ValueError(f"{f} has shape {o.shape}, which does not fit {L_file} "
                                  f"of shape {self.L.shape}")
-    def __len__(self): return int(min(len(self.L), self.starts[-1]))
+        if self.starts[-1]!=len(self.L):
+            names = ', '.join(f.name for f in ab_files)
+            raise ValueError(f"{L_file} has {len(self.L)} photographs, {names} together "
+                             f"{self.starts[-1]}: is a file missing?")
+    def __len__(self): return len(self.L)
     def __getitem__(self, i):
         part = int(np.searchsorted(self.starts, i, 'right'))-1
         ab = self.ab[part][i-self.starts[part]]

@@ -3,7 +3,7 @@ import json, os, warnings
 import imagecodecs, numpy as np, pytest, tifffile
 from PIL import Image
 from skimage import data
-from colorized.training.sources import PhotoFolder, Subset, source_fingerprint
+from colorized.training.sources import KaggleSet, PhotoFolder, Subset, source_fingerprint
 from colorized.photo.reading import open_rgb
 from colorized.training.train import train
 from training_helpers import BRIEF, crops
@@ -75,6 +75,61 @@ def test_the_index_keeps_its_format(tmp_path):
     (root/'new.png').write_bytes((root/'0.png').read_bytes()) # one more: the others are remembered
     index.write_text(json.dumps({**known, key('1.png'): 1.}))
     assert [p.name for p in PhotoFolder(root, index).files]==['0.png', 'new.png']
+
+@pytest.mark.parametrize('text', ['[{"a": 1}]', '{"my": "annotations"}', '{"version"', '\xff'])
+def test_no_other_file_is_taken_for_the_index(tmp_path, text):
+    "It is named, and stays as it was"
+    root,index = folder(tmp_path/'photos', 1),tmp_path/'train.json'
+    index.write_text(text, encoding='latin-1')
+    with pytest.raises(ValueError, match=r'train\.json is no index of photographs'):
+        PhotoFolder(root, index)
+    assert index.read_text(encoding='latin-1')==text
+
+def test_what_cannot_be_read_now_is_looked_at_again(tmp_path, monkeypatch):
+    "What the system says of a file is not kept, what its content says is"
+    root,index = folder(tmp_path/'photos', 3),tmp_path/'index.json'
+    (root/'torn.png').write_bytes((root/'0.png').read_bytes()[:3000])
+    whole = open
+    def troubled(path, *args, **kwargs):
+        if str(path).endswith('1.png'): raise PermissionError(13, 'denied')
+        if str(path).endswith('2.png'): raise OSError(5, 'input/output error')
+        return whole(path, *args, **kwargs)
+    with monkeypatch.context() as m:
+        m.setattr('builtins.open', troubled)
+        photos = PhotoFolder(root, index)
+    assert [p.name for p in photos.broken]==['1.png', '2.png', 'torn.png']
+    known = json.loads(index.read_text())
+    assert sorted(k.split(':')[0] for k in known)==['0.png', 'torn.png', 'version']
+    assert [p.name for p in PhotoFolder(root, index).files]==['0.png', '1.png', '2.png']
+
+def test_linked_folders_are_named(tmp_path):
+    "They are not searched, which is said; nor do those count that are left out"
+    root = folder(tmp_path/'photos', 1)
+    folder(tmp_path/'album', 2)
+    (root/'more').symlink_to(tmp_path/'album')
+    photos = PhotoFolder(root)
+    assert len(photos)==1 and photos.left_out.endswith(', 1 linked folder not searched: more')
+    assert 'linked' not in PhotoFolder(root, exclude=[tmp_path/'album']).left_out
+
+def kaggle(root, parts, n=None):
+    "Kaggle's arrays of pictures in one shade, whose b is the part's number"
+    for o in ('l', 'ab'): (root/o).mkdir(parents=True)
+    np.save(root/'l/gray_scale.npy', np.full((n or len(parts),8,8), 128, np.uint8))
+    for i in parts: np.save(root/f'ab/ab{i}.npy', np.full((1,8,8,2), i, np.uint8))
+    return root
+
+def test_kaggle_arrays_in_the_order_of_their_numbers(tmp_path):
+    photos = KaggleSet(kaggle(tmp_path/'set', range(1, 12)))
+    assert [int(o[0,0,0,1]) for o in photos.ab]==[*range(1, 12)] and len(photos)==11
+
+def test_kaggle_arrays_that_are_missing_or_torn(tmp_path):
+    "Chroma is never joined to the lightness of another photograph"
+    with pytest.raises(ValueError, match='3 photographs, ab1.npy, ab3.npy together 2: is a file'):
+        KaggleSet(kaggle(tmp_path/'gap', [1, 3], n=3))
+    root = kaggle(tmp_path/'torn', [1, 2])
+    for n in (0, 60, 200):
+        (root/'ab/ab2.npy').write_bytes((root/'ab/ab1.npy').read_bytes()[:n])
+        with pytest.raises(ValueError, match=r'ab2\.npy is no whole NumPy array'): KaggleSet(root)
 
 def test_generated_color_is_left_out(tmp_path):
     from colorized.photo.scan import Scan
