@@ -71,6 +71,16 @@ def create_item(self:ResumableLoader, key):
     return self.dataset.blank() if key is None else self.dataset[key]
 
 @patch
+def __iter__(self:ResumableLoader):
+    "The batches. What a helper could not read is raised as this process would, in one line"
+    try:
+        yield from super(ResumableLoader, self).__iter__()
+    except (OSError, ValueError) as e:
+        if not str(e).startswith('Caught '): raise # PyTorch's word for the helper's traceback
+        said = str(e).strip().splitlines()[-1]
+        raise type(e)(said.partition(': ')[2]) from None
+
+@patch
 def wif(self:ResumableLoader):
     "In a helper: Ctrl-C is for the main process"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -119,11 +129,13 @@ def photo_dataloaders(
     rank:int=0,             # See `ResumableLoader`
     world:int=1,            # The same
 ) -> DataLoaders:
-    "Loaders of examples for training and validation"
+    "Loaders of examples for training and validation. Raises `ValueError` if none is left to learn"
     exclude = [o for o in (index, source_root(valid)) if o] # the run's own pictures, and `valid`
+    if valid is not None:
+        valid = _open_source(valid, 'valid', index, exclude)
+        exclude += _watched_files(train, valid)
     train = _open_source(train, 'train', index, exclude)
-    train,valid = (_hold_back(train, valid_share) if valid is None
-                   else (train, _open_source(valid, 'valid', index, exclude)))
+    if valid is None: train,valid = _hold_back(train, valid_share)
     loader = partial(ResumableLoader, num_workers=num_workers, rank=rank, world=world)
     train_dl = loader(ColorizationDataset(train, recipe), bs, True, seed)
     valid_dl = loader(ColorizationDataset(valid, recipe, train=False), bs)
@@ -134,6 +146,18 @@ def _open_source(source, name, index, exclude):
     "The source in a folder; what is a source already stays as it is"
     if not isinstance(source, (str,Path)): return source
     return photo_source(source, Path(index)/f'{name}.json' if index else None, exclude)
+
+def _watched_files(train, valid):
+    "The files of `valid`, unless a folder is watched that is learned from on purpose"
+    root = source_root(valid)
+    if not isinstance(train, (str,Path)) or not root: return []
+    learned,watched = Path(train).resolve(),Path(root).resolve()
+    if learned==watched: return []
+    if watched in learned.parents:
+        raise ValueError(f"{train} lies within {root}, which is watched and never learned from")
+    whole = getattr(valid, 'source', valid) # that of a `Subset`
+    files = getattr(whole, 'files', ())
+    return [files[i] for i in valid.idxs] if files and whole is not valid else list(files)
 
 def _hold_back(source, share):
     "Part of a source to learn from, and every so-manieth picture for validation"

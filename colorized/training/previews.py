@@ -10,6 +10,7 @@ __all__ = ['colorize_batch', 'PreviewCallback']
 # %% ../../nbs/training/11_previews.ipynb #d79d9dbd
 from contextlib import contextmanager
 import numpy as np, torch
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib
@@ -20,6 +21,7 @@ from ..model.checkpoint import ModelConfig
 from ..model.sampling import ChromaSampler
 from ..model.unet import ColorNet
 from ..photo.lab import combine_to_rgb
+from ..photo.provenance import Provenance, merge_xmp
 from ..photo.resampling import up_chroma
 
 # %% ../../nbs/training/11_previews.ipynb #eaed13c3
@@ -75,8 +77,10 @@ class PreviewCallback(Callback):
             from IPython.display import display
             display(self.image)
     def _save(self, run):
+        note = PngInfo() # so that no run learns from it
+        note.add_itxt('XML:com.adobe.xmp', merge_xmp(None, Provenance())[0].decode())
         with atomic_write(run.out/f'preview-{run.photos:08d}.png') as f:
-            self.image.save(f, 'png')
+            self.image.save(f, 'png', pnginfo=note)
 
 # %% ../../nbs/training/11_previews.ipynb #c1399f47b
 def _grid(*rows):

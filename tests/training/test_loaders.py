@@ -2,7 +2,8 @@
 import numpy as np, pytest
 from colorized.training.examples import ColorizationDataset, Recipe
 from colorized.training.loaders import ResumableLoader, photo_dataloaders
-from colorized.training.sources import PhotoFolder
+from colorized.photo.scan import ScanError
+from colorized.training.sources import PhotoFolder, Subset
 from test_sources import folder
 from training_helpers import pictures
 
@@ -18,6 +19,29 @@ def test_run_and_validation_are_not_learnt_from(tmp_path):
     assert len(photo_dataloaders(root, source, recipe=SMALL, index=run).train_ds)==3
     assert len(photo_dataloaders(root, root, recipe=SMALL, index=tmp_path).train_ds)==6
     assert sorted(o.name for o in run.glob('*.json'))==['train.json', 'valid.json']
+
+def test_watched_photographs_are_not_learnt_from(tmp_path):
+    "Nor by links, in either direction; a folder that is watched as a whole is not learned from"
+    root,watched = folder(tmp_path/'photos', 3),folder(tmp_path/'watched', 2)
+    (watched/'a.png').symlink_to(root/'0.png')
+    (root/'b.png').symlink_to(watched/'1.png')
+    for source in (watched, PhotoFolder(watched), Subset(PhotoFolder(watched), [0, 1, 2])):
+        learned = photo_dataloaders(root, source, recipe=SMALL).train_ds.source
+        assert [o.name for o in learned.files]==['1.png', '2.png']
+    some = Subset(PhotoFolder(watched), [2]) # a.png: what is not watched may be learned from
+    (root/'b.png').unlink()
+    assert len(photo_dataloaders(root, some, recipe=SMALL).train_ds)==2
+    with pytest.raises(ValueError, match='photos lies within .*, which is watched'):
+        photo_dataloaders(root, tmp_path, recipe=SMALL)
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_a_photograph_that_vanishes_is_one_line(tmp_path, workers):
+    "Helpers say no more than the process itself"
+    dls = photo_dataloaders(root := folder(tmp_path/'photos', 3), root, bs=1, recipe=SMALL,
+                            num_workers=workers)
+    (root/'1.png').unlink()
+    with pytest.raises(ScanError) as e: list(dls.valid)
+    assert str(e.value)==f'{root}/1.png: no such file'
 
 def test_order_is_decided_by_seed_and_epoch():
     "Pinned: a resumed run must find the order of the version that began it"

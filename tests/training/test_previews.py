@@ -5,7 +5,8 @@ from fastai.callback.core import Callback
 from colorized.photo.lab import rgb_to_L
 from colorized.training.previews import colorize_batch
 from colorized.training.train import train
-from training_helpers import BRIEF, NO_ENCODER, pictures, random_net
+from colorized.training.sources import PhotoFolder
+from training_helpers import BRIEF, NO_ENCODER, crops, pictures, random_net
 
 def test_previews_of_a_run(tmp_path):
     "Gray input, coloring with the averaged network, truth; of at most eight photographs"
@@ -25,6 +26,13 @@ def test_previews_of_a_run(tmp_path):
     made = torch.from_numpy(color.copy()).permute(0,3,1,2)/255
     assert (made-expected).abs().max()<0.01
     assert (made-torch.from_numpy(true.copy()).permute(0,3,1,2)/255).abs().mean()>0.02
+
+def test_no_other_run_learns_from_previews(tmp_path):
+    "They carry the note of all outputs"
+    data = crops(tmp_path/'photos', 4, 64)
+    train(data, data/'one', photos=4, bs=4, **BRIEF)
+    photos = PhotoFolder(data, exclude=[data/'two'])
+    assert len(photos)==4 and [o.name for o in photos.generated]==['preview-00000004.png']
 
 class EverySecond(Callback):
     def before_fit(self): self.learn.preview.every = 2
