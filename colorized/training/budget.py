@@ -21,7 +21,7 @@ def wsd(
 ) -> float:            # Factor for the learning rate
     "Warm-up, stable, decay"
     u = max(0., (min(progress, 1.)-(1-decay))/decay) if decay else 0.
-    return min(1., max((step+1)/warmup, 10*progress))*(1-math.sqrt(u))
+    return min(1., max((step+1)/max(warmup, 1), 10*progress))*(1-math.sqrt(u))
 
 # %% ../../nbs/training/09_budget.ipynb #f7473ed0
 @dataclass(frozen=True)

@@ -126,11 +126,17 @@ class EMACallback(Callback):
 # %% ../../nbs/training/06_callbacks.ipynb #ec0c7364
 class BFloat16Callback(Callback):
     "Runs encoder and network in bfloat16, on CPU and GPU alike; loss and weights stay float32"
-    order,run_valid,name = 10,True,'bf16' # before the condition is computed
+    order,run_valid,name,ctx = 10,True,'bf16',None # before the condition is computed
     def before_batch(self):
         device = next(self.model.parameters()).device
         self.ctx = torch.autocast(device.type, torch.bfloat16)
         self.ctx.__enter__()
     def after_pred(self):
-        self.ctx.__exit__(None, None, None)
+        self.leave()
         self.learn.pred = self.pred.float()
+    def after_cancel_batch(self): self.leave()
+    def after_cancel_fit(self): self.leave()
+    def leave(self):
+        "Compute in float32 again; after an error it is for the caller of `fit` to do so"
+        ctx,self.ctx = self.ctx,None
+        if ctx: ctx.__exit__(None, None, None)

@@ -158,7 +158,7 @@ def train(
                                   **plan.options)
         if not bar or rank: _silence(learn)
         with nullcontext() if distributed else save_on_interrupt(run):
-            learn.fit(10**6) # the budget ends it: so many take days, of however few photographs
+            _fit(learn)
     return learn
 
 # %% ../../nbs/training/15_train.ipynb #1883143d
@@ -177,6 +177,13 @@ def _prepare_run(out, data, dls, plan, cbs, hours, photos, epochs, **run_args):
     run = RunCallback(out, plan.options.get('lr', 6e-4), photos=photos, hours=hours, describe=about,
                       keep=keep, loaded=plan.state, **run_args)
     return run,config
+
+def _fit(learn):
+    "Until the budget ends it; an error does not leave this process in bfloat16"
+    try:
+        learn.fit(10**6) # so many epochs take days, of however few photographs
+    finally:
+        if hasattr(learn, 'bf16'): learn.bf16.leave()
 
 def _silence(learn):
     "No progress bar, no table"

@@ -13,6 +13,7 @@ def test_rate_falls_as_one_minus_root(decay):
 def test_warm_up_takes_a_tenth_at_most():
     assert [wsd(0, i, warmup=4, decay=0) for i in range(6)]==[.25, .5, .75, 1, 1, 1]
     assert wsd(0.05, 0, warmup=200)==0.5 and wsd(0.1, 0, warmup=200)==1.
+    assert wsd(0, 0, warmup=0, decay=0)==1.
     assert wsd(1., 10**6, decay=0)==1. # a run without decay keeps its rate
 
 def test_small_share_of_hours_is_reckoned_from_areas():

@@ -1,6 +1,8 @@
 "The callbacks of training: draws that never change, problems and losses against their formulas"
+from contextlib import suppress
+from functools import partial
 import numpy as np, pytest, torch
-from fastai.callback.core import Callback, CancelStepException
+from fastai.callback.core import Callback, CancelBatchException, CancelStepException
 from colorized.theory.vlb import loss_weight
 from colorized.training.callbacks import (draw_timesteps, ema_multi_avg_fn, keyed_generator,
                                           weighted_mse)
@@ -54,6 +56,22 @@ def test_problems_are_those_of_the_formulas(tmp_path):
         assert torch.allclose(x_t.double(), expected, atol=1e-5)
         assert torch.equal(target, ab/20) and torch.equal(cond.L, L/50-1)
         assert torch.equal(weight, loss_weight('inv_sigma2', 'x0', schedule, t))
+
+class Break(Callback):
+    "What a batch that is too large does: the forward pass fails, or the batch is given up"
+    order = 50
+    def __init__(self, error): self.error = error
+    def before_batch(self):
+        if self.training: raise self.error
+
+@pytest.mark.parametrize('error', [RuntimeError('out of memory'), CancelBatchException()])
+def test_an_error_does_not_leave_bfloat16_on(tmp_path, monkeypatch, error):
+    "Another run in the same process, with smaller batches, goes through"
+    monkeypatch.setattr('colorized.training.learner.has_native_bf16', lambda device: True)
+    run = partial(train, pictures(4), photos=4, **{**BRIEF, 'bf16': True})
+    with suppress(RuntimeError): run(tmp_path/'large', bs=4, cbs=[Break(error)])
+    assert not torch.is_autocast_enabled('cpu')
+    assert run(tmp_path/'small', bs=2).this_run.photos==4
 
 class SkipEveryOther(Callback):
     order = 20
