@@ -12,6 +12,7 @@ import csv, signal, threading, time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from pickle import UnpicklingError
 import torch
 from fastai.callback.core import Callback, CancelFitException, CancelTrainException
 from fastai.torch_core import rank_distrib
@@ -70,6 +71,8 @@ def rate(self:RunCallback):
 def before_fit(self:RunCallback):
     make_folder(self.out)
     if self.loaded: self._restore(self.loaded)
+    if self.loaded and self.progress>=1: # saved in mid-epoch, it had no checkpoint beside it
+        self.save_network(self.out/'model.safetensors')
     self.loaded = None
     self.dls.train.start,self.saved_at = self.batch0,time.time()
 
@@ -81,6 +84,7 @@ def _restore(self:RunCallback, state):
     self.learn.ema.start(net)
     self.learn.ema.average.load_state_dict(state['average'])
     self.opt.load_state_dict(state['opt'])
+    if self.learn.wd is not None: self.opt.set_hypers(wd=self.learn.wd) # as named now, like `lr`
     for k in ('epoch0','batch0','steps','photos','seconds'):
         setattr(self, k, state[k])
     if self.batch0>=len(self.dls.train): # larger batches have left nothing of the epoch
@@ -107,10 +111,15 @@ def before_batch(self:RunCallback):
     self.opt.set_hyper('lr', [self.rate*share for share in shares])
 
 @patch
-def after_loss(self:RunCallback):
-    if self.training and not torch.isfinite(self.loss):
-        raise FloatingPointError(f"loss is {self.loss.item()} after {self.steps} steps; "
-                                 f"the last good state is in {self.out}")
+def after_loss(self:RunCallback): # of validation, too: before anything is saved
+    if self.trained and not torch.isfinite(self.loss):
+        raise self._diverged(f"{'' if self.training else 'validation '}loss is {self.loss.item()}")
+
+@patch
+def _diverged(self:RunCallback, what):
+    path = self.out/'state.pt'
+    kept = f"the last good state is {path}" if path.exists() else "no state was saved"
+    return FloatingPointError(f"{what} after {self.steps} steps; {kept}")
 
 @patch
 def _count(self:RunCallback, now):
@@ -182,8 +191,11 @@ def save(self:RunCallback,
     "Write the whole state, to go on from"
     self.saved_at = time.time()
     if rank_distrib(): return
-    weights = dict(model=unwrap_model(self.model).state_dict(),
-                   average=self.learn.ema.average.state_dict(), opt=self.opt.state_dict())
+    net = unwrap_model(self.model)
+    if not all(o.isfinite().all() for o in net.parameters()):
+        raise self._diverged("some weight is not finite")
+    weights = dict(model=net.state_dict(), average=self.learn.ema.average.state_dict(),
+                   opt=self.opt.state_dict())
     about = dict(config=asdict(self.learn.diffusion.config),
                  settings=self.describe.get('settings', {}), teacher=self.describe.get('teacher'),
                  run_id=torchrun_id())
@@ -215,13 +227,19 @@ def save_network(self:RunCallback,
 def read_state(
     out:str|Path, # The run's folder
 ) -> dict:        # What `RunCallback.save` wrote, with a `ModelConfig` and a `Recipe`
-    "The state to go on from. Raises `FileNotFoundError` when there is none"
+    """The state to go on from
+
+    Raises `FileNotFoundError` when there is none, `ValueError` when it is damaged."""
     path = Path(out)/'state.pt'
     if not path.is_file(): raise FileNotFoundError(f"nothing to resume: there is no {path}")
-    state = torch.load(path, map_location='cpu', weights_only=True)
-    state['config'] = ModelConfig.from_dict(state['config'])
-    if 'recipe' in state: # earlier versions kept nothing but the settings
-        state['recipe'] = Recipe(**state['recipe'])
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+        state['config'] = ModelConfig.from_dict(state['config'])
+        if 'recipe' in state: # earlier versions kept nothing but the settings
+            state['recipe'] = Recipe(**state['recipe'])
+    except (RuntimeError, EOFError, UnpicklingError, LookupError, TypeError, ValueError) as e:
+        why = (str(e).splitlines() or [type(e).__name__])[0]
+        raise ValueError(f"{path} is damaged, or not the state of a run: {why}") from e
     return state
 
 # %% ../../nbs/training/10_run.ipynb #stopcd01

@@ -2,6 +2,7 @@
 import csv, os, resource, signal, subprocess, sys, time
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 import numpy as np, pytest, torch
 from fastai.callback.core import Callback
@@ -224,7 +225,62 @@ def test_a_loss_that_diverges_is_one_line(tmp_path, capsys):
             '--size', 64, '--bs', 4, '--lr', '1e30', '--workers', 0, '--threads', 1, '--device',
             'cpu']
     assert main([*map(str, args), *TINY_OPTIONS])==1
-    assert 'the last good state is in' in capsys.readouterr().err.splitlines()[-1]
+    assert 'after 1 steps; no state was saved' in capsys.readouterr().err.splitlines()[-1]
+
+def test_what_diverged_is_not_saved(tmp_path):
+    "One batch an epoch: only validation sees what it has done to the weights"
+    run = partial(train, pictures(4), tmp_path/'run', bs=4, **BRIEF)
+    run(photos=4)
+    before = {o.name: o.read_bytes() for o in (tmp_path/'run').iterdir()}
+    with pytest.raises(FloatingPointError, match='validation loss is .* after 2 .*run/state.pt'):
+        run(photos=40, lr=1e30, resume=True)
+    assert {o.name: o.read_bytes() for o in (tmp_path/'run').iterdir()}==before
+
+class Ruin(Callback):
+    order = 60
+    def after_batch(self):
+        if self.training: next(self.model.unet.parameters()).data.fill_(float('nan'))
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
+    "Nor is a state in the middle of an epoch"
+    with pytest.raises(FloatingPointError, match='some weight is not finite after 1 steps; no'):
+        train(pictures(8), tmp_path/'run', photos=8, bs=4, cbs=[Ruin()], run_args=dict(minutes=0),
+              **BRIEF)
+    assert not (tmp_path/'run/state.pt').exists()
+
+def test_weight_decay_can_change(tmp_path):
+    "A resumed run keeps its own, or takes what is named"
+    run = lambda photos, **settings: train(pictures(4), tmp_path/'run', photos=photos, bs=4,
+                                           resume=photos>4, settings=settings, **BRIEF)
+    used = []
+    for photos,settings in ((4, {}), (8, dict(wd='0.5')), (12, {})):
+        learn = run(photos, **settings)
+        used.append([o['weight_decay'] for o in learn.opt.opt.param_groups])
+    assert used==[[0.01], [0.5], [0.5]]
+
+def test_a_budget_that_is_spent_still_has_its_model(tmp_path):
+    "Stopped in the first epoch, then resumed with a budget that is spent already"
+    with pytest.raises(KeyboardInterrupt):
+        train(pictures(16), tmp_path/'run', photos=16, bs=4, cbs=[Press()], **BRIEF)
+    assert not (tmp_path/'run/model.safetensors').exists()
+    learn = train(pictures(16), tmp_path/'run', photos=8, bs=4, resume=True, **BRIEF)
+    net,config,_ = load_checkpoint(tmp_path/'run/model.safetensors')
+    assert config.training['photographs']==8==learn.this_run.photos
+    expected = {k: v.half().float() for k,v in learn.ema.net.state_dict().items()}
+    assert same_weights(net.state_dict(), expected)
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_a_damaged_state_is_named(tmp_path, resume):
+    run = partial(train, pictures(4), tmp_path/'run', bs=4, **BRIEF)
+    run(photos=4)
+    state = tmp_path/'run/state.pt'
+    whole = state.read_bytes()
+    torch.save(dict(a=1), other := tmp_path/'other.pt')
+    for damaged in (b'', b'no state', whole[:len(whole)//2], other.read_bytes()):
+        state.write_bytes(damaged)
+        with pytest.raises(ValueError, match='state.pt is damaged, or not the state of a run: .') as e:
+            run(photos=8, resume=resume)
+        assert len(str(e.value).splitlines())==1
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     class Spoil(Callback):
@@ -232,5 +288,5 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
         def after_loss(self):
             if self.training and self.learn.this_run.steps==1:
                 self.learn.loss = self.loss*float('nan')
-    with pytest.raises(FloatingPointError, match='loss is nan after 1 steps; the last good state'):
+    with pytest.raises(FloatingPointError, match='loss is nan after 1 steps; no state was'):
         train(pictures(8), tmp_path/'run', photos=8, bs=4, cbs=[Spoil()], **BRIEF)
