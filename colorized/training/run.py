@@ -174,8 +174,11 @@ def _log_row(self:RunCallback):
 
 def _append_row(path, row):
     "One row more, instead of a killed run's; columns that are new are empty in the rows before"
-    lines = path.read_text(encoding='utf-8').splitlines() if path.exists() else ()
-    rows = [*(o for o in csv.DictReader(lines) if int(o['photos'])<row['photos']), row]
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines() if path.exists() else ()
+        rows = [*(o for o in csv.DictReader(lines) if int(o['photos'])<row['photos']), row]
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{path} is not the log of a run: move it, then resume") from None
     names = list(dict.fromkeys(k for o in rows for k in o))
     with atomic_write(path, 'w', newline='', encoding='utf-8') as f:
         out = csv.DictWriter(f, names)

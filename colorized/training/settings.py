@@ -16,7 +16,7 @@ from ..model.checkpoint import ModelConfig, SamplingSettings
 from ..model.unet import UNetConfig
 from ..theory.vlb import loss_weight
 from .examples import Recipe
-from .learner import diffusion_learner
+from .learner import check_options, diffusion_learner
 
 # %% ../../nbs/training/14_settings.ipynb #80c30962
 _LEARNER = ('weight','lr','wd','clip','decay','bf16','tune','perceptual') # Of `diffusion_learner`
@@ -77,6 +77,7 @@ def configure(
                      schedule={**config.schedule, **given['schedule']},
                      sampling=replace(config.sampling, **given['sampling']))
     recipe = replace(recipe, **{'factor': config.net.factor, **given['recipe']})
+    check_options(**given['learner'])
     _check_fit(config, recipe, given['learner'].get('weight', known['learner']['weight']))
     return config,recipe,given['learner']
 
@@ -90,7 +91,11 @@ def _check_names(settings, known):
 
 # %% ../../nbs/training/14_settings.ipynb #a70ff461
 def _check_fit(config, recipe, weight):
-    "Raise `ValueError` unless network, schedule, examples and weight fit together"
+    "Raise `ValueError` unless network, schedule, examples, weight and sampling fit together"
+    if config.net.widths[0]%2:
+        raise ValueError(f"widths must begin with an even number, got {config.net.widths}")
+    if not config.chroma_scale>0:
+        raise ValueError(f"chroma_scale must be above 0, got {config.chroma_scale}")
     config.denoiser(None) # raises where the prediction does not fit the schedule
     multiple = config.net.multiple
     for k in ('size','small'):
@@ -100,3 +105,11 @@ def _check_fit(config, recipe, weight):
     weights = loss_weight(weight, config.param, schedule, torch.arange(len(schedule)))
     if not (weights>0).any():
         raise ValueError(f"weight={weight} gives every step of {schedule} the weight 0")
+    _check_sampling(config.sampling, schedule)
+
+def _check_sampling(sampling, schedule):
+    "Raise `ValueError` unless previews can be drawn"
+    try:
+        schedule.respace(min(sampling.steps, len(schedule)), sampling.last_step)
+    except ValueError as e:
+        raise ValueError(f"steps={sampling.steps}, last_step={sampling.last_step}: {e}") from None

@@ -2,7 +2,9 @@
 import pytest
 from colorized.model.checkpoint import ModelConfig, load_checkpoint
 from colorized.training.examples import Recipe
+from colorized.training.learner import diffusion_learner
 from colorized.training.settings import configure, known_settings
+from colorized.training.train import train
 from training_helpers import crops, go
 
 def test_every_setting_can_be_set():
@@ -22,6 +24,28 @@ def test_settings_change_what_is_given():
     changed,smaller,kwargs = configure(dict(param='v', small='32', bf16='no'), config, recipe)
     assert (changed.param, changed.chroma_scale)==('v', 15.)
     assert smaller==Recipe(size=128, small=32) and kwargs==dict(bf16=False)
+
+@pytest.mark.parametrize('name,value,said', [
+    ('lr', '0', 'lr must be above 0'), ('wd', '-1', 'wd must not be negative'),
+    ('clip', '0', 'clip must be above 0'), ('decay', '1', r'decay must lie in \[0,1\)'),
+    ('decay', '-0.1', 'decay must lie'), ('tune', '2', 'tune must lie in'),
+    ('chroma_scale', '0', 'chroma_scale must be above 0'), ('last_step', '5', 'last_step=5'),
+    ('last_step', '0', 'last_step=0')])
+def test_values_out_of_range_are_refused(tmp_path, name, value, said):
+    "Before a photograph is opened"
+    with pytest.raises(ValueError, match=said): configure({name: value})
+    with pytest.raises(ValueError, match=said):
+        train(tmp_path/'none', tmp_path/'run', photos=1, settings={name: value})
+
+def test_odd_widths_are_refused():
+    odd = dict(widths='33', attention='0', groups='3', heads='3')
+    with pytest.raises(ValueError, match='widths must begin with an even number'): configure(odd)
+    configure(dict(odd, widths='36'))
+
+def test_options_of_a_learner_have_the_same_ranges():
+    for wrong in (dict(lr=-1.), dict(clip=0.), dict(decay=1.), dict(wd=-1.), dict(lr=float('nan'))):
+        with pytest.raises(ValueError, match=f'{list(wrong)[0]} must'):
+            diffusion_learner(None, **wrong)
 
 def test_settings_reach_the_run(tmp_path):
     """What `--set` names changes network, schedule, examples and optimizer
