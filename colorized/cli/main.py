@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/cli/main.html.md"""
 __all__ = ['COMMANDS', 'EXAMPLES', 'main']
 
 # %% ../../nbs/cli/11_main.ipynb #f89e5e96
-import sys
+import re, sys
 from argparse import RawDescriptionHelpFormatter
 from fastcore.script import anno_parser
 from .app import app
@@ -68,6 +68,11 @@ def _parse(argv):
         options.pop(k, None)
     return func,options.pop(_MANY.get(func, 'source'), ()),options
 
+# PyTorch's words: of an allocation, and of a helper, which the kernel kills when memory runs out
+_OUT_OF_MEMORY = ("out of (shared )?memory|can't allocate memory|not enough memory|"
+                  "DataLoader worker .*(signal: Killed|exited)")
+_LESS = {train: ': lower --bs or --workers'}
+
 def _run(argv):
     func,args,options = _parse(argv)
     try:
@@ -80,6 +85,9 @@ def _run(argv):
         code,said = 1,e
     except MemoryError as e:
         code,said = 1,str(e) or TOO_LITTLE_MEMORY
+    except RuntimeError as e:
+        if not re.search(_OUT_OF_MEMORY, str(e)): raise
+        code,said = 1,TOO_LITTLE_MEMORY+_LESS.get(func, '')
     print(f"colorized: {said}", file=sys.stderr)
     return code
 

@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/cli/train.html.md"""
 __all__ = ['train']
 
 # %% ../../nbs/cli/03_train.ipynb #dd546853
-import os, sys
+import math, os, sys
 from typing import Annotated
 from .options import (Threads, UsageError, check_positive, check_threads, keep_memory,
     parse_pair, set_threads)
@@ -40,6 +40,13 @@ def _begin_with(start, weak, guidance):
     said = dict(strong=sha[:12], weak=worse_sha[:12], scale=guidance)
     return dict(net=net, config=config),[DistillationCallback(deepcopy(net), worse, guidance, said)]
 
+def _check_guidance(weak, guidance):
+    "How far away from `weak`. Raises `UsageError` where there is nothing to guide away from"
+    if guidance is None: return 1.5
+    if not weak: raise UsageError("--guidance needs --weak, the checkpoint to be guided away from")
+    if not math.isfinite(guidance): raise UsageError(f"--guidance must be finite, got {guidance}")
+    return guidance
+
 # %% ../../nbs/cli/03_train.ipynb #a0242825
 def _device(device):
     "The device of this process, and is it one of several?"
@@ -50,6 +57,8 @@ def _device(device):
         device = torch.device(device or best_device())
     except RuntimeError as e:
         raise UsageError(f"--device: {e}") from None
+    if device.type not in ('cpu', 'cuda', 'mps'):
+        raise UsageError(f"--device must be cpu, cuda or mps, got {device}")
     if distributed and device.type=='cuda':
         device = torch.device('cuda', int(os.environ['LOCAL_RANK']))
     return device,distributed
@@ -65,6 +74,14 @@ def _say_end(run):
         seen = f"{run.photos} photographs seen in {run.seconds/3600:.2f} hours"
         print(f"{seen}; the model is {run.out/'model.safetensors'}")
 
+def _settings(pairs, **named):
+    "Those of --set, and options that have a name of their own. Raises `UsageError` for both"
+    settings = dict(parse_pair('--set', o) for o in pairs or [])
+    named = {k: v for k,v in named.items() if v is not None}
+    if both := [k for k in named if k in settings]:
+        raise UsageError(f"--{both[0]} and --set {both[0]}=…: give one of them")
+    return named|settings
+
 # %% ../../nbs/cli/03_train.ipynb #e8fa99a6
 def train(
     data:Annotated[str, "Folder of color photographs, or of Kaggle's arrays (l/, ab/)",
@@ -72,7 +89,8 @@ def train(
     out:Annotated[str, "Folder of the run: state, log, previews, model.safetensors",
         {'opt':True, 'required':True}],
     valid:str=None,       # Folder to watch, never learned from (default: a tenth of the data)
-    hours:float=None,     # Budget: so many hours
+    hours:Annotated[float, "Budget: so many hours of training; validation, previews and saving "
+        "come on top"]=None,
     epochs:float=None,    # Budget: so many times through the data
     photos:int=None,      # Budget: so many photographs
     resume:bool=False,    # Go on with the run in the folder? What is not named is as it was
@@ -89,7 +107,7 @@ def train(
         "the package)"]=None,
     weak:Annotated[str, "Distill what --start predicts, guided away from this worse checkpoint "
         "(autoguidance), instead of the truth"]=None,
-    guidance:float=1.5,   # How far away: 1 is what --start says itself
+    guidance:float=None,  # How far away: 1 is what --start says itself (default: 1.5)
     fid:Annotated[int, "Measure FID and KID (lite1) on validation photographs every so many "
         "epochs, and at the end; 0: never"]=0,
     workers:int=2,        # Helpers that prepare examples (under torchrun: of each process)
@@ -100,14 +118,14 @@ def train(
     "Train a colorizer on your own photographs; under torchrun on several GPUs or machines"
     check_threads(threads)
     check_positive(hours=hours, epochs=epochs, photos=photos, size=size, bs=bs, lr=lr)
+    if workers<0: raise UsageError(f"--workers must be at least 0, got {workers}")
+    settings = _settings(set, size=size, small=small, lr=lr, decay=decay)
+    guidance = _check_guidance(weak, guidance)
     keep_memory()
     set_threads(threads)
     device,distributed = _device(device)
     cbs = [_fid_callback(fid)] if fid else []
     begin,teacher = _begin_with(start, weak, guidance) if start or weak else ({},[])
-    settings = dict(size=size, small=small, lr=lr, decay=decay)
-    settings = {k: v for k,v in settings.items() if v is not None}
-    settings |= dict(parse_pair('--set', o) for o in set or [])
     from colorized.training.train import train as run
     learn = run(data, out, valid, hours, epochs, photos, resume, bs=bs, num_workers=workers,
         device=device, distributed=distributed, seed=seed, settings=settings,

@@ -75,7 +75,7 @@ def __iter__(self:ResumableLoader):
     "The batches. What a helper could not read is raised as this process would, in one line"
     try:
         yield from super(ResumableLoader, self).__iter__()
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, MemoryError) as e:
         if not str(e).startswith('Caught '): raise # PyTorch's word for the helper's traceback
         said = str(e).strip().splitlines()[-1]
         raise type(e)(said.partition(': ')[2]) from None

@@ -32,8 +32,8 @@ class RunCallback(Callback):
     def __init__(self,
         out:str|Path,       # The run's folder
         lr:float,           # Learning rate of the stable part
-        photos:int=None,    # Budget: stop after so many photographs
-        hours:float=None,   # Budget: stop after so many hours, those before a resume included
+        photos:int=None,    # Budget: stop after so many photographs, those before a resume included
+        hours:float=None,   # The same of training: validation, previews and saving come on top
         minutes:float=5.,   # State is saved this often, and after each epoch
         warmup:int=200,     # See `wsd`
         decay:float=0.3,    # The same; the decay begins no earlier than the full size

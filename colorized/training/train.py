@@ -18,6 +18,7 @@ from fastai.callback.progress import ProgressCallback # noqa: F401
 from fastai.learner import Learner
 from fastai.torch_core import num_distrib, rank_distrib
 from ..model.checkpoint import ModelConfig
+from ..model.sampling import check_device
 from .distillation import DistillationCallback
 from .distributed import (ProcessesCallback, check_ranks_agree, from_rank0,
                                             processes, rank0_first, restarted)
@@ -44,13 +45,23 @@ def chroma_std(
 def _check_call(out, data, valid, **budget):
     "Raise `ValueError` for what cannot be"
     given = [v for v in budget.values() if v is not None]
-    if len(given)!=1 or not given[0]>0:
+    if len(given)!=1 or not 0<given[0]<math.inf:
         raise ValueError("give one budget above 0, "
                          f"got {', '.join(f'{k}={v}' for k,v in budget.items())}")
     for source in (data, valid):
         root = source_root(source)
         if root and Path(root).resolve()==out.resolve():
             raise ValueError(f"{out} is where the photographs are: a run needs a folder of its own")
+
+def _check_numbers(bs, seed, num_workers, distributed):
+    "Raise `ValueError` for what is out of range; None is as it was"
+    for name,value,least in (('bs', bs, 1), ('seed', seed, 0), ('num_workers', num_workers, 0)):
+        if value is not None and value<least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+    if seed is not None and seed>=2**64: raise ValueError(f"seed must be below 2**64, got {seed}")
+    if rank_distrib() and not distributed: # nothing would be saved
+        raise ValueError(f"the environment says RANK={rank_distrib()}, as if this were one of "
+                         "several processes: unset it, or start all with torchrun")
 
 # %% ../../nbs/training/15_train.ipynb #1bbc359e
 @dataclass(frozen=True)
@@ -66,8 +77,13 @@ class _Plan:
     measure:bool       # Is the chroma scale to be measured?
 
 def _load_state(out, resume):
-    "The state to go on from, if the run is one that goes on"
-    if not (resume or (out/'state.pt').exists()): return {}
+    "The state to go on from, if the run is one that goes on; else `out` must hold no other model"
+    if not (resume or (out/'state.pt').exists()):
+        others = [o for o in ('model.safetensors', 'log.csv') if (out/o).exists()]
+        if others and not restarted({}):
+            raise FileExistsError(f"{out} already holds {' and '.join(others)}, but no state to "
+                                  "resume: choose another folder")
+        return {}
     state = read_state(out)
     if not (resume or restarted(state)):
         raise FileExistsError(f"{out} already holds a run: resume it, or choose another folder")
@@ -81,7 +97,7 @@ def _plan_run(out, resume, settings, config, recipe, bs, seed, options):
     all_settings = {**state.get('settings', {}), **settings}
     new = settings if 'recipe' in state else all_settings # earlier versions kept only the settings
     config,recipe,given = configure(new, state.get('config', config), recipe or state.get('recipe'))
-    if state and config!=state['config']:
+    if state and replace(config, sampling=state['config'].sampling)!=state['config']:
         raise ValueError(f"{out} holds a run of {state['config']}: "
                          "a resumed run keeps its network and schedule")
     if net is not None and net.cfg!=config.net:
@@ -94,8 +110,13 @@ def _plan_run(out, resume, settings, config, recipe, bs, seed, options):
     return _Plan(state, all_settings, config, recipe, options, bs, seed, measure)
 
 # %% ../../nbs/training/15_train.ipynb #9a82d6f5
+def _names(source):
+    "Checksum of the names of a source's files; None where they have none"
+    checksum = source_fingerprint(source).rpartition(' ')[2]
+    return checksum if int(checksum, 16) else None
+
 def _check_photographs(out, dls, plan):
-    """What a resumed run keeps: its seed and the number of its photographs
+    """What a resumed run keeps: its seed, the number of its photographs and their names
 
     Raises `ValueError` when that is not so, and when processes disagree."""
     check_ranks_agree(photographs=source_fingerprint(dls.train_ds.source),
@@ -106,7 +127,11 @@ def _check_photographs(out, dls, plan):
         if (was := plan.state.get(k, v))!=v:
             raise ValueError(f"{out} holds a run of {k.replace('_', ' ')} {was}, got {v}: "
                              "a resumed run keeps its own")
-    return same
+    was,names = plan.state.get('names'),_names(dls.train_ds.source)
+    if was and names and was!=names: # earlier versions did not keep it
+        raise ValueError(f"{out} holds a run of other photographs, or of other names of theirs: "
+                         "a resumed run keeps its own")
+    return dict(same, names=names)
 
 # %% ../../nbs/training/15_train.ipynb #teach5c
 def _teacher(out, cbs, state):
@@ -122,7 +147,7 @@ def train(
     data,                    # Folder of color photographs or of Kaggle's arrays, or a source
     out:str|Path,            # The run's folder
     valid=None,              # The same, for validation; None: a tenth of `data`
-    hours:float=None,        # Budget in hours …
+    hours:float=None,        # Budget in hours of training …
     epochs:float=None,       # … or in epochs …
     photos:int=None,         # … or in photographs
     resume:bool=False,       # Go on from `out`'s last state?
@@ -141,11 +166,13 @@ def train(
 ) -> Learner:
     """Train a colorizer
 
-    Raises `ValueError` unless exactly one budget is given, when processes disagree, or when a run
-    is resumed with another seed, other photographs or without its teacher, `FileExistsError` when
-    `out` already holds a run."""
+    Raises `ValueError` unless exactly one budget is given, for numbers out of range, when processes
+    disagree, or when a run is resumed with another seed, other photographs or without its teacher,
+    `FileExistsError` when `out` already holds a run or a model."""
     out,device = Path(out),torch.device(device)
     _check_call(out, data, valid, hours=hours, epochs=epochs, photos=photos)
+    _check_numbers(bs, seed, num_workers, distributed)
+    check_device(device)
     plan = _plan_run(out, resume, settings, config, recipe, bs, seed, kwargs)
     with processes(device) if distributed else nullcontext():
         rank,world = (rank_distrib(),num_distrib()) if distributed else (0,1)

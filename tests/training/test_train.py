@@ -1,5 +1,5 @@
 "Training: photographs are learned by heart, a resumed run keeps what it had, nonsense is refused"
-import csv, math, time
+import csv, math, shutil, time
 from dataclasses import replace
 from functools import partial
 import numpy as np, pytest, torch
@@ -91,6 +91,44 @@ def test_a_resumed_run_keeps_what_is_not_named(tmp_path):
     with pytest.raises(ValueError, match='a run of number of photographs 16, got 15'):
         go_on(photos[1:], photos=40)
 
+def test_a_resumed_run_learns_from_no_other_photographs(tmp_path):
+    "As many under other names are refused: what was learned from would be watched"
+    data = crops(tmp_path/'photos', 12, 64)
+    run = partial(train, out=tmp_path/'run', bs=4, **{**BRIEF, 'valid': None})
+    run(data, photos=4)
+    shutil.copytree(data, tmp_path/'moved')
+    assert run(tmp_path/'moved', photos=8, resume=True).this_run.photos==8
+    (data/'011.png').rename(data/'-new.png')
+    with pytest.raises(ValueError, match='run holds a run of other photographs'):
+        run(data, photos=12, resume=True)
+    state = torch.load(tmp_path/'run/state.pt')
+    del state['names'] # as earlier versions wrote it
+    torch.save(state, tmp_path/'run/state.pt')
+    run(data, photos=12, resume=True)
+
+@pytest.mark.parametrize('name', ['model.safetensors', 'log.csv'])
+def test_a_new_run_overwrites_nothing(tmp_path, name):
+    "A folder that holds a model, or another program's log"
+    (tmp_path/'run').mkdir()
+    (tmp_path/'run'/name).write_text('precious')
+    with pytest.raises(FileExistsError, match=f'already holds {name}'):
+        train(pictures(4), tmp_path/'run', photos=4, **BRIEF)
+    assert [o.read_text() for o in (tmp_path/'run').iterdir()]==['precious']
+
+def test_sampling_may_change(tmp_path):
+    "What previews need is tried before; a run that was begun with what fails goes on with another"
+    run = partial(train, pictures(4), tmp_path/'run', bs=4, **BRIEF)
+    with pytest.raises(ValueError, match='last_step=5.0'):
+        run(photos=4, settings=dict(last_step='5'))
+    assert not (tmp_path/'run').exists()
+    run(photos=4)
+    state = torch.load(tmp_path/'run/state.pt')
+    state['config']['sampling']['last_step'] = 5.
+    torch.save(state, tmp_path/'run/state.pt')
+    with pytest.raises(ValueError, match='last_step=5.0'): run(photos=8, resume=True)
+    learn = run(photos=8, resume=True, settings=dict(last_step='0.1'))
+    assert learn.diffusion.config.sampling.last_step==0.1
+
 class Seen(list):
     "Pictures that remember which of them were asked for"
     def __init__(self, pictures):
@@ -136,13 +174,20 @@ def test_chroma_scale_is_measured(tmp_path):
 
 def test_what_cannot_be_is_refused_at_once(tmp_path):
     run = partial(train, pictures(4), tmp_path/'run')
+    absent = 'cuda' if torch.backends.mps.is_available() else 'mps' # no machine has both
     for budget,word in ((dict(photos=0), 'photos=0'), (dict(photos=-5), 'photos=-5'),
-                        (dict(hours=0.), 'hours=0.0'), (dict(epochs=math.nan), 'epochs=nan')):
+                        (dict(hours=0.), 'hours=0.0'), (dict(epochs=math.nan), 'epochs=nan'),
+                        (dict(epochs=math.inf), 'epochs=inf')):
         with pytest.raises(ValueError, match=f'one budget above 0, got .*{word}'):
             run(**budget, **BRIEF)
     with pytest.raises(ValueError, match='one budget above 0'): run(photos=4, epochs=1, **BRIEF)
-    with pytest.raises(ValueError, match='bs must be at least 1, got 0'):
-        run(photos=4, bs=0, **BRIEF)
+    for wrong,said in ((dict(bs=0), 'bs must be at least 1, got 0'),
+                       (dict(bs=0, resume=True), 'bs must be at least 1, got 0'),
+                       (dict(num_workers=-1), 'num_workers must be at least 0, got -1'),
+                       (dict(seed=-1), 'seed must be at least 0, got -1'),
+                       (dict(seed=2**64), r'seed must be below 2\*\*64'),
+                       (dict(device=absent), f'device {absent}: this machine has none')):
+        with pytest.raises(ValueError, match=said): run(photos=4, **{**BRIEF, **wrong})
     with pytest.raises(ValueError, match='two photographs to share, got 1.*valid'):
         train(pictures(1), tmp_path/'run', photos=4, **{**BRIEF, 'valid': None})
     with pytest.raises(ValueError, match='no photograph'): chroma_std([])
@@ -150,6 +195,13 @@ def test_what_cannot_be_is_refused_at_once(tmp_path):
     for photographs in (dict(data=data), dict(data=pictures(4), valid=PhotoFolder(data))):
         with pytest.raises(ValueError, match='a folder of its own'):
             train(out=data, photos=4, **{**BRIEF, **photographs})
+    assert not (tmp_path/'run').exists()
+
+def test_one_process_is_no_part_of_several(tmp_path, monkeypatch):
+    "A rank that is left in the environment would keep the run from saving anything"
+    monkeypatch.setenv('RANK', '1')
+    with pytest.raises(ValueError, match='the environment says RANK=1'):
+        train(pictures(4), tmp_path/'run', photos=4, **BRIEF)
     assert not (tmp_path/'run').exists()
 
 def test_folders_without_photographs(tmp_path):

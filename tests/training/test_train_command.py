@@ -57,6 +57,31 @@ def test_evaluate_what_was_trained(photos, trained, run, tmp_path):
     assert value('colorized')<1<value('truth')
     assert run('evaluate', '--true', photos)[0]==2
 
+@pytest.mark.parametrize('options,said', [
+    (['--workers', '-1'], '--workers must be at least 0, got -1'),
+    (['--guidance', '7'], '--guidance needs --weak'),
+    (['--start', 'default', '--weak', 'default', '--guidance', 'nan'], '--guidance must be finite'),
+    (['--size', '64', '--set', 'size=32'], '--size and --set size=…: give one of them'),
+    (['--device', 'meta'], '--device must be cpu, cuda or mps, got meta')])
+def test_options_that_contradict_or_say_nothing(run, tmp_path, options, said):
+    "Refused before a photograph is opened"
+    code,_,err = run('train', '--data', tmp_path, '--out', tmp_path/'run', '--photos', 4, *options)
+    assert code==2 and err.splitlines()==[f'colorized: {err[11:].strip()}'] and said in err
+
+@pytest.mark.parametrize('error,said', [
+    ("CUDA out of memory. Tried to allocate 2 GiB\n", 'too little memory: lower --bs or --workers'),
+    ("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried", '--workers'),
+    ('DataLoader worker (pid 7) is killed by signal: Killed. ', '--workers'),
+    ('DataLoader worker (pid(s) 7, 8) exited unexpectedly', '--workers')])
+def test_too_little_memory_is_one_line(run, monkeypatch, tmp_path, error, said):
+    def train(*_, **__): raise RuntimeError(error)
+    monkeypatch.setattr('colorized.training.train.train', train)
+    code,_,err = run(*options(tmp_path, tmp_path/'run'), '--photos', 4)
+    assert code==1 and said in err and len(err.splitlines())==1
+    error = 'another error'
+    with pytest.raises(RuntimeError, match='another'):
+        run(*options(tmp_path, tmp_path/'run'), '--photos', 4)
+
 def test_distill(photos, trained, run, tmp_path):
     "With a teacher, which a resumed run needs as well"
     model,out = trained/'model.safetensors',tmp_path/'taught'

@@ -82,7 +82,7 @@ def test_killed_before_the_state_that_ends_it(tmp_path, monkeypatch):
     assert log[0]==log[1]==['16', '32'] and not leftover.exists()
 
 KEYS = ['model', 'average', 'opt', 'config', 'settings', 'teacher', 'run_id', 'seed',
-        'number_of_photographs', 'bs', 'recipe', 'how', 'epoch0', 'batch0', 'steps', 'photos',
+        'number_of_photographs', 'names', 'bs', 'recipe', 'how', 'epoch0', 'batch0', 'steps', 'photos',
         'seconds']
 
 def test_the_state_keeps_its_format(tmp_path):
@@ -91,10 +91,10 @@ def test_the_state_keeps_its_format(tmp_path):
                   settings=dict(no_hints='0.5'), **BRIEF)
     state = state_of(tmp_path/'run')
     assert list(state)==KEYS
-    assert [state[k] for k in KEYS[4:10]]==[{'no_hints': '0.5'}, None, 'none', 2, 10, 4]
+    assert [state[k] for k in KEYS[4:11]]==[{'no_hints': '0.5'}, None, 'none', 2, 10, None, 4]
     assert state['recipe']['no_hints']==0.5 and state['config']['net']['widths']==(32,32)
     assert state['how']==dict(lr=1e-3, bf16=False)
-    assert [state[k] for k in KEYS[12:16]]==[1, 1, 4, 14] # 10, and the first batch again
+    assert [state[k] for k in KEYS[13:17]]==[1, 1, 4, 14] # 10, and the first batch again
     read = read_state(tmp_path/'run')
     assert read['config']==first.diffusion.config and read['recipe']==first.dls.train_ds.recipe
 
@@ -104,7 +104,8 @@ def test_a_state_of_the_first_versions_goes_on(tmp_path):
                                          **{**BRIEF, 'recipe': None}, **kwargs)
     run(4, settings=dict(size='64', small='0', archival='0'))
     state = state_of(tmp_path/'run')
-    for k in ('recipe', 'how', 'bs', 'seed', 'number_of_photographs', 'run_id', 'teacher'):
+    for k in ('recipe', 'how', 'bs', 'seed', 'number_of_photographs', 'names', 'run_id',
+              'teacher'):
         del state[k]
     torch.save(state, tmp_path/'run'/'state.pt')
     learn = run(8, resume=True)
@@ -278,7 +279,7 @@ def test_a_damaged_state_is_named(tmp_path, resume):
     torch.save(dict(a=1), other := tmp_path/'other.pt')
     for damaged in (b'', b'no state', whole[:len(whole)//2], other.read_bytes()):
         state.write_bytes(damaged)
-        with pytest.raises(ValueError, match='state.pt is damaged, or not the state of a run: .') as e:
+        with pytest.raises(ValueError, match='state.pt is damaged, or not the state of a') as e:
             run(photos=8, resume=resume)
         assert len(str(e.value).splitlines())==1
 
