@@ -82,8 +82,8 @@ def test_killed_before_the_state_that_ends_it(tmp_path, monkeypatch):
     assert log[0]==log[1]==['16', '32'] and not leftover.exists()
 
 KEYS = ['model', 'average', 'opt', 'config', 'settings', 'teacher', 'run_id', 'seed',
-        'number_of_photographs', 'names', 'bs', 'recipe', 'how', 'epoch0', 'batch0', 'steps', 'photos',
-        'seconds']
+        'number_of_photographs', 'names', 'bs', 'recipe', 'how', 'epoch0', 'batch0', 'steps',
+        'photos', 'seconds']
 
 def test_the_state_keeps_its_format(tmp_path):
     "Pinned: a run is resumed by later versions, and those of earlier ones by this"
