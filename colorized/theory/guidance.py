@@ -26,7 +26,7 @@ def guided(
 ) -> Callable:         # A denoiser under the same contract
     """Classifier-free guidance (Ho & Salimans, arXiv 2207.12598), equation (1).
     With rescaling (Lin et al., arXiv 2305.08891, section 3.4), equation (3). Asks `denoise` twice
-    a step, except for scales 0 and 1. Raises `ValueError` for a negative `scale` or a `rescale`
+    per step, except for scales 0 and 1. Raises `ValueError` for a negative `scale` or a `rescale`
     outside [0,1]."""
     if not 0<=scale<math.inf:
         raise ValueError(f"scale: expected a number of at least 0, got {scale}")

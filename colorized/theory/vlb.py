@@ -21,7 +21,7 @@ def gaussian_kl(
     mean2:Tensor,    # Mean of p
     log_var2:Tensor, # Log variance of p; all four broadcast
 ) -> Tensor:         # Elementwise divergence, nats
-    "Kullback-Leibler divergence of two Gaussians, one value an element"
+    "Kullback-Leibler divergence of two Gaussians, one value per element"
     apart = (mean1-mean2)**2*(-log_var2).exp()
     return 0.5*(log_var2-log_var1-1 + (log_var1-log_var2).exp() + apart)
 
@@ -119,7 +119,7 @@ def vlb_terms(
     generator:torch.Generator, # Source of the noise
     var:str='small',           # Variance of the model's steps, as in `p_mean_log_var`
     bin_width:float=None,      # For `decoder_nll`
-) -> Tensor:                   # (N,T+1) nats an image: decoder L_0, one term a step, prior L_T
+) -> Tensor:                   # (N,T+1) nats per image: decoder L_0, one term per step, prior L_T
     """The terms of the variational bound (Ho et al., arXiv 2006.11239, equation 5).
     Their sum bounds the negative log-likelihood; column `t` is the term of code step `t`.
     Raises `TypeError` for anything but a `torch.Generator`, `ValueError` where `denoise` changes
