@@ -103,7 +103,7 @@ def evaluate_folders(
     seed:int=0,                      # Of bootstraps, halves and folds
     progress=None,                   # Called with a line of text at every stage
 ) -> Report: # Columns colorized, gray, mean chroma, truth; of another system, it and the difference
-    """Evaluator any system by its output folder.
+    """Evaluate any system by its output folder.
     Raises `ValueError` when nothing matches or a photograph's size differs"""
     true = list_photos(true_dir)
     other_dirs = [other_dir] if other_dir else []
@@ -135,7 +135,7 @@ def evaluate_model(
     seed:int=0,                      # Of bootstraps, halves and folds
     progress=None,                   # Called with a line of text at every stage
 ) -> Report:                         # Columns colorized (first sample), gray, mean chroma, truth
-    """Evaluator a function that colors.
+    """Evaluate a function that colors.
     The same protocol as `evaluate_folders`, so the figures compare"""
     if n_samples<1:
         raise ValueError(f"n_samples must be at least 1, got {n_samples}")

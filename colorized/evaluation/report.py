@@ -55,7 +55,7 @@ class Report:
 # %% ../../nbs/evaluation/05_report.ipynb #0395d656
 @patch
 def markdown(self:Report) -> str:
-    "A table, one row a measure, one column a system"
+    "A table, one row per measure, one column per system"
     systems = self.columns.items()
     head = ['measure', 'extractor', *(f"{s} (n={max(m.n for m in c.values())})" for s,c in systems)]
     names = [o for o in MEASURES if any(o in c for c in self.columns.values())]

@@ -25,7 +25,7 @@ EXPORT_FORMAT = 1 # Of the folders that are written
 
 def chain_of(
     colorizer:Colorizer, # Its schedule and settings
-) -> dict:               # Lists of one entry a step, the least noisy first
+) -> dict:               # Lists of one entry per step, the least noisy first
     "Noise levels that the sampler visits; a logarithm of 0 is `None`"
     s = colorizer.settings
     chain = colorizer.schedule.respace(s.steps, s.last_step)

@@ -35,7 +35,7 @@ def open_session(
 
 # %% ../../nbs/export/03_runtime.ipynb #c33c4b6eb
 class OnnxNet(nn.Module):
-    "Encoder and denoiser of an exported folder, called as a `ColorNet` is, one photograph a call"
+    "Encoder and denoiser of an exported folder, called as a `ColorNet` is, one photograph per call"
     def __init__(self,
         folder:str|Path,  # Written by `export_model`
         cfg:UNetConfig,   # Shape of the network

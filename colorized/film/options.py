@@ -28,7 +28,7 @@ FIELDS = 'refuse','deinterlace','ignore'
 
 @dataclass
 class FilmOptions:
-    "How a film is colored. Raises `ValueError` for what cannot be"
+    "How a film is colored. Raises `ValueError` for impossible values"
     seed:int=0               # The same seed gives the same colors
     steps:int=None           # Denoising steps; None: as many as the weights were tuned for
     saturation:float=1.      # Multiplies the chroma

@@ -84,7 +84,7 @@ def options(self:Colorizer,
     saturation:float=1.,    # Multiplies the chroma
     working_size:int=None,  # Shorter side at which the network works, at most; None: as tuned
 ) -> dict: # All but `n_samples`, as `colorize` takes them
-    "What is asked of a coloring, complete. Raises `ValueError` for what cannot be"
+    "What is asked of a coloring, complete. Raises `ValueError` for impossible values"
     s = self.settings.changed(steps=steps, temperature=temperature, working_size=working_size)
     whole = dict(n_samples=n_samples, seed=seed, steps=s.steps, working_size=s.working_size)
     n_samples,seed,steps,working_size = [_integer(k, v) for k,v in whole.items()]

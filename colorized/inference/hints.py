@@ -97,7 +97,7 @@ def hint_grid(
     Points are in pixels of the photograph, colors as Pillow knows them. An overlay is an RGBA
     picture of the photograph's size: a file, a Pillow image or an array."""
     overlay = _as_overlay(hints, shape, grid)
-    # 4 pixels a cell and side keep thin strokes; color is averaged where there is paint only
+    # 4 pixels per cell and side keep thin strokes; color is averaged where there is paint only
     small = overlay.resize((4*grid[1], 4*grid[0]), Image.BOX) # Pillow weighs color by alpha
     t = torch.from_numpy(np.array(small)).permute(2,0,1)[None]
     alpha = t[:,3:]/255.

@@ -136,7 +136,7 @@ def _open_source(source, name, index, exclude):
     return photo_source(source, Path(index)/f'{name}.json' if index else None, exclude)
 
 def _hold_back(source, share):
-    "Part of a source to learn from, and every so-manieth picture for validation"
+    "Part of a source to learn from, and every n-th picture for validation"
     if len(source)<2:
         raise ValueError("training and validation need two photographs to share, "
                          f"got {len(source)}: name a folder to watch (valid)")

@@ -66,7 +66,7 @@ def configure(
 ) -> tuple[ModelConfig,Recipe,dict]: # The two, and keyword arguments of `diffusion_learner`
     """Settings by name
 
-    Raises `ValueError` for a name that is not known, and for values that cannot be or do not fit
+    Raises `ValueError` for unknown names, for impossible values, and for values that do not fit
     together."""
     known = known_settings()
     _check_names(settings, known)

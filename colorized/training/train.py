@@ -42,7 +42,7 @@ def chroma_std(
 
 # %% ../../nbs/training/15_train.ipynb #chkcall1
 def _check_call(out, data, valid, **budget):
-    "Raise `ValueError` for what cannot be"
+    "Raise `ValueError` for impossible values"
     given = [v for v in budget.values() if v is not None]
     if len(given)!=1 or not given[0]>0:
         raise ValueError("give one budget above 0, "
