@@ -16,7 +16,7 @@ from .features import require_module
 
 # %% ../../nbs/evaluation/02_distances.ipynb #a3a83e5d
 def bootstrap(
-    values:Tensor,   # (N,) one value a photograph
+    values:Tensor,   # (N,) one value per photograph
     n_boot:int=1000, # Resamples
     seed:int=0,      # Same seed, same interval
 ) -> tuple[float,float]: # Lower and upper end of the 95 % interval of the mean
@@ -56,7 +56,7 @@ def fid(
     real,fake = _check_features(real, fake)
     n = min(len(real), len(fake))
     if n<2048:
-        warnings.warn(f"FID from {n} photographs is dominated by its bias: compare only with "
+        warnings.warn(f"FID from {n} photographs has a bias that depends on n: compare only with "
                       "figures of the same n; KID has no such bias", stacklevel=2)
     metric = FrechetInceptionDistance(feature=_Identity(real.shape[1]))
     metric.update(real, real=True)

@@ -20,7 +20,7 @@ from ..theory.schedule import NoiseSchedule, make_schedule
 # %% ../../nbs/model/03_checkpoint.ipynb #chkset00
 @dataclass(frozen=True)
 class SamplingSettings:
-    "How chroma is drawn from a set of weights. Raises `ValueError` for what cannot be"
+    "How chroma is drawn from a set of weights. Raises `ValueError` for impossible values"
     steps:int=6                # Denoising steps
     sampler:str='dpmpp_2m'     # 'dpmpp_2m', 'ddim' or 'ddpm'
     temperature:float=1.       # Scale of the initial noise: 1 draws from the model, less is calmer
@@ -37,7 +37,7 @@ class SamplingSettings:
     anchor_until:float=1.      # Signal-to-noise ratio from which nothing is anchored
     hint_reach:float=4.        # τ: how far hints act on what looks alike; 0: everywhere
     working_size:int=384       # Shorter side at which the network works, at most
-    min_size:int=256           # And at least, that of the training examples
+    min_size:int=256           # And at least: the largest side in training
     def __post_init__(self):
         if self.sampler not in ('dpmpp_2m', 'ddim', 'ddpm'):
             raise ValueError(f"sampler must be dpmpp_2m, ddim or ddpm, got {self.sampler!r}")
@@ -76,7 +76,7 @@ def _parse(name, text, kind):
 # %% ../../nbs/model/03_checkpoint.ipynb #7ac93f2b
 @dataclass(frozen=True)
 class ModelConfig:
-    "All that is needed to use trained weights. Raises `ValueError` for what cannot be"
+    "All that is needed to use trained weights. Raises `ValueError` for impossible values"
     net:UNetConfig=UNetConfig()    # Shape of the network
     schedule:dict=None             # Keyword arguments of `make_schedule`
     param:str='x0'                 # What the network predicts: 'x0', 'eps' or 'v'
@@ -101,7 +101,7 @@ class ModelConfig:
     def from_dict(cls,
         config:dict, # What `asdict` made of one, by this or an earlier version
     ):
-        "The configuration that was written down. Raises `ValueError` for what cannot be"
+        "The configuration that was written down. Raises `ValueError` for impossible values"
         config = dict(config)
         if 'gain' in config: # until version 0.1 all other settings were constants of the program
             config['sampling'] = SamplingSettings(gain=config.pop('gain'))

@@ -49,7 +49,7 @@ def sample_chroma(
     settings:SamplingSettings=None, # Steps, sampler, temperature; None: those of `config`
     callback=None,       # `callback(i, t, x_t, x0_hat)` before step i
 ) -> Tensor:             # (N,2,H/factor,W/factor) chroma in CIELAB units
-    "Sample chroma, one seed a photograph. Raises `ValueError` unless there are as many seeds"
+    "Sample chroma, one seed per photograph. Raises `ValueError` unless there are as many seeds"
     if len(seeds)!=len(cond):
         raise ValueError(f"{len(cond)} photographs need as many seeds, got {len(seeds)}")
     settings,net = settings or config.sampling,config.net
@@ -228,7 +228,7 @@ def sample(self:ChromaSampler,
     plain:Tensor=None, # What comes out without the hints, if that is known
     **changes,         # Other `SamplingSettings` for this call, such as `steps`; None: as they are
 ) -> Tensor:           # (N·n,2,H/4,W/4) chroma in CIELAB units, on the CPU
-    "Invent chroma, once a seed, each as if alone. Raises `ValueError` for seeds that do not divide"
+    "Invent chroma per seed, each as if alone. Raises `ValueError` for seeds that do not divide"
     n,rest = divmod(len(seeds), len(cond))
     if rest or not n:
         raise ValueError(f"{len(cond)} photographs need as many seeds or a multiple of it, "
