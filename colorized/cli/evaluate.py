@@ -34,7 +34,7 @@ def evaluate(
     temperature:float=None, # With --model: scale of the initial noise
     seed:int=0,             # With --model: seed
     set:Settings=None,
-    json:bool=False,        # Print JSON instead of a table?
+    json:bool=False,        # Print JSON instead of a table
 ):
     ("Measure colors against the truth: FID, KID, colorfulness, ΔE2000, PSNR, recognition …, "
      "beside gray, mean chroma and the truth itself")
