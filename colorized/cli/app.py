@@ -22,7 +22,7 @@ def app(
     max_photos:int=20,         # Photographs that a visitor may have open at once
     max_megapixels:float=100., # Size of each photograph at most
     max_clip_seconds:float=60., # Length of a clip of film at most; 0: no clips
-    max_clip_frames:int=1500,  # Frames of a clip at most: a minute of 25 a second
+    max_clip_frames:int=1500,  # Frames of a clip at most; 1,500 are a minute at 25 a second
     max_clip_megabytes:float=200., # Size of a clip's file at most
     threads:Threads=None,
     device:Device=None,

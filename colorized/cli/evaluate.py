@@ -24,7 +24,7 @@ def _colorize_fn(colorizer, seed, **changes):
 def evaluate(
     true:Annotated[str, "Folder of true color photographs", {'opt':True, 'required':True}],
     colorized:str=None,     # Folder of any system's outputs, with the same names
-    model:str=None,         # Or: a checkpoint of ours ('default' for the packaged one)
+    model:str=None,         # Instead: a checkpoint of this program ('default': the packaged one)
     other:Annotated[str, "With --colorized: folder of another system's, to say how far they are "
         "apart"]=None,
     extractor:Annotated[str, "Features for FID, KID and the two-sample test",

@@ -64,7 +64,7 @@ def fleet(
     overwrite:Annotated[bool, "Replace whatever has the name of an output, even what this program "
         "did not make"]=False,
     dry_run:bool=False,      # Say what would be done, and do nothing
-    audit:bool=False,        # Color nothing: read every output and hold it against the record
+    audit:bool=False,        # Color nothing: read every output and compare it with the record
     model:Model=None,
 ):
     ("Color folders or buckets on a Ray cluster; the same command goes on after an "

@@ -95,7 +95,7 @@ def train(
     workers:int=2,        # Helpers that prepare examples (under torchrun: for each process)
     threads:Threads=None,
     device:str=None,      # cpu, cuda or mps (default: the best there is)
-    seed:int=None,        # Decides everything random (default: 0)
+    seed:int=None,        # Seed of everything random (default: 0)
 ):
     "Train a colorizer on your own photographs; under torchrun on several GPUs or machines"
     check_threads(threads)
