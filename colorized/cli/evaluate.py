@@ -24,7 +24,7 @@ def _colorize_fn(colorizer, seed, **changes):
 def evaluate(
     true:Annotated[str, "Folder of true color photographs", {'opt':True, 'required':True}],
     colorized:str=None,     # Folder of any system's outputs, with the same names
-    model:str=None,         # Or: a checkpoint of ours ('default' for the packaged one)
+    model:str=None,         # Instead: a checkpoint of this program ('default': the packaged one)
     other:Annotated[str, "With --colorized: folder of another system's, to say how far they are "
         "apart"]=None,
     extractor:Annotated[str, "Features for FID, KID and the two-sample test",
@@ -34,7 +34,7 @@ def evaluate(
     temperature:float=None, # With --model: scale of the initial noise
     seed:int=0,             # With --model: seed
     set:Settings=None,
-    json:bool=False,        # Print JSON instead of a table?
+    json:bool=False,        # Print JSON instead of a table
 ):
     ("Measure colors against the truth: FID, KID, colorfulness, ΔE2000, PSNR, recognition …, "
      "beside gray, mean chroma and the truth itself")

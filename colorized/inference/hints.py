@@ -9,6 +9,7 @@ __all__ = ['hint_grid']
 
 # %% ../../nbs/inference/01_hints.ipynb #hntimp00
 import operator
+from math import inf
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageColor, ImageDraw
@@ -36,13 +37,15 @@ def _parse_point(hint, shape, least):
     try:
         x,y,color,r = (*hint, 0)[:4]
         outside = not (0<=x<W and 0<=y<H)
-        r = max(r, least) # a smaller one might not be seen
+        is_radius = 0<=r<inf
     except (TypeError, ValueError):
         raise ValueError(f"hint {hint!r} must be (x, y, color) or "
                          "(x, y, color, radius)") from None
     if outside:
         raise ValueError(f"hint {tuple(hint)} lies outside the photograph of {W}×{H}")
-    return x,y,_parse_color(color, hint),r
+    if not is_radius:
+        raise ValueError(f"hint {tuple(hint)}: radius must be a number of pixels, at least 0")
+    return x,y,_parse_color(color, hint),max(r, least) # a smaller one might not be seen
 
 def _draw_points(hints, shape, grid):
     "An overlay of (H,W) with a disc for each point"

@@ -103,7 +103,9 @@ def test_an_overlay_as_large_as_a_photograph_may_be(monkeypatch, tmp_path):
     ((1, 1, (300, 0, 0)), '300'), ((1, 1, (1, 2)), '0..255'), ((1, 1, (-1, 0, 0)), '0..255'),
     ((1, 1, (.2, .3, .4)), 'integer in 0..255'), ((1, 1), 'must be .x, y, color'),
     (60, 'hint 60 must be'),
-    ((1, 1, 'red', 'large'), 'radius'), ('red', 'hint .red. must be')], ids=str)
+    ((1, 1, 'red', 'large'), 'radius'), ((1, 1, 'red', -1), 'radius'),
+    ((1, 1, 'red', np.nan), 'radius'), ((1, 1, 'red', np.inf), 'radius'),
+    ('red', 'hint .red. must be')], ids=str)
 def test_hints_that_do_not_fit(gray, hint, word):
     with pytest.raises(ValueError, match=word):
         hint_grid([hint], gray.shape, (64, 96))
