@@ -252,7 +252,7 @@ def test_sixteen_bits_keep_their_lightness(colorizer, gray):
     assert np.abs(L(x)-L(np.stack([g]*3, -1))).max()<0.05
 
 @pytest.mark.parametrize('name', ['campus-1910', 'taos-pueblo-1941']) # The least, the most
-def test_saved_files_keep_the_lightness_as_the_first_tutorial_says(colorizer, photo, tmp_path, name):
+def test_saved_files_keep_the_lightness(colorizer, photo, tmp_path, name):
     scan = read_scan(photo.with_name(f'{name}.jpg'))
     result = colorizer.colorize(scan)
     def moved(suffix, **kwargs):
