@@ -259,14 +259,14 @@ def test_saved_files_keep_the_lightness(colorizer, photo, tmp_path, name):
         file = tmp_path/f'x.{suffix}'
         result.save(file, overwrite=True, **kwargs)
         o = (read_scan(file).L()-scan.L()).abs().flatten()
-        return o.mean().item(),o.quantile(.999).item(),o.max().item()
+        return o.mean().item(),o.max().item()
     for suffix in 'tif', 'png':
-        mean,_,most = moved(suffix)
+        mean,most = moved(suffix)
         assert round(mean, 2)==0.07 and most<0.25
-    assert moved('tif', bits=16)[2]<0.005
-    for suffix,least,largest in ('jpg', 0.18, 0.30), ('webp', 0.32, 0.40):
-        mean,tail,most = moved(suffix)
-        assert least<=round(mean, 2)<=largest and 0.9<=round(tail, 1)<=2 and round(most, 1)<=4.3
+    assert moved('tif', bits=16)[1]<0.005
+    for suffix in 'jpg', 'webp': # as the first tutorial says; encoders differ a little
+        mean,most = moved(suffix)
+        assert 0.15<mean<0.45 and 1<most<5
 
 # Weights
 
