@@ -7,6 +7,7 @@ from skimage import color
 from colorized.inference import colorizer as C
 from colorized.inference.colorizer import Colorizer, as_scan
 from colorized.model.sampling import working_shape
+from colorized.photo.reading import read_scan
 from colorized.photo.scan import Scan, ScanError
 
 torch.set_num_threads(1)
@@ -249,6 +250,23 @@ def test_sixteen_bits_keep_their_lightness(colorizer, gray):
     x = colorizer.colorize(g, steps=1, working_size=64).array()
     L = lambda o: color.rgb2lab(o/65535)[...,0]
     assert np.abs(L(x)-L(np.stack([g]*3, -1))).max()<0.05
+
+@pytest.mark.parametrize('name', ['campus-1910', 'taos-pueblo-1941']) # The least, the most
+def test_saved_files_keep_the_lightness(colorizer, photo, tmp_path, name):
+    scan = read_scan(photo.with_name(f'{name}.jpg'))
+    result = colorizer.colorize(scan)
+    def moved(suffix, **kwargs):
+        file = tmp_path/f'x.{suffix}'
+        result.save(file, overwrite=True, **kwargs)
+        o = (read_scan(file).L()-scan.L()).abs().flatten()
+        return o.mean().item(),o.max().item()
+    for suffix in 'tif', 'png':
+        mean,most = moved(suffix)
+        assert round(mean, 2)==0.07 and most<0.25
+    assert moved('tif', bits=16)[1]<0.005
+    for suffix in 'jpg', 'webp': # as the first tutorial says; encoders differ a little
+        mean,most = moved(suffix)
+        assert 0.15<mean<0.45 and 1<most<5
 
 # Weights
 
