@@ -11,7 +11,6 @@ __all__ = ['FIELDS', 'FilmOptions', 'output_of', 'check_output', 'sheet_of', 'ou
 # %% ../../nbs/film/14_options.ipynb #d479818b
 import json, os
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 from fastcore.basics import patch
 from .container import Film
@@ -175,10 +174,6 @@ def check_hints(
     points = [point for _,*point in hints]
     if points:
         hint_grid(points, film.shape, (1, 1))
-    for x,y,_,*radius in points:
-        if radius and not 0<=radius[0]<inf:
-            raise ValueError(f"hint at {x}, {y}: radius must be a number of pixels, "
-                             f"got {radius[0]}")
 
 # %% ../../nbs/film/14_options.ipynb #6973b3fa
 def hints_by_shot(
