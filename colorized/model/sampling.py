@@ -82,9 +82,9 @@ def _find_device(device):
     try:
         found = best_device() if device is None else torch.device(device)
         torch.zeros(1, device=found).cpu()
-    except (RuntimeError, AssertionError, TypeError):
+    except (RuntimeError, AssertionError, TypeError) as e:
         raise ValueError(f"device {device}: this machine has none, or this PyTorch cannot use it"
-                         ) from None
+                         ) from e
     return found
 
 # %% ../../nbs/model/05_sampling.ipynb #4152a048
