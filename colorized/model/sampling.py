@@ -36,7 +36,8 @@ def working_shape(
     short = min(shape)
     size = min(size, max(min_size, 6*short//5//multiple*multiple))
     fit = lambda n: max(multiple, round(n*size/short/multiple)*multiple)
-    return tuple(min(16*size, fit(n)) for n in shape)
+    longest = max(multiple, 16*size//multiple*multiple)
+    return tuple(min(longest, fit(n)) for n in shape)
 
 # %% ../../nbs/model/05_sampling.ipynb #91157378
 _SAMPLERS = dict(dpmpp_2m=dpmpp_2m, ddim=ddim, ddpm=ddpm)
@@ -49,7 +50,9 @@ def sample_chroma(
     settings:SamplingSettings=None, # Steps, sampler, temperature; None: those of `config`
     callback=None,       # `callback(i, t, x_t, x0_hat)` before step i
 ) -> Tensor:             # (N,2,H/factor,W/factor) chroma in CIELAB units
-    "Sample chroma, one seed per photograph. Raises `ValueError` unless there are as many seeds"
+    """Sample chroma, one seed per photograph
+
+    Raises `ValueError` unless there are as many seeds, and for chroma that is not finite."""
     if len(seeds)!=len(cond):
         raise ValueError(f"{len(cond)} photographs need as many seeds, got {len(seeds)}")
     settings,net = settings or config.sampling,config.net
@@ -59,7 +62,11 @@ def sample_chroma(
     chain = config.make_schedule().respace(settings.steps, settings.last_step)
     more = dict(generator=generators) if settings.sampler=='ddpm' else {}
     sampler = _SAMPLERS[settings.sampler]
-    return sampler(denoise, x_T, cond, chain, callback=callback, **more)*config.chroma_scale
+    ab = sampler(denoise, x_T, cond, chain, callback=callback, **more)*config.chroma_scale
+    if not ab.isfinite().all():
+        raise ValueError("no finite chroma comes out: a setting of sampling is too large, "
+                         "or the weights are damaged")
+    return ab
 
 # %% ../../nbs/model/05_sampling.ipynb #2f3d2106
 MAX_BATCH_PIXELS = 600_000 # In a call on a CPU: more at once was slower than one by one
@@ -70,25 +77,32 @@ def best_device() -> torch.device:
         return torch.device('cuda')
     return torch.device('mps' if torch.backends.mps.is_available() else 'cpu')
 
-def _check_device(device):
-    usable = dict(cuda=torch.cuda.is_available, mps=torch.backends.mps.is_available)
-    if not usable.get(device.type, lambda: True)():
-        raise ValueError(f"device {device}: this machine has none, or this PyTorch cannot use it")
+def _find_device(device):
+    "The device that is named, or the best one. Raises `ValueError` for one that cannot be used"
+    try:
+        found = best_device() if device is None else torch.device(device)
+        torch.zeros(1, device=found).cpu()
+    except (RuntimeError, AssertionError, TypeError) as e:
+        raise ValueError(f"device {device}: this machine has none, or this PyTorch cannot use it"
+                         ) from e
+    return found
 
 # %% ../../nbs/model/05_sampling.ipynb #4152a048
 class ChromaSampler:
-    "Invents chroma with a trained network. Raises `ValueError` for a device that is not there"
+    """Invents chroma with a trained network
+
+    Raises `ValueError` for a device that is not there, and a gain that the schedule cannot have."""
     def __init__(self,
         net:ColorNet,       # Encoder and U-Net
         config:ModelConfig, # Its configuration
         device=None,        # Where to compute; None: `best_device()`
         settings:SamplingSettings=None, # How chroma is drawn; None: as `config` says
     ):
-        self.device = torch.device(device or best_device())
-        _check_device(self.device)
+        self.device = _find_device(device)
         net = net.to(self.device, memory_format=torch.channels_last)
         self.net = net.eval().requires_grad_(False)
         self.config,self.settings = config,settings or config.sampling
+        config.check_gain(self.settings)
         self.bf16 = has_native_bf16(self.device)
         # autocast keeps its bfloat16 copy of a weight between steps only if it may have a gradient
         self.net.unet.requires_grad_(self.bf16)
@@ -228,12 +242,16 @@ def sample(self:ChromaSampler,
     plain:Tensor=None, # What comes out without the hints, if that is known
     **changes,         # Other `SamplingSettings` for this call, such as `steps`; None: as they are
 ) -> Tensor:           # (N·n,2,H/4,W/4) chroma in CIELAB units, on the CPU
-    "Invent chroma per seed, each as if alone. Raises `ValueError` for seeds that do not divide"
+    """Invent chroma per seed, each as if alone
+
+    What `prepare` added to `cond` stays as it is: a `gain` in `changes` does not alter it. Raises
+    `ValueError` for seeds that do not divide, and for impossible settings."""
     n,rest = divmod(len(seeds), len(cond))
     if rest or not n:
         raise ValueError(f"{len(cond)} photographs need as many seeds or a multiple of it, "
                          f"got {len(seeds)}")
     settings = self.settings.changed(**changes)
+    self.config.check_gain(settings)
     cond = self.prepare(cond, settings)
     ab = self._sample(cond, seeds, n, settings)
     if cond.hints is None or not settings.hint_reach:

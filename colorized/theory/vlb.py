@@ -75,11 +75,12 @@ def decoder_nll(
         return 0.5*(math.log(2*math.pi)+log_var + (x0-mean)**2*(-log_var).exp())
     if not bin_width>0:
         raise ValueError(f"bin_width: expected a positive number or None, got {bin_width}")
-    scale = (-0.5*log_var).exp()/math.sqrt(2)
+    scale = (-0.5*log_var).exp()
     z,half = (x0-mean).abs()*scale,bin_width/2*scale
-    # in the upper tail, where small probabilities keep their digits (`special.ndtr` loses them)
-    mass = (torch.erfc(z-half)-torch.erfc(z+half))/2
-    return -mass.clamp(min=torch.finfo(mass.dtype).tiny).log()
+    # logarithms of the upper tail beyond both ends, as far out the probabilities underflow
+    near,far = torch.special.log_ndtr(half-z),torch.special.log_ndtr(-half-z)
+    share = -torch.expm1(far-near)
+    return -near - share.clamp(min=torch.finfo(share.dtype).tiny).log()
 
 # %% ../../nbs/theory/04_vlb.ipynb #5df3acdc
 def bits_per_dim(
