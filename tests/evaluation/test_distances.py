@@ -105,7 +105,7 @@ def test_kid_interval_covers():
     z = lambda: torch.randn(60, 8, generator=g, dtype=torch.float64)
     real = [z() for _ in range(60)]
     pairs = [(x, x+z()/2+0.5) for x in real]
-    distances = np.array([D.kid(*o, paired=True) for o in pairs]) # unbiased: their mean is the true one
+    distances = np.array([D.kid(*o, paired=True) for o in pairs]) # unbiased
     low,high = np.array([D.kid_interval(*o, n_boot=200) for o in pairs]).T
     assert ((low<=distances.mean()) & (distances.mean()<=high)).sum() >= 52
     assert 0.8 < (high-low).mean()/(2*1.96*distances.std()) < 1.35

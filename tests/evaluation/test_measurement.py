@@ -51,6 +51,6 @@ def test_recovered_accuracy():
     assert recovered_accuracy(gray, gray, true)==0 and recovered_accuracy(gray, true, true)==1
     assert recovered_accuracy(ours, gray, true)<0
     assert math.isnan(recovered_accuracy(gray, ours, gray))
-    assert math.isnan(recovered_accuracy(kid(0.92), kid(0.88), kid(0.9))) # gray is better than color
+    assert math.isnan(recovered_accuracy(kid(0.92), kid(0.88), kid(0.9))) # gray is better
     for bad in ((kid(n=4), ours, true), (gray, kid(n=4), true), (gray, ours, kid(n=4))):
         with pytest.raises(ValueError, match='measured differently'): recovered_accuracy(*bad)
