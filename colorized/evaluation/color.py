@@ -70,6 +70,7 @@ def ssim(
                          f"got {rgb.shape[3]}×{rgb.shape[2]}")
     return map_batches(similarity, rgb, true)
 
+# %% ../../nbs/evaluation/03_color.ipynb #split1d
 def luminance_error(
     rgb:Tensor,        # (N,3,H,W) sRGB, float in [0,1] or uint8
     true:Tensor,       # (N,3,H,W) the photograph whose lightness should have been kept

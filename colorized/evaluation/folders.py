@@ -84,6 +84,8 @@ def _read_truth(folder, files, size):
     """Name -> (file, (width, height)), and (N,3,size,size); without what a program colored
 
     Warns of that. Raises `ValueError` when fewer than 2 are left."""
+    if len(files)<2:
+        raise ValueError(f"{folder} has {len(files)} photographs: at least 2 are needed")
     truth,crops = {},[]
     for name,path in files.items():
         scan = read_scan(path)
@@ -174,12 +176,9 @@ def evaluate_model(
     The same protocol as `evaluate_folders`, so the figures compare"""
     if n_samples<1:
         raise ValueError(f"n_samples must be at least 1, got {n_samples}")
-    files = list_photos(true_dir)
-    if len(files)<2:
-        raise ValueError(f"{true_dir} has {len(files)} photographs: at least 2 are needed")
-    truth,true = _read_truth(true_dir, files, size)
-    # what it lacks is said before anything is colored
-    evaluator = _evaluator(true_dir, list(truth), true, extractor, classifier, labels, seed)
+    truth,true = _read_truth(true_dir, list_photos(true_dir), size)
+    evaluator = _evaluator( # before the coloring: it says what is missing
+        true_dir, list(truth), true, extractor, classifier, labels, seed)
     samples = []
     for i in range(n_samples):
         if progress: progress(f"coloring {len(true)} photographs, sample {i+1} of {n_samples}")

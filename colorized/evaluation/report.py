@@ -47,10 +47,6 @@ class Report:
         found = {k: o.get(name) for k,o in self.columns.items()}
         extractor = next(o.extractor for o in found.values() if o is not None)
         return [MEASURES[name], extractor or '–', *(cell(k, o) for k,o in found.items())]
-    def _caution(self):
-        measured = [m for c in self.columns.values() for m in c.values()]
-        few = any(m.n<20 for m in measured if m.low is not None)
-        return ', too narrow for fewer than about 20 photographs' if few else ''
     def _unmatched(self):
         "A line for each folder with photographs that the other one lacks"
         for names,what in ((self.only_true, 'not in every colorized folder'),
@@ -60,6 +56,13 @@ class Report:
                 yield f"- {len(names)} photograph{s} {what}: {', '.join(names[:5])}{more}"
 
 # %% ../../nbs/evaluation/05_report.ipynb #0395d656
+@patch
+def _caution(self:Report):
+    "What there is to say of intervals of few photographs"
+    measured = [m for c in self.columns.values() for m in c.values()]
+    few = any(m.n<20 for m in measured if m.low is not None)
+    return ', too narrow for fewer than about 20 photographs' if few else ''
+
 @patch
 def markdown(self:Report) -> str:
     "A table, one row a measure, one column a system"

@@ -168,6 +168,7 @@ def trace_network(
     return dict(encoder=_trace(encode, dict(L=L), list(FEATURES), sides),
                 denoiser=_trace(DenoiserGraph(net), inputs, ['out'], sides))
 
+# %% ../../nbs/export/01_graphs.ipynb #414c86be
 def trace_similarity(
     channels:int, # Of the features at stride 16
 ) -> object:      # ONNX model
