@@ -33,6 +33,10 @@ WRONG = [([], 'photograph'), (['{a}', '--samples', '0'], '--samples'),
     (EVALUATE, '--model'), ([*EVALUATE, '--model', 'default', '--samples', '0'], '--samples'),
     ([*EVALUATE, '--model', 'default', '--colorized', '{folder}'], 'either'),
     ([*EVALUATE, '--model', 'default', '--other', '{folder}'], '--other'),
+    *[([*EVALUATE, '--colorized', '{folder}', f'--{o}', v], f'--{o} needs --model') for o,v in dict(
+        samples='3', steps='0', temperature='-4', seed='1', set='foo=1').items()],
+    *[([*EVALUATE, '--model', 'default', '--set', f'{o}=512'], o)
+      for o in ('working_size', 'min_size')],
     (['iiif', 'manifest.json'], '--out'), (['iiif', 'm', '--out', '{folder}', '--threads', '0'],
         '--threads'), (['fleet', '--out', '{folder}/out'], 'a folder, a pattern'),
     (['fleet', '{folder}', '--out', '{folder}/out', '--storage', 'anon'], '--storage'),
@@ -47,6 +51,8 @@ IMPOSSIBLE = [(['{a}', 'missing.jpg'], 'missing.jpg'), (['{a}', '--steps', '0'],
     (['{a}', '--source-type', 'two words'], 'two words'),
     (['{a}', '--source-type', 'digitalCapture'], 'compositeSynthetic, composite'),
     (['{a}', '--model', 'missing.safetensors'], 'missing.safetensors'),
+    *[([*EVALUATE, '--model', 'default', f'--{o}', v], f'{o} must') for o,v in dict(
+        temperature='nan', steps='1001', seed=str(2**64)).items()],
     (['{a}', '--model', '{a}'], 'a.png'), (['app', '--max-photos', '0'], 'photos'),
     (['app', '--port', '0'], '1..65535'), (['info', '--model', 'missing.safetensors'], 'missing')]
 
