@@ -164,7 +164,7 @@ def measure(path, colorizer, n, ways, middle):
         yield path.stem,rows
 
 def kid_rows(middle):
-    "KID of the ways against the truth, one frame a clip, times 1000, with 95 % intervals"
+    "KID of the ways against the truth, one frame per clip, times 1000, with 95 % intervals"
     from colorized.evaluation.distances import kid, kid_interval
     from colorized.evaluation.features import extract_features, get_extractor
     net = get_extractor('lite1')

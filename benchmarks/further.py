@@ -55,7 +55,7 @@ def is_colorful(rgb):
     return np.hypot(*np.moveaxis(ab, -1, 0)).mean()>=4
 
 def pictures(clone, commit, paths, every):
-    "Number among those that match, and picture, of every so manieth"
+    "Number among those that match, and picture, of every n-th"
     def git(*args):
         command = ['git', '-C', clone, *args]
         return subprocess.run(command, check=True, capture_output=True).stdout

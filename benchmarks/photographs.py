@@ -43,7 +43,7 @@ class Source:
     repository:str   # owner/name
     commit:str       # As many digits as tell it from others
     paths:str        # Regular expression that the path of a picture matches
-    every:int        # Take every so manieth of them
+    every:int        # Take every n-th of them
     shows:str        # What is seen
     terms:str        # As far as known
 

@@ -25,8 +25,7 @@ def shoot(url, out):
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=find_browser(),
                                     args=['--no-sandbox', '--disable-gpu'])
-        context = browser.new_context(viewport=SIZE, device_scale_factor=1.25,
-                                      reduced_motion='reduce', color_scheme='light')
+        context = browser.new_context(viewport=SIZE, reduced_motion='reduce', color_scheme='light')
         page = context.new_page()
         page.set_default_timeout(240_000)
         page.goto(url)

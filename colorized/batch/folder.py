@@ -100,7 +100,7 @@ def colorize_folder(
         raise ValueError("workers must be at least 0 and batch at least 1, "
                          f"got {workers} and {batch}")
     colorizer = colorizer or Colorizer.from_pretrained()
-    options.sampling(colorizer) # refuses what cannot be
+    options.sampling(colorizer) # refuses impossible values
     jobs,errors,ignored = _list_jobs(src, dst, options, colorizer)
     if options.dry_run: return _dry_run(jobs, colorizer, options, dst)
     make_folder(dst)

@@ -62,7 +62,7 @@ def check_format(self:BatchOptions,
 def sampling(self:BatchOptions,
     colorizer:Colorizer, # That is going to color
 ) -> dict:               # See `Colorizer.options`
-    "The settings of the coloring. Raises `ValueError` for what cannot be"
+    "The settings of the coloring. Raises `ValueError` for impossible values"
     return colorizer.options(
         self.n_samples, self.seed, self.steps, self.temperature, self.saturation,
         self.working_size)

@@ -54,7 +54,7 @@ class FolderRun:
         self.batch = min(batch, max(1, colorizer.max_rows))
         self.ahead = batch+2*workers # most photographs that are on their way to the network
         self.report,self.claims = Report(folder),Claims()
-        preload = 'colorized.batch.tasks','imagecodecs','tifffile' # torch once, not once a worker
+        preload = 'colorized.batch.tasks','imagecodecs','tifffile' # torch once, not once per worker
         self.workers = Workers(workers, preload)
         self.summary = Summary(left=len(jobs), folder=folder)
         self.threads = torch.get_num_threads()

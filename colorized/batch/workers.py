@@ -100,7 +100,7 @@ class Workers:
     # leaves all other tasks pending forever (measured, see above)
     def __init__(self,
         n:int,      # How many
-        preload=(), # Modules that are imported once, not once a worker, where the system can
+        preload=(), # Modules that are imported once, not once per worker, where the system can
     ):
         self.preload = list(preload)
         self.deaths = 0                       # one after the other, without a success in between

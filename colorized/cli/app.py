@@ -16,13 +16,13 @@ def app(
     host:Annotated[str, "Address to listen on; the default is this computer alone, 0.0.0.0 is "
         "every network it is in"]='127.0.0.1',
     port:int=7860,             # Port to listen on
-    open:bool=False,           # Show the page in the browser?
+    open:bool=False,           # Open the page in the browser
     token:Annotated[str, "What the address of the page must hold, at least 16 letters and digits; "
-        "the default is a random one for all but this computer, `none` is none"]=None,
+        "the default is a random one for all but this computer, `none` turns it off"]=None,
     max_photos:int=20,         # Photographs that a visitor may have open at once
-    max_megapixels:float=100., # Size of each at most
+    max_megapixels:float=100., # Size of each photograph at most
     max_clip_seconds:float=60., # Length of a clip of film at most; 0: no clips
-    max_clip_frames:int=1500,  # Frames of a clip at most: a minute of 25 a second
+    max_clip_frames:int=1500,  # Frames of a clip at most; 1,500 are a minute at 25 a second
     max_clip_megabytes:float=200., # Size of a clip's file at most
     threads:Threads=None,
     device:Device=None,

@@ -15,6 +15,19 @@ from colorized.cli.options import (Settings, UsageError, check_positive, keep_me
     load_colorizer)
 
 # %% ../../nbs/cli/04_evaluate.ipynb #ac933249
+def _check_use(colorized, model, other, set, ours):
+    "Refuse what would do nothing; `ours`: option -> was it given? Those of a model"
+    if (colorized is None)==(model is None):
+        raise UsageError("give either --colorized, a folder, or --model, a checkpoint")
+    if other and not colorized:
+        raise UsageError("--other needs --colorized, the folder to be compared with it")
+    for name,given in ours.items():
+        if given and model is None:
+            raise UsageError(f"--{name} needs --model: the colors of a folder are made already")
+    for o in set or []:
+        if o.partition('=')[0] in ('working_size', 'min_size'):
+            raise UsageError(f"--set {o} would do nothing: here the network works at 256 pixels")
+
 def _colorize_fn(colorizer, seed, **changes):
     "`colorize_fn` of `evaluate_model`: each call takes the next seeds"
     seeds = count(seed)
@@ -24,7 +37,7 @@ def _colorize_fn(colorizer, seed, **changes):
 def evaluate(
     true:Annotated[str, "Folder of true color photographs", {'opt':True, 'required':True}],
     colorized:str=None,     # Folder of any system's outputs, with the same names
-    model:str=None,         # Or: a checkpoint of ours ('default' for the packaged one)
+    model:str=None,         # Instead: a checkpoint of this program ('default': the packaged one)
     other:Annotated[str, "With --colorized: folder of another system's, to say how far they are "
         "apart"]=None,
     extractor:Annotated[str, "Features for FID, KID and the two-sample test",
@@ -34,22 +47,22 @@ def evaluate(
     temperature:float=None, # With --model: scale of the initial noise
     seed:int=0,             # With --model: seed
     set:Settings=None,
-    json:bool=False,        # Print JSON instead of a table?
+    json:bool=False,        # Print JSON instead of a table
 ):
     ("Measure colors against the truth: FID, KID, colorfulness, ΔE2000, PSNR, recognition …, "
      "beside gray, mean chroma and the truth itself")
-    if (colorized is None)==(model is None):
-        raise UsageError("give either --colorized, a folder, or --model, a checkpoint")
-    if other and not colorized:
-        raise UsageError("--other needs --colorized, the folder to be compared with it")
+    ours = dict(samples=samples!=1, steps=steps is not None, seed=seed!=0, set=bool(set),
+                temperature=temperature is not None)
+    _check_use(colorized, model, other, set, ours)
     check_positive(samples=samples)
     keep_memory()
     from colorized.evaluation.folders import evaluate_folders, evaluate_model
     say = lambda line: print(line, file=sys.stderr)
-    if colorized:
+    if colorized is not None:
         report = evaluate_folders(true, colorized, extractor, other_dir=other, progress=say)
     else:
         colorizer = load_colorizer(model, set=set)
+        colorizer.options(samples, seed, steps, temperature) # raises for what cannot be
         colorize = _colorize_fn(colorizer, seed, steps=steps, temperature=temperature)
         report = evaluate_model(colorize, true, extractor, n_samples=samples, bs=8, progress=say)
     print(report.to_json() if json else report.markdown())

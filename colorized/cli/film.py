@@ -12,21 +12,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
-from colorized.cli.options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturation, Seed, Settings,
-    Steps, Temperature, Threads, UsageError, check_positive, check_threads, load_colorizer,
-    set_threads)
+from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturation, Seed, Settings,
+    SourceType, Steps, Temperature, Threads, UsageError, check_positive, check_threads,
+    load_colorizer, parse_hint, set_threads)
 
 # %% ../../nbs/cli/09_film.ipynb #0a0ca40c
-def _parse_film_hint(text):
-    try:
-        seconds,x,y,*color = [o.strip() for o in text.split(',')]
-        radius = [float(color.pop())] if len(color) in (2, 4) else []
-        color, = [tuple(map(int, color))] if len(color)==3 else color
-        return float(seconds),float(x),float(y),color,*radius
-    except ValueError:
-        raise UsageError(f"--hint must be seconds,x,y,color or seconds,x,y,color,radius, "
-                         f"got {text!r}") from None
-
 def _check_films(films, out, hint):
     "Raises `UsageError` for what can be seen without opening a film"
     if not films:
@@ -104,26 +94,26 @@ def film(
     *films:str,           # Films
     out:Annotated[str, "File or folder to write to; without it `reel.mov` becomes "
         "`reel.colorized.mkv` beside it"]=None,
-    preview:bool=False,   # Only one frame of each shot, as a contact sheet (reel.shots.jpg)?
+    preview:bool=False,   # Write one frame of each shot only: a contact sheet, reel.shots.jpg
     codec:Annotated[str, "ffv1 and lossless keep luma bit for bit, h264 and av1 are for viewing "
         "(default: ffv1 in .mkv, lossless in .mov and .mp4)",
         {'choices':['ffv1','lossless','h264','av1']}]=None,
     fields:Annotated[str, "Interlaced films: refuse them, deinterlace them (which makes new "
-        "luma), or ignore what is seen", {'choices':['refuse','deinterlace','ignore']}]='refuse',
+        "luma), or color them as they are", {'choices':['refuse','deinterlace','ignore']}]='refuse',
     hint:Annotated[str, "Known color as seconds,x,y,color, for instance 12.5,310,420,navy, or "
-        "with a radius in pixels, 12.5,310,420,navy,8: it recolors the shot (may be repeated)",
-        {'action':'append'}]=None,
-    keep:bool=False,      # Keep the segments, so that a hint later recolors its shot only?
-    recolor:bool=False,   # Color shots that are in color already?
+        "with a radius in pixels, 12.5,310,420,navy,8 (at least, and without it, about 1 % of the "
+        "shorter side): it recolors the shot (may be repeated)", {'action':'append'}]=None,
+    keep:bool=False,      # Keep the segments, so that a later hint recolors its shot only
+    recolor:bool=False,   # Also color shots that are in color already
     seed:Seed=0, steps:Steps=None, saturation:Saturation=1., temperature:Temperature=None,
     working_size:Annotated[int, "Shorter side at which the network works: less is faster "
         "(default: 384)"]=None,
     gap:int=12,           # Frames from one keyframe to the next, at most
-    source_type:str=DEFAULT_SOURCE_TYPE, # IPTC digital source type written into the output
-    overwrite:bool=False, # Replace an earlier output of this program?
-    address:str=None,     # Ray cluster that colors the shots, `local`: this machine's processes
+    source_type:SourceType=DEFAULT_SOURCE_TYPE,
+    overwrite:bool=False, # Replace an earlier output of this program
+    address:str=None,     # Ray cluster that colors the shots; `local`: processes of this machine
     actors:int=None,      # Stretches at a time on a cluster (default: as many as it has room for)
-    gpus:float=0.,        # GPUs of each; 0: the network runs on CPUs
+    gpus:float=0.,        # GPUs for each stretch; 0: the network runs on CPUs
     threads:Threads=None, device:Device=None, model:Model=None, set:Settings=None,
 ):
     ("Color black-and-white films. Luma, times, sound and everything else stay as they are; the "
@@ -132,7 +122,7 @@ def film(
     check_threads(threads)
     check_positive(gap=gap)
     cluster = _cluster(address, actors, gpus, threads, device, preview)
-    hints = [_parse_film_hint(o) for o in hint or []]
+    hints = [parse_hint(o, 'seconds,x,y,color') for o in hint or []]
     _import_film()
     set_threads(threads)
     colorizer = load_colorizer(model, 'cpu' if cluster else device, set)

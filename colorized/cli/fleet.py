@@ -10,8 +10,8 @@ __all__ = ['fleet']
 # %% ../../nbs/cli/06_fleet.ipynb #29cc0e22
 import sys
 from typing import Annotated
-from .options import (DEFAULT_SOURCE_TYPE, Model, Saturation, Seed, Steps,
-    Temperature, UsageError, parse_pair)
+from .options import (DEFAULT_SOURCE_TYPE, Format, Model, Quality, Saturation, Seed,
+    SourceType, Steps, Temperature, UsageError, parse_pair)
 
 # %% ../../nbs/cli/06_fleet.ipynb #054fe9ef
 _WRONG = dict(lost='is in the record, but not there', changed='is not what was written',
@@ -51,20 +51,20 @@ def fleet(
     address:str=None,        # Ray cluster (default: RAY_ADDRESS, else this machine)
     actors:Annotated[int, "Processes with a network (default: as many as the cluster has room "
         "for)"]=None,
-    gpus:float=0.,           # GPUs of each; 0: the network runs on CPUs
-    threads:int=1,           # Threads of each on a CPU
+    gpus:float=0.,           # GPUs of each process; 0: the network runs on CPUs
+    threads:int=1,           # Threads of each process on a CPU
     batch:int=None,          # Photographs that a network gets at once (default: 8, with GPUs 64)
     seed:Seed=0, steps:Steps=None, saturation:Saturation=1., temperature:Temperature=None,
     uncertainty:Annotated[bool, "Also write maps of where eight samples disagree, and their mean "
         "into the record"]=False,
-    format:Annotated[str, "File format of the outputs",
-        {'choices':['jpeg','png','tiff','webp']}]=None,
+    format:Format=None,
     bits:Annotated[int, "Bits a channel (default: as the original)", {'choices':[8,16]}]=None,
-    quality:int=95,          # Of JPEG and WebP
-    source_type:str=DEFAULT_SOURCE_TYPE, # IPTC digital source type written into the outputs
-    overwrite:bool=False,    # Replace outputs that are something else?
-    dry_run:bool=False,      # Only say what would be done?
-    audit:bool=False,        # Color nothing: read every output and hold it against the record
+    quality:Quality=95,
+    source_type:SourceType=DEFAULT_SOURCE_TYPE,
+    overwrite:Annotated[bool, "Replace whatever has the name of an output, even what this program "
+        "did not make"]=False,
+    dry_run:bool=False,      # Say what would be done, and do nothing
+    audit:bool=False,        # Color nothing: read every output and compare it with the record
     model:Model=None,
 ):
     ("Color folders or buckets on a Ray cluster; the same command goes on after an "

@@ -9,8 +9,8 @@ __all__ = ['iiif']
 
 # %% ../../nbs/cli/05_iiif.ipynb #6d3c57b2
 from typing import Annotated
-from .options import (Device, Model, Saturation, Seed, Steps, Temperature, Threads,
-    check_threads, set_threads)
+from .options import (Device, Model, Quality, Saturation, Seed, Steps, Temperature,
+    Threads, check_threads, set_threads)
 
 # %% ../../nbs/cli/05_iiif.ipynb #f1adbfc6
 def iiif(
@@ -19,14 +19,14 @@ def iiif(
         {'opt':True, 'required':True}],
     base_url:Annotated[str, "Address where the folder will be published; may be given later, "
         "nothing is colored again"]='http://localhost:8000',
-    tiles:bool=False,        # Also write a static set of tiles (IIIF level 0) for each picture?
+    tiles:bool=False,        # Also write a static set of tiles (IIIF level 0) for each picture
     size:int=None,           # Longest side of the pictures at most, pixels (default: all there is)
     seed:Seed=0, steps:Steps=None, saturation:Saturation=1., temperature:Temperature=None,
     format:Annotated[str, "File format of the color versions",
         {'choices':['jpeg','png','webp']}]='jpeg',
-    quality:int=95,          # Of JPEG and WebP
-    recolor:bool=False,     # Color pictures that are in color already?
-    overwrite:bool=False,    # Replace color versions that were made otherwise?
+    quality:Quality=95,
+    recolor:bool=False,      # Also color pictures that are in color already
+    overwrite:bool=False,    # Replace whatever else has the name of a color version
     rate:float=2.,           # Requests a second to one server, at most
     retries:int=5,           # Further tries after one that failed
     cache:str=None,          # Folder for what is fetched (default: .cache in --out)

@@ -16,7 +16,7 @@ from .options import Model
 # %% ../../nbs/cli/08_info.ipynb #ffcd601e
 def info(
     model:Model=None,
-    json:bool=False, # Print JSON?
+    json:bool=False, # Print JSON
 ):
     "Version, model, its hash and training, and the device that would be used"
     from colorized.inference.colorizer import Colorizer
@@ -26,5 +26,6 @@ def info(
         predicts=c.config.param, **asdict(c.settings), training=c.config.training)
     if json:
         return print(dumps(about, indent=1))
+    about['last training run'] = about.pop('training') # it may have begun with earlier weights
     for name,value in about.items():
-        print(f"{name:16} {value}")
+        print(f"{name:17} {value}")

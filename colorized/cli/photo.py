@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from .. import __version__
-from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Threads, UsageError,
-    Settings, TOO_LITTLE_MEMORY, check_threads, load_colorizer, set_threads)
+from .options import (DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality, Saturation,
+    Settings, SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError,
+    check_threads, load_colorizer, parse_hint, set_threads)
 
 # %% ../../nbs/cli/02_photo.ipynb #d1c7604c
 def _inputs(photos):
@@ -105,15 +106,7 @@ def _hints(hint, hints):
     "Known colors as `Colorizer.colorize` takes them"
     if not hint:
         return hints
-    return [_parse_hint(o) for o in hint]
-
-def _parse_hint(text):
-    try:
-        x,y,*color = [o.strip() for o in text.split(',')]
-        color, = [tuple(map(int, color))] if len(color)==3 else color
-        return float(x),float(y),color
-    except ValueError:
-        raise UsageError(f"--hint must be x,y,color, got {text!r}") from None
+    return [parse_hint(o, 'x,y,color') for o in hint]
 
 # %% ../../nbs/cli/02_photo.ipynb #45017770
 def _check_replaceable(file, overwrite):
@@ -218,27 +211,27 @@ def color(
     *photos:str,          # Photographs, or one folder of them
     out:Annotated[str, "File or folder to write to; without it `photo.jpg` becomes "
         "`photo.colorized.jpg` beside it"]=None,
-    samples:int=1,        # Colorings of each photograph; two or more also give a contact sheet
+    samples:Annotated[int, "Colorings of each photograph; two or more also give a contact sheet "
+        "with a map of where they disagree"]=1,
     seed:int=0,           # The same seed gives the same colors; sample i takes seed + i
-    steps:int=None,       # Denoising steps: more are slower and more colorful (default: 6)
-    hint:Annotated[str, "Known colors as x,y,color in pixels, for instance 310,420,#7a1f1f or "
-        "310,420,navy (may be repeated)", {'action':'append'}]=None,
+    steps:Steps=None,
+    hint:Annotated[str, "Known color as x,y,color in pixels, for instance 310,420,#7a1f1f or "
+        "310,420,navy, or with a radius, 310,420,navy,40 (at least, and without it, about 1 % of "
+        "the shorter side; may be repeated)", {'action':'append'}]=None,
     hints:Annotated[str, "Picture of the photograph's size with brush strokes on a transparent "
         "ground"]=None,
-    saturation:float=1.,  # Multiplies the chroma: 0.8 is calmer, 1.2 stronger
-    temperature:Annotated[float, "Scale of the initial noise: 1 draws from the model, less is "
-        "calmer (default: what measured best)"]=None,
-    uncertainty:Annotated[bool, "Also write a map of where eight samples disagree, with at most "
-        "1024 pixels a side"]=False,
-    format:Annotated[str, "File format of the output",
-        {'choices':['jpeg','png','tiff','webp']}]=None,
+    saturation:Saturation=1., temperature:Temperature=None,
+    uncertainty:Annotated[bool, "Also write a map, at most 1024 pixels a side, of where eight "
+        "samples disagree (or all, if --samples says more); a contact sheet then shows that map"
+        ]=False,
+    format:Format=None,
     bits:Annotated[int, "Bits a channel (default: as the original)", {'choices':[8,16]}]=None,
-    quality:int=95,       # Of JPEG and WebP
-    source_type:Annotated[str,
-        "IPTC digital source type written into the output"]=DEFAULT_SOURCE_TYPE,
-    overwrite:Annotated[bool, "Replace outputs that exist? In folders all, else those of this "
-        "program; originals never"]=False,
-    dry_run:bool=False,   # Only say what would be done?
+    quality:Quality=95,
+    source_type:SourceType=DEFAULT_SOURCE_TYPE,
+    overwrite:Annotated[bool, "Replace existing outputs: in a folder any file of that name, even "
+        "one that this program did not make; otherwise only files of this program; never the "
+        "photographs being colored"]=False,
+    dry_run:bool=False,   # Say what would be done, and do nothing
     workers:int=2,        # Folders: processes that read and write
     threads:Threads=None,
     device:Device=None,

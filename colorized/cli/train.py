@@ -89,31 +89,31 @@ def train(
     out:Annotated[str, "Folder of the run: state, log, previews, model.safetensors",
         {'opt':True, 'required':True}],
     valid:str=None,       # Folder to watch, never learned from (default: a tenth of the data)
-    hours:Annotated[float, "Budget: so many hours of training; validation, previews and saving "
+    hours:Annotated[float, "Budget in hours of training; validation, previews and saving "
         "come on top"]=None,
-    epochs:float=None,    # Budget: so many times through the data
-    photos:int=None,      # Budget: so many photographs
-    resume:bool=False,    # Go on with the run in the folder? What is not named is as it was
+    epochs:float=None,    # Budget in passes through the data
+    photos:int=None,      # Budget in photographs
+    resume:bool=False,    # Go on with the run in the folder; what is not named stays as it was
     set:Annotated[str, "Settings for experiments, for instance param=v widths=64,128,192 "
         "archival=0 tune=0.1 (an unknown name lists them all)",
         {'nargs':'+', 'action':'extend', 'metavar':'KEY=VALUE'}]=None,
     size:int=None,        # Side of the training crops, a multiple of 32 (default: 256)
     small:Annotated[int, "Side of the crops in the first part of the budget, 85 % of the "
         "photographs; 0: always --size (default: 128)"]=None,
-    bs:int=None,          # Photographs in a batch, those of all processes together (default: 32)
+    bs:int=None,          # Photographs in a batch, over all processes (default: 32)
     lr:float=None,        # Learning rate (default: 0.0006)
-    decay:float=None,     # Of the averaged weights, a step (default: 0.9995)
+    decay:float=None,     # Decay of the averaged weights per step (default: 0.9995)
     start:Annotated[str, "Begin with the weights of this checkpoint ('default' for those inside "
         "the package)"]=None,
     weak:Annotated[str, "Distill what --start predicts, guided away from this worse checkpoint "
         "(autoguidance), instead of the truth"]=None,
-    guidance:float=None,  # How far away: 1 is what --start says itself (default: 1.5)
+    guidance:float=None,  # With --weak: how far away; 1 is what --start predicts (default: 1.5)
     fid:Annotated[int, "Measure FID and KID (lite1) on validation photographs every so many "
         "epochs, and at the end; 0: never"]=0,
-    workers:int=2,        # Helpers that prepare examples (under torchrun: of each process)
+    workers:int=2,        # Helpers that prepare examples (under torchrun: for each process)
     threads:Threads=None,
     device:str=None,      # cpu, cuda or mps (default: the best there is)
-    seed:int=None,        # Decides everything random (default: 0)
+    seed:int=None,        # Seed of everything random (default: 0)
 ):
     "Train a colorizer on your own photographs; under torchrun on several GPUs or machines"
     check_threads(threads)

@@ -9,6 +9,7 @@ __all__ = ['uint8_pair', 'delta_e', 'psnr', 'ssim', 'luminance_error', 'diversit
 
 # %% ../../nbs/evaluation/03_color.ipynb #20acb885
 from itertools import combinations
+import numpy as np
 import torch
 from torch import Tensor
 from .features import map_batches, require_module
@@ -56,14 +57,20 @@ def ssim(
     true:Tensor, # (N,3,H,W) the true colors
 ) -> Tensor:     # (N,) float64, 1 for equal photographs
     """Structural similarity (Wang et al. 2004).
-    Computed by torchmetrics on R, G and B with its Gaussian window of 11"""
+    Computed by torchmetrics on R, G and B with its Gaussian window of 11.
+    Raises `ValueError` for photographs that it does not fit into"""
     from torchmetrics.functional.image import structural_similarity_index_measure
     def similarity(a, b):
         values = structural_similarity_index_measure(
             a.float()/255, b.float()/255, data_range=1., reduction='none')
         return values.reshape(-1)
-    return map_batches(similarity, *uint8_pair(rgb, true))
+    rgb,true = uint8_pair(rgb, true)
+    if min(rgb.shape[2:])<11:
+        raise ValueError("SSIM needs photographs of at least 11×11 pixels, "
+                         f"got {rgb.shape[3]}×{rgb.shape[2]}")
+    return map_batches(similarity, rgb, true)
 
+# %% ../../nbs/evaluation/03_color.ipynb #split1d
 def luminance_error(
     rgb:Tensor,        # (N,3,H,W) sRGB, float in [0,1] or uint8
     true:Tensor,       # (N,3,H,W) the photograph whose lightness should have been kept
@@ -72,7 +79,9 @@ def luminance_error(
     "How far the colorizer moved the lightness it was given"
     def error(a, b):
         d = (rgb_to_L(a)-rgb_to_L(b)).abs().flatten(1).double()
-        return d.mean(1) if q is None else d.quantile(q, dim=1)
+        if q is None: return d.mean(1)
+        # PyTorch's quantile refuses more than 2**24 pixels
+        return torch.from_numpy(np.quantile(d.cpu().numpy(), q, axis=1))
     return map_batches(error, *uint8_pair(rgb, true))
 
 # %% ../../nbs/evaluation/03_color.ipynb #60bbf79b

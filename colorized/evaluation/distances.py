@@ -8,20 +8,25 @@ Docs: https://example.github.io/colorized/evaluation/distances.html.md"""
 __all__ = ['bootstrap', 'fid', 'kid', 'kid_interval', 'two_sample']
 
 # %% ../../nbs/evaluation/02_distances.ipynb #b27c0dd6
-import warnings
+import math, warnings
 import numpy as np
 import torch
 from torch import nn, Tensor
 from .features import require_module
 
 # %% ../../nbs/evaluation/02_distances.ipynb #a3a83e5d
+_FEWEST = 5 # Photographs that an interval needs
+
 def bootstrap(
-    values:Tensor,   # (N,) one value a photograph
+    values:Tensor,   # (N,) one value per photograph
     n_boot:int=1000, # Resamples
     seed:int=0,      # Same seed, same interval
 ) -> tuple[float,float]: # Lower and upper end of the 95 % interval of the mean
-    "Percentile bootstrap over photographs (Efron 1979)"
+    """Percentile bootstrap over photographs (Efron 1979)
+
+    Too narrow for fewer than about 20, and NaN for fewer than 5, which say nothing of others."""
     v = np.asarray(values, dtype=np.float64)
+    if len(v)<_FEWEST: return math.nan,math.nan
     idx = np.random.default_rng(seed).integers(0, len(v), (n_boot, len(v)))
     return _interval(v[idx].mean(1))
 
@@ -43,6 +48,9 @@ def _check_features(real, fake):
     if not matrices or real.shape[1]!=fake.shape[1] or min(len(real), len(fake))<2:
         raise ValueError("real and fake must be features (N,D) with one D and N at least 2, "
                          f"got {tuple(real.shape)} and {tuple(fake.shape)}")
+    for name,features in dict(real=real, fake=fake).items():
+        if not features.isfinite().all():
+            raise ValueError(f"the features of {name} must be finite, some are NaN or infinite")
     return real.double().cpu(),fake.double().cpu()
 
 # %% ../../nbs/evaluation/02_distances.ipynb #a07f98d6
@@ -56,7 +64,7 @@ def fid(
     real,fake = _check_features(real, fake)
     n = min(len(real), len(fake))
     if n<2048:
-        warnings.warn(f"FID from {n} photographs is dominated by its bias: compare only with "
+        warnings.warn(f"FID from {n} photographs has a bias that depends on n: compare only with "
                       "figures of the same n; KID has no such bias", stacklevel=2)
     metric = FrechetInceptionDistance(feature=_Identity(real.shape[1]))
     metric.update(real, real=True)
@@ -69,13 +77,13 @@ def _cubic_kernel(x, y):
 
 def _paired_terms(real, fake):
     "(N,N) terms of equation (3), zero on the diagonal"
+    if len(real)!=len(fake):
+        raise ValueError(f"paired sets must have one length, got {len(real)} and {len(fake)}")
     cross = _cubic_kernel(real, fake)
     terms = _cubic_kernel(real, real)+_cubic_kernel(fake, fake)-cross-cross.T
     return terms.fill_diagonal_(0)
 
 def _paired_kid(real, fake, subset_size):
-    if real.shape!=fake.shape:
-        raise ValueError(f"paired sets must have one length, got {len(real)} and {len(fake)}")
     if subset_size is not None:
         raise ValueError("a paired KID uses all photographs: "
                          f"subset_size must be None, got {subset_size}")
@@ -123,14 +131,17 @@ def kid_interval(
     n_boot:int=1000,        # Resamples
     seed:int=0,             # Same seed, same interval
 ) -> tuple[float,float]: # Lower and upper end of the 95 % interval
-    "Bootstrap interval of the paired KID, without the pairs of a photograph with itself"
+    """Bootstrap interval of the paired KID, without the pairs of a photograph with itself
+
+    Too narrow for fewer than about 20 photographs, and NaN for fewer than 5."""
     h = _paired_terms(*_check_features(real, fake)).numpy()
     if other is not None:
         h = h - _paired_terms(*_check_features(real, other)).numpy()
     n = len(h)
+    if n<_FEWEST: return math.nan,math.nan
     w = np.random.default_rng(seed).multinomial(n, np.full(n, 1/n), n_boot).astype(np.float64)
     pairs = w.sum(1)**2-(w**2).sum(1)
-    drawn = pairs>0 # of three photographs, one may be drawn three times
+    drawn = pairs>0 # of five photographs, one may be drawn five times
     return _interval(((w@h)*w).sum(1)[drawn]/pairs[drawn])
 
 # %% ../../nbs/evaluation/02_distances.ipynb #311ab16d

@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/evaluation/folders.html.md"""
 __all__ = ['list_photos', 'center_crop', 'load_crop', 'evaluate_folders', 'evaluate_model']
 
 # %% ../../nbs/evaluation/06_folders.ipynb #6f3104d1
-import hashlib
+import hashlib, os, warnings
 from pathlib import Path
 import numpy as np
 import torch
@@ -16,22 +16,24 @@ from PIL import Image
 from torch import nn, Tensor
 from .report import Evaluator, Report
 from ..photo.lab import rgb_to_L, to_uint8
-from ..photo.reading import READABLE, open_rgb
+from ..photo.reading import READABLE, open_rgb, read_scan
 
 # %% ../../nbs/evaluation/06_folders.ipynb #20b896c9
 def list_photos(
     folder:str|Path, # Searched recursively
     ending:str='',   # Taken off the names' end, as in `cat_colorized.png`
 ) -> dict[str,Path]: # Relative path without file type -> file, sorted
-    """The photographs of a folder.
+    """The photographs of a folder, without hidden files: their names begin with a dot.
     Raises `NotADirectoryError`, and `ValueError` when two files have one name"""
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
     found = {}
     for p in sorted(folder.rglob('*')):
-        if p.suffix.lower() not in READABLE or not p.is_file(): continue
-        name = p.relative_to(folder).with_suffix('').as_posix().removesuffix(ending)
+        inside = p.relative_to(folder)
+        hidden = any(o.startswith('.') for o in inside.parts) # as ._cat.jpg of macOS
+        if hidden or p.suffix.lower() not in READABLE or not p.is_file(): continue
+        name = inside.with_suffix('').as_posix().removesuffix(ending)
         if name in found:
             raise ValueError(f"{p} and {found[name]} have one name: which one is to be judged?")
         found[name] = p
@@ -56,6 +58,7 @@ def load_crop(
     size:int=256,  # Shorter side, then side of the central square
 ) -> tuple[Tensor,tuple[int,int]]: # (3,size,size) uint8 and the full (width, height)
     """The center of a photograph as sRGB, its orientation and profile applied.
+    Transparency is not: colors hidden under it are judged as well.
     Raises `ValueError` naming the file that cannot be read"""
     image = open_rgb(path)
     return center_crop(image, size),image.size
@@ -64,7 +67,8 @@ def load_crop(
 def _protocol(folder, names, size):
     text = '\n'.join(names).encode('utf-8', 'surrogateescape')
     digest = hashlib.sha256(text).hexdigest()[:8]
-    return (f"{Path(folder).name} ({len(names)} photographs, {digest}), "
+    folder = os.path.basename(os.path.abspath(folder)) # '.' has a name, too
+    return (f"{folder} ({len(names)} photographs, {digest}), "
             f"shorter side {size}, central {size}×{size}, 8-bit sRGB")
 
 def _label_tensor(labels, names):
@@ -75,19 +79,53 @@ def _label_tensor(labels, names):
                          f"such as {names[0]!r}")
     return torch.tensor([labels.get(o, -1) for o in names])
 
-def _load_matching(folders, names, size, progress):
-    "(N,3,size,size) of each folder's files. In pixels they must be as large as the first folder's"
-    stacks,shapes = [],[]
-    for files in folders:
-        if progress: progress(f"reading {len(names)} photographs of {files[names[0]].parent}")
-        crops = [load_crop(files[o], size) for o in names]
-        stacks.append(torch.stack([rgb for rgb,_ in crops]))
-        shapes.append([shape for _,shape in crops])
-        for name,(w0,h0),(w,h) in zip(names, shapes[0], shapes[-1]):
-            if (w,h)!=(w0,h0):
-                raise ValueError(
-                    f"{files[name]} has {w}×{h} pixels, but {folders[0][name]} has {w0}×{h0}")
-    return stacks
+# %% ../../nbs/evaluation/06_folders.ipynb #726800b5
+def _read_truth(folder, files, size):
+    """Name -> (file, (width, height)), and (N,3,size,size); without what a program colored
+
+    Warns of that. Raises `ValueError` when fewer than 2 are left."""
+    if len(files)<2:
+        raise ValueError(f"{folder} has {len(files)} photographs: at least 2 are needed")
+    truth,crops = {},[]
+    for name,path in files.items():
+        scan = read_scan(path)
+        if scan.is_generated: continue
+        image = Image.fromarray(scan.rgb8())
+        truth[name] = path,image.size
+        crops.append(center_crop(image, size))
+    colored = f"{len(files)-len(truth)} of {len(files)} files in {folder} were colored by a program"
+    if len(truth)<2:
+        raise ValueError(f"{colored}: at least 2 true photographs are needed")
+    if len(truth)<len(files):
+        warnings.warn(f"{colored}: they are not taken for true photographs", stacklevel=3)
+    return truth,torch.stack(crops)
+
+def _load_matching(files, truth, size):
+    "(N,3,size,size) of one system. In pixels each file must be as large as its photograph"
+    crops = []
+    for name,(path,(w0,h0)) in truth.items():
+        rgb,(w,h) = load_crop(files[name], size)
+        if (w,h)!=(w0,h0):
+            raise ValueError(f"{files[name]} has {w}×{h} pixels, but {path} has {w0}×{h0}")
+        crops.append(rgb)
+    return torch.stack(crops)
+
+# %% ../../nbs/evaluation/06_folders.ipynb #2304a420
+def _match(true_dir, true, dirs, folders):
+    "The true files that all folders have. Raises `ValueError` when they are fewer than 2"
+    for o in dirs:
+        if Path(o).samefile(true_dir):
+            raise ValueError(f"{o} holds the true photographs: give the folder of their colorings")
+    matched = {k: o for k,o in true.items() if all(k in files for files in folders)}
+    if len(matched)<2:
+        raise ValueError(f"{' and '.join(map(str, dirs))} has {len(matched)} of the {len(true)} "
+                         f"photographs in {true_dir}: at least 2 with the same relative name "
+                         "are needed")
+    return matched
+
+def _evaluator(folder, names, true, extractor, classifier, labels, seed):
+    protocol,classes = _protocol(folder, names, true.shape[-1]),_label_tensor(labels, names)
+    return Evaluator(true, extractor, classifier, classes, protocol, seed)
 
 # %% ../../nbs/evaluation/06_folders.ipynb #2304a421
 def evaluate_folders(
@@ -103,24 +141,23 @@ def evaluate_folders(
     seed:int=0,                      # Of bootstraps, halves and folds
     progress=None,                   # Called with a line of text at every stage
 ) -> Report: # Columns colorized, gray, mean chroma, truth; of another system, it and the difference
-    """Evaluator any system by its output folder.
+    """Evaluate any system by its output folder.
     Raises `ValueError` when nothing matches or a photograph's size differs"""
     true = list_photos(true_dir)
-    other_dirs = [other_dir] if other_dir else []
-    folders = [list_photos(o, ending) for o in (colorized_dir, *more, *other_dirs)]
-    names = [o for o in true if all(o in files for files in folders)]
-    if len(names)<2:
-        systems = ' and '.join(map(str, (colorized_dir, *other_dirs)))
-        found = f"{len(names)} of the {len(true)} photographs"
-        raise ValueError(f"{systems} has {found} in {true_dir}: "
-                         "at least 2 with the same relative name are needed")
-    true_rgb,*outputs = _load_matching([true, *folders], names, size, progress)
-    protocol,classes = _protocol(true_dir, names, size),_label_tensor(labels, names)
-    evaluator = Evaluator(true_rgb, extractor, classifier, classes, protocol, seed)
+    dirs = [colorized_dir, *more, *([other_dir] if other_dir else [])]
+    folders = [list_photos(o, ending) for o in dirs]
+    matched = _match(true_dir, true, dirs, folders)
+    say = progress or (lambda line: None)
+    say(f"reading {len(matched)} photographs of {true_dir}")
+    (truth,true_rgb),outputs = _read_truth(true_dir, matched, size),[]
+    for o,files in zip(dirs, folders):
+        say(f"reading {len(truth)} photographs of {o}")
+        outputs.append(_load_matching(files, truth, size))
+    evaluator = _evaluator(true_dir, list(truth), true_rgb, extractor, classifier, labels, seed)
     other = {'other': outputs.pop()} if other_dir else {}
     return evaluator.report(
         {'colorized': outputs[0], **other}, torch.stack(outputs) if more else None, progress,
-        only_true=sorted({*true}-{*names}), only_colorized=sorted({*folders[0]}-{*true}))
+        only_true=sorted({*true}-{*matched}), only_colorized=sorted({*folders[0]}-{*true}))
 
 # %% ../../nbs/evaluation/06_folders.ipynb #split4c
 def evaluate_model(
@@ -135,21 +172,17 @@ def evaluate_model(
     seed:int=0,                      # Of bootstraps, halves and folds
     progress=None,                   # Called with a line of text at every stage
 ) -> Report:                         # Columns colorized (first sample), gray, mean chroma, truth
-    """Evaluator a function that colors.
+    """Evaluate a function that colors.
     The same protocol as `evaluate_folders`, so the figures compare"""
     if n_samples<1:
         raise ValueError(f"n_samples must be at least 1, got {n_samples}")
-    files = list_photos(true_dir)
-    if len(files)<2:
-        raise ValueError(f"{true_dir} has {len(files)} photographs: at least 2 are needed")
-    true = torch.stack([load_crop(p, size)[0] for p in files.values()])
+    truth,true = _read_truth(true_dir, list_photos(true_dir), size)
+    evaluator = _evaluator( # before the coloring: it says what is missing
+        true_dir, list(truth), true, extractor, classifier, labels, seed)
     samples = []
     for i in range(n_samples):
         if progress: progress(f"coloring {len(true)} photographs, sample {i+1} of {n_samples}")
         batches = [to_uint8(colorize_fn(rgb_to_L(o))).cpu() for o in true.split(bs)]
         samples.append(torch.cat(batches))
-    names = list(files)
-    protocol,classes = _protocol(true_dir, names, size),_label_tensor(labels, names)
-    evaluator = Evaluator(true, extractor, classifier, classes, protocol, seed)
     several = torch.stack(samples) if n_samples>1 else None
     return evaluator.report({'colorized': samples[0]}, several, progress)

@@ -8,9 +8,8 @@ Docs: https://example.github.io/colorized/evaluation/measurement.html.md"""
 __all__ = ['MEASURES', 'Measurement', 'top1_hits', 'recovered_accuracy']
 
 # %% ../../nbs/evaluation/04_measurement.ipynb #789dda68
-import math
+import math, operator
 from dataclasses import dataclass
-from functools import total_ordering
 from torch import Tensor
 
 # %% ../../nbs/evaluation/04_measurement.ipynb #41ea3136
@@ -33,7 +32,6 @@ MEASURES = dict( # name -> heading; ↑ and ↓ say what is better
     diversity='diversity')
 
 # %% ../../nbs/evaluation/04_measurement.ipynb #1d4bc2e9
-@total_ordering
 @dataclass(frozen=True)
 class Measurement:
     """A measured value that knows how it was measured.
@@ -56,12 +54,11 @@ class Measurement:
                 raise ValueError(
                     f"these figures were measured differently, {o}: {a!r} against {b!r}")
         return self.value,other.value
-    def __lt__(self, other):
-        a,b = self._values(other)
-        return a<b
-    def __sub__(self, other):
-        a,b = self._values(other)
-        return a-b
+    def __lt__(self, other): return operator.lt(*self._values(other))
+    def __le__(self, other): return operator.le(*self._values(other))
+    def __gt__(self, other): return operator.gt(*self._values(other))
+    def __ge__(self, other): return operator.ge(*self._values(other))
+    def __sub__(self, other): return operator.sub(*self._values(other))
     def __str__(self):
         interval = '' if self.low is None else f" [{self.low:.3g}, {self.high:.3g}]"
         return f"{self.value:.4g}{interval}".replace('-', '−') # for people; JSON has numbers
@@ -83,6 +80,6 @@ def recovered_accuracy(
     true:Measurement,      # Of the true ones
 ) -> float:                # 0: as gray, 1: as true color, below 0: wrong color is worse than none
     """Share of the recognition lost with the colors that came back.
-    NaN when gray loses nothing; raises `ValueError` for figures of different kinds"""
+    NaN unless gray loses something; raises `ValueError` for figures of different kinds"""
     lost = true-gray
-    return (colorized-gray)/lost if lost else math.nan
+    return (colorized-gray)/lost if lost>0 else math.nan

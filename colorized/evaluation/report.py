@@ -12,6 +12,7 @@ __all__ = ['Report', 'Evaluator', 'Observations']
 import json, warnings
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from math import isnan, nan
 from typing import NamedTuple
 import numpy as np
 import torch
@@ -29,24 +30,26 @@ class Report:
     "All measurements of some systems: `report['colorized']['kid']` is a `Measurement`"
     columns:dict[str,dict[str,Measurement]] # System -> measure -> measurement
     protocol:str                            # How it was measured
-    only_true:list[str]=field(default_factory=list)      # Photographs without a colorized one
+    only_true:list[str]=field(default_factory=list)      # Photographs that not all systems colored
     only_colorized:list[str]=field(default_factory=list) # And the reverse
     def __getitem__(self, system):
         return self.columns[system]
     def to_json(self):
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
+        return json.dumps(asdict(self), indent=1) # ASCII, for any terminal
+    def _n(self, system):
+        "What the head of a column says"
+        return max(o.n for o in self.columns[system].values())
     def _row(self, name):
         "The cells of one measure"
-        found = [o.get(name) for o in self.columns.values()]
-        known = [o for o in found if o is not None]
-        n = max(o.n for o in known)
-        def cell(m):
+        def cell(system, m):
             if m is None: return '–'
-            return str(m) if m.n==n else f"{m} (n={m.n})"
-        return [MEASURES[name], known[0].extractor or '–', *map(cell, found)]
+            return str(m) if m.n==self._n(system) else f"{m} (n={m.n})"
+        found = {k: o.get(name) for k,o in self.columns.items()}
+        extractor = next(o.extractor for o in found.values() if o is not None)
+        return [MEASURES[name], extractor or '–', *(cell(k, o) for k,o in found.items())]
     def _unmatched(self):
         "A line for each folder with photographs that the other one lacks"
-        for names,what in ((self.only_true, 'without a colorized one'),
+        for names,what in ((self.only_true, 'not in every colorized folder'),
                            (self.only_colorized, 'without a true one')):
             if names:
                 more,s = ' …'*(len(names)>5),'s'*(len(names)>1)
@@ -54,13 +57,19 @@ class Report:
 
 # %% ../../nbs/evaluation/05_report.ipynb #0395d656
 @patch
+def _caution(self:Report):
+    "What there is to say of intervals of few photographs"
+    measured = [m for c in self.columns.values() for m in c.values()]
+    few = any(m.n<20 for m in measured if m.low is not None)
+    return ', too narrow for fewer than about 20 photographs' if few else ''
+
+@patch
 def markdown(self:Report) -> str:
-    "A table, one row a measure, one column a system"
-    systems = self.columns.items()
-    head = ['measure', 'extractor', *(f"{s} (n={max(m.n for m in c.values())})" for s,c in systems)]
+    "A table, one row per measure, one column per system"
+    head = ['measure', 'extractor', *(f"{o} (n={self._n(o)})" for o in self.columns)]
     names = [o for o in MEASURES if any(o in c for c in self.columns.values())]
     first,*rows = ['| '+' | '.join(cells)+' |' for cells in (head, *map(self._row, names))]
-    protocol = f"Protocol: {self.protocol}. In brackets: 95 % bootstrap interval."
+    protocol = f"Protocol: {self.protocol}. In brackets: 95 % bootstrap interval{self._caution()}."
     return '\n'.join([first, '|'+'---|'*len(head), *rows, '', protocol, *self._unmatched()])
 
 @patch
@@ -135,9 +144,10 @@ def observe(self:Evaluator,
 
 # %% ../../nbs/evaluation/05_report.ipynb #7660498d
 @patch
-def _measurement(self:Evaluator, name, value, extractor='', n=None, interval=(None,None), note=''):
+def _measurement(self:Evaluator, name, value, extractor='', n=None, interval=(nan,nan), note=''):
     n = len(self.true) if n is None else n
-    return Measurement(float(value), name, extractor, n, self.protocol+note, *interval)
+    low,high = [None if isnan(o) else o for o in interval]
+    return Measurement(float(value), name, extractor, n, self.protocol+note, low, high)
 
 @patch
 def _mean(self:Evaluator, name, values, note=''):
@@ -239,7 +249,10 @@ def report(self:Evaluator,
     progress=None,             # Called with a line of text at every stage, for instance `print`
     **kwargs,                  # Further fields of `Report`
 ) -> Report: # The systems, then gray, mean chroma, truth, and the first less each of the others
-    "Measure systems and the baselines"
+    "Measure systems and the baselines. Raises `ValueError` for a system with a baseline's name"
+    for name in ('gray', 'mean chroma', 'truth'):
+        if name in outputs:
+            raise ValueError(f"a system cannot be called {name!r}: a column of each report is")
     columns,observed = {},{}
     first = next(iter(outputs), None)
     for name,rgb in {**outputs, **self._baselines()}.items():

@@ -12,10 +12,9 @@ import hashlib, json, math
 from dataclasses import asdict
 from pathlib import Path
 from .. import __version__
-from ..files import write_bytes
+from ..files import parse_json, write_bytes
 from .graphs import half_storage, trace_network, trace_similarity
 from ..inference.colorizer import Colorizer
-from ..model.encoder import Encoder
 from ..photo.scan import srgb_profile
 from ..photo.xmp import XMP_NAMESPACES
 
@@ -25,7 +24,7 @@ EXPORT_FORMAT = 1 # Of the folders that are written
 
 def chain_of(
     colorizer:Colorizer, # Its schedule and settings
-) -> dict:               # Lists of one entry a step, the least noisy first
+) -> dict:               # Lists of one entry per step, the least noisy first
     "Noise levels that the sampler visits; a logarithm of 0 is `None`"
     s = colorizer.settings
     chain = colorizer.schedule.respace(s.steps, s.last_step)
@@ -37,7 +36,7 @@ def chain_of(
 def describe(
     colorizer:Colorizer, # What is exported
 ) -> dict:               # JSON-able
-    "The manifest but for the files. Raises `ValueError` for a network that the graphs do not fit"
+    "The manifest but for the files. Raises `ValueError` for a network that predicts other than x0"
     c,net = colorizer.config,colorizer.net.cfg
     if c.param!='x0' or colorizer.schedule.sqrt_alphas_cumprod[-1]!=0:
         raise ValueError("only a network that predicts x0 on a schedule that begins with nothing "
@@ -60,9 +59,9 @@ def export_model(
 
     Raises `ImportError` without onnx, `ValueError` for a network that the graphs do not fit."""
     folder,manifest = Path(folder),describe(colorizer)
-    stride = colorizer.net.cfg.cell*2
     graphs = trace_network(colorizer.net)
-    graphs['similarity'] = trace_similarity(_projected_width(colorizer, stride))
+    compared = colorizer.net.unet.down[1].feat[1].out_channels # of the features at stride 16
+    graphs['similarity'] = trace_similarity(compared)
     files = {f'{k}.onnx': half_storage(v).SerializeToString() for k,v in graphs.items()}
     files['srgb.icc'] = srgb_profile()
     about = lambda data: dict(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
@@ -72,27 +71,26 @@ def export_model(
     write_bytes(folder/MANIFEST, json.dumps(manifest, indent=1).encode())
     return manifest
 
-def _projected_width(colorizer, stride):
-    "Channels of the projected features at a stride that the encoder has"
-    if stride not in Encoder.channels:
-        raise ValueError(f"features at stride {stride} are compared, the encoder has none")
-    i = int(math.log2(stride//colorizer.net.cfg.cell))
-    return colorizer.net.unet.down[i].feat[1].out_channels
-
 # %% ../../nbs/export/02_folder.ipynb #71c80e44
 def read_manifest(
     folder:str|Path, # Written by `export_model`
 ) -> dict:
     "The manifest, once the files are what it says. Raises `FileNotFoundError`, `ValueError`"
     folder = Path(folder)
-    if not (folder/MANIFEST).is_file():
+    path = folder/MANIFEST
+    if not path.is_file():
         raise FileNotFoundError(f"no {MANIFEST} in {folder}: write one with `colorized export`")
-    manifest = json.loads((folder/MANIFEST).read_text('utf-8'))
-    if manifest.get('format')!=EXPORT_FORMAT:
-        raise ValueError(f"{folder/MANIFEST} has format {manifest.get('format')}, "
+    try:
+        manifest = parse_json(path.read_bytes())
+        known = manifest['format']==EXPORT_FORMAT
+        hashes = {k: o['sha256'] for k,o in manifest['files'].items()} if known else {}
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        raise ValueError(f"{path} is damaged ({type(e).__name__}: {e})") from e
+    if not known:
+        raise ValueError(f"{path} has format {manifest['format']}, "
                          f"this version reads {EXPORT_FORMAT}")
-    for name,said in manifest['files'].items():
+    for name,sha256 in hashes.items():
         data = (folder/name).read_bytes()
-        if hashlib.sha256(data).hexdigest()!=said['sha256']:
+        if hashlib.sha256(data).hexdigest()!=sha256:
             raise ValueError(f"{folder/name} is damaged: its SHA-256 is not the manifest's")
     return manifest

@@ -151,11 +151,14 @@ def _network_sides():
 FEATURES = ('features_8', 'features_16', 'features_32')
 
 def trace_network(
-    net:ColorNet, # Trained, with an encoder. Raises `ValueError` without
+    net:ColorNet, # Trained, with an encoder, chroma in quarters and features at 8, 16 and 32
 ) -> dict:        # 'encoder', 'denoiser': ONNX models, float32
-    "The two graphs that hold weights"
-    if net.encoder is None:
-        raise ValueError("only a network with an encoder can be exported, this one has none")
+    "The two graphs that hold weights. Raises `ValueError` for a network of another shape"
+    c = net.cfg
+    if c.encoder is None or (c.factor, c.patch, len(c.widths))!=(4, 2, 3):
+        raise ValueError("only a network with an encoder, factor 4, patch 2 and three widths can "
+                         f"be exported, this one has encoder {c.encoder}, factor {c.factor}, "
+                         f"patch {c.patch} and {len(c.widths)} widths")
     net,sides = exportable(net),_network_sides()
     L = torch.linspace(0, 100, 128*192).view(1, 1, 128, 192)
     encode = EncoderGraph(net)
@@ -165,6 +168,7 @@ def trace_network(
     return dict(encoder=_trace(encode, dict(L=L), list(FEATURES), sides),
                 denoiser=_trace(DenoiserGraph(net), inputs, ['out'], sides))
 
+# %% ../../nbs/export/01_graphs.ipynb #414c86be
 def trace_similarity(
     channels:int, # Of the features at stride 16
 ) -> object:      # ONNX model
@@ -184,7 +188,9 @@ def half_storage(
     model,       # ONNX model in float32; changed
     least:int=64, # Numbers that a tensor must have to be worth it
 ):               # The same model
-    "Store weights in float16 and cast them to float32 on loading"
+    """Store weights in float16 and cast them to float32 on loading
+
+    Those of a checkpoint are float16 already; others are rounded."""
     from onnx import TensorProto, helper, numpy_helper
     casts = []
     for w in model.graph.initializer:

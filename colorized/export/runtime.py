@@ -35,7 +35,7 @@ def open_session(
 
 # %% ../../nbs/export/03_runtime.ipynb #c33c4b6eb
 class OnnxNet(nn.Module):
-    "Encoder and denoiser of an exported folder, called as a `ColorNet` is, one photograph a call"
+    "Encoder and denoiser of an exported folder, called as a `ColorNet` is"
     def __init__(self,
         folder:str|Path,  # Written by `export_model`
         cfg:UNetConfig,   # Shape of the network
@@ -47,11 +47,12 @@ class OnnxNet(nn.Module):
         self._encode = open(Path(folder)/'encoder.onnx', threads)
         self._denoise = open(Path(folder)/'denoiser.onnx', threads)
     def condition(self,
-        L:Tensor,          # (1,1,H,W) lightness in [0,100]
-        hints:Tensor=None, # (1,channels+1,H/factor,W/factor)
+        L:Tensor,          # (N,1,H,W) lightness in [0,100]
+        hints:Tensor=None, # (N,channels+1,H/factor,W/factor)
     ) -> Condition:
-        maps = self._encode.run(None, dict(L=L.contiguous().numpy()))
-        features = dict(zip((8, 16, 32), map(torch.from_numpy, maps)))
+        rows = [o.contiguous().numpy() for o in L.split(1)] # the graphs take one photograph
+        maps = zip(*(self._encode.run(None, dict(L=o)) for o in rows))
+        features = {s: torch.from_numpy(np.concatenate(o)) for s,o in zip((8, 16, 32), maps)}
         return Condition(L/50-1, features, hints)
     def forward(self, x_t, t, cond):
         shape = 1,self.cfg.channels+1,*x_t.shape[2:]
@@ -70,7 +71,10 @@ class OnnxSampler(Colorizer):
         threads:int=None,    # None: as many as PyTorch has
         open=open_session,   # See `OnnxNet`
     ):
-        exported = read_manifest(folder)['sha256']
+        exported = read_manifest(folder).get('sha256')
+        if exported is None:
+            raise ValueError(f"{folder} was exported from a network in memory, nothing says from "
+                             "which: save it, load it and export that")
         if exported!=colorizer.sha256:
             raise ValueError(f"{folder} holds the model {exported}, not {colorizer.sha256}")
         net = OnnxNet(folder, colorizer.net.cfg, threads, open)

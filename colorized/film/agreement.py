@@ -16,7 +16,8 @@ from torch import Tensor
 from ..model.sampling import ChromaSampler, sample_chroma
 from ..model.similarity import shared_similarity
 from ..model.unet import Condition
-from ..theory.guidance import anchor_small_regions, clamp_hints, compose, reuse_first_guess
+from ..theory.guidance import (anchor_small_regions, clamp_hints, compose, pool_to_grid,
+                                       reuse_first_guess)
 from ..theory.samplers import dpmpp_2m, randn
 
 # %% ../../nbs/film/06_agreement.ipynb #3b1a03ac
@@ -61,7 +62,7 @@ def share_decisions(
         step = t[0].item()
         if schedule.snr[step]>=until_snr:
             return x0_hat
-        own = F.adaptive_avg_pool2d((x0_hat-cond.first_guess).float(), grid)
+        own = pool_to_grid((x0_hat-cond.first_guess).float(), grid)
         cells = own.transpose(0, 1).flatten(1) if record else known.steps[step][0]
         mean = torch.stack([(cells@w.flatten(0, 1).mT).view(-1, *grid) for w in weights])
         if record: # ρ is one for the whole shot: a frame's own would flicker
@@ -183,7 +184,7 @@ def _with_hints(self:ShotColorizer, cond, ab):
     for other,change in self.changes:
         w = shared_similarity(cond, other, self.cells)[0]
         grid = w.shape[:2]
-        cells = F.adaptive_avg_pool2d(change, grid).flatten(2)
+        cells = pool_to_grid(change, grid).flatten(2)
         new = (cells@w.flatten(0, 1).mT.to(cells)).unflatten(2, grid)
         ab = ab + F.interpolate(new, ab.shape[2:], mode='bilinear', align_corners=False)
     return ab

@@ -29,7 +29,7 @@ def choose_codec(
     dst:Path,       # File to write
     codec:str=None, # A key of `CODECS`; None: FFV1 for Matroska, else H.264 without loss
 ) -> str:
-    "Raises `ValueError` for what cannot be"
+    "Raises `ValueError` for impossible values"
     suffix = dst.suffix.lower()
     if suffix not in CONTAINERS:
         raise ValueError(f"{dst}: {suffix or 'no suffix'}: expected one of {' '.join(CONTAINERS)}")

@@ -11,7 +11,6 @@ __all__ = ['FIELDS', 'FilmOptions', 'output_of', 'check_output', 'sheet_of', 'ou
 # %% ../../nbs/film/14_options.ipynb #d479818b
 import json, os
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 from fastcore.basics import patch
 from .container import Film
@@ -28,7 +27,7 @@ FIELDS = 'refuse','deinterlace','ignore'
 
 @dataclass
 class FilmOptions:
-    "How a film is colored. Raises `ValueError` for what cannot be"
+    "How a film is colored. Raises `ValueError` for impossible values"
     seed:int=0               # The same seed gives the same colors
     steps:int=None           # Denoising steps; None: as many as the weights were tuned for
     saturation:float=1.      # Multiplies the chroma
@@ -175,10 +174,6 @@ def check_hints(
     points = [point for _,*point in hints]
     if points:
         hint_grid(points, film.shape, (1, 1))
-    for x,y,_,*radius in points:
-        if radius and not 0<=radius[0]<inf:
-            raise ValueError(f"hint at {x}, {y}: radius must be a number of pixels, "
-                             f"got {radius[0]}")
 
 # %% ../../nbs/film/14_options.ipynb #6973b3fa
 def hints_by_shot(

@@ -18,7 +18,7 @@ from ..photo.resampling import up_chroma
 # %% ../../nbs/film/08_propagation.ipynb #23e1fd04
 @dataclass(frozen=True)
 class Propagation:
-    "How color spreads. Raises `ValueError` for what cannot be"
+    "How color spreads. Raises `ValueError` for impossible values"
     gap:int=12             # Frames from one keyframe to the next, at most; 1: all are keyframes
     least:float=0.55       # Share of a frame that must be traced to the last keyframe
     holes:float=0.15       # Share of a frame: larger holes are filled by the network

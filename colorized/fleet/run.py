@@ -204,7 +204,7 @@ def _dry_run(errors, store, planned):
     return Summary(skipped=len(done), failed=failed, left=len(todo), folder=store.url)
 
 def _check(source, options, **numbers):
-    "Raise `ValueError` for what cannot be"
+    "Raise `ValueError` for impossible values"
     options.check_format(source)
     most = 2**63-UNCERTAINTY_SAMPLES # the record holds 64 bits
     if not -2**63<=options.seed<most:

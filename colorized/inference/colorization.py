@@ -61,6 +61,7 @@ def file_provenance(self:Colorization,
     quality:int=95, # Of JPEG and WebP
 ) -> Provenance:
     "What the file of a sample says about its making"
+    self._ab(i) # raises `IndexError` where there is none
     sha = self.source_sha256
     if sha is None and os.path.isfile(self.scan.path):
         sha = sha256_of(self.scan.path)
@@ -97,7 +98,7 @@ def save(self:Colorization,
 # %% ../../nbs/inference/02_colorization.ipynb #0625e150
 @patch(as_prop=True)
 def spread(self:Colorization) -> Tensor: # (h,w), CIELAB units
-    """Root mean square distance of the samples' chroma from their mean
+    """Standard deviation of the samples' chroma (estimated with n-1), both channels together
 
     Raises `ValueError` for a single sample."""
     if len(self)<2:

@@ -8,7 +8,8 @@ Docs: https://example.github.io/colorized/inference/colorizer.html.md"""
 __all__ = ['WEIGHTS', 'Colorizer', 'as_scan']
 
 # %% ../../nbs/inference/03_colorizer.ipynb #0666dcd6
-import operator, colorized
+import operator, re, colorized
+from numbers import Real
 from pathlib import Path
 import numpy as np, torch.nn.functional as F
 from PIL import Image
@@ -38,28 +39,42 @@ class Colorizer(ChromaSampler):
         self.name,self.sha256 = name,sha256
     def __repr__(self): return f"Colorizer({self.name}, {(self.sha256 or '')[:12]}, {self.device})"
 
-# %% ../../nbs/inference/03_colorizer.ipynb #4ef0ff45
+# %% ../../nbs/inference/03_colorizer.ipynb #clrhub00
 def _download(repository):
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as e:
         raise ImportError(f"to load {repository} from Hugging Face: "
                           "pip install huggingface_hub") from e
-    return Path(hf_hub_download(str(repository), 'model.safetensors'))
+    try:
+        return Path(hf_hub_download(repository, 'model.safetensors'))
+    except (OSError, ValueError) as e:
+        raise FileNotFoundError(f"no checkpoint at {repository}, and none came from Hugging Face: "
+                                + str(e).strip().partition('\n')[0]) from e
 
+def _is_repository(source):
+    "Can it be an `owner/name` of Hugging Face? What lies in a folder that is here is a file"
+    name = r'[A-Za-z0-9][\w.-]*'
+    of_its_form = re.fullmatch(f'{name}/{name}', source, re.ASCII)
+    return bool(of_its_form) and not source.endswith('.safetensors') and not (
+        Path(source).exists() or Path(source).parent.is_dir())
+
+# %% ../../nbs/inference/03_colorizer.ipynb #4ef0ff45
 @patch(cls_method=True)
 def from_pretrained(cls:Colorizer,
     source:str|Path=None, # Checkpoint, `owner/name` on Hugging Face, or None: the packaged weights
     device=None,          # Where to compute; None: `best_device()`
     settings:dict=None,   # Changes to the checkpoint's `SamplingSettings`, by name
 ):
-    "Load a colorizer. Raises `ValueError` when the packaged weights are damaged"
+    """Load a colorizer
+
+    Raises `FileNotFoundError` where there is no such checkpoint, `ValueError` when it is damaged
+    or a setting cannot be."""
     packaged = source is None
     path = WEIGHTS/'default.safetensors' if packaged else Path(source)
     name = 'colorized-default' if packaged else path.stem
-    looks_remote = str(source).count('/')==1 and path.suffix!='.safetensors'
-    if not packaged and not path.exists() and looks_remote:
-        path,name = _download(source),str(source)
+    if not packaged and _is_repository(str(source)):
+        path,name = _download(str(source)),str(source)
     net,config,sha = load_checkpoint(path)
     want = (WEIGHTS/'default.sha256').read_text().split()[0] if packaged else sha
     if sha!=want:
@@ -84,7 +99,7 @@ def options(self:Colorizer,
     saturation:float=1.,    # Multiplies the chroma
     working_size:int=None,  # Shorter side at which the network works, at most; None: as tuned
 ) -> dict: # All but `n_samples`, as `colorize` takes them
-    "What is asked of a coloring, complete. Raises `ValueError` for what cannot be"
+    "What is asked of a coloring, complete. Raises `ValueError` for impossible values"
     s = self.settings.changed(steps=steps, temperature=temperature, working_size=working_size)
     whole = dict(n_samples=n_samples, seed=seed, steps=s.steps, working_size=s.working_size)
     n_samples,seed,steps,working_size = [_integer(k, v) for k,v in whole.items()]
@@ -96,8 +111,8 @@ def options(self:Colorizer,
     if not -2**63<=seed<=2**64-n_samples:
         raise ValueError(f"seed must lie in -2**63..2**64-{n_samples}, got {seed}")
     for k,v in dict(temperature=s.temperature, saturation=saturation).items():
-        if not 0<=v<=100:
-            raise ValueError(f"{k} must lie in 0..100, got {v}")
+        if not (isinstance(v, Real) and 0<=v<=100):
+            raise ValueError(f"{k} must lie in 0..100, got {v!r}")
     working_shape((1,1), **self.grid(working_size))
     return dict(seed=seed, steps=steps, temperature=float(s.temperature),
                 saturation=float(saturation), working_size=working_size)

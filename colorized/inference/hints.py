@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/inference/hints.html.md"""
 __all__ = ['hint_grid']
 
 # %% ../../nbs/inference/01_hints.ipynb #hntimp00
-import operator
+import math, operator
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageColor, ImageDraw
@@ -34,14 +34,17 @@ def _parse_point(hint, shape, least):
     "x, y, color, radius of a hint"
     H,W = shape
     try:
-        x,y,color,r = (*hint, 0)[:4]
+        x,y,color,r = (*hint, 0) if len(hint)==3 else hint
         outside = not (0<=x<W and 0<=y<H)
-        r = max(r, least) # a smaller one might not be seen
+        no_radius = not 0<=r<math.inf
     except (TypeError, ValueError):
         raise ValueError(f"hint {hint!r} must be (x, y, color) or "
                          "(x, y, color, radius)") from None
     if outside:
         raise ValueError(f"hint {tuple(hint)} lies outside the photograph of {W}×{H}")
+    if no_radius:
+        raise ValueError(f"hint {tuple(hint)}: radius must be a number of pixels, at least 0")
+    r = min(max(r, least), H+W) # a smaller one might not be seen, a larger one covers no more
     return x,y,_parse_color(color, hint),r
 
 def _draw_points(hints, shape, grid):
@@ -56,16 +59,30 @@ def _draw_points(hints, shape, grid):
         pen.point([int(x), int(y)], fill=(*rgb, 255)) # a disc within a pixel may leave no trace
     return overlay
 
+# %% ../../nbs/inference/01_hints.ipynb #hntarry0
+def _overlay_of_array(a):
+    try:
+        if a.dtype!=np.uint8 or not a.size: raise TypeError
+        return Image.fromarray(a)
+    except TypeError:
+        raise ValueError("an overlay of hints must be a (H,W,4) array of uint8, "
+                         f"got {a.shape} of {a.dtype}") from None
+
 # %% ../../nbs/inference/01_hints.ipynb #hntover0
 def _as_overlay(hints, shape, grid):
     "Whatever holds hints, as an RGBA picture of the photograph's size"
     if isinstance(hints, (str,Path)):
         return _read_overlay(hints, shape)
     if isinstance(hints, np.ndarray):
-        hints = Image.fromarray(hints)
-    if not isinstance(hints, Image.Image):
-        return _draw_points(hints, shape, grid)
-    return _check_overlay(hints, shape)
+        hints = _overlay_of_array(hints)
+    if isinstance(hints, Image.Image):
+        return _check_overlay(hints, shape)
+    try:
+        points = list(hints)
+    except TypeError:
+        raise ValueError("hints must be a list of (x, y, color) or an RGBA overlay, "
+                         f"got {hints!r}") from None
+    return _draw_points(points, shape, grid)
 
 def _read_overlay(path, shape):
     try:
@@ -97,7 +114,7 @@ def hint_grid(
     Points are in pixels of the photograph, colors as Pillow knows them. An overlay is an RGBA
     picture of the photograph's size: a file, a Pillow image or an array."""
     overlay = _as_overlay(hints, shape, grid)
-    # 4 pixels a cell and side keep thin strokes; color is averaged where there is paint only
+    # 4 pixels per cell and side keep thin strokes; color is averaged where there is paint only
     small = overlay.resize((4*grid[1], 4*grid[0]), Image.BOX) # Pillow weighs color by alpha
     t = torch.from_numpy(np.array(small)).permute(2,0,1)[None]
     alpha = t[:,3:]/255.

@@ -8,8 +8,9 @@ Docs: https://example.github.io/colorized/model/checkpoint.html.md"""
 __all__ = ['FORMAT', 'SamplingSettings', 'parse_settings', 'ModelConfig', 'save_checkpoint', 'load_checkpoint']
 
 # %% ../../nbs/model/03_checkpoint.ipynb #chkimp00
-import hashlib, json
+import hashlib, json, math
 from dataclasses import asdict, dataclass, fields, replace
+from numbers import Integral
 from pathlib import Path
 import torch
 from ..files import parse_json, write_bytes
@@ -17,10 +18,32 @@ from .unet import ColorNet, UNetConfig
 from ..theory.denoiser import Denoiser
 from ..theory.schedule import NoiseSchedule, make_schedule
 
+# %% ../../nbs/model/03_checkpoint.ipynb #chkkinds
+_EXPECTED = {bool: 'True or False', int: 'an integer', float: 'a finite number', str: 'a name'}
+
+def _is_kind(value, kind):
+    "Is it of that kind? NumPy's numbers are, too; infinite ones are not"
+    if kind is bool: return isinstance(value, Integral) and value in (0, 1)
+    if kind is float: return _is_finite(value)
+    return isinstance(value, Integral if kind is int else kind)
+
+def _is_finite(value):
+    try:
+        return math.isfinite(value)
+    except (TypeError, OverflowError): # text; an integer too large for a float
+        return False
+
+def _check_kinds(settings):
+    "Raise `ValueError` unless each setting is of the kind of its default"
+    for f in fields(settings):
+        kind,value = type(f.default),getattr(settings, f.name)
+        if not _is_kind(value, kind):
+            raise ValueError(f"{f.name} must be {_EXPECTED[kind]}, got {value!r}")
+
 # %% ../../nbs/model/03_checkpoint.ipynb #chkset00
 @dataclass(frozen=True)
 class SamplingSettings:
-    "How chroma is drawn from a set of weights. Raises `ValueError` for what cannot be"
+    "How chroma is drawn from a set of weights. Raises `ValueError` for impossible values"
     steps:int=6                # Denoising steps
     sampler:str='dpmpp_2m'     # 'dpmpp_2m', 'ddim' or 'ddpm'
     temperature:float=1.       # Scale of the initial noise: 1 draws from the model, less is calmer
@@ -37,8 +60,9 @@ class SamplingSettings:
     anchor_until:float=1.      # Signal-to-noise ratio from which nothing is anchored
     hint_reach:float=4.        # τ: how far hints act on what looks alike; 0: everywhere
     working_size:int=384       # Shorter side at which the network works, at most
-    min_size:int=256           # And at least, that of the training examples
+    min_size:int=256           # And at least: the largest side in training
     def __post_init__(self):
+        _check_kinds(self)
         if self.sampler not in ('dpmpp_2m', 'ddim', 'ddpm'):
             raise ValueError(f"sampler must be dpmpp_2m, ddim or ddpm, got {self.sampler!r}")
         for k in ('gain', 'cells', 'anchor_chroma', 'working_size', 'min_size'):
@@ -76,7 +100,7 @@ def _parse(name, text, kind):
 # %% ../../nbs/model/03_checkpoint.ipynb #7ac93f2b
 @dataclass(frozen=True)
 class ModelConfig:
-    "All that is needed to use trained weights. Raises `ValueError` for what cannot be"
+    "All that is needed to use trained weights. Raises `ValueError` for impossible values"
     net:UNetConfig=UNetConfig()    # Shape of the network
     schedule:dict=None             # Keyword arguments of `make_schedule`
     param:str='x0'                 # What the network predicts: 'x0', 'eps' or 'v'
@@ -94,14 +118,21 @@ class ModelConfig:
             object.__setattr__(self, 'schedule', default)
         if self.param not in ('x0','eps','v'):
             raise ValueError(f"param must be 'x0', 'eps' or 'v', got {self.param!r}")
-        if self.sampling.gain!=1 and not self.schedule.get('zero_terminal'):
-            raise ValueError(f"gain={self.sampling.gain} needs a schedule that begins with nothing "
+        if not (_is_kind(self.chroma_scale, float) and self.chroma_scale>0):
+            raise ValueError(f"chroma_scale must be a positive number, got {self.chroma_scale!r}")
+        self.check_gain(self.sampling)
+    def check_gain(self,
+        sampling:SamplingSettings, # Those of the configuration, or changed ones
+    ):
+        "Raise `ValueError` for a gain where the first state holds some of the picture"
+        if sampling.gain!=1 and not self.schedule.get('zero_terminal'):
+            raise ValueError(f"gain={sampling.gain} needs a schedule that begins with nothing "
                              "but noise: zero_terminal=True")
     @classmethod
     def from_dict(cls,
         config:dict, # What `asdict` made of one, by this or an earlier version
     ):
-        "The configuration that was written down. Raises `ValueError` for what cannot be"
+        "The configuration that was written down. Raises `ValueError` for impossible values"
         config = dict(config)
         if 'gain' in config: # until version 0.1 all other settings were constants of the program
             config['sampling'] = SamplingSettings(gain=config.pop('gain'))
@@ -114,6 +145,18 @@ class ModelConfig:
         "The same in units of x"
         return torch.cat([hints[:,:-1]/self.chroma_scale, hints[:,-1:]], 1)
 
+# %% ../../nbs/model/03_checkpoint.ipynb #chkusabl
+def _not_finite(state):
+    "Name of a tensor that holds inf or nan; None: there is none"
+    return next((k for k,v in state.items() if not v.isfinite().all()), None)
+
+def _check_usable(config):
+    "The configuration. Raises `ValueError` where schedule and prediction do not fit"
+    if config.schedule.get('n_steps', 0)>100_000:
+        raise ValueError(f"a schedule has at most 100,000 steps, got {config.schedule['n_steps']}")
+    config.denoiser(None)
+    return config
+
 # %% ../../nbs/model/03_checkpoint.ipynb #4e4a5860
 FORMAT = 2 # Of the checkpoints that are written; 1 had no sampling settings but the gain
 
@@ -123,9 +166,13 @@ def save_checkpoint(
     config:ModelConfig, # Its configuration
     dtype:torch.dtype=torch.float16, # Weights are stored in this precision
 ) -> str:               # SHA-256 of the file
-    "Write weights and configuration as one safetensors file"
+    """Write weights and configuration as one safetensors file
+
+    Raises `ValueError` for weights that are not finite, or not in this precision."""
     from safetensors.torch import save
     state = {k: v.detach().to('cpu', dtype).contiguous() for k,v in net.state_dict().items()}
+    if k := _not_finite(state):
+        raise ValueError(f"{path} was not written: weights of {k} are not finite as {dtype}")
     data = save(state, {'colorized': json.dumps(dict(format=FORMAT, **asdict(config)))})
     write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()
@@ -146,7 +193,7 @@ def _read_config(path, metadata):
     try:
         header = parse_json(metadata['colorized'])
         version = header.pop('format')
-        if version in (1, FORMAT): return ModelConfig.from_dict(header)
+        if version in (1, FORMAT): return _check_usable(ModelConfig.from_dict(header))
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as e:
         raise ValueError(f"{path} has a configuration that cannot be read "
                          f"({type(e).__name__}: {e})") from e
@@ -174,7 +221,7 @@ def load_checkpoint(
     """Read a checkpoint
 
     Raises `FileNotFoundError`, and `ValueError` naming the file when it is not one of ours,
-    damaged, or of a newer format."""
+    damaged, of a newer format, or describes what cannot work."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
@@ -183,6 +230,8 @@ def load_checkpoint(
     if wrong := _mismatch(config, state):
         raise ValueError(f"{path} does not hold the weights that its configuration describes: "
                          f"{wrong}")
+    if k := _not_finite(state):
+        raise ValueError(f"{path} is damaged: weights of {k} are not finite")
     net = ColorNet(config.net)
     net.load_state_dict(state)
     return net.to(device).eval(),config,hashlib.sha256(path.read_bytes()).hexdigest()

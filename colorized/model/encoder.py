@@ -129,9 +129,13 @@ def fold_weights(
 ) -> Encoder:        # Frozen, in evaluation mode
     """Copy a classifier's convolutions with their batch norms folded in
 
-    Raises `ValueError` naming the tensor that does not fit."""
+    Raises `ValueError` naming the tensor that does not fit, or after which some are missing."""
     items = list(state.items())
     convs = [m for m in encoder.modules() if isinstance(m, nn.Conv2d)]
+    if len(items)<6*len(convs):
+        after = f"after {items[-1][0]}" if items else "at all"
+        raise ValueError(f"{len(items)} tensors found where {len(convs)} convolutions and their "
+                         f"batch norms have {6*len(convs)}: nothing comes {after}")
     for conv,i in zip(convs, range(0, len(items), 6)):
         (name,w),(_,gamma),(_,beta),(mean_name,mean),(var_name,var) = items[i:i+5]
         wanted = zip((name, mean_name, var_name), ('weight', 'running_mean', 'running_var'))

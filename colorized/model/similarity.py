@@ -11,6 +11,7 @@ __all__ = ['similarity_matrix', 'shared_similarity', 'hint_influence', 'small_re
 import torch, torch.nn.functional as F
 from torch import Tensor
 from .unet import Condition
+from ..theory.guidance import pool_to_grid
 
 # %% ../../nbs/model/04_similarity.ipynb #agree1c
 def _cell_grid(
@@ -28,7 +29,7 @@ def _cell_points(
     "Each cell as a point: near are those that look alike"
     axes = [torch.arange(n, dtype=torch.float32, device=cond.L.device) for n in grid]
     place = torch.stack(torch.meshgrid(*axes, indexing='ij'))*4/min(grid)
-    lightness = F.adaptive_avg_pool2d(cond.L.float(), grid)*50/20
+    lightness = pool_to_grid(cond.L.float(), grid)*50/20
     points = [place.expand(len(cond), -1, -1, -1), lightness]
     if 16 in cond.features: # a network without an encoder has only place and lightness
         f = F.interpolate(cond.features[16].float(), grid, mode='bilinear', align_corners=False)
@@ -70,7 +71,7 @@ def hint_influence(
     "How far each place follows the hints"
     grid = _cell_grid(cond.L.shape[2:], cells)
     mask = cond.hints[:,-1:].float()
-    hinted = F.adaptive_max_pool2d(mask, grid).flatten(1)>0
+    hinted = pool_to_grid(mask, grid, F.adaptive_max_pool2d).flatten(1)>0
     k = []
     for p,on in zip(_cell_points(cond, grid).mT, hinted):
         nearest = torch.cdist(p, p[on]).amin(1) if on.any() else None

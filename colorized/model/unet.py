@@ -10,12 +10,24 @@ __all__ = ['UNetConfig', 'Condition', 'zero_init', 'time_embedding', 'Norm', 'Re
 
 # %% ../../nbs/model/02_unet.ipynb #5cf72b2a
 # Over 250 lines: blocks and network are read together, beside one drawing
-import math
+import math, platform
 from dataclasses import dataclass, replace
+from numbers import Integral
 import torch, torch.nn.functional as F
 from torch import nn, Tensor
 from fastcore.basics import patch
 from .encoder import Encoder
+
+# %% ../../nbs/model/02_unet.ipynb #unetcnt0
+def _check_counts(cfg):
+    "Raise `ValueError` unless all numbers of a `UNetConfig` are positive integers"
+    names = 'channels','factor','patch','blocks','heads','groups'
+    counts = [*((k, getattr(cfg, k)) for k in names), *(('widths', w) for w in cfg.widths)]
+    for k,v in counts:
+        if not (isinstance(v, Integral) and v>0):
+            raise ValueError(f"{k}: expected a positive integer, got {v!r}")
+    if cfg.widths and cfg.widths[0]%2: # half for sines of the step, half for cosines
+        raise ValueError(f"the first width must be even, got {cfg.widths[0]}")
 
 # %% ../../nbs/model/02_unet.ipynb #adbfe96c
 @dataclass(frozen=True)
@@ -34,6 +46,7 @@ class UNetConfig:
     def __post_init__(self):
         for k in ('widths','attention'):
             object.__setattr__(self, k, tuple(getattr(self, k)))
+        _check_counts(self)
         if not (1<=len(self.widths)<=16 and 1<=self.blocks<=64 and max(self.widths)<=2**16):
             raise ValueError(f"a network has 1 to 16 widths up to {2**16}, and 1 to 64 blocks a "
                              f"level, got widths {self.widths[:20]} and {self.blocks} blocks")
@@ -58,7 +71,7 @@ class Condition:
     "What is known of N photographs: computed once, used at every step and for every sample"
     L:Tensor                      # (N,1,H,W) lightness, in [-1,1]
     features:dict[int,Tensor]     # Stride -> (N,width,H/stride,W/stride): what each level adds
-    hints:Tensor|None=None        # (N,channels+1,h,w) known x (0 where unknown), mask in [0,1]
+    hints:Tensor|None=None        # (N,channels+1,h,w) known x (0 where unknown), mask 0 or 1
     first_guess:Tensor|None=None  # (N,channels,h,w) estimate from pure noise
     confidence:Tensor|None=None   # (N,1,h,w) in [0,1]: how far small regions keep to it
     similarity:list|None=None     # N weights (gh,gw,gh*gw): how much a cell listens to the others
@@ -292,4 +305,8 @@ def has_native_bf16(
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type!='cpu' or not torch.backends.mkldnn.is_available():
         return False
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if platform.machine().lower() in ('x86_64', 'amd64'):
+        # oneDNN says so of all processors with AVX-512; PyTorch can tell them apart since 2.6
+        return supported and getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: True)()
+    return supported

@@ -21,7 +21,7 @@ def gaussian_kl(
     mean2:Tensor,    # Mean of p
     log_var2:Tensor, # Log variance of p; all four broadcast
 ) -> Tensor:         # Elementwise divergence, nats
-    "Kullback-Leibler divergence of two Gaussians, one value an element"
+    "Kullback-Leibler divergence of two Gaussians, one value per element"
     apart = (mean1-mean2)**2*(-log_var2).exp()
     return 0.5*(log_var2-log_var1-1 + (log_var1-log_var2).exp() + apart)
 
@@ -75,11 +75,12 @@ def decoder_nll(
         return 0.5*(math.log(2*math.pi)+log_var + (x0-mean)**2*(-log_var).exp())
     if not bin_width>0:
         raise ValueError(f"bin_width: expected a positive number or None, got {bin_width}")
-    scale = (-0.5*log_var).exp()/math.sqrt(2)
+    scale = (-0.5*log_var).exp()
     z,half = (x0-mean).abs()*scale,bin_width/2*scale
-    # in the upper tail, where small probabilities keep their digits (`special.ndtr` loses them)
-    mass = (torch.erfc(z-half)-torch.erfc(z+half))/2
-    return -mass.clamp(min=torch.finfo(mass.dtype).tiny).log()
+    # logarithms of the upper tail beyond both ends, as far out the probabilities underflow
+    near,far = torch.special.log_ndtr(half-z),torch.special.log_ndtr(-half-z)
+    share = -torch.expm1(far-near)
+    return -near - share.clamp(min=torch.finfo(share.dtype).tiny).log()
 
 # %% ../../nbs/theory/04_vlb.ipynb #5df3acdc
 def bits_per_dim(
@@ -119,7 +120,7 @@ def vlb_terms(
     generator:torch.Generator, # Source of the noise
     var:str='small',           # Variance of the model's steps, as in `p_mean_log_var`
     bin_width:float=None,      # For `decoder_nll`
-) -> Tensor:                   # (N,T+1) nats an image: decoder L_0, one term a step, prior L_T
+) -> Tensor:                   # (N,T+1) nats per image: decoder L_0, one term per step, prior L_T
     """The terms of the variational bound (Ho et al., arXiv 2006.11239, equation 5).
     Their sum bounds the negative log-likelihood; column `t` is the term of code step `t`.
     Raises `TypeError` for anything but a `torch.Generator`, `ValueError` where `denoise` changes

@@ -46,7 +46,7 @@ def _enlarge(x, s):
 # %% ../../nbs/training/03_examples.ipynb #191dc041
 @dataclass(frozen=True)
 class Recipe:
-    "How photographs become training examples. Raises `ValueError` for what cannot be"
+    "How photographs become training examples. Raises `ValueError` for impossible values"
     size:int=256            # Side of the square crop, divisible by 32
     factor:int=4            # Photograph pixels per chroma pixel, along a side
     min_crop:float=0.6      # Smallest crop, as a share of the shorter side

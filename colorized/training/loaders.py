@@ -160,7 +160,7 @@ def _watched_files(train, valid):
     return [files[i] for i in valid.idxs] if files and whole is not valid else list(files)
 
 def _hold_back(source, share):
-    "Part of a source to learn from, and every so-manieth picture for validation"
+    "Part of a source to learn from, and every n-th picture for validation"
     if len(source)<2:
         raise ValueError("training and validation need two photographs to share, "
                          f"got {len(source)}: name a folder to watch (valid)")

@@ -66,7 +66,7 @@ def configure(
 ) -> tuple[ModelConfig,Recipe,dict]: # The two, and keyword arguments of `diffusion_learner`
     """Settings by name
 
-    Raises `ValueError` for a name that is not known, and for values that cannot be or do not fit
+    Raises `ValueError` for unknown names, for impossible values, and for values that do not fit
     together."""
     known = known_settings()
     _check_names(settings, known)
@@ -92,10 +92,6 @@ def _check_names(settings, known):
 # %% ../../nbs/training/14_settings.ipynb #a70ff461
 def _check_fit(config, recipe, weight):
     "Raise `ValueError` unless network, schedule, examples, weight and sampling fit together"
-    if config.net.widths[0]%2:
-        raise ValueError(f"widths must begin with an even number, got {config.net.widths}")
-    if not config.chroma_scale>0:
-        raise ValueError(f"chroma_scale must be above 0, got {config.chroma_scale}")
     config.denoiser(None) # raises where the prediction does not fit the schedule
     multiple = config.net.multiple
     for k in ('size','small'):

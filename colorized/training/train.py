@@ -18,7 +18,7 @@ from fastai.callback.progress import ProgressCallback # noqa: F401
 from fastai.learner import Learner
 from fastai.torch_core import num_distrib, rank_distrib
 from ..model.checkpoint import ModelConfig
-from ..model.sampling import check_device
+from ..model.sampling import find_device
 from .distillation import DistillationCallback
 from .distributed import (ProcessesCallback, check_ranks_agree, from_rank0,
                                             processes, rank0_first, restarted)
@@ -43,7 +43,7 @@ def chroma_std(
 
 # %% ../../nbs/training/15_train.ipynb #chkcall1
 def _check_call(out, data, valid, **budget):
-    "Raise `ValueError` for what cannot be"
+    "Raise `ValueError` for impossible values"
     given = [v for v in budget.values() if v is not None]
     if len(given)!=1 or not 0<given[0]<math.inf:
         raise ValueError("give one budget above 0, "
@@ -169,10 +169,9 @@ def train(
     Raises `ValueError` unless exactly one budget is given, for numbers out of range, when processes
     disagree, or when a run is resumed with another seed, other photographs or without its teacher,
     `FileExistsError` when `out` already holds a run or a model."""
-    out,device = Path(out),torch.device(device)
+    out,device = Path(out),find_device(device)
     _check_call(out, data, valid, hours=hours, epochs=epochs, photos=photos)
     _check_numbers(bs, seed, num_workers, distributed)
-    check_device(device)
     plan = _plan_run(out, resume, settings, config, recipe, bs, seed, kwargs)
     with processes(device) if distributed else nullcontext():
         rank,world = (rank_distrib(),num_distrib()) if distributed else (0,1)

@@ -2,6 +2,7 @@
 import json, re, shutil, subprocess, sys
 from pathlib import Path
 import pytest
+from fastcore.script import anno_parser
 from colorized import __version__
 from colorized.cli import main as entry
 
@@ -12,7 +13,8 @@ WRONG = [([], 'photograph'), (['{a}', '--samples', '0'], '--samples'),
     (['{a}', '--hint', 'red', '--steps', '1'], "'red'"),
     (['{a}', '--hint', 'first', '--hint', '1,1,red', '--steps', '1'], "'first'"),
     (['{a}', '--hint', '1,1,red', '--hints', 'b.png'], '--hints'), (['{folder}'], '--out'),
-    (['{a}', '--hint', '1,1,255,0', '--steps', '1'], '255,0'),
+    *[(['{a}', '--hint', o, '--steps', '1'], o) for o in ('1,1,255,0', '1,1', '1,1,red,wide',
+        '1,1,0,0,255,3,3', '1,1,255')],
     (['{a}', '--bits', '12'], '--bits'), (['{a}', '--format', 'gif'], '--format'),
     (['{a}', '--frobnicate'], '--frobnicate'), (['{a}', '--threads', '-1'], 'threads'),
     (['{a}', '--quality', '0'], '--quality'), (['{a}', '--quality', '101'], '--quality'),
@@ -31,6 +33,10 @@ WRONG = [([], 'photograph'), (['{a}', '--samples', '0'], '--samples'),
     (EVALUATE, '--model'), ([*EVALUATE, '--model', 'default', '--samples', '0'], '--samples'),
     ([*EVALUATE, '--model', 'default', '--colorized', '{folder}'], 'either'),
     ([*EVALUATE, '--model', 'default', '--other', '{folder}'], '--other'),
+    *[([*EVALUATE, '--colorized', '{folder}', f'--{o}', v], f'--{o} needs --model') for o,v in dict(
+        samples='3', steps='0', temperature='-4', seed='1', set='foo=1').items()],
+    *[([*EVALUATE, '--model', 'default', '--set', f'{o}=512'], o)
+      for o in ('working_size', 'min_size')],
     (['iiif', 'manifest.json'], '--out'), (['iiif', 'm', '--out', '{folder}', '--threads', '0'],
         '--threads'), (['fleet', '--out', '{folder}/out'], 'a folder, a pattern'),
     (['fleet', '{folder}', '--out', '{folder}/out', '--storage', 'anon'], '--storage'),
@@ -39,10 +45,14 @@ IMPOSSIBLE = [(['{a}', 'missing.jpg'], 'missing.jpg'), (['{a}', '--steps', '0'],
     (['{a}', '--steps', '1001'], 'steps'), (['{a}', '--saturation', '-1'], 'saturation'),
     (['{a}', '--seed', str(2**64)], 'seed'), (['{a}', '--hint', '99,2,red'], '99'),
     (['{a}', '--hint', '1,2,crimsonish'], 'crimsonish'),
+    (['{a}', '--hint', '1,2,red,-1'], 'radius'), (['{a}', '--hint', '1,2,red,nan'], 'radius'),
     (['{a}', '--hints', 'missing.png'], 'missing.png'),
     (['{a}', '--out', '{folder}/none/a.png'], 'none does not exist'),
     (['{a}', '--source-type', 'two words'], 'two words'),
+    (['{a}', '--source-type', 'digitalCapture'], 'compositeSynthetic, composite'),
     (['{a}', '--model', 'missing.safetensors'], 'missing.safetensors'),
+    *[([*EVALUATE, '--model', 'default', f'--{o}', v], f'{o} must') for o,v in dict(
+        temperature='nan', steps='1001', seed=str(2**64)).items()],
     (['{a}', '--model', '{a}'], 'a.png'), (['app', '--max-photos', '0'], 'photos'),
     (['app', '--port', '0'], '1..65535'), (['info', '--model', 'missing.safetensors'], 'missing')]
 
@@ -145,9 +155,16 @@ def test_help_names_the_default_steps(run, name):
     text = ' '.join(run(*name, '--help').stdout.split())
     assert re.search(rf'--steps .*?\(default: {SamplingSettings().steps}\)', text)
 
+@pytest.mark.parametrize('func', [entry.color, *entry.COMMANDS.values()])
+def test_help_does_not_ask(func):
+    "What an option does, not whether"
+    for action in anno_parser(func)._actions:
+        assert not re.search(r'\?( |$)', action.help or ''), action.help
+
 def test_version_and_info(run):
     assert run('--version').stdout==f'colorized {__version__}\n'
     about = json.loads(run('info', '--json').stdout)
     assert about['version']==__version__ and len(about['sha256'])==64
     assert about['device'] in ('cpu','cuda','mps')
     assert about['model']=='colorized-default' and about['parameters']>1e5
+    assert '\nlast training run {' in run('info').stdout # a network may have had several

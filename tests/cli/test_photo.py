@@ -309,6 +309,13 @@ def test_sixteen_bits_from_eight(scans, run, tmp_path):
     r = run(scans/'icon.png', '--out', tmp_path/'b.jpg', *deep, code=1)
     assert '8 bits' in r.stderr and not (tmp_path/'b.jpg').exists()
 
+def test_a_hint_may_have_a_radius(scans, run, tmp_path):
+    "In pixels; one that would not be seen is the default"
+    for name,hint in dict(plain='8,8,red', least='8,8,red,0', broad='8,8,255,0,0,6').items():
+        run(scans/'icon.png', '--out', tmp_path/f'{name}.png', '--hint', hint, '--steps', 1)
+    plain,least,broad = [pixels(tmp_path/f'{o}.png') for o in ('plain', 'least', 'broad')]
+    assert (plain==least).all() and (plain!=broad).any()
+
 @pytest.mark.slow
 def test_hints_on_the_command_line_and_as_overlay(scans, run, tmp_path):
     "The same stroke both ways: its place takes on the color"

@@ -71,6 +71,20 @@ def test_psnr_ssim_luminance_against_skimage(photos):
     moved = C.luminance_error(brighter, photos)
     assert (C.luminance_error(brighter, photos, 0.999) > moved).all()
 
+def test_more_pixels_than_pytorch_sorts():
+    "17 megapixels, of which one in a thousand is brighter"
+    black = torch.zeros(1, 3, 4100, 4100, dtype=torch.uint8)
+    some = black.clone()
+    some[:,:,:41,:410] = 255
+    assert C.luminance_error(some, black, 0.9995).item()==pytest.approx(100, abs=1e-3)
+
+def test_photographs_smaller_than_the_window_of_ssim(photos):
+    assert C.ssim(photos[:1,:,:11,:11], photos[:1,:,:11,:11]).item()==pytest.approx(1)
+    for h,w in ((10, 64), (64, 4)):
+        small = photos[:1,:,:h,:w]
+        with pytest.raises(ValueError, match=f'at least 11×11 pixels, got {w}×{h}'):
+            C.ssim(small, small)
+
 def test_equal_photographs(photos):
     same = photos[:2,:,:32,:32]
     assert C.psnr(same, same).tolist()==pytest.approx([58.92]*2, abs=0.01)

@@ -89,6 +89,8 @@ def test_kid_interval():
 
 def test_kid_of_sets_that_do_not_fit():
     x,y = normal(200, 16, 3),normal(200, 16, 4)
+    for args in ((x[:100], y), (x, y, y[:100])):
+        with pytest.raises(ValueError, match='one length'): D.kid_interval(*args)
     for kw,said in ((dict(real=x[:100], fake=y), 'subset_size of at most 100'),
                     (dict(real=x[:100], fake=y, paired=True), 'one length, got 100 and 200'),
                     (dict(real=x, fake=y[:,:3]), 'one D'),
@@ -97,16 +99,37 @@ def test_kid_of_sets_that_do_not_fit():
             D.kid(**kw)
 
 def test_kid_interval_covers():
-    "Of 60 draws from equal distributions, about 95 % of the intervals hold the true distance, zero"
+    """Of 60 draws, about 95 % of the intervals hold the true distance, and they are as wide as the
+    distances are spread: intervals that are too wide hold everything"""
     g = torch.Generator().manual_seed(4)
-    z = lambda: torch.randn(60, 8, generator=g)
-    intervals = [D.kid_interval(z(), z(), n_boot=200) for _ in range(60)]
-    assert sum(low<=0<=high for low,high in intervals) >= 50
+    z = lambda: torch.randn(60, 8, generator=g, dtype=torch.float64)
+    real = [z() for _ in range(60)]
+    pairs = [(x, x+z()/2+0.5) for x in real]
+    distances = np.array([D.kid(*o, paired=True) for o in pairs]) # unbiased
+    low,high = np.array([D.kid_interval(*o, n_boot=200) for o in pairs]).T
+    assert ((low<=distances.mean()) & (distances.mean()<=high)).sum() >= 52
+    assert 0.8 < (high-low).mean()/(2*1.96*distances.std()) < 1.35
 
 def test_kid_interval_of_very_few():
-    "Of three photographs one may be drawn three times, and there is no pair"
-    interval = D.kid_interval(normal(3, 4, 0), normal(3, 4, 1))
-    assert np.isfinite(interval).all()
+    "Of five photographs one may be drawn five times, and there is no pair; of four there is none"
+    several = D.kid_interval(normal(5, 4, 0), normal(5, 4, 1), n_boot=10_000)
+    assert np.isfinite(several).all()
+    for n in (2, 4):
+        assert np.isnan(D.kid_interval(normal(n, 4, 0), normal(n, 4, 1))).all()
+        assert np.isnan(D.bootstrap(torch.ones(n))).all()
+    assert np.isfinite(D.bootstrap(torch.ones(5))).all()
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_features_that_are_no_numbers(bad):
+    "They are refused by name: in the square root of FID they end the whole process"
+    x = normal(40, 8, 0)
+    spoiled = x.clone()
+    spoiled[3,7] = bad
+    for measure in (D.fid, D.kid, D.kid_interval, D.two_sample):
+        with pytest.raises(ValueError, match='features of fake must be finite'):
+            measure(x, spoiled)
+        with pytest.raises(ValueError, match='features of real must be finite'):
+            measure(spoiled, x)
 
 def test_two_sample():
     g = torch.Generator().manual_seed(5)

@@ -3,6 +3,7 @@ import json, math, os
 import numpy as np, pytest, torch
 from PIL import Image
 from colorized.evaluation import folders as E
+from colorized.inference.colorizer import Colorizer
 from colorized.photo.lab import rgb_to_L, to_uint8
 from .samples import Thumbnail, save, spoil, tinted
 
@@ -41,10 +42,27 @@ def test_protocol_depends_on_the_names_alone():
     assert E._protocol('/some/val', ['a', 'x/b'], 256)==(
         'val (2 photographs, fa194ac2), shorter side 256, central 256×256, 8-bit sRGB')
 
+def test_the_protocol_names_the_folder_however_it_is_called(tmp_path, monkeypatch):
+    val = tmp_path/'val'
+    (val/'x').mkdir(parents=True)
+    monkeypatch.chdir(val)
+    for folder in ('.', 'x/..', '../val', val, f'{val}/'):
+        assert E._protocol(folder, ['a', 'x/b'], 256).startswith('val (2 photographs, fa194ac2)')
+
+def test_what_only_one_of_two_systems_colored(small, tmp_path):
+    "is not in every folder; that it has no coloring would be wrong"
+    true,a,b = [save(tmp_path/o, small) for o in ('true', 'a', 'b')]
+    (b/'0.png').unlink()
+    report = evaluate(true, a, other_dir=b)
+    assert report.only_true==['0']
+    assert '- 1 photograph not in every colorized folder: 0' in report.markdown()
+
 def test_files_that_are_no_photographs(small, tmp_path):
     folder = save(tmp_path/'o', small[:2], ['b', 'a'])
     (folder/'a.txt').write_text('no photograph')
     (folder/'c.png').mkdir()
+    (folder/'._b.png').write_bytes(b'what macOS keeps beside b.png')
+    save(folder, small[:1], ['.cache/b'])
     save(folder, small[:1], ['x/d'], 'JPG')
     assert list(E.list_photos(folder))==['a', 'b', 'x/d']
     assert E.list_photos(folder)['x/d']==folder/'x/d.JPG'
@@ -78,8 +96,9 @@ def test_folders_that_do_not_fit(photos, tmp_path):
     (tmp_path/'empty').mkdir()
     with pytest.raises(ValueError, match='empty has 0 of the 3 photographs in .*true: at least 2'):
         evaluate(true, tmp_path/'empty')
-    with pytest.raises(ValueError, match='true and .*empty has 0 of the 3'):
-        evaluate(true, true, other_dir=tmp_path/'empty')
+    copy = save(tmp_path/'copy', photos[:3])
+    with pytest.raises(ValueError, match='copy and .*empty has 0 of the 3'):
+        evaluate(true, copy, other_dir=tmp_path/'empty')
     with pytest.raises(NotADirectoryError, match='nowhere'):
         evaluate(true, tmp_path/'nowhere')
     narrow = save(tmp_path/'small', photos[:3,:,:,:128])
@@ -94,7 +113,34 @@ def test_folders_that_do_not_fit(photos, tmp_path):
     with pytest.raises(ValueError, match='one name'):
         evaluate(true, twice)
     with pytest.raises(ValueError, match="none of the 1 labels .* such as '0'"):
-        evaluate(true, true, labels={'cat': 3})
+        evaluate(true, copy, labels={'cat': 3})
+    with pytest.raises(ValueError, match='at least 11×11 pixels'):
+        evaluate(true, copy, size=4)
+
+def test_the_truth_is_not_compared_with_itself(small, tmp_path):
+    true,out = [save(tmp_path/o, small) for o in ('true', 'out')]
+    for args in (dict(out=true), dict(out=out, more=[true]), dict(out=out, other_dir=true),
+                 dict(out=true/'..'/'true', ending='_c')):
+        with pytest.raises(ValueError, match='true holds the true photographs'):
+            evaluate(true, **args)
+
+def test_what_a_program_colored_is_no_truth(gray, model, small, tmp_path):
+    "Outputs beside their originals: they are left out, and that is said"
+    colorizer = Colorizer.from_pretrained(model, device='cpu')
+    true = save(tmp_path/'true', small[:3])
+    made = colorizer.colorize(gray, steps=1)
+    made.save(true/'0.colorized.png')
+    with pytest.warns(UserWarning, match='1 of 4 files in .*true were colored by a program'):
+        report = E.evaluate_model(tinted, true, Thumbnail(), **BRIEF)
+    assert report['colorized']['psnr'].n==3 and '(3 photographs' in report.protocol
+    out = save(tmp_path/'out', small[:3])
+    made.save(true/'1.png', overwrite=True)
+    with pytest.warns(UserWarning, match='1 of 3 files in .*true were colored by a program'):
+        report = evaluate(true, out)
+    assert report['colorized']['delta_e2000'].value==0 and report['colorized']['psnr'].n==2
+    (true/'0.png').unlink()
+    with pytest.raises(ValueError, match='1 of 2 .* at least 2 true photographs are needed'):
+        evaluate(true, out)
 
 def test_models_that_cannot_be_judged(photos, tmp_path):
     true = save(tmp_path/'true', photos[:1])
@@ -103,13 +149,22 @@ def test_models_that_cannot_be_judged(photos, tmp_path):
     with pytest.raises(ValueError, match='has 1 photographs: at least 2 are needed'):
         E.evaluate_model(None, true)
 
+def test_what_is_missing_is_said_before_anything_is_colored(small, tmp_path):
+    true = save(tmp_path/'true', small)
+    with pytest.raises(ValueError, match="must be one of .* got 'lite3'"):
+        E.evaluate_model(None, true, 'lite3')
+    with pytest.raises(ValueError, match="must be one of .* got 'lite4'"):
+        E.evaluate_model(None, true, Thumbnail(), 'lite4')
+    with pytest.raises(ValueError, match='none of the 1 labels'):
+        E.evaluate_model(None, true, Thumbnail(), None, labels={'cat': 3})
+
 def test_names_that_are_no_text(small, tmp_path):
     names = [os.fsdecode(b'caf\xe9'), 'b', 'c']
     try:
-        true = save(tmp_path/'true', small[:3], names)
+        true,out = [save(tmp_path/o, small[:3], names) for o in ('true', 'out')]
     except OSError:
         pytest.skip('this file system takes valid names only')
-    assert evaluate(true, true)['colorized']['psnr'].n==3
+    assert evaluate(true, out)['colorized']['psnr'].n==3
 
 def test_load_crop(photos, tmp_path):
     wide = np.zeros((100, 300, 3), np.uint8)

@@ -12,6 +12,12 @@ def test_alike_they_are_compared():
     assert [o.value for o in sorted([kid(2.), kid(0.), kid(1.)])]==[0, 1, 2]
     assert kid(1.)<kid(2., low=0., high=3.) # the interval is part of the answer
 
+def test_the_interval_does_not_order():
+    "Of two equal values none is larger, whatever their intervals"
+    a,b = kid(1., low=0., high=3.),kid(1., low=0.5, high=2.)
+    for x,y in ((a, b), (b, a)):
+        assert x<=y and x>=y and not x<y and not x>y
+
 @pytest.mark.parametrize('other', [
     dict(name='fid'), dict(extractor='lite2'), dict(n=499), dict(protocol='test')], ids=str)
 def test_measured_differently_they_refuse(other):
@@ -45,5 +51,6 @@ def test_recovered_accuracy():
     assert recovered_accuracy(gray, gray, true)==0 and recovered_accuracy(gray, true, true)==1
     assert recovered_accuracy(ours, gray, true)<0
     assert math.isnan(recovered_accuracy(gray, ours, gray))
+    assert math.isnan(recovered_accuracy(kid(0.92), kid(0.88), kid(0.9))) # gray is better
     for bad in ((kid(n=4), ours, true), (gray, kid(n=4), true), (gray, ours, kid(n=4))):
         with pytest.raises(ValueError, match='measured differently'): recovered_accuracy(*bad)

@@ -115,22 +115,46 @@ def test_diversity_is_of_the_first_system(small):
     assert not any('diversity' in report[o] for o in ('b', 'gray', 'truth'))
     assert said==[f'measuring {o}' for o in ('a', 'b', 'gray', 'mean chroma')]
 
+def test_names_of_the_baselines_are_taken(small):
+    "A system of that name would be replaced by the baseline"
+    evaluator = Evaluator(small, Thumbnail(), None)
+    for name in ('gray', 'mean chroma', 'truth'):
+        with pytest.raises(ValueError, match=f"cannot be called '{name}'"):
+            evaluator.report({'ours': small, name: small})
+
+def test_no_interval_of_very_few_photographs(small):
+    "Four have none, also not in JSON, where NaN is none of the numbers"
+    report = Evaluator(small[:4], Thumbnail(), None).report({'ours': spoil(small[:4], 0.5)})
+    assert all((o.low, o.high)==(None, None) for o in report['ours'].values())
+    assert '[' not in report.markdown() and 'NaN' not in report.to_json()
+    five = Evaluator(small[:5], Thumbnail(), None).summarize(spoil(small[:5], 0.5))
+    assert five['kid'].low < five['kid'].high and five['psnr'].low < five['psnr'].high
+
+def test_json_is_for_any_terminal(small):
+    report = Evaluator(small, Thumbnail(), None).report({'a': small, 'Ä': small}, only_true=['é'])
+    assert report.to_json().isascii()
+    assert json.loads(report.to_json())['only_true']==['é']
+
 def test_table():
     "The better direction, differing n, what is missing, and the first five names of those left out"
-    one = lambda value,n,**kw: Measurement(value, 'kid', 'lite1', n, **kw)
-    psnr = Measurement(30., 'psnr', '', 9)
-    ours = {'psnr': psnr, 'kid': one(1.5, 9, low=1., high=2.25)}
-    report = Report({'ours': ours, 'truth': {'kid': one(2., 4)}}, 'by hand', list('abcdef'), ['z'])
+    one = lambda value,n,name='kid',**kw: Measurement(value, name, 'lite1', n, **kw)
+    psnr,top1 = Measurement(30., 'psnr', '', 9),[one(v, 3, 'top1_accuracy') for v in (0.5, 1.)]
+    ours = {'psnr': psnr, 'kid': one(1.5, 9, low=1., high=2.25), 'top1_accuracy': top1[0]}
+    truth = {'kid': one(2., 4), 'top1_accuracy': top1[1]}
+    report = Report({'ours': ours, 'truth': truth}, 'by hand', list('abcdef'), ['z'])
     assert report.markdown()=='''\
 | measure | extractor | ours (n=9) | truth (n=4) |
 |---|---|---|---|
-| KID × 1000 ↓ | lite1 | 1.5 [1, 2.25] | 2 (n=4) |
+| KID × 1000 ↓ | lite1 | 1.5 [1, 2.25] | 2 |
+| top-1 accuracy ↑ | lite1 | 0.5 (n=3) | 1 (n=3) |
 | PSNR, dB ↑ | – | 30 | – |
 
-Protocol: by hand. In brackets: 95 % bootstrap interval.
-- 6 photographs without a colorized one: a, b, c, d, e …
+Protocol: by hand. In brackets: 95 % bootstrap interval, too narrow for fewer than about 20 \
+photographs.
+- 6 photographs not in every colorized folder: a, b, c, d, e …
 - 1 photograph without a true one: z'''
     assert report._repr_markdown_()==report.markdown()
+    assert '20' not in Report({'ours': {'psnr': psnr}}, '').markdown()
     back = json.loads(report.to_json())
     assert list(back)==['columns', 'protocol', 'only_true', 'only_colorized']
     assert Measurement(**back['columns']['ours']['kid'])==report['ours']['kid']

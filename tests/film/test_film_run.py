@@ -366,6 +366,12 @@ def test_a_hint_that_is_none_is_refused_before_the_film_is_read(tmp_path, color,
         color(path, hints=[(0.2, *point)])
     assert [*tmp_path.iterdir()]==[path]
 
+def test_a_source_type_that_denies_the_color_is_refused(tmp_path, color):
+    path = write_film(tmp_path/'a.mkv', two_shots(2))
+    with pytest.raises(ValueError, match='source_type .*compositeSynthetic'):
+        color(path, source_type='digitalCapture')
+    assert [*tmp_path.iterdir()]==[path]
+
 def test_a_hint_recolors_its_shot_and_no_other(tmp_path, color):
     path = write_film(tmp_path/'a.mkv', two_shots())
     plain = color(path, keep=True)

@@ -325,7 +325,8 @@ def test_signature_is_honest():
     assert all(docs[k] for k in fleet)
 
 BAD = [dict(steps=0), dict(saturation=-1), dict(actors=0), dict(batch=0), dict(threads=0),
-       dict(gpus=-1), dict(every=-1), dict(working_size=100), dict(seed=2**63), dict(format='gif')]
+       dict(gpus=-1), dict(every=-1), dict(working_size=100), dict(seed=2**63), dict(format='gif'),
+       dict(source_type='digitalCapture')]
 
 def test_bad_settings_name_themselves(tmp_path, model, capsys):
     src,out = loopback.snapshots(tmp_path/'scans', 1),tmp_path/'out'

@@ -34,8 +34,9 @@ def test_its_words(two):
     assert len(two)==2 and two.seed==7 and '2 samples, seed 7' in repr(two)
     assert '1 sample, seed 7' in repr(replace(two, ab=two.ab[:1], seeds=[7]))
     for i in (2, -1):
-        with pytest.raises(IndexError, match=f'2 samples, sample {i}'):
-            two.array(i)
+        for ask in (two.array, two.file_provenance, lambda i: two.save('a.png', i)):
+            with pytest.raises(IndexError, match=f'2 samples, sample {i}'):
+                ask(i)
 
 def test_uncertainty(four, gray):
     u = four.uncertainty

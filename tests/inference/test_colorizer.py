@@ -7,6 +7,7 @@ from skimage import color
 from colorized.inference import colorizer as C
 from colorized.inference.colorizer import Colorizer, as_scan
 from colorized.model.sampling import working_shape
+from colorized.photo.reading import read_scan
 from colorized.photo.scan import Scan, ScanError
 
 torch.set_num_threads(1)
@@ -85,6 +86,20 @@ def test_options_that_cannot_be(colorizer, kw, said):
     with pytest.raises(ValueError) as e:
         colorizer.options(**kw)
     assert str(e.value)==said
+
+@pytest.mark.parametrize('name,said', [
+    ('saturation', "must lie in 0..100, got '1'"), ('steps', "must be an integer, got '1'"),
+    ('temperature', "must be a finite number, got '1'"),
+    ('working_size', "must be an integer, got '1'"), ('n_samples', "must be an integer, got '1'")])
+def test_options_of_another_type(colorizer, name, said):
+    with pytest.raises(ValueError, match=f'^{name} {said}$'):
+        colorizer.options(**{name: '1'})
+
+def test_settings_of_another_type():
+    for settings in (dict(gain='1.5'), dict(cells='x'), dict(steps='6')):
+        (name,value), = settings.items()
+        with pytest.raises(ValueError, match=f'^{name} must be .*, got {value!r}$'):
+            Colorizer.from_pretrained(device='cpu', settings=settings)
 
 @pytest.mark.parametrize('kw', [
     dict(seed=-2**63), dict(seed=2**64-1), dict(seed=2**64-3, n_samples=3), dict(steps=1),
@@ -250,6 +265,23 @@ def test_sixteen_bits_keep_their_lightness(colorizer, gray):
     L = lambda o: color.rgb2lab(o/65535)[...,0]
     assert np.abs(L(x)-L(np.stack([g]*3, -1))).max()<0.05
 
+@pytest.mark.parametrize('name', ['campus-1910', 'taos-pueblo-1941']) # The least, the most
+def test_saved_files_keep_the_lightness(colorizer, photo, tmp_path, name):
+    scan = read_scan(photo.with_name(f'{name}.jpg'))
+    result = colorizer.colorize(scan)
+    def moved(suffix, **kwargs):
+        file = tmp_path/f'x.{suffix}'
+        result.save(file, overwrite=True, **kwargs)
+        o = (read_scan(file).L()-scan.L()).abs().flatten()
+        return o.mean().item(),o.max().item()
+    for suffix in 'tif', 'png':
+        mean,most = moved(suffix)
+        assert round(mean, 2)==0.07 and most<0.25
+    assert moved('tif', bits=16)[1]<0.005
+    for suffix in 'jpg', 'webp': # as the first tutorial says; encoders differ a little
+        mean,most = moved(suffix)
+        assert 0.15<mean<0.45 and 1<most<5
+
 # Weights
 
 @pytest.fixture
@@ -312,9 +344,22 @@ def test_hugging_face_is_not_asked_for_paths(packaged, monkeypatch):
     monkeypatch.setitem(sys.modules, 'huggingface_hub', hub)
     Colorizer.from_pretrained()
     Colorizer.from_pretrained(packaged)
-    with pytest.raises(FileNotFoundError):
-        Colorizer.from_pretrained('runs/model.safetensors')
+    monkeypatch.chdir(packaged.parent)
+    (packaged.parent/'runs').mkdir()
+    for path in ('runs/model.safetensors', './nothere', '../nothere', 'runs/nothere', 'a b/c',
+                 'nothere', '/nothere', 'a/b/c', 'ä/b', '~/nothere'):
+        with pytest.raises(FileNotFoundError, match='^no checkpoint at .*(nothere|model|b|c)'):
+            Colorizer.from_pretrained(path)
     assert not hub.asked
+
+@pytest.mark.parametrize('error', [OSError('no network\nat all'), ValueError('no network\nhere')])
+def test_neither_here_nor_on_hugging_face(monkeypatch, error):
+    class Away(Hub):
+        def hf_hub_download(self, *args): raise error
+    monkeypatch.setitem(sys.modules, 'huggingface_hub', Away(None))
+    said = '^no checkpoint at owner/nothere, and none came from Hugging Face: no network$'
+    with pytest.raises(FileNotFoundError, match=said):
+        Colorizer.from_pretrained('owner/nothere')
 
 def test_without_hugging_face(monkeypatch):
     monkeypatch.setitem(sys.modules, 'huggingface_hub', None)

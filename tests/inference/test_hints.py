@@ -97,13 +97,40 @@ def test_an_overlay_as_large_as_a_photograph_may_be(monkeypatch, tmp_path):
     with pytest.raises((ValueError, OSError)):
         hint_grid(tmp_path/'h.png', (40, 60), (10, 15))
 
+def test_a_huge_radius_covers_the_photograph(gray):
+    "It covered nothing, or took minutes"
+    for r in (350, 1e6, 1e9, 1e300):
+        assert hint_grid([(5, 5, 'red', r)], gray.shape, (64, 96))[0,2].all()
+
+@pytest.mark.parametrize('r', [float('inf'), float('nan'), -1])
+def test_a_radius_that_is_none(gray, r):
+    with pytest.raises(ValueError, match=f"^hint .5, 5, 'red', {r}.: radius must be a number of"):
+        hint_grid([(5, 5, 'red', r), (80, 50, 'blue')], gray.shape, (64, 96))
+
+@pytest.mark.parametrize('a,word', [
+    (np.zeros((128, 200, 4)), r'\(128, 200, 4\) of float64'), (np.zeros((0,), np.uint8), r'\(0,\)'),
+    (np.zeros((128, 200, 4), np.uint16), 'of uint16'), (np.zeros((128, 200), bool), 'of bool'),
+    (np.zeros((128, 200, 5), np.uint8), r'\(128, 200, 5\) of uint8')])
+def test_arrays_that_are_no_overlay(gray, a, word):
+    with pytest.raises(ValueError, match=f'^an overlay of hints must be a .*, got .*{word}'):
+        hint_grid(a, gray.shape, (64, 96))
+
+def test_things_that_are_no_hints(gray):
+    with pytest.raises(ValueError, match='^hints must be a list of .x, y, color. or an .*, got 5$'):
+        hint_grid(5, gray.shape, (64, 96))
+    points = [(5, 5, 'red')]
+    a,b = [hint_grid(o, gray.shape, (64, 96)) for o in (points, iter(points))]
+    assert torch.equal(a, b)
+
 @pytest.mark.parametrize('hint,word', [((320, 10, 'red'), '320'), ((10, -1, 'red'), 'outside'),
     ((200, 10, 'red'), 'outside'), ((10, 128, 'red'), 'outside'),
     ((1, 1, 'crimsonish'), 'crimsonish'),
     ((1, 1, (300, 0, 0)), '300'), ((1, 1, (1, 2)), '0..255'), ((1, 1, (-1, 0, 0)), '0..255'),
     ((1, 1, (.2, .3, .4)), 'integer in 0..255'), ((1, 1), 'must be .x, y, color'),
-    (60, 'hint 60 must be'),
-    ((1, 1, 'red', 'large'), 'radius'), ('red', 'hint .red. must be')], ids=str)
+    (60, 'hint 60 must be'), ((1, 1, 'red', 4, 99), 'must be .x, y, color'),
+    ((1, 1, 'red', 'large'), 'radius'), ((1, 1, 'red', -1), 'radius'),
+    ((1, 1, 'red', np.nan), 'radius'), ((1, 1, 'red', np.inf), 'radius'),
+    ('red', 'hint .red. must be')], ids=str)
 def test_hints_that_do_not_fit(gray, hint, word):
     with pytest.raises(ValueError, match=word):
         hint_grid([hint], gray.shape, (64, 96))

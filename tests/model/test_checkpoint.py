@@ -1,7 +1,7 @@
 "Checkpoints: whole or refused, and what older ones held"
-import json
+import json, math
 from dataclasses import asdict, replace
-import pytest, torch
+import numpy as np, pytest, torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from colorized.files import sha256_of
@@ -71,6 +71,41 @@ def test_what_cannot_be_read_is_refused(net, tmp_path):
             load_checkpoint(path)
         assert 'a.safetensors' in str(e.value)
 
+@pytest.mark.parametrize('place,name,value', [
+    ('schedule', None, [1]), ('schedule', None, 'cosine'), ('schedule', 'kind', 'foo'),
+    ('schedule', 'foo', 1), ('schedule', 'n_steps', 'x'), ('schedule', 'n_steps', 10**12),
+    ('schedule', 'shift', 0), ('param', None, 'eps'), ('chroma_scale', None, 0.),
+    ('chroma_scale', None, -20.), ('chroma_scale', None, 'x'), ('sampling', 'anchor_gain', None),
+    ('sampling', 'average_until', 'x'), ('sampling', 'steps', 6.5), ('net', 'groups', -32),
+    ('net', 'heads', 0), ('net', 'factor', 0), ('net', 'patch', 2.)])
+def test_what_could_not_be_used_is_refused_at_once(net, tmp_path, place, name, value):
+    "and the file is named"
+    path = tmp_path/'a.safetensors'
+    save_checkpoint(path, net, replace(CONFIG, param='x0'))
+    old = asdict(CONFIG)[place]
+    rewritten(path, **{place: {**old, name: value} if name else value})
+    with pytest.raises(ValueError, match='a.safetensors has a configuration that cannot be read'):
+        load_checkpoint(path)
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, 1e5])
+def test_weights_that_are_not_finite(tmp_path, value):
+    "A weight of 100,000 is infinite in half precision"
+    net,path = ColorNet(TINY),tmp_path/'a.safetensors'
+    net.unet.inp.bias.data[3] = value
+    with pytest.raises(ValueError, match='a.safetensors was not written: .*unet.inp.bias.*float16'):
+        save_checkpoint(path, net, CONFIG)
+    assert not path.exists()
+    if value==1e5:
+        save_checkpoint(path, net, CONFIG, torch.float32)
+        assert load_checkpoint(path)[0].unet.inp.bias[3]==1e5
+        return
+    save_checkpoint(path, ColorNet(TINY), CONFIG)
+    with safe_open(path, 'pt') as f:
+        about = f.metadata()
+    save_file(net.state_dict(), path, about)
+    with pytest.raises(ValueError, match='a.safetensors is damaged: weights of unet.inp.bias are'):
+        load_checkpoint(path)
+
 def test_a_file_that_cannot_be_written_leaves_the_old_one(net, tmp_path, monkeypatch):
     path = tmp_path/'a.safetensors'
     path.write_bytes(b'old')
@@ -81,6 +116,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(net, tmp_path, monkeyp
     assert path.read_bytes()==b'old' and len(list(tmp_path.iterdir()))==1
 
 @pytest.mark.parametrize('kwargs,word', [(dict(param='y'), "'x0', 'eps' or 'v'"),
+    (dict(chroma_scale=0), 'chroma_scale must'), (dict(chroma_scale=math.inf), 'chroma_scale must'),
     (dict(schedule=dict(kind='linear'), sampling=SamplingSettings(gain=2.)), 'gain=2.0 needs')])
 def test_configurations_that_cannot_be(kwargs, word):
     with pytest.raises(ValueError, match=word):
@@ -88,10 +124,16 @@ def test_configurations_that_cannot_be(kwargs, word):
 
 @pytest.mark.parametrize('name,value', [('gain', 0.), ('gain', -1.), ('cells', 0), ('min_size', 0),
     ('working_size', 0), ('anchor_chroma', 0.), ('temperature', -0.1), ('average_restored', -1.),
-    ('hint_reach', -1.), ('sampler', 'euler')])
+    ('hint_reach', -1.), ('sampler', 'euler'), ('gain', math.inf), ('anchor_gain', math.nan),
+    ('average_until', -math.inf), pytest.param('gain', 10**400, id='gain-huge'),
+    ('temperature', '1'), ('anchor_around', None),
+    ('steps', 6.), ('steps', '6'), ('cells', 'x'), ('average', 'no'), ('anchor', 2)])
 def test_settings_that_cannot_be(name, value):
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=f'^{name} must be|^{name} must not'):
         SamplingSettings(**{name: value})
+
+def test_settings_may_be_numbers_of_numpy_and_whole_numbers():
+    SamplingSettings(steps=np.int32(4), temperature=np.float32(0.5), gain=2, average=0, anchor=True)
 
 def test_defaults_and_their_changes():
     "The numbers that users of the packaged weights get: none may change without anybody noticing"

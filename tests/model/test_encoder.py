@@ -63,6 +63,16 @@ def test_what_does_not_fit_is_named(state):
         with pytest.raises(ValueError, match='divisible by 32'):
             Encoder()(torch.zeros(shape))
 
+def test_a_classifier_that_ends_too_early_is_refused(state):
+    "and the encoder is left as it was"
+    encoder = Encoder()
+    before = encoder.stem.weight.clone()
+    for n,after in ((6, 'after _bn0.num_batches_tracked'), (8, 'after _blocks.0._bn1.weight'),
+                    (0, 'at all')):
+        with pytest.raises(ValueError, match=f'^{n} tensors found .* nothing comes {after}$'):
+            fold_weights(encoder, dict(list(state.items())[:n]))
+    assert torch.equal(encoder.stem.weight, before)
+
 def test_it_is_frozen():
     encoder = load_pretrained()
     assert not encoder.training and not any(p.requires_grad for p in encoder.parameters())

@@ -1,6 +1,8 @@
 """The one way from photographs and seeds to chroma: the same in any company, every wrapper in place
 
 Nothing here depends on what the weights have learnt; test_golden holds that."""
+import itertools, math
+from dataclasses import replace
 import numpy as np, pytest, torch
 from colorized.inference.colorizer import Colorizer
 from colorized.inference.hints import hint_grid
@@ -152,6 +154,43 @@ def test_settings_of_the_sampler_are_the_default(packaged, L):
     assert torch.equal(own.sample(cond, [0]), want)
     assert not torch.equal(packaged.sample(cond, [0], steps=2), want)
 
+def tiny(**schedule):
+    "A sampler of a tiny network"
+    net = UNetConfig(widths=(32,), attention=(False,), encoder=None)
+    config = ModelConfig(net, dict(kind='cosine', n_steps=20, **schedule), param='v')
+    return ChromaSampler(ColorNet(net), config, 'cpu')
+
+@pytest.mark.parametrize('changes', [dict(gain=1e38), dict(anchor_gain=1e38),
+                                     dict(average_restored=1e9)], ids=str)
+def test_chroma_that_is_not_finite_is_an_error(packaged, L, changes):
+    "It was a black picture"
+    with pytest.raises(ValueError, match='^no finite chroma comes out: a setting'):
+        packaged.sample(packaged.condition(L), [0], steps=3, **changes)
+
+def test_broken_weights_color_nothing():
+    c = tiny(zero_terminal=True)
+    c.net.unet.out[-1].bias.data[:] = math.nan
+    with pytest.raises(ValueError, match='or the weights are damaged$'):
+        c.sample(c.condition(torch.full((1, 1, 16, 16), 50.)), [0])
+
+def test_a_gain_that_would_do_nothing_is_refused():
+    "Without zero terminal SNR no first guess is made, and nothing is multiplied"
+    c = tiny()
+    settings = replace(c.settings, gain=1.5)
+    with pytest.raises(ValueError, match='^gain=1.5 needs a schedule'):
+        ChromaSampler(c.net, c.config, 'cpu', settings)
+    cond = c.condition(torch.full((1, 1, 16, 16), 50.))
+    with pytest.raises(ValueError, match='^gain=1.5 needs a schedule'):
+        c.sample(cond, [0], gain=1.5)
+    assert c.sample(cond, [0], gain=1.).isfinite().all()
+    assert ChromaSampler(c.net, tiny(zero_terminal=True).config, 'cpu', settings)
+
+def test_a_gain_does_not_change_what_is_prepared(packaged, L):
+    cond = packaged.condition(L)
+    ready = packaged.prepare(cond)
+    draw = lambda cond, gain: packaged.sample(cond, [0], steps=1, gain=gain)
+    assert torch.equal(draw(ready, 2.), draw(cond, 1.2))
+
 # The first guess, averaging, anchoring
 
 def test_the_gain_multiplies_the_first_guess_and_spares_hints(packaged, L):
@@ -295,6 +334,13 @@ def test_pictures_keep_their_lightness_and_take_the_chroma(packaged, L):
 def test_working_shapes(shape, size, want):
     assert working_shape(shape, size)==want
 
+def test_sides_are_always_multiples():
+    assert working_shape((100, 5000), 384, 32, 251)==(256, 4000)
+    assert working_shape((1, 1), 32, 32, 1)==(32, 32)
+    shapes = (1, 1),(1, 9999),(9999, 1),(255, 4097),(17, 9999)
+    for m,n,least,shape in itertools.product((8, 32, 96), (1, 3, 12), (1, 100, 251, 256), shapes):
+        assert not any(o%m for o in working_shape(shape, n*m, m, least))
+
 def test_working_shapes_of_other_networks():
     assert working_shape((100,100), 128, 16, 64)==(112,112)
     for bad in (0, 100, -256):
@@ -304,8 +350,10 @@ def test_working_shapes_of_other_networks():
 def test_a_device_that_is_not_there():
     config = ModelConfig(UNetConfig(widths=(32,), attention=(False,), encoder=None))
     missing = 'cuda' if not torch.cuda.is_available() else 'mps'
-    with pytest.raises(ValueError, match=f'device {missing}: this machine has none'):
-        ChromaSampler(ColorNet(config.net), config, missing)
+    for device in (missing, 0, 'cuda:99', 'foo', 'meta', '', object()):
+        if device==0 and best_device().type!='cpu': continue # a number means a graphics card
+        with pytest.raises(ValueError, match=f'^device {device}: this machine has none, or this'):
+            ChromaSampler(ColorNet(config.net), config, device)
 
 def test_global_randomness_is_left_alone(packaged, L):
     torch.manual_seed(1)

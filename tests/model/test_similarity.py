@@ -1,9 +1,13 @@
 "What looks alike, how far hints act, what is small: against the formulas, in NumPy"
 import math
-import numpy as np, pytest, torch
+from dataclasses import replace
+import numpy as np, pytest, torch, torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
 from colorized.model.similarity import (hint_influence, shared_similarity, similarity_matrix,
     small_region_confidence)
 from colorized.model.unet import Condition
+from colorized.theory.guidance import anchor_small_regions, average_similar
+from colorized.theory.schedule import make_schedule
 
 torch.set_num_threads(1)
 
@@ -102,3 +106,39 @@ def test_confidence_is_what_its_formula_says():
     wide = small_region_confidence(first, around=0.5)[0,0].numpy()
     s = around(c2, 1)/(around(c2, 1)+64)
     np.testing.assert_allclose(wide, s*(1-around(s, 5)), rtol=1e-4) # 10 // 2 * 2 + 1 = 11 places
+
+CPU,MPS = torch.device('cpu'),torch.device('mps')
+
+class LikeMPS(TorchFunctionMode):
+    "Tensors say that they are on MPS, unless they were fetched, and refuse what it cannot do"
+    def __torch_function__(self, f, types, args=(), kwargs=None):
+        kwargs = {k: v for k,v in (kwargs or {}).items() if k!='device'}
+        if f==torch.Tensor.device.__get__:
+            return CPU if getattr(args[0], 'fetched', False) else MPS
+        if f in (F.adaptive_avg_pool2d, F.adaptive_max_pool2d):
+            assert getattr(args[0], 'fetched', False), 'sides that do not divide'
+        if f is torch.Tensor.to and MPS in args[1:]:
+            assert args[0].dtype!=torch.float64, 'MPS has no float64'
+            return f(args[0], CPU)
+        out = f(*args, **kwargs)
+        if f is torch.Tensor.cpu:
+            out = out.clone()
+            out.fetched = True
+        return out
+
+def test_nothing_is_asked_of_mps_that_it_cannot_do():
+    "Cells that do not divide the photograph, and the schedule's float64"
+    L = torch.rand(1, 1, 100, 204, generator=gen())*2-1
+    cond = Condition(L, {}, torch.zeros(1, 3, 25, 51), torch.zeros(1, 2, 25, 51))
+    cond.hints[:,2,3:5,7:9] = 1.
+    chain,x_t,t = make_schedule(zero_terminal=True),torch.ones(1, 2, 25, 51),torch.tensor([900])
+    def all_of_it():
+        similarity = similarity_matrix(cond)
+        averaged = average_similar(lambda x_t, t, cond: x_t, chain)
+        anchored = anchor_small_regions(averaged, chain)
+        known = replace(cond, similarity=[similarity[0]], confidence=torch.full_like(x_t, 0.5))
+        return similarity,hint_influence(cond),anchored(x_t, t, known)
+    want = all_of_it()
+    with LikeMPS():
+        got = all_of_it()
+    assert all(torch.equal(a, b) for a,b in zip(want, got))

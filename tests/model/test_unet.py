@@ -142,7 +142,11 @@ def test_shapes_that_do_not_fit(net):
 
 @pytest.mark.parametrize('kwargs,word', [(dict(widths=(96,100,256)), 'groups'),
     (dict(widths=(96,160)), 'one entry for each'), (dict(encoder='lite9'), 'lite0'),
-    (dict(heads=5), 'heads=5')])
+    (dict(heads=5), 'heads=5'), (dict(channels=0), 'channels: '), (dict(factor=0), 'factor: '),
+    (dict(patch=-2), 'patch: '), (dict(blocks=0), 'blocks: '), (dict(heads=-4), 'heads: '),
+    (dict(groups=-32), 'groups: '), (dict(heads=4.), 'heads: '), (dict(widths=(0,64,64)), 'widths'),
+    (dict(widths=(-32,64,64)), 'widths: '), (dict(widths=(), attention=()), '1 to 16 widths'),
+    (dict(widths=(33,), attention=(False,), groups=33, heads=1), 'first width must be even')])
 def test_configurations_that_do_not_fit(kwargs, word):
     with pytest.raises(ValueError, match=word):
         UNetConfig(**kwargs)
@@ -170,6 +174,21 @@ def test_conditions_are_sliced_and_joined():
     assert both.L.flatten().tolist()==both.features[8].flatten().tolist()==[0, 1, 2, 1]
     assert plain[[1]].similarity is None and plain[[1]].hints is None
 
-def test_bfloat16_only_where_it_is_native():
+@pytest.mark.parametrize('machine,says,instructions,want', [
+    ('x86_64', True, True, True), ('AMD64', True, False, False), ('x86_64', True, False, False),
+    ('x86_64', False, False, False), ('x86_64', True, None, True),
+    ('aarch64', True, False, True), ('arm64', False, False, False)])
+def test_bfloat16_only_where_it_is_native(monkeypatch, machine, says, instructions, want):
+    "oneDNN says yes to all of AVX-512; PyTorch before 2.6 cannot tell them apart"
+    monkeypatch.setattr('platform.machine', lambda: machine)
+    monkeypatch.setattr(torch.backends.mkldnn, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', lambda: says)
+    if instructions is None:
+        monkeypatch.delattr(torch.cpu, '_is_avx512_bf16_supported', raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, '_is_avx512_bf16_supported', lambda: instructions,
+                            raising=False)
+    assert has_native_bf16(torch.device('cpu')) is want
     assert has_native_bf16(torch.device('meta')) is False
-    assert has_native_bf16(torch.device('cpu')) in (True, False)
+    monkeypatch.setattr(torch.backends.mkldnn, 'is_available', lambda: False)
+    assert has_native_bf16(torch.device('cpu')) is False

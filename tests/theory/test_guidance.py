@@ -55,6 +55,12 @@ def test_a_gray_guess_has_no_contrast_to_restore():
     out = guided(lambda x_t,t,cond: x_t, 3, None, 1.)(x, torch.zeros(2, dtype=torch.int64), None)
     assert out.equal(x)
 
+@pytest.mark.parametrize('rescale', [0.5, 1.])
+def test_a_single_value_has_no_contrast_to_restore(rescale):
+    x,t = torch.randn(3, 1, generator=gen()),torch.zeros(3, dtype=torch.int64)
+    denoise = lambda x_t, t, cond: x_t*(2 if cond else 1)
+    assert torch.equal(guided(denoise, 3, None, rescale)(x, t, True), 4*x)
+
 def test_scales_out_of_range():
     for scale in (-1, float('inf'), float('nan')):
         with pytest.raises(ValueError, match='scale: expected a number of at least 0'):

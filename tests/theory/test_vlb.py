@@ -82,7 +82,7 @@ def test_respaced_bound_and_bins():
     assert torch.allclose(more[:,0], want, atol=1e-3) and not more[:,1:].any()
 
 def test_the_oracle_is_the_conditional_mean():
-    "Equation (20), with the inverse written out, each image at a step of its own"
+    "Equation (22), with the inverse written out, each image at a step of its own"
     mean,cov = data(2)
     schedule = make_schedule(shift=2.5, zero_terminal=True)
     x_t = torch.randn(4, 2, 2, 2, generator=gen(), dtype=F64)
@@ -164,11 +164,29 @@ def test_decoder_counts_the_mass_of_a_bin():
         z = (np.abs(x0.numpy()-0.1)-width/2)/std,(np.abs(x0.numpy()-0.1)+width/2)/std
         mass = stats.norm.sf(z[0])-stats.norm.sf(z[1])
         assert np.allclose(decoder_nll(x0, mean, log_var, width), -np.log(mass), rtol=1e-6)
-    never = decoder_nll(x0.float()*100, mean.float(), log_var.float(), 0.1)
-    assert never.isfinite().all() and never[0,3]>80
+def test_what_is_hardly_possible_costs_as_much_as_it_should():
+    "In double precision a mass under exp(-708) is 0, in single precision one under exp(-87)"
+    z = torch.tensor([0., 5., 14., 20., 40., 500.], dtype=F64)
+    zero = torch.zeros_like(z)
+    near,far = stats.norm.logsf(z-0.005),stats.norm.logsf(z+0.005)
+    want = torch.from_numpy(-near - np.log(-np.expm1(far-near)))
+    assert want[-1]>120_000
+    for dtype,rtol in ((F64, 1e-9), (torch.float32, 2e-4)):
+        got = decoder_nll(z.to(dtype), zero.to(dtype), zero.to(dtype), 0.01)
+        assert got.dtype==dtype and torch.allclose(got.double(), want, rtol=rtol, atol=0)
+        assert torch.allclose(decoder_nll(-z.to(dtype), zero.to(dtype), zero.to(dtype), 0.01), got)
+
+def test_a_bad_model_pays_for_its_bins_what_it_pays_for_the_density():
+    schedule = make_schedule(n_steps=100, zero_terminal=True)
+    x0 = torch.ones(4, 2, 2, 2)
+    L0 = lambda **kw: vlb_terms(lambda x,t,c: 0*x, x0, None, schedule, gen(), **kw)[:,0]
+    assert torch.allclose(L0(bin_width=1e-4), L0()-8*math.log(1e-4), rtol=1e-3)
+
+def test_bins_have_a_width():
+    x0 = torch.zeros(1)
     for wrong in (0, -0.1):
         with pytest.raises(ValueError, match='^bin_width: expected a positive number or None'):
-            decoder_nll(x0, mean, log_var, wrong)
+            decoder_nll(x0, x0, x0, wrong)
 
 def test_bits():
     assert torch.allclose(bits_per_dim(torch.tensor(math.log(2)), 1), torch.tensor(1.))

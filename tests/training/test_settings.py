@@ -29,7 +29,8 @@ def test_settings_change_what_is_given():
     ('lr', '0', 'lr must be above 0'), ('wd', '-1', 'wd must not be negative'),
     ('clip', '0', 'clip must be above 0'), ('decay', '1', r'decay must lie in \[0,1\)'),
     ('decay', '-0.1', 'decay must lie'), ('tune', '2', 'tune must lie in'),
-    ('chroma_scale', '0', 'chroma_scale must be above 0'), ('last_step', '5', 'last_step=5'),
+    ('chroma_scale', '0', 'chroma_scale must be a positive number'),
+    ('last_step', '5', 'last_step=5'),
     ('last_step', '0', 'last_step=0')])
 def test_values_out_of_range_are_refused(tmp_path, name, value, said):
     "Before a photograph is opened"
@@ -39,7 +40,7 @@ def test_values_out_of_range_are_refused(tmp_path, name, value, said):
 
 def test_odd_widths_are_refused():
     odd = dict(widths='33', attention='0', groups='3', heads='3')
-    with pytest.raises(ValueError, match='widths must begin with an even number'): configure(odd)
+    with pytest.raises(ValueError, match='the first width must be even'): configure(odd)
     configure(dict(odd, widths='36'))
 
 def test_options_of_a_learner_have_the_same_ranges():
