@@ -261,6 +261,15 @@ def test_reasons_are_true(visit, small_copies):
     assert len(v.messages)==1
     assert 'was started again, or this page was left alone for too long' in v.messages[0]
 
+def test_a_photograph_that_arrived_waits_where_a_queue_is_full(visit, small_copies):
+    v = visit()
+    v.page.evaluate('refused.color = 503')
+    v.bring(*small_copies('riverfront-1931.jpg'))
+    v.until('photos[0]?.busy=="Many people are waiting"')
+    v.page.evaluate('refused = {}')
+    v.rest(1)
+    assert not v.messages and v.page.is_visible('#after')
+
 # ---- small windows, high contrast ----
 HIDDEN = '''async () => {
     const covered = []

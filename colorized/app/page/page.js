@@ -8,7 +8,8 @@ let visit, photos = [], now = null, running = false
 async function check(r) {
   if (r.ok) return
   const {error} = await r.json().catch(() => EMPTY)
-  throw new Error(error ?? (r.status === 503 ? 'Too many people are waiting. Please try again in a moment.' : 'The program does not answer as it should. Please load the page again.'))
+  const full = r.status === 503, why = full ? 'Too many people are waiting. Please try again in a moment.' : 'The program does not answer as it should. Please load the page again.'
+  throw Object.assign(new Error(error ?? why), {full})
 }
 async function post(url) {
   const r = await fetch(url, {method:'POST'}).catch(() => { throw new Error('The program does not answer. Is it still running?') })
@@ -98,10 +99,10 @@ async function work() { // one photograph after the other, so that nobody fills 
       if (!photos.includes(p)) { discard(p); continue } // removed in the last moment
       if (p.kind === 'clip') await look_through(p)
       else {
-        Object.assign(p, await ask('read', {photo:p.id}, o => busy(p, 'Looking at the photograph', o)))
+        Object.assign(p, await patiently(p, () => ask('read', {photo:p.id}, o => busy(p, 'Looking at the photograph', o))))
         p.file = null; p.state = 'seen'
         if (p === now) show()
-        await recolor(p, true)
+        await patiently(p, () => recolor(p, true))
       }
       p.state = 'ready'
     } catch (e) { if (photos.includes(p)) complain(e.message); forget(p) }
@@ -110,6 +111,13 @@ async function work() { // one photograph after the other, so that nobody fills 
     else if (p === now) { samples(p); show_uncertainty(p) }
   }
   running = false
+}
+async function patiently(p, question) { // what has arrived is not given up where a queue is full
+  for (;;) {
+    try { return await question() } catch (e) { if (!e.full || !photos.includes(p)) throw e }
+    busy(p, 'Many people are waiting')
+    await new Promise(yes => setTimeout(yes, 5000))
+  }
 }
 function busy(p, what, {place, progress} = {}) {
   const thing = p.kind === 'clip' ? 'clip' : 'picture'
