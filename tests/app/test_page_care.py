@@ -106,12 +106,18 @@ def test_one_overlay_is_asked_for_at_a_time_and_comes_when_it_was_wished_early(v
     v.until('!$("uncertainty").hidden')
     v.rest(1)
     assert len(asked(v, 'uncertainty'))==1 and len(asked(v, 'color'))>2
-    v.page.evaluate('held = {read:700}')
+    uploads = []
+    v.page.evaluate('held = {}')
+    v.page.route('**/photos/*name=*', lambda route: uploads.append(route))
     v.bring(files[1])
     v.until('photos.length==2')
     v.page.locator('#strip button').nth(1).click()
+    assert v.page.evaluate('now===photos[1] && !now.id')
+    while not uploads:
+        v.page.wait_for_timeout(20)
+    uploads[0].continue_()
     v.rest(2)
-    v.until('!$("uncertainty").hidden')
+    v.until('!$("uncertainty").hidden', seconds=30)
     assert v.page.is_checked('#show-uncertainty')
 
 # ---- strokes that nobody meant ----
