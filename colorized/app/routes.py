@@ -127,8 +127,9 @@ def _download(request):
     return FileResponse(file, filename=file.name)
 
 # %% ../../nbs/app/05_routes.ipynb #330199b5
+_PAGES = '/', '/page.css', '/page.js', '/brush.js', '/film.js', '/page.svg'
 _ROUTES = [
-    *[Route(o, _page) for o in ('/', '/page.css', '/page.js', '/film.js', '/page.svg')],
+    *[Route(o, _page) for o in _PAGES],
     Route('/visits', _visit, methods=['POST']),
     Route('/visits/{visitor}', _renew, methods=['POST']),
     Route('/visits/{visitor}/leave', _leave, methods=['POST']),

@@ -151,8 +151,8 @@ def add_photo(self:Visitors,
     self._check_size(name, size)
     with self._lock:
         if not self.renew(visitor):
-            raise Refused("This page was left alone for too long, and its photographs were "
-                          "deleted. Please load it again.")
+            raise Refused("The program was started again, or this page was left alone for too "
+                          "long. Please load it again.")
         self._check_room(visitor, name, size)
         id = secrets.token_urlsafe(16)
         home = self.folder/secrets.token_hex(16)

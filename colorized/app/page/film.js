@@ -1,6 +1,7 @@
 'use strict'
 // Clips of film: their shots, a frame of each under the brush of page.js, and the whole clip in color.
 const FILM_NAME = /\.(mkv|mov|mp4|m4v|webm|avi|mpe?g|m2v|(m2?)?ts|vob|mxf|ogv|wmv|asf|3g[p2]|dv)$/i
+const unplayable = new Set() // addresses of copies for viewing
 const is_clip = file => file.type.startsWith('video/') || FILM_NAME.test(file.name)
 const clock = s => `${Math.floor(s/60)}:${String(Math.floor(s%60)).padStart(2, '0')}`
 const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`
@@ -88,6 +89,7 @@ async function open_frame(p, k) {
 function corrected(f) {
   f.clip.thumbs[f.shot] = f.image
   f.clip.saved = false; f.clip.note = null
+  if (now === f.clip) show_clip(f.clip)
 }
 $('back').onclick = () => {
   const {clip, shot} = now
@@ -116,7 +118,7 @@ async function color_clip(p) {
   }
   try {
     const {files, remarks} = await ask('film', {photo:p.id, strokes}, told, stop.signal)
-    Object.assign(p, {files, remarks, made_of:JSON.stringify(strokes)})
+    Object.assign(p, {files, remarks, made_of:JSON.stringify(strokes), saved:false})
     tell('The clip is in color. The colors are invented.')
   } catch (e) {
     if (stop.signal.aborted) p.note = 'Canceled. What is done is kept: it goes on from there.'
@@ -126,7 +128,7 @@ async function color_clip(p) {
   if (p === now) { show_clip(p); (p.files && p.note === null ? $('downloads').querySelector('a') : $('color-clip')).focus() }
 }
 function show_results(p) {
-  const video = $('video'), [first] = p.files, plays = first.name.endsWith('.mp4')
+  const video = $('video'), [first] = p.files, plays = first.name.endsWith('.mp4') && !unplayable.has(first.url)
   video.hidden = !plays
   if (plays && video.getAttribute('src') !== first.url) { video.poster = p.thumbs[0] ?? ''; video.src = first.url }
   $('downloads').replaceChildren(...p.files.map(o => {
@@ -135,7 +137,7 @@ function show_results(p) {
       const a = document.createElement('a')
       a.href = file.url; a.download = file.name; a.textContent = text; a.className = style
       if (file !== o) a.setAttribute('aria-label', `How ${o.name} was made (JSON)`)
-      a.onclick = () => { p.saved = true }
+      if (file === o) a.onclick = () => { p.saved = true } // its record alone is no copy
       return a
     }
     li.append(link(o, `${mp4 ? 'For viewing' : 'For keeping'}: ${mp4 ? 'MP4, H.264' : 'Matroska, FFV1'}, ${o.size}`, 'button'),
@@ -144,7 +146,12 @@ function show_results(p) {
   }))
   $('clip-remarks').textContent = p.remarks.length ? `Notes: ${p.remarks.join('; ')}.` : ''
 }
-$('video').onerror = () => { if ($('video').getAttribute('src')) { $('video').hidden = true; complain('This browser cannot play the copy for viewing. The files are there all the same.') } }
+$('video').onerror = () => {
+  const src = $('video').getAttribute('src')
+  if (!src) return
+  unplayable.add(src); $('video').hidden = true
+  complain('This browser cannot play the copy for viewing. The files are there all the same.')
+}
 $('color-clip').onclick = () => color_clip(now)
 $('cancel').onclick = () => now.stop?.abort()
 $('clip-remove').onclick = () => forget(now)

@@ -2,25 +2,25 @@
 // The page of `colorized app`: the part `app` of the book tells why it is as it is. No library, no request to anywhere but its own server.
 const $ = id => document.getElementById(id)
 const FIRST = 5, MORE = 6, EMPTY = [], JSON_TYPE = {'Content-Type':'application/json'}
-const COLORS = {'Light skin':'#dfb497', 'Dark skin':'#8a5a3c', 'Blond':'#c8a55f', 'Brown':'#5f3f28', 'Red':'#9c2f2c', 'Brick':'#a4664c', 'Straw':'#d8bd7a', 'Leaf green':'#5d7a3e',
-  'Bottle green':'#2f5a47', 'Sky blue':'#8db4d4', 'Navy blue':'#2c406c', 'Violet':'#6d4f80', 'Rose':'#d693a0', 'Wood':'#8d6740', 'No color, gray':'#808080'}
-const SIZES = {Fine:0.012, Middle:0.025, Broad:0.06}
-let visit, photos = [], now = null, brush = null, radius = SIZES.Middle, running = false
+let visit, photos = [], now = null, running = false
 
 // ---- talking to the server ----
-function check(r) {
-  if (!r.ok) throw new Error(r.status === 503 ? 'Too many people are waiting. Please try again in a moment.' : 'The program does not answer as it should. Please load the page again.')
+async function check(r) {
+  if (r.ok) return
+  const {error} = await r.json().catch(() => EMPTY)
+  const full = r.status === 503, why = full ? 'Too many people are waiting. Please try again in a moment.' : 'The program does not answer as it should. Please load the page again.'
+  throw Object.assign(new Error(error ?? why), {full})
 }
 async function post(url) {
-  const r = await fetch(url, {method:'POST'})
-  check(r)
+  const r = await fetch(url, {method:'POST'}).catch(() => { throw new Error('The program does not answer. Is it still running?') })
+  await check(r)
   return r.json()
 }
 // A question waits in a queue of the server. The answer is a stream of events: places, progress, and at last the answer or an error
 async function ask(question, args, progress = () => {}, signal = null) {
   const stopped = () => { throw new Error('The program has stopped. Start it again, then load this page again.') }
   const r = await fetch(`questions/${question}`, {method:'POST', headers:JSON_TYPE, body:JSON.stringify(args), signal}).catch(stopped)
-  check(r)
+  await check(r)
   const reader = r.body.pipeThrough(new TextDecoderStream()).getReader()
   for (let text = '';;) {
     const {value, done} = await reader.read().catch(stopped)
@@ -38,7 +38,7 @@ async function ask(question, args, progress = () => {}, signal = null) {
 function upload(p, progress) {
   return new Promise((yes, no) => {
     const x = p.request = new XMLHttpRequest()
-    x.open('POST', `photos/${visit.visitor}?name=${encodeURIComponent(p.name)}`)
+    x.open('POST', `photos/${visit.visitor}?name=${encodeURIComponent(p.name.toWellFormed?.() ?? p.name)}`)
     x.upload.onprogress = e => progress({progress:e.loaded/e.total})
     x.responseType = 'json'
     x.onload = () => x.response?.id ? yes(x.response.id) : no(new Error(x.response?.error ?? `“${p.name}” could not be taken.`))
@@ -53,21 +53,28 @@ function upload(p, progress) {
 const say = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text } // what has not changed is not read out again
 function tell(text) { $('status').textContent = text }
 function complain(text) {
+  const box = $('messages')
+  if ([...box.children].some(o => o.firstChild.data === text)) return // it stands there already
   const p = document.createElement('p'), b = document.createElement('button')
   p.append(text); b.textContent = 'Close'; b.className = 'link'; b.type = 'button'
-  b.onclick = () => p.remove()
-  p.append(b); $('messages').append(p)
-  while ($('messages').children.length > 5) $('messages').firstChild.remove()
+  b.onclick = () => {
+    const next = (p.nextSibling ?? p.previousSibling)?.lastChild ?? $(now ? 'add' : 'files')
+    p.remove(); next.focus()
+  }
+  p.append(b); box.append(p)
+  box.scrollTop = box.scrollHeight
 }
 const size = n => n >= 1e6 ? `${Math.round(n/1e6)} MB` : `${Math.max(1, Math.round(n/1e3))} kB`
 
 // ---- photographs come in ----
 async function add(files) {
   await arrived
-  if (!visit) return
   $('messages').replaceChildren()
+  await renew()
+  if (!visit) return
+  const left = []
   for (const file of files) {
-    if (photos.length >= visit.photos) { complain(`Only ${visit.photos} photographs can be open at once. Please remove one before you add “${file.name}”.`); continue }
+    if (photos.length >= visit.photos) { left.push(file.name); continue }
     if (is_clip(file)) {
       const why = refusal(file)
       if (why) complain(why)
@@ -77,6 +84,8 @@ async function add(files) {
     if (file.size > visit.bytes) { complain(`“${file.name}” is too large: ${size(file.size)}, the limit is ${size(visit.bytes)}.`); continue }
     photos.push({kind:'photo', file, name:file.name, state:'waiting', seed:0, saturation:1, strokes:[], drawn:0, seeds:[...Array(FIRST).keys()], images:{}, saved:true})
   }
+  if (left.length === 1) complain(`Only ${visit.photos} photographs can be open at once. Please remove one before you add “${left[0]}”.`)
+  else if (left.length) complain(`${left.length} of ${files.length} were not taken: only ${visit.photos} photographs can be open at once.`)
   if (!now && photos.length) choose(photos[0])
   strip(); work()
 }
@@ -90,18 +99,25 @@ async function work() { // one photograph after the other, so that nobody fills 
       if (!photos.includes(p)) { discard(p); continue } // removed in the last moment
       if (p.kind === 'clip') await look_through(p)
       else {
-        Object.assign(p, await ask('read', {photo:p.id}, o => busy(p, 'Looking at the photograph', o)))
+        Object.assign(p, await patiently(p, () => ask('read', {photo:p.id}, o => busy(p, 'Looking at the photograph', o))))
         p.file = null; p.state = 'seen'
         if (p === now) show()
-        await recolor(p, true)
+        await patiently(p, () => recolor(p, true))
       }
       p.state = 'ready'
     } catch (e) { if (photos.includes(p)) complain(e.message); forget(p) }
     strip()
     if (p.kind === 'clip') thumbnails(p)
-    else if (p === now) samples(p)
+    else if (p === now) { samples(p); show_uncertainty(p) }
   }
   running = false
+}
+async function patiently(p, question) { // what has arrived is not given up where a queue is full
+  for (;;) {
+    try { return await question() } catch (e) { if (!e.full || !photos.includes(p)) throw e }
+    busy(p, 'Many people are waiting')
+    await new Promise(yes => setTimeout(yes, 5000))
+  }
 }
 function busy(p, what, {place, progress} = {}) {
   const thing = p.kind === 'clip' ? 'clip' : 'picture'
@@ -116,12 +132,13 @@ function busy(p, what, {place, progress} = {}) {
 const opened = () => now?.clip ?? now // a frame is part of its clip
 const discard = p => { if (p.id) fetch(`photos/${p.id}`, {method:'DELETE'}).catch(() => {}) }
 function forget(p) {
-  const i = photos.indexOf(p)
+  const i = photos.indexOf(p), button = document.activeElement.id
   if (i < 0) return
   photos.splice(i, 1)
   p.request?.abort(); p.stop?.abort(); discard(p)
   if (p === opened()) { now = null; choose(photos[Math.min(i, photos.length-1)] ?? null) }
   strip()
+  if (now && ['remove', 'clip-remove'].includes(button)) $(now.kind === 'clip' ? 'clip-remove' : 'remove').focus()
 }
 
 // ---- coloring ----
@@ -132,8 +149,13 @@ function recolor(p, first = false) {
     try {
       do {
         p.again = false
-        const n = p.strokes.length
-        Object.assign(p, await ask(...question(p), o => busy(p, 'Inventing colors', o)))
+        const n = p.strokes.length, {seed, saturation} = p
+        try { Object.assign(p, await ask(...question(p), o => busy(p, 'Inventing colors', o)), {shown:{seed, saturation}}) }
+        catch (e) {
+          if (p.again) continue // a newer wish may be granted
+          Object.assign(p, p.shown)
+          throw e
+        }
         if (!p.again) p.drawn = n
         if (p === now) await show(first)
       } while (p.again)
@@ -144,7 +166,12 @@ function recolor(p, first = false) {
 async function change(p, what) {
   Object.assign(p, what); p.saved = false; p.note = ''
   tools()
-  try { await recolor(p) } catch (e) { return fail(p, e) }
+  try { await recolor(p) }
+  catch (e) {
+    fail(p, e)
+    if (p === now && p.kind === 'photo') { show(); samples(p) }
+    return
+  }
   if (p.kind === 'frame') corrected(p)
   else if (p === now) { show_uncertainty(p); samples(p) }
 }
@@ -169,16 +196,19 @@ async function show_uncertainty(p) {
   const key = JSON.stringify(p.strokes)
   if (p === now && p.overlay_of !== key) hide_uncertainty()
   if ($('show-uncertainty').checked && p.id && p.overlay_of !== key) {
+    if (p.comparing === key) return
+    p.comparing = key
     tell('Comparing eight colorings.')
     try {
       const {image} = await ask('uncertainty', {photo:p.id, strokes:p.strokes}, o => busy(p, 'Comparing eight colorings', o))
       Object.assign(p, {overlay:image, overlay_of:key})
       tell('Where the color is a guess is shown now.')
     } catch (e) { fail(p, e); $('show-uncertainty').checked = false }
+    if (p.comparing === key) p.comparing = null
     busy(p, '')
   }
   if (p === now) {
-    const on = $('show-uncertainty').checked && !!p.overlay && !!p.image
+    const on = $('show-uncertainty').checked && p.overlay_of === JSON.stringify(p.strokes) && !!p.image
     $('uncertainty').hidden = $('guide').hidden = !on
     $('after').classList.toggle('uncertain', on)
     if (p.overlay && $('uncertainty').src !== p.overlay) $('uncertainty').src = p.overlay
@@ -207,6 +237,7 @@ async function show(first = false) {
   $('stage').style.setProperty('--ratio', p.width ? p.width/p.height : 1.5)
   $('row').style.setProperty('--ratio', Math.max(.8, Math.min(2, p.width ? p.width/p.height : 1.5)))
   $('before').hidden = !p.before
+  canvas.hidden = !brush || !p.before // nobody paints on what cannot be seen
   await set($('before'), p.before)
   await set($('after'), p.image)
   if (p !== now) return
@@ -234,19 +265,27 @@ function reveal() {
   split(100); requestAnimationFrame(step)
 }
 function strip() {
-  const had = $('strip').contains(document.activeElement)
-  $('strip').hidden = photos.length < 2
-  $('strip').replaceChildren(...photos.map(p => {
-    const b = document.createElement('button')
-    b.type = 'button'; b.title = p.name; b.setAttribute('aria-label', p.name + (p.image ? '' : ', waiting'))
+  const box = $('strip'), had = box.contains(document.activeElement)
+  box.hidden = photos.length < 2
+  for (const p of photos) {
+    const b = p.button ??= strip_button(p), [i, s] = b.children, src = p.images[p.seed]?.image ?? p.image ?? p.before
+    b.title = s.textContent = p.name; b.setAttribute('aria-label', p.name + (p.image ? '' : ', waiting'))
     b.setAttribute('aria-current', p === opened())
-    if (p.image || p.before) { const i = new Image(); i.src = p.images[p.seed]?.image ?? p.image ?? p.before; i.alt = ''; b.append(i) }
-    else { const s = document.createElement('span'); s.textContent = p.name; b.append(s) }
     b.className = p.image ? '' : 'waiting'
-    b.onclick = () => choose(p)
-    return b
-  }))
-  if (had) $('strip').querySelector('[aria-current=true]')?.focus()
+    i.hidden = !src; s.hidden = !!src
+    if (src && i.src !== src) i.src = src
+  }
+  const buttons = photos.map(p => p.button)
+  for (const b of [...box.children]) if (!buttons.includes(b)) b.remove()
+  box.append(...buttons.slice(box.children.length)) // the others stay: a finger or the focus may be on one
+  if (had && !box.contains(document.activeElement)) box.querySelector('[aria-current=true]')?.focus()
+}
+function strip_button(p) {
+  const b = document.createElement('button'), img = new Image()
+  b.type = 'button'; img.alt = ''
+  b.append(img, document.createElement('span'))
+  b.onclick = () => choose(p)
+  return b
 }
 function radio(group, value, label, checked, content) {
   const l = document.createElement('label'), i = document.createElement('input')
@@ -284,103 +323,7 @@ $('frame').onpointermove = e => { if (dragging) drag(e) }
 $('frame').onpointerup = $('frame').onpointercancel = () => { dragging = false }
 $('split').oninput = () => split($('split').value)
 
-// ---- painting ----
-let stroke = null, at = null
-const canvas = $('canvas'), pen = canvas.getContext('2d')
-let brush_name = ''
-function paint_with(c, name = '') {
-  brush = c; brush_name = name; stroke = null
-  $('frame').classList.toggle('painting', !!c); canvas.hidden = !c; $('split').disabled = !!c
-  if (c) { $('show-uncertainty').checked = false; hide_uncertainty() } // under the overlay no color could be seen
-  else for (const o of $('palette').querySelectorAll(':checked')) o.checked = false
-  tools(); draw()
-  if (c) $('tools').scrollIntoView({block:'nearest'})
-}
-function tools() {
-  const n = now?.strokes.length
-  $('tools').hidden = !brush && !n
-  $('sizes').hidden = $('done').hidden = !brush
-  $('undo').disabled = $('clear').disabled = !n
-  say('saved', now?.note ?? '')
-  const frame = now?.kind === 'frame'
-  say('how', !brush ? `Choose a color, then paint with it on the ${frame ? 'frame: its whole shot follows' : 'photograph'}.`
-    : n && now.clipped ? 'White and black cannot take a color, because the light of your photograph stays as it is. Try a place between.'
-    : `${brush_name}: paint on the ${frame ? 'frame' : 'photograph'}. A short stroke is enough.`)
-}
-function draw() {
-  if (!brush) return
-  const {width:w, height:h} = $('frame').getBoundingClientRect(), k = devicePixelRatio, short = Math.min(w, h)
-  if (canvas.width !== Math.round(w*k) || canvas.height !== Math.round(h*k)) { canvas.width = Math.round(w*k); canvas.height = Math.round(h*k) }
-  pen.setTransform(k, 0, 0, k, 0, 0); pen.clearRect(0, 0, w, h)
-  pen.lineCap = pen.lineJoin = 'round'
-  for (const s of [...now.strokes.slice(now.drawn), ...(stroke ? [stroke] : EMPTY)]) {
-    pen.strokeStyle = s.color; pen.lineWidth = 2*s.radius*short
-    pen.beginPath(); s.points.forEach(([x, y], i) => i ? pen.lineTo(x*w, y*h) : pen.moveTo(x*w, y*h)); pen.lineTo(...s.points.at(-1).map((v, i) => v*[w, h][i]+.01)); pen.stroke()
-  }
-  if (at) {
-    pen.beginPath(); pen.arc(at[0]*w, at[1]*h, Math.max(3, radius*short), 0, 7)
-    pen.lineWidth = 4; pen.strokeStyle = '#fff'; pen.stroke(); pen.lineWidth = 2; pen.strokeStyle = '#000'; pen.stroke()
-    pen.globalAlpha = .6; pen.fillStyle = brush; pen.fill(); pen.globalAlpha = 1
-  }
-}
-function put() {
-  if (!stroke) return
-  const strokes = [...now.strokes, stroke]
-  stroke = null
-  change(now, {strokes})
-}
-canvas.onpointerdown = e => {
-  if (!e.isPrimary || e.button !== 0 || !now?.id) return
-  e.stopPropagation(); canvas.setPointerCapture(e.pointerId)
-  at = place(e); stroke = {color:brush, radius, points:[at]}; draw()
-}
-canvas.onpointermove = e => {
-  at = place(e)
-  if (stroke && Math.hypot(...stroke.points.at(-1).map((v, i) => v-at[i])) > .004 && stroke.points.length < 2000) stroke.points.push(at.map(v => Math.min(1.5, Math.max(-.5, v))))
-  draw()
-}
-canvas.onpointerup = canvas.onpointercancel = put
-canvas.onpointerleave = () => { if (!stroke) { at = null; draw() } }
-canvas.onfocus = () => { if (canvas.matches(':focus-visible')) { at ??= [.5, .5]; draw() } }
-canvas.onkeydown = e => {
-  const by = {ArrowLeft:[-1, 0], ArrowRight:[1, 0], ArrowUp:[0, -1], ArrowDown:[0, 1]}[e.key]
-  if (by) { at = (at ?? [.5, .5]).map((v, i) => Math.min(1, Math.max(0, v+by[i]*(e.shiftKey ? .005 : .02)))); draw() }
-  else if (e.key === ' ' || e.key === 'Enter') { stroke = {color:brush, radius, points:[at ?? [.5, .5]]}; put() }
-  else return
-  e.preventDefault()
-}
-const chosen = () => $('palette').querySelector(':checked') ?? $('palette').lastChild.firstChild
-const undo = () => { if (now?.strokes.length && now.kind !== 'clip') { now.drawn = Math.min(now.drawn, now.strokes.length-1); change(now, {strokes:now.strokes.slice(0, -1)}) } }
-function done() { chosen().focus(); paint_with(null) }
-addEventListener('keydown', e => {
-  if (e.key === 'Escape' && brush) done()
-  else if (e.key === 'z' && (e.ctrlKey || e.metaKey) && !e.shiftKey) { e.preventDefault(); undo() }
-})
-addEventListener('resize', draw)
-
 // ---- the rest of the controls ----
-for (const [name, c] of Object.entries(COLORS)) {
-  const l = radio('brush', c, name, false)
-  l.className = 'swatch'; l.style.background = c
-  $('palette').append(l)
-}
-{
-  const l = document.createElement('label'), i = document.createElement('input')
-  i.type = 'color'; i.value = '#7a5c8e'; i.setAttribute('aria-label', 'Any other color'); l.title = 'Any other color'
-  i.oninput = () => { for (const o of $('palette').querySelectorAll(':checked')) o.checked = false; paint_with(i.value, 'Your own color') }
-  l.className = 'swatch any'; l.append(i); $('palette').append(l)
-}
-$('palette').onchange = e => { if (e.target.type === 'radio') paint_with(e.target.value, e.target.ariaLabel) }
-$('palette').onkeydown = e => { if (e.key === 'Enter' && brush) { e.preventDefault(); canvas.focus() } }
-for (const [name, r] of Object.entries(SIZES)) {
-  const l = radio('size', r, `${name} brush`, r === radius)
-  l.style.setProperty('--dot', `${Math.max(5, r*420)}px`)
-  l.firstChild.onchange = () => { radius = r }
-  $('sizes').append(l)
-}
-$('undo').onclick = undo
-$('clear').onclick = () => { now.drawn = 0; change(now, {strokes:[]}) }
-$('done').onclick = done
 $('saturation').oninput = () => change(now, {saturation:$('saturation').value/100})
 $('show-uncertainty').onchange = () => show_uncertainty(now)
 $('more').onclick = () => { now.seeds.push(...Array.from({length:MORE}, (_, i) => now.seeds.length+i)); samples(now) }
@@ -391,47 +334,64 @@ $('add').onclick = () => $('files').click()
 async function save(p) {
   try {
     if (p.painting) await p.painting
-    const r = await ask('save', wish(p), o => busy(p, 'Writing the file', o))
+    const asked = JSON.stringify(wish(p)), r = await ask('save', wish(p), o => busy(p, 'Writing the file', o))
     const a = document.createElement('a')
     a.href = r.url; a.download = r.name; a.click()
-    p.saved = true; p.note = [`Saved as ${r.name}, ${r.size}.`, ...r.remarks].join(' ')
+    if (asked === JSON.stringify(wish(p))) { p.saved = true; p.note = [`Saved as ${r.name}, ${r.size}.`, ...r.remarks].join(' ') }
     tools()
   } catch (e) { fail(p, e) }
   busy(p, '')
 }
+let saves = false
 async function saving(list) {
-  $('save').disabled = $('all').disabled = true
+  if (saves) return
+  const mark = () => { for (const id of ['save', 'all']) $(id).setAttribute('aria-disabled', saves) } // `disabled` would drop the focus
+  saves = true; mark()
   for (const p of list) await save(p)
-  $('save').disabled = $('all').disabled = false
+  saves = false; mark()
 }
 $('save').onclick = () => saving([now])
-$('all').onclick = () => saving(photos.filter(p => p.kind === 'photo' && p.image))
+$('all').onclick = () => {
+  const all = photos.filter(p => p.kind === 'photo'), ready = all.filter(p => p.image), left = all.length-ready.length
+  if (left && !saves) complain(`${left} of ${all.length} photographs ${left === 1 ? 'is' : 'are'} not ready yet and not among those downloaded now.`)
+  saving(ready)
+}
 
 // ---- dropping files anywhere ----
-let over = 0
+let away = 0
 const carries = e => [...(e.dataTransfer?.types ?? EMPTY)].includes('Files')
-function hover(n) { over = Math.max(0, n); document.body.classList.toggle('over', over > 0); $('over').hidden = !over || !now }
-addEventListener('dragenter', e => { if (carries(e)) { e.preventDefault(); hover(over+1) } })
-addEventListener('dragleave', e => { if (carries(e)) hover(over-1) })
-addEventListener('dragover', e => { if (carries(e)) e.preventDefault() })
-addEventListener('drop', e => { if (carries(e)) { e.preventDefault(); hover(0); add([...e.dataTransfer.files]) } })
+function hover(over) {
+  clearTimeout(away)
+  if (over) away = setTimeout(hover, 800, false) // browsers say `dragover` twice a second at least, but not always that it has ended
+  document.body.classList.toggle('over', over); $('over').hidden = !over || !now
+}
+for (const kind of ['dragenter', 'dragover']) addEventListener(kind, e => { if (carries(e)) { e.preventDefault(); hover(true) } })
+addEventListener('drop', async e => {
+  if (!carries(e)) return
+  e.preventDefault(); hover(false)
+  const items = [...e.dataTransfer.items].filter(o => o.kind === 'file'), folders = items.map(o => o.webkitGetAsEntry()).filter(o => o?.isDirectory)
+  await add(items.filter(o => !o.webkitGetAsEntry()?.isDirectory).map(o => o.getAsFile()))
+  for (const o of folders) complain(`“${o.name}” is a folder. Please open it and drop the photographs that are in it.`)
+})
 
 // ---- coming and going ----
 async function arrive() {
-  try { visit = await post('visits') } catch { return complain('The program does not answer. Is it still running?') }
+  try { visit = await post('visits') } catch (e) { return complain(e.message) }
   $('terms').textContent = `${visit.photos} photographs at most, ${visit.megapixels} megapixels each: JPEG, PNG, TIFF, WebP, HEIC and others. `
     + clip_terms() + (visit.local ? 'They do not leave this computer.' : 'They are deleted when you leave this page.')
   document.body.dataset.ready = 'yes'
 }
-setInterval(async () => {
-  if (!visit) return
+async function renew() { // a sign of life
+  if (!visit) return arrive()
   const {here} = await post(`visits/${visit.visitor}`).catch(() => ({here:true}))
   if (here) return
+  const lost = photos.length
   for (const p of [...photos]) { p.id = null; forget(p) }
+  visit = null
   await arrive()
-  complain('This page was left alone for so long that its photographs were deleted. Please drop them again.')
-}, 60000)
+  if (lost) complain('The program was started again, or this page was left alone for too long: its photographs were deleted. Please drop them again.')
+}
+setInterval(() => { if (visit) renew() }, 60000)
 addEventListener('pagehide', e => { if (visit && !e.persisted) navigator.sendBeacon(`visits/${visit.visitor}/leave`) })
-addEventListener('beforeunload', e => { if (photos.some(p => p.strokes.length && !p.saved)) e.preventDefault() })
-paint_with(null)
-const arrived = new Promise(yes => addEventListener('DOMContentLoaded', yes)).then(arrive) // when film.js is there, too
+addEventListener('beforeunload', e => { if (photos.some(p => !p.saved && (p.strokes.length || p.files))) e.preventDefault() })
+const arrived = new Promise(yes => addEventListener('DOMContentLoaded', yes)).then(arrive) // when brush.js and film.js are there, too
