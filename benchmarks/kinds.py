@@ -15,24 +15,19 @@ import csv
 from pathlib import Path
 import numpy as np
 import torch
+from PIL import ImageOps
 from torchvision.models import ResNet18_Weights
 from torchvision.transforms.functional import pil_to_tensor
 from colorized.evaluation.features import get_extractor
-from photographs import Pack, rows_of
+from photographs import Pack
 
 SIDE = 224
 
-def central_square(im):
-    "The middle of a picture, (3,SIDE,SIDE) uint8"
-    side = min(im.size)
-    left,top = (im.width-side)//2,(im.height-side)//2
-    return pil_to_tensor(im.resize((SIDE,SIDE), box=(left, top, left+side, top+side)))
-
 class Squares:
-    "The central squares of a `Pack`"
+    "The central squares of a `Pack`, (3,SIDE,SIDE) uint8 each"
     def __init__(self, pack): self.pack = pack
     def __len__(self): return len(self.pack)
-    def __getitem__(self, i): return central_square(self.pack[i])
+    def __getitem__(self, i): return pil_to_tensor(ImageOps.fit(self.pack[i], (SIDE,SIDE)))
 
 def classify(pack, bs=32, workers=1):
     "Kind and its probability for each picture, (N,) and (N,)"
@@ -69,9 +64,7 @@ def main():
     args = p.parse_args()
     torch.set_num_threads(args.threads)
     pack = Pack(args.set)
-    done = {o[0] for o in rows_of(args.set/'sources.tsv')}
-    source = [o[5] for o in rows_of(args.set/'pictures.tsv') if len(o)==7 and o[5] in done]
-    rows = table(*classify(pack), np.isin(source, args.first))
+    rows = table(*classify(pack), np.isin(pack.sources, args.first))
     with args.out.open('w', newline='') as f:
         out = csv.DictWriter(f, list(rows[0]))
         out.writeheader()

@@ -184,6 +184,7 @@ class Pack:
         done = {o[0] for o in rows_of(self.folder/'sources.tsv')}
         rows = [o for o in rows_of(self.folder/'pictures.tsv') if len(o)==7 and o[5] in done]
         self.places = np.array([(int(o[0]), int(o[1])) for o in rows], np.int64).reshape(-1, 2)
+        self.sources = [o[5] for o in rows] # of each picture
         self.bytes = np.memmap(self.folder/'pictures.bin', np.uint8, 'r')
     def __len__(self): return len(self.places)
     def __getitem__(self, i):
