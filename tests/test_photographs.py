@@ -3,6 +3,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw, ImageOps
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'benchmarks'))
 import long_run
 import photographs
+from colorized.training.examples import Recipe
 from photographs import Pack, Source
 
 def colors(seed, size=(160,120)):
@@ -104,17 +106,11 @@ def test_a_set_that_grew_begins_a_new_epoch(tmp_path):
     assert (read()['epoch0'], read()['photos'])==(4, 0)
     assert read()['average']['n_averaged']==0, 'a branch is averaged anew'
 
-def test_a_share_is_seen_large():
-    class Run:
-        class dls:
-            class train_ds:
-                from colorized.training.examples import Recipe
-                recipe = Recipe()
-    run = Run()
-    sides = []
-    for run.photos in range(0, 2*long_run.PERIOD, 320): sides.append(long_run.size(run))
-    assert sides[0]==128 and sides[-1]==256
-    assert abs(sides.count(256)/len(sides)-0.15)<0.01
+@pytest.mark.parametrize('share, side', [(0.85, 128), (0, 256)])
+def test_a_run_sees_small_crops_and_a_branch_large_ones(share, side):
+    run = SimpleNamespace(dls=SimpleNamespace(train_ds=SimpleNamespace(
+        recipe=Recipe(small_share=share))))
+    for run.photos in (0, 60_000, 10**6): assert long_run.size(run)==side
 
 @pytest.mark.parametrize('side', [4, 8, 16])
 @pytest.mark.parametrize('bf16', [False, True])

@@ -4,6 +4,7 @@ nbdev prepares the notebooks (show_doc entries, links), smalldocs renders them b
 `_quarto.yml` that serves `nbdev-docs` where Quarto is installed, and KaTeX comes from
 `tools/katex`. The site lands in `_docs`."""
 import ast, base64, hashlib, html, json, re, runpy, shutil, subprocess, sys
+from functools import cache
 from pathlib import Path
 import yaml
 import try_page
@@ -76,8 +77,9 @@ def _book():
 
 def process(file_glob=''):
     "Notebooks with their show_doc entries, in `_proc`"
-    import nbdev.serve
+    import nbdev.processors, nbdev.serve
     from nbdev.config import get_config
+    nbdev.processors.get_config = cache(get_config) # it reads pyproject.toml for every cell
     nbdev.serve.FilterDefaults = _book()
     nbs = get_config(root).nbs_path
     return nbdev.serve.proc_nbs(nbs, n_workers=0, force=True, file_glob=file_glob)

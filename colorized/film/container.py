@@ -16,6 +16,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 import av
+from PIL import Image
 from av.video.frame import PictureType
 from fastcore.basics import patch
 from colorized.film.pixels import (FULL, LIMITED, MATRICES, UNSPECIFIED, PixelFormat, guess_matrix,
@@ -166,6 +167,17 @@ def _leads_elsewhere(path):
     with open(path, 'rb') as f:
         return f.read(64).lstrip(b'\xef\xbb\xbf \r\n').startswith((b'#EXTM3U', b'ffconcat'))
 
+# %% ../../nbs/film/02_container.ipynb #stillph1
+def _is_photograph(path):
+    try:
+        with Image.open(path):
+            return True
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError): # as Pillow says it
+        return False
+
+def _still(path):
+    return FilmError(f"{path}: is a photograph, not a film: color it without `film`")
+
 # %% ../../nbs/film/02_container.ipynb #02191fd2b
 def open_container(
     path:str|Path, # File
@@ -179,8 +191,12 @@ def open_container(
     try:
         container = av.open(os.path.abspath(path), **OPEN_OPTIONS) # “a: b.mkv” is no URL
     except (av.error.FFmpegError, ValueError) as e:
+        if _is_photograph(path): raise _still(path) from None
         cause = "it is a list of other files" if _leads_elsewhere(path) else _cause(e)
         raise FilmError(f"{path}: cannot be opened as a film ({cause})") from None
+    if container.format.name.endswith('_pipe'): # FFmpeg's readers of PNG, TIFF and the like
+        container.close()
+        raise _still(path)
     pictures = pictures_of(container)
     if pictures is None:
         container.close()

@@ -118,51 +118,51 @@ def test_nobody_asks_the_network(colored, network):
     network[1].write_text('')
 
 # ---- where it goes ----
-def test_one_photograph_goes_beside_itself(scans, run, tmp_path):
+def test_one_photograph_goes_beside_itself(scans, call, tmp_path):
     name,made = 'my icon é.png','my icon é.colorized.png'
     shutil.copy(scans/'icon.png', tmp_path/name)
     before = (tmp_path/name).read_bytes()
-    r = run(name, '--steps', 1, cwd=tmp_path)
+    r = call(name, '--steps', 1, cwd=tmp_path)
     assert r.stdout==made+'\n' and not r.stderr
     assert files(tmp_path)==[made, name] and (tmp_path/name).read_bytes()==before
     first = (tmp_path/made).read_bytes()
-    r = run(name, '--steps', 2, cwd=tmp_path, code=1) # not over what is there
+    r = call(name, '--steps', 2, cwd=tmp_path, code=1) # not over what is there
     assert made in r.stderr and '--overwrite' in r.stderr
     assert (tmp_path/made).read_bytes()==first
-    run(name, '--steps', 1, '--overwrite', cwd=tmp_path)
+    call(name, '--steps', 1, '--overwrite', cwd=tmp_path)
     assert (tmp_path/made).read_bytes()==first # the same bytes again, in another process
-    r = run(name, made, '--steps', 1, '--overwrite', cwd=tmp_path) # as *.png would say
+    r = call(name, made, '--steps', 1, '--overwrite', cwd=tmp_path) # as *.png would say
     assert r.stdout==made+'\n' and 'passed over' in r.stderr and len(files(tmp_path))==2
     by_hand = '--source-type', 'painted by hand', '--overwrite'
-    assert 'source_type' in run(name, *by_hand, cwd=tmp_path, code=1).stderr
+    assert 'source_type' in call(name, *by_hand, cwd=tmp_path, code=1).stderr
 
-def test_never_over_the_original(scans, run, tmp_path):
+def test_never_over_the_original(scans, call, tmp_path):
     shutil.copy(scans/'icon.png', tmp_path/'a.png')
     before = (tmp_path/'a.png').read_bytes()
     for out in 'a.png',tmp_path:
-        r = run('a.png', '--out', out, '--overwrite', '--steps', 1, cwd=tmp_path, code=1)
+        r = call('a.png', '--out', out, '--overwrite', '--steps', 1, cwd=tmp_path, code=1)
         assert 'a.png' in r.stderr and 'original' in r.stderr and not r.stdout
         assert files(tmp_path)==['a.png'] and (tmp_path/'a.png').read_bytes()==before
 
-def test_never_over_another_original(scans, run, tmp_path):
+def test_never_over_another_original(scans, call, tmp_path):
     "Nor over a photograph that was not named, whatever --overwrite says"
     shutil.copy(scans/'gray16.tif', tmp_path/'a.tif')
     shutil.copy(PHOTO, tmp_path/'a.jpg')
     contents = lambda: {o: (tmp_path/o).read_bytes() for o in files(tmp_path)}
     before,options = contents(),('--out', '.', '--format', 'jpeg', '--overwrite', '--steps', 1)
     for photos in ('a.tif', 'a.jpg'),('a.tif',):
-        r = run(*photos, *options, cwd=tmp_path, code=1)
+        r = call(*photos, *options, cwd=tmp_path, code=1)
         assert 'a.jpg' in r.stderr and not r.stdout and contents()==before
 
-def test_two_photographs_of_one_name(scans, run, tmp_path):
+def test_two_photographs_of_one_name(scans, call, tmp_path):
     for o in '1910','1920':
         (tmp_path/o).mkdir()
         shutil.copy(scans/'icon.png', tmp_path/o/'p.png')
     both,out = ('1910/p.png', '1920/p.png'),('--out', 'color')
-    r = run(*both, *out, '--overwrite', '--steps', 1, cwd=tmp_path, code=2)
+    r = call(*both, *out, '--overwrite', '--steps', 1, cwd=tmp_path, code=2)
     assert all(o in r.stderr for o in both) and not (tmp_path/'color').exists()
-    assert '1920' in run('1920', '1910/p.png', *out, cwd=tmp_path, code=2).stderr
-    r = run('1910/p.png', '1910/p.png', *out, '--steps', 1, cwd=tmp_path)
+    assert '1920' in call('1920', '1910/p.png', *out, cwd=tmp_path, code=2).stderr
+    r = call('1910/p.png', '1910/p.png', *out, '--steps', 1, cwd=tmp_path)
     assert r.stdout=='color/p.png\n'
 
 def test_a_name_that_is_no_text(scans, command, network, tmp_path):
@@ -172,22 +172,22 @@ def test_a_name_that_is_no_text(scans, command, network, tmp_path):
     assert r.returncode==0 and r.stdout==b'caf\\udce9.colorized.png\n' and not r.stderr
 
 # ---- what can go wrong ----
-def test_a_broken_file_among_good_ones(scans, run, tmp_path):
+def test_a_broken_file_among_good_ones(scans, call, tmp_path):
     shutil.copy(scans/'icon.png', tmp_path/'good.png')
     (tmp_path/'broken.jpg').write_bytes(PHOTO.read_bytes()[:20000])
     (tmp_path/'text.jpg').write_text('not a photograph')
-    r = run('broken.jpg', 'text.jpg', 'good.png', '--steps', 1, cwd=tmp_path, code=1)
+    r = call('broken.jpg', 'text.jpg', 'good.png', '--steps', 1, cwd=tmp_path, code=1)
     assert r.stdout=='good.colorized.png\n' and 'good.png' not in r.stderr
     assert 'broken.jpg' in r.stderr and 'text.jpg' in r.stderr
     assert files(tmp_path)==['broken.jpg', 'good.colorized.png', 'good.png', 'text.jpg']
 
 @pytest.mark.skipif(not Path('/proc/version').exists(), reason="even root may not write there")
 @pytest.mark.slow
-def test_a_target_that_cannot_be_written(scans, run, tmp_path):
+def test_a_target_that_cannot_be_written(scans, call, tmp_path):
     shutil.copy(scans/'icon.png', tmp_path/'a.png')
     (tmp_path/'file').write_text('in the way')
     for out in '/proc/a.png','/proc/colors','file','file/colors':
-        r = run('a.png', '--out', out, '--steps', 1, cwd=tmp_path, code=1)
+        r = call('a.png', '--out', out, '--steps', 1, cwd=tmp_path, code=1)
         assert not r.stdout and out in r.stderr and len(r.stderr.strip().split('\n'))==1
     assert files(tmp_path)==['a.png', 'file']
 
@@ -222,8 +222,8 @@ def large(tmp_path_factory):
     return f
 
 @pytest.mark.slow
-def test_twelve_megapixels(large, run, tmp_path):
-    run(large, '--out', tmp_path/'out.png', '--steps', 1)
+def test_twelve_megapixels(large, call, tmp_path):
+    call(large, '--out', tmp_path/'out.png', '--steps', 1)
     Image.MAX_IMAGE_PIXELS = None
     x = np.asarray(Image.open(tmp_path/'out.png'))
     assert x.shape==(3000, 4000, 3) and x.dtype==np.uint8
@@ -277,9 +277,9 @@ def test_interrupted_before_anything_is_written(scans, command, network, tmp_pat
     assert p.returncode==130 and 'Traceback' not in err and not files(tmp_path), err
 
 # ---- samples, depth, hints ----
-def test_samples_and_contact_sheet(scans, run, tmp_path):
+def test_samples_and_contact_sheet(scans, call, tmp_path):
     more = '--samples', 3, '--seed', 7, '--steps', 2, '--uncertainty'
-    r = run(scans/'phone.jpg', '--out', tmp_path/'a.png', *more)
+    r = call(scans/'phone.jpg', '--out', tmp_path/'a.png', *more)
     names = [*[f'a-seed{i}.png' for i in (7,8,9)], 'a-samples.png', 'a-uncertainty.png']
     assert r.stdout.split()==[str(tmp_path/o) for o in names]
     assert files(tmp_path)==sorted(names)
@@ -293,33 +293,33 @@ def test_samples_and_contact_sheet(scans, run, tmp_path):
     assert x[3].shape[0]>347 and x[3].shape[1]>540
 
 @pytest.mark.slow
-def test_a_sample_does_not_depend_on_its_company(scans, run, tmp_path):
+def test_a_sample_does_not_depend_on_its_company(scans, call, tmp_path):
     for n,seed in (2,3),(1,4):
-        run(scans/'icon.png', '--out', tmp_path/f'{n}.png', '--samples', n, '--seed', seed,
+        call(scans/'icon.png', '--out', tmp_path/f'{n}.png', '--samples', n, '--seed', seed,
             '--steps', 2)
     assert (tmp_path/'2-seed4.png').read_bytes()==(tmp_path/'1.png').read_bytes()
 
 @pytest.mark.slow
-def test_sixteen_bits_from_eight(scans, run, tmp_path):
+def test_sixteen_bits_from_eight(scans, call, tmp_path):
     import imagecodecs
     deep = '--bits', 16, '--steps', 1
-    run(scans/'campus.jpg', '--out', tmp_path/'a.png', *deep)
+    call(scans/'campus.jpg', '--out', tmp_path/'a.png', *deep)
     assert depth(tmp_path/'a.png')==16
     x = imagecodecs.png_decode((tmp_path/'a.png').read_bytes())
     assert x.dtype==np.uint16 and len(np.unique(x))>256
     assert faithful(L_of(x), upright(scans/'campus.jpg'))
-    r = run(scans/'icon.png', '--out', tmp_path/'b.jpg', *deep, code=1)
+    r = call(scans/'icon.png', '--out', tmp_path/'b.jpg', *deep, code=1)
     assert '8 bits' in r.stderr and not (tmp_path/'b.jpg').exists()
 
-def test_a_hint_may_have_a_radius(scans, run, tmp_path):
+def test_a_hint_may_have_a_radius(scans, call, tmp_path):
     "In pixels; one that would not be seen is the default"
     for name,hint in dict(plain='8,8,red', least='8,8,red,0', broad='8,8,255,0,0,6').items():
-        run(scans/'icon.png', '--out', tmp_path/f'{name}.png', '--hint', hint, '--steps', 1)
+        call(scans/'icon.png', '--out', tmp_path/f'{name}.png', '--hint', hint, '--steps', 1)
     plain,least,broad = [pixels(tmp_path/f'{o}.png') for o in ('plain', 'least', 'broad')]
     assert (plain==least).all() and (plain!=broad).any()
 
 @pytest.mark.slow
-def test_hints_on_the_command_line_and_as_overlay(scans, run, tmp_path):
+def test_hints_on_the_command_line_and_as_overlay(scans, call, tmp_path):
     "The same stroke both ways: its place takes on the color"
     x,y = 300,200
     overlay = np.zeros((347,540,4), np.uint8)
@@ -330,7 +330,7 @@ def test_hints_on_the_command_line_and_as_overlay(scans, run, tmp_path):
     points = [o for px,py in places for o in ('--hint', f'{px},{py},#ff0000')]
     ways = dict(over=('--hints', tmp_path/'strokes.png'), points=points, plain=())
     for name,hints in ways.items():
-        run(scans/'gray16.tif', '--out', tmp_path/f'{name}.tif', *hints, '--steps', 1)
+        call(scans/'gray16.tif', '--out', tmp_path/f'{name}.tif', *hints, '--steps', 1)
     red = {o: color.rgb2lab(pixels(tmp_path/f'{o}.tif')/65535)[...,1] for o in ways}
     a = {o: [v[py-1:py+2,px-1:px+2].mean() for px,py in places] for o,v in red.items()}
     assert a['over'][0]>max(20, a['plain'][0]+10), a

@@ -1,5 +1,6 @@
 "Films of many kinds are described rightly, or refused in one line that names them"
 import av, numpy as np, pytest
+from PIL import Image
 from fractions import Fraction
 from film_files import frame, luma_planes, picture, write_film
 from colorized.film.container import FilmError, open_film
@@ -91,6 +92,13 @@ def test_what_is_no_film(tmp_path, name, write, said):
     with pytest.raises(FilmError, match=said) as e:
         open_film(tmp_path/name)
     assert name in str(e.value) and '\n' not in str(e.value)
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'tif', 'webp'])
+def test_a_photograph_is_told_from_a_film(tmp_path, suffix):
+    path = tmp_path/f'a.{suffix}'
+    Image.new('RGB', (64,48), (90,120,60)).save(path)
+    with pytest.raises(FilmError, match='is a photograph, not a film: color it without `film`'):
+        open_film(path)
 
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match='no such file'):
