@@ -201,18 +201,21 @@ def _read_config(path, metadata):
                      f"this version reads 1 and {FORMAT}")
 
 # %% ../../nbs/model/03_checkpoint.ipynb #chkload0
-def _mismatch(config, state):
-    "How weights differ from those that a configuration describes; no memory is taken for these"
+def _with_weights(config, state):
+    "The network of a configuration, with these weights. Raises `ValueError` when they do not fit"
     try:
-        with torch.device('meta'): expected = ColorNet(config.net).state_dict()
+        with torch.device('meta'): net = ColorNet(config.net) # takes no memory, draws no weights
     except (RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError) as e:
-        return f"no network can be built ({type(e).__name__}: {e})"
+        raise ValueError(f"no network can be built ({type(e).__name__}: {e})") from e
+    expected = net.state_dict()
     shape = lambda d, k: tuple(d[k].shape) if k in d else 'missing'
     wrong = [k for k in expected|state if shape(expected, k)!=shape(state, k)]
     if wrong:
         k = wrong[0]
-        return (f"{len(wrong)} differ, for instance {k}: "
-                f"{shape(state, k)} instead of {shape(expected, k)}")
+        raise ValueError(f"{len(wrong)} differ, for instance {k}: "
+                         f"{shape(state, k)} instead of {shape(expected, k)}")
+    net.load_state_dict(state, assign=True)
+    return net
 
 def load_checkpoint(
     path:str|Path, # A file that `save_checkpoint` wrote
@@ -227,11 +230,11 @@ def load_checkpoint(
         raise FileNotFoundError(f"no checkpoint at {path}")
     metadata,state = _read_tensors(path)
     config = _read_config(path, metadata)
-    if wrong := _mismatch(config, state):
+    try:
+        net = _with_weights(config, state)
+    except ValueError as e:
         raise ValueError(f"{path} does not hold the weights that its configuration describes: "
-                         f"{wrong}")
+                         f"{e}") from e
     if k := _not_finite(state):
         raise ValueError(f"{path} is damaged: weights of {k} are not finite")
-    net = ColorNet(config.net)
-    net.load_state_dict(state)
     return net.to(device).eval(),config,hashlib.sha256(path.read_bytes()).hexdigest()

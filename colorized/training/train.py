@@ -28,7 +28,7 @@ from .loaders import photo_dataloaders
 from .previews import PreviewCallback
 from .run import RunCallback, read_state, save_on_interrupt
 from .settings import configure, known_settings
-from .sources import source_fingerprint, source_root
+from .sources import names_checksum, source_fingerprint, source_root
 
 # %% ../../nbs/training/15_train.ipynb #5f2b6a2e
 def chroma_std(
@@ -110,11 +110,6 @@ def _plan_run(out, resume, settings, config, recipe, bs, seed, options):
     return _Plan(state, all_settings, config, recipe, options, bs, seed, measure)
 
 # %% ../../nbs/training/15_train.ipynb #9a82d6f5
-def _names(source):
-    "Checksum of the names of a source's files; None where they have none"
-    checksum = source_fingerprint(source).rpartition(' ')[2]
-    return checksum if int(checksum, 16) else None
-
 def _check_photographs(out, dls, plan):
     """What a resumed run keeps: its seed, the number of its photographs and their names
 
@@ -127,7 +122,7 @@ def _check_photographs(out, dls, plan):
         if (was := plan.state.get(k, v))!=v:
             raise ValueError(f"{out} holds a run of {k.replace('_', ' ')} {was}, got {v}: "
                              "a resumed run keeps its own")
-    was,names = plan.state.get('names'),_names(dls.train_ds.source)
+    was,names = plan.state.get('names'),names_checksum(dls.train_ds.source)
     if was and names and was!=names: # earlier versions did not keep it
         raise ValueError(f"{out} holds a run of other photographs, or of other names of theirs: "
                          "a resumed run keeps its own")

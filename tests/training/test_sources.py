@@ -161,4 +161,4 @@ def test_fingerprints_tell_sources_apart(tmp_path):
     assert of(PhotoFolder(folder(tmp_path/'copy', 3)))==of(photos) # wherever it lies
     (tmp_path/'copy'/'2.png').rename(tmp_path/'copy'/'3.png')
     assert of(PhotoFolder(tmp_path/'copy'))!=of(photos)
-    assert of([1, 2])==of([3, 4])=='2 photographs, 00000000'
+    assert of([1, 2])==of([3, 4])=='2 photographs, without names'
