@@ -91,10 +91,11 @@ def _check_tiff(tiff, size, path, max_pixels):
         raise ScanError(f"{path}: begins with a preview of another picture, as camera raw files "
                         "(DNG, NEF) do; these are not read: export the photograph as TIFF")
     _check_size(page.imagewidth, page.imagelength, path, max_pixels)
-    values = math.prod(page.shape)
+    tile = page.tilewidth*page.tilelength*page.samplesperpixel if page.is_tiled else 0
+    values = max(math.prod(page.shape), tile)
     if values>_MOST_SAMPLES*max_pixels:
-        raise ScanError(f"{path}: {values} values in its pixels are more than the limit of "
-                        f"{_MOST_SAMPLES} for each of {max_pixels/1e6:.0f} megapixels")
+        raise ScanError(f"{path}: {values} values in its pixels, or in a tile, are more than the "
+                        f"limit of {_MOST_SAMPLES} for each of {max_pixels/1e6:.0f} megapixels")
     segments = list(zip(page.dataoffsets, page.databytecounts))
     beyond = sum(start+n>size for start,n in segments)
     if beyond:

@@ -95,7 +95,17 @@ def test_samples_are_limited_as_pixels_are(tmp_path):
     one,many = [struct.pack('<HHII', 277, 3, 1, o) for o in (1, 65535)]
     assert f.read_bytes().count(one)==1
     f.write_bytes(f.read_bytes().replace(one, many))
-    with pytest.raises(ScanError, match='values in its pixels are more than the limit of 8'):
+    with pytest.raises(ScanError, match='values in its pixels.*are more than the limit of 8'):
+        read_scan(f, max_pixels=4e6)
+
+def test_a_tile_is_no_larger_than_pictures_may_be(tmp_path):
+    "Found by fuzzing: 450 bytes with one tile of 33,554,673 × 16 pixels took half a gigabyte"
+    f = tmp_path/'a.tif'
+    tifffile.imwrite(f, gray8, metadata=None, byteorder='<', tile=(16,16))
+    assert read_scan(f).shape==gray8.shape
+    with tifffile.TiffFile(f, mode='r+') as tiff:
+        tiff.pages[0].tags['TileWidth'].overwrite(33_554_672)
+    with pytest.raises(ScanError, match='536874752 values in its pixels, or in a tile'):
         read_scan(f, max_pixels=4e6)
 
 def gif(w, h, left, top):
