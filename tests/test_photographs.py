@@ -106,11 +106,12 @@ def test_a_set_that_grew_begins_a_new_epoch(tmp_path):
     assert (read()['epoch0'], read()['photos'])==(4, 0)
     assert read()['average']['n_averaged']==0, 'a branch is averaged anew'
 
-@pytest.mark.parametrize('share, side', [(0.85, 128), (0, 256)])
-def test_a_run_sees_small_crops_and_a_branch_large_ones(share, side):
-    run = SimpleNamespace(dls=SimpleNamespace(train_ds=SimpleNamespace(
-        recipe=Recipe(small_share=share))))
-    for run.photos in (0, 60_000, 10**6): assert long_run.size(run)==side
+def test_a_share_is_seen_large():
+    run = SimpleNamespace(dls=SimpleNamespace(train_ds=SimpleNamespace(recipe=Recipe())))
+    sides = []
+    for run.photos in range(0, 2*long_run.PERIOD, 320): sides.append(long_run.size(run))
+    assert sides[0]==128 and sides[-1]==256
+    assert abs(sides.count(256)/len(sides)-0.15)<0.01
 
 @pytest.mark.parametrize('side', [4, 8, 16])
 @pytest.mark.parametrize('bf16', [False, True])

@@ -16,7 +16,6 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 import av
-from PIL import Image
 from av.video.frame import PictureType
 from fastcore.basics import patch
 from colorized.film.pixels import (FULL, LIMITED, MATRICES, UNSPECIFIED, PixelFormat, guess_matrix,
@@ -169,10 +168,11 @@ def _leads_elsewhere(path):
 
 # %% ../../nbs/film/02_container.ipynb #stillph1
 def _is_photograph(path):
+    from colorized.photo.reading import open_image # takes time; only where no film can be opened
     try:
-        with Image.open(path):
+        with open(path, 'rb') as f, open_image(f):
             return True
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError): # as Pillow says it
+    except (OSError, SyntaxError, ValueError): # as Pillow says it
         return False
 
 def _still(path):

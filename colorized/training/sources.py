@@ -125,6 +125,7 @@ def _open_array(path):
     except (ValueError, EOFError) as e:
         raise ValueError(f"{path} is no whole NumPy array: {e}") from None
 
+# %% ../../nbs/training/01_sources.ipynb #kagglec1
 class KaggleSet:
     """Kaggle's *Image Colorization* as it is distributed: `l/gray_scale.npy` and `ab/ab*.npy`
 

@@ -118,7 +118,7 @@ def test_nobody_asks_the_network(colored, network):
     network[1].write_text('')
 
 # ---- where it goes ----
-def test_one_photograph_goes_beside_itself(scans, call, tmp_path):
+def test_one_photograph_goes_beside_itself(scans, run, call, tmp_path):
     name,made = 'my icon é.png','my icon é.colorized.png'
     shutil.copy(scans/'icon.png', tmp_path/name)
     before = (tmp_path/name).read_bytes()
@@ -129,7 +129,7 @@ def test_one_photograph_goes_beside_itself(scans, call, tmp_path):
     r = call(name, '--steps', 2, cwd=tmp_path, code=1) # not over what is there
     assert made in r.stderr and '--overwrite' in r.stderr
     assert (tmp_path/made).read_bytes()==first
-    call(name, '--steps', 1, '--overwrite', cwd=tmp_path)
+    run(name, '--steps', 1, '--overwrite', cwd=tmp_path)
     assert (tmp_path/made).read_bytes()==first # the same bytes again, in another process
     r = call(name, made, '--steps', 1, '--overwrite', cwd=tmp_path) # as *.png would say
     assert r.stdout==made+'\n' and 'passed over' in r.stderr and len(files(tmp_path))==2
