@@ -1,9 +1,10 @@
 "Films of many kinds are described rightly, or refused in one line that names them"
 import av, numpy as np, pytest
-from PIL import Image
 from fractions import Fraction
+from pathlib import Path
+from PIL import Image
 from film_files import frame, luma_planes, picture, write_film
-from colorized.film.container import FilmError, open_film
+from colorized.film.container import OPEN_OPTIONS, FilmError, open_film
 from colorized.film.pixels import FULL, LIMITED
 from colorized.film.segments import Segments
 from colorized.film.shots import find_shots
@@ -98,6 +99,14 @@ def test_a_photograph_is_told_from_a_film(tmp_path, suffix):
     path = tmp_path/f'a.{suffix}'
     Image.new('RGB', (64,48), (90,120,60)).save(path)
     with pytest.raises(FilmError, match='is a photograph, not a film: color it without `film`'):
+        open_film(path)
+
+def test_a_photograph_that_cannot_be_opened_as_a_film_is_told_from_one():
+    "FFmpeg opens small JPEGs, not this one"
+    path = Path(__file__).resolve().parents[2]/'nbs/images/campus-1910.jpg'
+    with pytest.raises(av.error.FFmpegError):
+        av.open(str(path), **OPEN_OPTIONS)
+    with pytest.raises(FilmError, match='campus-1910.jpg: is a photograph, not a film'):
         open_film(path)
 
 def test_a_missing_file_and_a_folder(tmp_path):
