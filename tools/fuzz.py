@@ -70,7 +70,7 @@ def exif(data):
 
 def icc(data):
     import numpy as np
-    from colorized.photo.metadata import usable_profile
+    from colorized.photo.profiles import usable_profile
     from colorized.photo.scan import Scan
     for x in np.zeros((4,5), np.uint8),np.zeros((4,5,3), np.uint16):
         profile = usable_profile(data, x.ndim==2, [])

@@ -12,10 +12,10 @@ import io, logging, math, struct, threading, warnings
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
-from .metadata import (OpenFile, check_items, clean_exif, png_gamma_profile,
-                                      read_dpi, read_metadata, turn_subject,
-                                      usable_profile)
+from .blocks import check_items
+from .metadata import OpenFile, clean_exif, read_dpi, read_metadata, turn_subject
 from .pixels import collapse_gray, decode_pixels, pillow_pixels, turn_upright
+from .profiles import png_gamma_profile, usable_profile
 from .scan import Scan, ScanError
 from .xmp import turn_regions, xmp_packet
 

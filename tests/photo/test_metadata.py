@@ -2,8 +2,9 @@
 import io, json, struct
 import imagecodecs, numpy as np, pytest, tifffile
 from PIL import Image, ImageCms
-from colorized.photo.metadata import (
-    _hexadecimal_profile, _jp2_boxes, _tag_bytes, usable_profile)
+from colorized.photo.blocks import hexadecimal_profile, jp2_boxes
+from colorized.photo.metadata import _tag_bytes
+from colorized.photo.profiles import usable_profile
 from colorized.photo.provenance import Provenance
 from colorized.photo.reading import read_scan
 from colorized.photo.writing import write_color
@@ -265,11 +266,11 @@ def test_boxes_of_jpeg_2000_wherever_they_lie():
             + box(b'free', b'\2\0\0no profile') + box(b'uuid', bytes(16)+b'of others')
             + box(b'uuid', b'JpgTiffExif->JP2'+b'II*\0'))
     want = dict(icc=b'profile', iptc=b'words', exif=b'II*\0', more=True) # those of others
-    assert _jp2_boxes(data)==want
-    assert _jp2_boxes(data+box(b'uuid', xmp+b'<x/>', last=True))=={**want, 'xmp': b'<x/>'}
+    assert jp2_boxes(data)==want
+    assert jp2_boxes(data+box(b'uuid', xmp+b'<x/>', last=True))=={**want, 'xmp': b'<x/>'}
     broken = struct.pack('>I4s', 7, b'uuid')
-    assert _jp2_boxes(data+broken+box(b'uuid', xmp+b'<x/>'))==want
-    assert _jp2_boxes(data[:-30]) and _jp2_boxes(b'')=={}
+    assert jp2_boxes(data+broken+box(b'uuid', xmp+b'<x/>'))==want
+    assert jp2_boxes(data[:-30]) and jp2_boxes(b'')=={}
 
 def test_tags_keep_their_types(tmp_path):
     "XPTitle and its like are BYTE, which Windows asks for"
@@ -288,7 +289,7 @@ def test_tags_keep_their_types(tmp_path):
     ('\niptc\n 4\n1c02', b'\x1c\x02'), ('\niptc\n 4\nzz', None), ('', b''),
     ('\n8bim\n 9\n3842494d0404000000000002abcd', b'\xab\xcd'), ('\n8bim\n 9\n3842494d', None)])
 def test_hexadecimal_profiles(text, want):
-    assert _hexadecimal_profile(text)==want
+    assert hexadecimal_profile(text)==want
 
 def test_a_tag_in_whatever_form():
     assert _tag_bytes(None, '<') is None and _tag_bytes(b'ab', '<')==b'ab'
