@@ -350,7 +350,7 @@ def test_the_sidebar_has_the_chapters_in_their_order():
     "All parts use `files`; it is read where it is needed first"
     assert chapters()[0]=='files'
     order = chapters()[1:]
-    order.insert(order.index('batch/names'), 'files')
+    order.insert(order.index('batch/claims'), 'files')
     assert [o for o in sidebar() if o in chapters()]==order
 
 def test_the_list_of_chapters_is_that_of_the_sidebar(site, browser):

@@ -21,7 +21,7 @@ from .access import choose_token, is_local
 from .routes import make_app
 from .studio import Studio
 from .visitors import Limits
-from ..files import is_abandoned, process_identity
+from ..batch.claims import is_abandoned, process_identity
 from ..inference.colorizer import Colorizer
 
 # %% ../../nbs/app/06_server.ipynb #8c7fda19

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
+from .claims import Claims
 from .ledger import Report
 from .options import BatchOptions
 from .progress import ProgressBar, Summary
 from .tasks import check_outputs, load_lightness, predict_chroma, write_output
 from .workers import Workers, leave_cores
-from ..files import DISK_ERRORS, Claims, make_folder
+from ..files import DISK_ERRORS, make_folder
 from ..inference.colorizer import Colorizer
 
 # %% ../../nbs/batch/07_run.ipynb #5805e7fc

@@ -15,8 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 import numpy as np
 from .. import __version__
+from ..batch.claims import Claims
 from ..batch.progress import ProgressBar
-from ..files import Claims, sha256_of
+from ..files import sha256_of
 from .coloring import FilmRun
 from .container import Film, FilmError, open_film
 from .interlacing import deinterlaced, refuse_interlaced

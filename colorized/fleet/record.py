@@ -11,9 +11,9 @@ __all__ = ['RECORD', 'MADE_COLUMNS', 'Record', 'read_record', 'Lease', 'same_obj
 import io, json, secrets, threading, time
 from collections import Counter
 from fastcore.basics import patch
+from ..batch.claims import is_abandoned, process_identity
 from ..batch.ledger import utc_now
 from ..batch.names import assign_outputs
-from ..files import is_abandoned, process_identity
 from .store import Store, modified_time, to_utf8
 
 # %% ../../nbs/fleet/03_record.ipynb #2c7e96f1

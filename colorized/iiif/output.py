@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from fastcore.basics import patch
+from ..batch.claims import Claims
 from ..batch.ledger import Report, output_status, read_report
-from ..files import (
-    Claims, clear_leftovers, make_folder, parse_json, sha256_of, write_json)
+from ..files import clear_leftovers, make_folder, parse_json, sha256_of, write_json
 from .choice import is_ours, rights_remark
 from .fetch import IIIFError
 from .image import Download, write_tiles

@@ -304,7 +304,7 @@ def test_programs_of_old_shapes_are_dropped(model, port):
 def test_folders_of_dead_servers_go(tmp_path, monkeypatch):
     "And nothing else: not those of living ones, of other programs, of other users, nor links"
     from colorized.app import server as module
-    from colorized.files import process_identity
+    from colorized.batch.claims import process_identity
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
     dead = subprocess.run([sys.executable, '-c', 'import os; print(os.getpid())'],
                           capture_output=True, text=True).stdout

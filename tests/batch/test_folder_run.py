@@ -8,7 +8,7 @@ from colorized.batch.options import BatchOptions
 from colorized.batch.progress import ProgressBar
 from colorized.batch.run import FolderRun, Job
 from colorized.batch.workers import DIED, Outcome
-from colorized.files import Claims
+from colorized.batch.claims import Claims
 from colorized.inference.colorizer import Colorizer
 from colorized.model.sampling import working_shape
 from colorized.photo.reading import read_scan

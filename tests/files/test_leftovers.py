@@ -1,7 +1,8 @@
 "What is removed from a folder, and what stays; names that are as long as a file system allows"
 import json, os, socket
 import pytest
-from colorized.files import Claims, atomic_folder, atomic_write, clear_leftovers, write_bytes
+from colorized.batch.claims import Claims
+from colorized.files import atomic_folder, atomic_write, clear_leftovers, write_bytes
 
 OLD = 0, 0 # 1970
 

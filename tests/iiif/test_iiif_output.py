@@ -1,7 +1,7 @@
 "The published folder: what is done, what is not, and whose the folder is"
 import json, os, socket, subprocess, sys
 import pytest
-from colorized.files import Claims
+from colorized.batch.claims import Claims
 from colorized.iiif.fetch import IIIFError
 from colorized.iiif.image import Download
 from colorized.iiif.manifest import Picture
