@@ -15,7 +15,8 @@ a run was no better at 256 px after 461,000 photographs more (Experiments).
 
 `branch` copies RUN as it is to BRANCH and lets the learning rate fall to 0 over so many
 photographs, all at 256 px; the averaging begins anew. What such a branch is worth is what the long
-run is worth at that point.
+run is worth at that point. With `--set small=192 small_share=0.8` the first 80 % are seen at 192 px
+and at the full rate, which falls over the rest.
 
 `row` adds to a table what `colorized evaluate --json` said of a checkpoint.
 
@@ -151,7 +152,6 @@ def go(photographs, out, args, budget, decay, **more):
     "Train; returns the learner"
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     torch.set_num_threads(args.threads)
-    RunCallback.size = property(size)
     resume = (out/'state.pt').exists()
     kwargs = {} if resume else dict(zip(('net', 'config'), start(args.start)))
     if resume: follow(out, len(photographs))
@@ -191,7 +191,8 @@ def branch(args):
         args.branch.mkdir(parents=True, exist_ok=True)
         shutil.copy2(args.run/'state.pt', args.branch/'state.pt')
         follow(args.branch, len(photographs), photos=0, steps=10**6, seconds=0.)
-    go(photographs, args.branch, args, args.photos, 1., small_share='0')
+    settings = dict(small_share='0')|dict(o.split('=', 1) for o in args.settings)
+    go(photographs, args.branch, args, args.photos, 1., **settings)
 
 def row(args):
     "A line of a table out of a report"
@@ -216,6 +217,7 @@ def main():
     p.add_argument('--threads', type=int, default=1)
     p.add_argument('--workers', type=int, default=1)
     p.add_argument('--compile', action='store_true')
+    p.add_argument('--set', dest='settings', nargs='*', default=[], help='settings of a branch')
     p.add_argument('--also', nargs='*', default=[])
     p.add_argument('--out', type=Path)
     p.add_argument('--protocol', default='')
@@ -228,6 +230,7 @@ def main():
     if args.command=='branch':
         args.set,args.run,args.branch = args.folders
         return branch(args)
+    RunCallback.size = property(size)
     photographs,run = args.folders
     go(source(photographs), run, args, args.photos, 0.)
 
