@@ -12,7 +12,7 @@ root = Path(__file__).resolve().parent.parent
 PARTS = ('files', 'theory', 'photo', 'model', 'evaluation', 'training', 'inference', 'batch',
          'fleet', 'iiif', 'film', 'app', 'export', 'cli')
 PURPOSE = dict(
-    files='writing whole or not at all, hashes: used by all, uses nobody',
+    files='writing whole or not at all, hashes: used by all but theory, uses nobody',
     theory='the mathematics; knows no photograph',
     photo='an archive’s files in and out; knows no network',
     model='photographs and seeds in, chroma out: the one inference path',
