@@ -32,8 +32,9 @@ def exported_model():
     "The packaged model as `colorized export` writes it"
     import torch
     code = sorted((root/'colorized/export').glob('*.py'))
-    code += [root/f'colorized/{o}' for o in ('model/unet.py', 'model/encoder.py', '__init__.py',
-                                             'model/checkpoint.py', 'weights/default.sha256')]
+    code += [root/f'colorized/{o}' for o in ('model/encoder.py', 'model/layers.py', 'model/unet.py',
+                                             'model/checkpoint.py', '__init__.py',
+                                             'weights/default.sha256')]
     h = hashlib.sha256(torch.__version__.encode())
     for o in code:
         h.update(o.read_bytes())

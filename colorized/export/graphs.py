@@ -14,7 +14,8 @@ import torch, torch.nn.functional as F
 from contextlib import redirect_stdout
 from torch import nn, Tensor
 from ..model.encoder import SameConv
-from ..model.unet import Condition, ColorNet, Norm
+from ..model.layers import Norm
+from ..model.unet import ColorNet, Condition
 
 # %% ../../nbs/export/01_graphs.ipynb #cc17dc90
 class GraphNorm(nn.Module):

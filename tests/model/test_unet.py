@@ -1,8 +1,8 @@
 "The network against plain NumPy and PyTorch, and what its inputs do to its output"
 import math
 import numpy as np, pytest, torch, torch.nn.functional as F
-from colorized.model.unet import (Attention, ColorNet, Condition, Norm, ResBlock, UNetConfig,
-    has_native_bf16, time_embedding)
+from colorized.model.layers import Attention, Norm, ResBlock, time_embedding
+from colorized.model.unet import ColorNet, Condition, UNetConfig, has_native_bf16
 
 torch.set_num_threads(1)
 SMALL = UNetConfig(widths=(32,64), attention=(False,True), encoder=None)
