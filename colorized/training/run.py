@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/training/run.html.md"""
 __all__ = ['RunCallback', 'read_state', 'save_on_interrupt']
 
 # %% ../../nbs/training/10_run.ipynb #21071510
+# Over 250 lines: one callback, whose events share the place where a run stands
 import csv, signal, threading, time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
