@@ -195,6 +195,17 @@ def test_repeated_frames_are_colored_once(tmp_path, color):
     c = chroma_of(report.output)
     assert (c[0::2]==c[1::2]).all()
 
+def test_a_long_still_is_cut_into_stretches(tmp_path, color, monkeypatch):
+    "It stands for 200 frames behind 10 that move: where it is cut its color does not jump"
+    monkeypatch.setattr('colorized.film.stretches.stretches.__defaults__', (30,))
+    frames = [picture(min(i, 10)) for i in range(210)]
+    report = color(write_film(tmp_path/'a.mkv', frames), gap=12)
+    said = json.loads((tmp_path/'a.colorized.json').read_text())
+    assert len(said['shots'][0]['segments'])==4 and report.rows[0]['repeated']==199
+    assert all((a==b).all() for (_,a),b in zip(luma_planes(report.output), frames))
+    steps = abs(np.diff(chroma_of(report.output), axis=0)).max((1, 2, 3))
+    assert steps[10:].max()<=10 and (steps[54:]==0).all() # 46 at once without the last frames' turn
+
 def test_a_shot_in_color_is_left_alone(tmp_path, color):
     "Red and green halves; then the same film, recolored because that is asked for"
     cb,cr = np.full((24, 32), 110, np.uint8),np.full((24, 32), 180, np.uint8)
