@@ -20,8 +20,8 @@ from ..batch.progress import ProgressBar
 from ..files import sha256_of
 from .coloring import FilmRun
 from .container import Film, FilmError, open_film
-from .interlacing import deinterlaced, refuse_interlaced
-from .muxing import check_muxing, choose_codec, write_film
+from .interlacing import deinterlaced, field_order, refuse_interlaced
+from .muxing import check_muxing, choose_codec, keeps_fields, write_film
 from .options import (FilmOptions, check_beside, check_hints, check_output,
     hints_by_shot, output_of, outputs_of, sheet_of)
 from .record import shot_rows, tags_of, write_sheet, write_sidecar, write_table
@@ -60,10 +60,12 @@ def _looking(bar):
             bar.set_description_str(f'looking for shots: frame {n}')
     return seen
 
-def _remarks(film, plan, dst):
+def _remarks(film, plan, dst, codec):
     out = [*film.remarks, plan.scanning.remark]
     if plan.corrupt:
         out.append(f"{plan.corrupt} damaged frames were mended by the decoder")
+    if film.field_order and not keeps_fields(film, codec):
+        out.append(f"is interlaced, which its copy in {codec} does not say: ffv1 says it")
     whole = all((1000*film.time_base*t).denominator==1 for t in plan.pts[:100])
     if dst.suffix.lower()=='.mkv' and not whole:
         out.append("its times are no whole milliseconds: Matroska rounds them (by 0.5 ms at most, "
@@ -137,7 +139,7 @@ def _hints(o, film, plan, remarks):
 # %% ../../nbs/film/16_film.ipynb #f251790cc
 def _make(film, dst, codec, colorizer, o, made, report, bar, folder, color):
     plan = plan_film(film, o, folder, made.settings['source_sha256'], _looking(bar))
-    report.remarks,report.frames = _remarks(film, plan, dst),len(plan)
+    report.remarks,report.frames = _remarks(film, plan, dst, codec),len(plan)
     asked = {k: v for k,v in made.settings.items() if k not in ('codec', 'hints', 'film_hints')}
     facts = dict(asked, model=colorizer.sha256, seed=o.seed, steps=made.steps, version=__version__)
     work = Segments(folder, film, facts)
@@ -180,6 +182,8 @@ def colorize_film(
     film,dst = open_film(path),output_of(path, out, o.codec)
     check_hints(o.hints, film)
     codec = choose_codec(dst, o.codec)
+    if o.fields=='ignore':
+        film.field_order = field_order(film)
     colorizer = colorizer or Colorizer.from_pretrained()
     made = o.provenance(colorizer, sha256_of(path), codec)
     report = FilmReport(path, dst)

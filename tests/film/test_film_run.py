@@ -7,6 +7,7 @@ from PIL import Image
 from film_files import luma_planes, packets, picture, write_film
 from colorized.film.container import FilmError, open_film
 from colorized.film.film import preview_film
+from colorized.film.interlacing import FrameFilter
 from colorized.film.record import contact_sheet, is_sheet, read_tags, times_of, write_sheet
 
 def two_shots(n=10): # the luma of a film with a cut
@@ -261,6 +262,45 @@ def test_interlaced_films_are_refused_and_deinterlaced_if_asked(tmp_path, color)
     assert [t for t,_ in was]==[t for t,_ in now]
     assert any((a!=b).any() for (_,a),(_,b) in zip(was, now))
     assert color(path, tmp_path/'b.mkv', fields='ignore').frames==12
+
+def marks(path):
+    "FFmpeg's number of the order of fields, and what each picture says: top, bottom, progressive"
+    def is_kind(f, kind):
+        o = FrameFilter('select', f'eq(interlace_type,{kind})')
+        return [*o(f), *o(None)]
+    with av.open(str(path)) as c:
+        order = c.streams.video[0].codec_context.field_order
+        kinds = 'TOPFIRST','BOTTOMFIRST','PROGRESSIVE'
+        said = [k[0] for f in c.decode(video=0) for k in kinds if is_kind(f, k)]
+        return order,''.join(said)
+
+@pytest.mark.parametrize('order', [(2, 'tff', 'T'), (3, 'bff', 'B')])
+@pytest.mark.parametrize('name, source, codec, pix_fmt', [
+    ('a.mkv', 'ffv1', 'ffv1', 'yuv420p'), ('a.mkv', 'ffv1', 'ffv1', 'yuv422p10le'),
+    ('a.avi', 'ffv1', 'ffv1', 'gray'),
+    ('a.mkv', 'ffv1', 'lossless', 'yuv420p'), ('a.mov', 'libx264', 'h264', 'yuv420p')])
+def test_colored_as_it_is_an_interlaced_film_stays_one(tmp_path, color, order, name, source, codec,
+                                                       pix_fmt):
+    number,mark,kind = order
+    path = write_film(tmp_path/name, woven(), codec=source, pix_fmt=pix_fmt, mark=mark)
+    assert marks(path) in ((number, 12*kind), (0, 12*kind)) # AVI has no place for it
+    dst = tmp_path/f"b{'.mov' if source=='libx264' else '.mkv'}"
+    report = color(path, dst, fields='ignore', codec=codec)
+    assert marks(dst)==(number, 12*kind) and not [o for o in report.remarks if 'interlaced' in o]
+    with av.open(str(dst)) as c:
+        s = c.streams.video[0]
+        assert (s.colorspace, s.color_range)==(open_film(path).matrix, open_film(path).range)
+    if codec!='h264':
+        assert all((a==b).all() for (_,a),(_,b) in zip(luma_planes(path), luma_planes(dst)))
+    progressive = color(path, dst, fields='deinterlace', codec=codec, overwrite=True).output
+    assert marks(progressive)[0] in (0, 1) and marks(progressive)[1]==12*'P'
+
+@pytest.mark.parametrize('codec, size', [('av1', (128, 96)), ('lossless', (64, 46))])
+def test_what_cannot_be_marked_as_interlaced_is_told(tmp_path, color, codec, size):
+    frames = [np.resize(o, size[::-1]) for o in woven(4)]
+    path = write_film(tmp_path/'a.mkv', frames, size=size, mark='tff')
+    said = color(path, tmp_path/'b.mp4', fields='ignore', codec=codec).remarks
+    assert [o for o in said if o.startswith(f'is interlaced, which its copy in {codec} does not')]
 
 @pytest.mark.parametrize('pix_fmt', ['gray10le', 'yuva444p12le'])
 def test_what_cannot_be_deinterlaced_is_told(tmp_path, color, pix_fmt):
