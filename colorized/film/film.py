@@ -127,6 +127,14 @@ def _tidy_up(dst, film, keep):
         claims.release()
 
 # %% ../../nbs/film/16_film.ipynb #f251790cb
+def _refuse_colored(o, film, plan, folder):
+    "`FilmError` where nothing is left to color; a plan that was just made goes"
+    if o.recolor or not all(shot.in_color for shot in plan.shots):
+        return
+    if not any(folder.glob('[0-9]*')): # what a run with --recolor has done stays
+        Segments(folder, film, {}).remove()
+    raise FilmError(f"{film.path}: is in color already: --recolor colors it")
+
 def _hints(o, film, plan, remarks):
     "By shot; shots that are left alone use none"
     hints = hints_by_shot(o.hints, film, plan)
@@ -139,6 +147,7 @@ def _hints(o, film, plan, remarks):
 # %% ../../nbs/film/16_film.ipynb #f251790cc
 def _make(film, dst, codec, colorizer, o, made, report, bar, folder, color):
     plan = plan_film(film, o, folder, made.settings['source_sha256'], _looking(bar))
+    _refuse_colored(o, film, plan, folder)
     report.remarks,report.frames = _remarks(film, plan, dst, codec),len(plan)
     asked = {k: v for k,v in made.settings.items() if k not in ('codec', 'hints', 'film_hints')}
     facts = dict(asked, model=colorizer.sha256, seed=o.seed, steps=made.steps, version=__version__)

@@ -30,9 +30,9 @@ def frame(Y, pix_fmt, pts, chroma=None):
 
 def write_film(path, frames, rate=16, codec='ffv1', size=(64, 48), pix_fmt='yuv420p', times=None,
                time_base=None, options=None, sound=0, setup=None, container=None, chroma=None,
-               mark=None):
+               colored=range(10**6), mark=None):
     """Write luma `frames` ((H,W) each); `times` in ticks of `time_base`; `sound`: audio tracks;
-    `mark`: 'tff' or 'bff' if it is to say that it is interlaced"""
+    `chroma` of those in `colored`; `mark`: 'tff' or 'bff' if it is to say that it is interlaced"""
     if mark and codec=='libx264':
         options = {'x264-params': f'{mark}=1'}
     fields = FrameFilter('setfield', mark) if mark else lambda f: [f]
@@ -50,7 +50,7 @@ def write_film(path, frames, rate=16, codec='ffv1', size=(64, 48), pix_fmt='yuv4
         for k,a in enumerate(tracks):
             c.mux(_tone(a, k))
         for i,Y in enumerate(frames):
-            f = frame(Y, pix_fmt, times[i] if times else i, chroma)
+            f = frame(Y, pix_fmt, times[i] if times else i, chroma if i in colored else None)
             f.time_base = Fraction(time_base) if time_base else 1/Fraction(rate)
             for o in fields(f):
                 c.mux(s.encode(o))

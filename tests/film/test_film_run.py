@@ -207,34 +207,34 @@ def test_a_long_still_is_cut_into_stretches(tmp_path, color, monkeypatch):
     steps = abs(np.diff(chroma_of(report.output), axis=0)).max((1, 2, 3))
     assert steps[10:].max()<=10 and (steps[54:]==0).all() # 46 at once without the last frames' turn
 
+BANDS = (np.repeat(np.uint8([90, 180]), 12)[:,None],)*2 # Chroma of a film in color
+
 def test_a_shot_in_color_is_left_alone(tmp_path, color):
-    "Red and green halves; then the same film, recolored because that is asked for"
-    cb,cr = np.full((24, 32), 110, np.uint8),np.full((24, 32), 180, np.uint8)
-    cr[:,:16] = 90
-    pad = lambda o: np.pad(o, ((0, 0), (0, 32)), constant_values=128)[:,:32]
-    frames = [picture(i) for i in range(8)]
-    path = tmp_path/'a.mkv'
-    with av.open(str(path), 'w') as c:
-        from film_files import frame
-        s = c.add_stream('ffv1', rate=16)
-        s.width,s.height,s.pix_fmt = 64,48,'yuv420p'
-        for i,Y in enumerate(frames):
-            f = frame(Y, 'yuv420p', i)
-            for k,x in ((1, cb), (2, cr)):
-                p = f.planes[k]
-                np.frombuffer(p, np.uint8).reshape(p.height, -1)[:,:32] = pad(x)
-            c.mux(s.encode(f))
-        c.mux(s.encode(None))
+    "The first of two; then the same film, recolored because that is asked for"
+    path = write_film(tmp_path/'a.mkv', two_shots(8), chroma=BANDS, colored=range(8))
     report = color(path)
-    assert report.rows[0]['what']=='left alone'
-    assert (chroma_of(report.output)==chroma_of(path)).all()
+    assert [o['what'] for o in report.rows]==['left alone', 'colored']
+    assert (chroma_of(report.output)[:8]==chroma_of(path)[:8]).all()
+    assert '1 in color already and left alone' in str(report)
     again = color(path, tmp_path/'b.mkv', recolor=True)
     assert again.rows[0]['what']=='colored'
     assert (chroma_of(again.output)!=chroma_of(path)).any()
 
+def test_a_film_in_color_is_refused(tmp_path, color):
+    "An output would say that its colors were generated"
+    path = write_film(tmp_path/'a.mkv', two_shots(4), chroma=BANDS)
+    with pytest.raises(FilmError, match='a.mkv: is in color already: --recolor colors it'):
+        color(path)
+    assert [*tmp_path.iterdir()]==[path]
+    assert color(path, recolor=True, keep=True).rows[0]['what']=='colored'
+    before = sorted(tmp_path.rglob('*'))
+    (tmp_path/'a.colorized.mkv').unlink()
+    with pytest.raises(FilmError, match='in color already'): # what was recolored stays
+        color(path)
+    assert sorted([*tmp_path.rglob('*'), tmp_path/'a.colorized.mkv'])==before
+
 def test_hints_on_a_shot_in_color_are_told_of(tmp_path, color):
-    bands = np.repeat(np.uint8([90, 180]), 12)[:,None]
-    path = write_film(tmp_path/'a.mkv', two_shots(4), chroma=(bands, bands))
+    path = write_film(tmp_path/'a.mkv', two_shots(4), chroma=BANDS, colored=range(4, 8))
     report = color(path, hints=[(0.3, 3, 3, 'red')])
     assert [o['hints'] for o in report.rows]==[0, 0]
     said = [o for o in report.remarks if o.startswith('shot 2 is in color already: its hints')]
