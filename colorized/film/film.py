@@ -233,12 +233,15 @@ def preview_film(
     with ProgressBar(0, progress) as bar:
         with TemporaryDirectory(prefix='colorized-film-') as tmp: # the plan is not kept
             plan = plan_film(film, o, Path(tmp), 'none', _looking(bar))
+            _refuse_colored(o, film, plan, Path(tmp))
         run = FilmRun(film, plan, colorizer, o, None, {})
         bar.total,bar.unit = len(plan.shots),' shots'
         for k in range(len(plan.shots)):
             pictures.append((_caption(run, k), np.asarray(run.preview(k))))
             bar.update()
-    write_sheet(dst, format, pictures)
+    made = colorizer.provenance(o.sampling(colorizer), source_type=o.source_type,
+                                recolor=o.recolor, source_sha256=sha256_of(path))
+    write_sheet(dst, format, pictures, made)
     return dst
 
 # %% ../../nbs/film/16_film.ipynb #251090f3

@@ -9,6 +9,7 @@ from colorized.film.container import FilmError, open_film
 from colorized.film.film import preview_film
 from colorized.film.interlacing import FrameFilter
 from colorized.film.record import contact_sheet, is_sheet, read_tags, times_of, write_sheet
+from colorized.photo.provenance import Provenance, read_provenance
 
 def two_shots(n=10): # the luma of a film with a cut
     return [picture(i) for i in range(n)]+[picture(i, seed=1)//2+100 for i in range(n)]
@@ -223,6 +224,8 @@ def test_a_shot_in_color_is_left_alone(tmp_path, color):
 def test_a_film_in_color_is_refused(tmp_path, color):
     "An output would say that its colors were generated"
     path = write_film(tmp_path/'a.mkv', two_shots(4), chroma=BANDS)
+    with pytest.raises(FilmError, match='a.mkv: is in color already'):
+        preview_film(path, None, color.colorizer, False, working_size=64, steps=2)
     with pytest.raises(FilmError, match='a.mkv: is in color already: --recolor colors it'):
         color(path)
     assert [*tmp_path.iterdir()]==[path]
@@ -448,6 +451,10 @@ def test_a_preview_replaces_contact_sheets_alone(tmp_path, tiny, suffix):
     path,dst = write_film(tmp_path/'a.mkv', two_shots(2)),tmp_path/f'b.{suffix}'
     preview = lambda out: preview_film(path, out, tiny, False, working_size=64, steps=2)
     preview(dst)
+    said = read_provenance(dst)
+    assert said['DigitalSourceType'].endswith('compositeWithTrainedAlgorithmicMedia')
+    assert (said['Seed'], said['Steps'], said['source_sha256'])==('0', '2', sha(path))
+    assert said['ModelSHA256']==tiny.sha256
     assert preview(dst)==dst
     Image.open(dst).convert('L').save(dst, exif=b'') # without what it said of itself
     before = sha(dst)
@@ -489,7 +496,8 @@ def test_a_hint_takes_a_time_from_the_table(tmp_path, color):
 def test_the_contact_sheet_of_many_shots_can_be_written(tmp_path):
     "It is not higher than its format allows"
     for name,format,n in ('a.jpg', 'JPEG', 170), ('a.webp', 'WEBP', 50):
-        write_sheet(tmp_path/name, format, [('', np.zeros((320, 64, 3), np.uint8))]*n)
+        pictures = [('', np.zeros((320, 64, 3), np.uint8))]*n
+        write_sheet(tmp_path/name, format, pictures, Provenance())
         assert is_sheet(tmp_path/name)
     assert contact_sheet([('', np.zeros((48, 64, 3), np.uint8))]*9).width==4*328+8
 
