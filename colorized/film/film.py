@@ -17,12 +17,12 @@ import numpy as np
 from .. import __version__
 from ..batch.claims import Claims
 from ..batch.progress import ProgressBar
-from ..files import sha256_of
+from ..files import sha256_of, short_name
 from .coloring import FilmRun
 from .container import Film, FilmError, open_film
 from .interlacing import deinterlaced, field_order, refuse_interlaced
 from .muxing import check_muxing, choose_codec, keeps_fields, write_film
-from .options import (FilmOptions, check_beside, check_hints, check_output,
+from .options import (FilmOptions, check_beside, check_hints, check_names, check_output,
     hints_by_shot, output_of, outputs_of, sheet_of)
 from .record import shot_rows, tags_of, write_sheet, write_sidecar, write_table
 from .segments import Segments
@@ -116,12 +116,12 @@ def _color_all(run, bar, color):
     return list(notes.items())
 
 # %% ../../nbs/film/16_film.ipynb #f251790c
-def _segments(dst): return dst.with_name(f'.{dst.name}.segments')
+def _segments(dst): return dst.with_name(f'.{short_name(dst.name)}.segments')
 
 def _tidy_up(dst, film, keep):
     "Remove what a run left that was killed after its film had its name"
     claims = Claims()
-    if any(dst.parent.glob(f'.{escape(dst.name)}.*')) and claims.take(*outputs_of(dst)):
+    if any(dst.parent.glob(f'.{escape(short_name(dst.name))}.*')) and claims.take(*outputs_of(dst)):
         if not keep and _segments(dst).exists():
             Segments(_segments(dst), film, {}).remove()
         claims.release()
@@ -190,6 +190,7 @@ def colorize_film(
     o,path,start = FilmOptions(**kwargs),Path(path),time.time()
     film,dst = open_film(path),output_of(path, out, o.codec)
     check_hints(o.hints, film)
+    check_names(*outputs_of(dst))
     codec = choose_codec(dst, o.codec)
     if o.fields=='ignore':
         film.field_order = field_order(film)
@@ -227,6 +228,7 @@ def preview_film(
     "One frame of each shot as a contact sheet. Each is colored by itself. Raises `FilmError`"
     o,path = FilmOptions(**kwargs),Path(path)
     film,dst = open_film(path),sheet_of(path, out)
+    check_names(dst)
     format,_ = output_format(dst)
     colorizer = colorizer or Colorizer.from_pretrained()
     pictures = []

@@ -45,6 +45,30 @@ def test_a_name_in_an_old_encoding(tmp_path, color):
     said = json.loads(report.output.with_suffix('.json').read_text('utf-8'))
     assert said['source']['name']==r'cin\xe9ma.mkv'
 
+LONG = '活'*80 # 240 bytes in UTF-8, as most disks count; 255 are the most
+
+@pytest.mark.skipif(sys.platform!='linux', reason='other systems count otherwise')
+def test_a_film_with_a_long_name(tmp_path, color):
+    "80 letters of Japanese: with `.colorized.json` there are 255 bytes"
+    path = write_film(tmp_path/f'{LONG}.mkv', two_shots(2))
+    report = color(path, keep=True)
+    assert report.output.name==f'{LONG}.colorized.mkv' and report.frames==4
+    folder, = tmp_path.glob('.*')
+    assert folder.name.endswith('.segments') and color(path).skipped
+    assert not list(tmp_path.glob('.*')) and len(list(tmp_path.iterdir()))==4
+
+@pytest.mark.skipif(sys.platform!='linux', reason='other systems count otherwise')
+def test_a_name_that_is_too_long_is_refused_before_the_film_is_read(tmp_path, color, monkeypatch):
+    path = write_film(tmp_path/f'{LONG}1.mkv', two_shots(2))
+    with monkeypatch.context() as m, pytest.raises(FilmError, match='.json: .*256 bytes.*--out'):
+        m.setattr('colorized.film.film.sha256_of', None)
+        color(path)
+    path = path.rename(tmp_path/f'{LONG}12345678901.mkv')
+    with pytest.raises(FilmError, match='shots.jpg: is too long .*--out'):
+        preview_film(path, None, color.colorizer, False)
+    assert [*tmp_path.iterdir()]==[path]
+    assert color(path, tmp_path/'b.mkv').frames==4
+
 @pytest.mark.skipif(sys.platform=='win32', reason='no such names there')
 def test_a_colon_does_not_make_a_name_an_address(tmp_path, color, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -482,7 +506,7 @@ def test_the_plan_of_a_killed_preview_is_not_taken_for_another_film(tmp_path, ti
     write_film(path, [picture(i) for i in range(2)])
     preview()
     assert Image.open(tmp_path/'a.shots.jpg').width<400 # one shot
-    assert not list(tmp_path.glob('.*.plan'))
+    assert sorted(o.name for o in tmp_path.iterdir())==['a.mkv', 'a.shots.jpg'] # hidden ones, too
 
 def test_a_hint_takes_a_time_from_the_table(tmp_path, color):
     "Of a film whose first frame comes after ten seconds"
