@@ -17,14 +17,23 @@ from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturation, Seed, Sett
     load_colorizer, parse_hint, set_threads)
 
 # %% ../../nbs/cli/09_film.ipynb #0a0ca40c
+def _films(names):
+    "Paths of the films that are named, without the colorings of others among them"
+    if not names:
+        raise UsageError("name a film, or see colorized film --help")
+    from colorized.batch.names import existing_colorings
+    paths = [Path(o) for o in dict.fromkeys(names)]
+    made = existing_colorings([str(o) for o in paths]) # as a wildcard names them
+    for o in sorted(made):
+        print(f"colorized: {o}: passed over, it is the coloring of another", file=sys.stderr)
+    return [o for o in paths if str(o) not in made]
+
 def _check_films(films, out, hint):
     "Raises `UsageError` for what can be seen without opening a film"
-    if not films:
-        raise UsageError("name a film, or see colorized film --help")
     if len(films)>1 and (hint or out and not Path(out).is_dir()):
         raise UsageError("several films need a folder as --out, and no --hint")
     known = {}
-    for path in map(Path, films):
+    for path in films:
         name = Path(out or path.parent).resolve()/path.stem
         other = known.setdefault(name, path)
         if other!=path:
@@ -78,7 +87,7 @@ def _color_film(path, out, colorizer, preview, cluster, options):
 def _color_each(films, *how):
     "Color films one by one; 1 if one failed among others"
     failed = 0
-    for path in map(Path, films):
+    for path in films:
         try:
             _color_film(path, *how)
         except (OSError, ValueError) as e:
@@ -118,6 +127,7 @@ def film(
 ):
     ("Color black-and-white films. Luma, times, sound and everything else stay as they are; the "
      "color is invented, and the output says so. The same command goes on after an interruption.")
+    films = _films(films)
     _check_films(films, out, hint)
     check_threads(threads)
     check_positive(gap=gap)

@@ -154,6 +154,8 @@ def complete(self:ShotColorizer,
     steps:int=2,    # Of the last steps of the chain so many are taken
 ) -> Tensor:        # (1,2,h/4,w/4)
     "Denoise from carried chroma at a middle noise level"
+    if not self.saturation: # all is gray: there is nothing to start from
+        return torch.zeros_like(carried)
     net,s = self.sampler,self.settings
     cond = net.condition(L)
     chain = net.schedule.respace(s.steps, s.last_step).timesteps[:steps].tolist()

@@ -49,6 +49,7 @@ class Film:
     container:str         # FFmpeg's name of the container
     remarks:list = field(default_factory=list) # What somebody should know
     seconds:float=0.      # How long it says it is
+    field_order:str=None  # 'tff' or 'bff': pictures that are made of it are marked as interlaced
     def __repr__(self):
         m,span = MATRICES[self.matrix][0],'full' if self.range==FULL else 'limited'
         return (f"Film({self.path.name}: {self.width}×{self.height}, {self.format.source}, "

@@ -17,13 +17,13 @@ import numpy as np
 from .. import __version__
 from ..batch.claims import Claims
 from ..batch.progress import ProgressBar
-from ..files import sha256_of
+from ..files import sha256_of, short_name
 from .coloring import FilmRun
 from .container import Film, FilmError, open_film
-from .interlacing import deinterlaced, refuse_interlaced
-from .muxing import check_muxing, choose_codec, write_film
-from .options import (FilmOptions, check_beside, check_hints, check_output,
-    hints_by_shot, output_of, outputs_of, sheet_of)
+from .interlacing import deinterlaced, field_order, refuse_interlaced
+from .muxing import check_muxing, choose_codec, keeps_fields, write_film
+from .options import (FilmOptions, check_beside, check_hints, check_names,
+    check_output, hints_by_shot, output_of, outputs_of, sheet_of)
 from .record import shot_rows, tags_of, write_sheet, write_sidecar, write_table
 from .segments import Segments
 from .shots import Plan, find_shots
@@ -60,10 +60,12 @@ def _looking(bar):
             bar.set_description_str(f'looking for shots: frame {n}')
     return seen
 
-def _remarks(film, plan, dst):
+def _remarks(film, plan, dst, codec):
     out = [*film.remarks, plan.scanning.remark]
     if plan.corrupt:
         out.append(f"{plan.corrupt} damaged frames were mended by the decoder")
+    if film.field_order and not keeps_fields(film, codec):
+        out.append(f"is interlaced, which its copy in {codec} does not say: ffv1 says it")
     whole = all((1000*film.time_base*t).denominator==1 for t in plan.pts[:100])
     if dst.suffix.lower()=='.mkv' and not whole:
         out.append("its times are no whole milliseconds: Matroska rounds them (by 0.5 ms at most, "
@@ -114,17 +116,25 @@ def _color_all(run, bar, color):
     return list(notes.items())
 
 # %% ../../nbs/film/16_film.ipynb #f251790c
-def _segments(dst): return dst.with_name(f'.{dst.name}.segments')
+def _segments(dst): return dst.with_name(f'.{short_name(dst.name)}.segments')
 
 def _tidy_up(dst, film, keep):
     "Remove what a run left that was killed after its film had its name"
     claims = Claims()
-    if any(dst.parent.glob(f'.{escape(dst.name)}.*')) and claims.take(*outputs_of(dst)):
+    if any(dst.parent.glob(f'.{escape(short_name(dst.name))}.*')) and claims.take(*outputs_of(dst)):
         if not keep and _segments(dst).exists():
             Segments(_segments(dst), film, {}).remove()
         claims.release()
 
 # %% ../../nbs/film/16_film.ipynb #f251790cb
+def _refuse_colored(o, film, plan, folder):
+    "`FilmError` where nothing is left to color; a plan that was just made goes"
+    if o.recolor or not all(shot.in_color for shot in plan.shots):
+        return
+    if not any(folder.glob('[0-9]*')): # what a run with --recolor has done stays
+        Segments(folder, film, {}).remove()
+    raise FilmError(f"{film.path}: is in color already: --recolor colors it")
+
 def _hints(o, film, plan, remarks):
     "By shot; shots that are left alone use none"
     hints = hints_by_shot(o.hints, film, plan)
@@ -137,7 +147,8 @@ def _hints(o, film, plan, remarks):
 # %% ../../nbs/film/16_film.ipynb #f251790cc
 def _make(film, dst, codec, colorizer, o, made, report, bar, folder, color):
     plan = plan_film(film, o, folder, made.settings['source_sha256'], _looking(bar))
-    report.remarks,report.frames = _remarks(film, plan, dst),len(plan)
+    _refuse_colored(o, film, plan, folder)
+    report.remarks,report.frames = _remarks(film, plan, dst, codec),len(plan)
     asked = {k: v for k,v in made.settings.items() if k not in ('codec', 'hints', 'film_hints')}
     facts = dict(asked, model=colorizer.sha256, seed=o.seed, steps=made.steps, version=__version__)
     work = Segments(folder, film, facts)
@@ -179,7 +190,10 @@ def colorize_film(
     o,path,start = FilmOptions(**kwargs),Path(path),time.time()
     film,dst = open_film(path),output_of(path, out, o.codec)
     check_hints(o.hints, film)
+    check_names(*outputs_of(dst))
     codec = choose_codec(dst, o.codec)
+    if o.fields=='ignore':
+        film.field_order = field_order(film)
     colorizer = colorizer or Colorizer.from_pretrained()
     made = o.provenance(colorizer, sha256_of(path), codec)
     report = FilmReport(path, dst)
@@ -214,18 +228,22 @@ def preview_film(
     "One frame of each shot as a contact sheet. Each is colored by itself. Raises `FilmError`"
     o,path = FilmOptions(**kwargs),Path(path)
     film,dst = open_film(path),sheet_of(path, out)
+    check_names(dst)
     format,_ = output_format(dst)
     colorizer = colorizer or Colorizer.from_pretrained()
     pictures = []
     with ProgressBar(0, progress) as bar:
         with TemporaryDirectory(prefix='colorized-film-') as tmp: # the plan is not kept
             plan = plan_film(film, o, Path(tmp), 'none', _looking(bar))
+            _refuse_colored(o, film, plan, Path(tmp))
         run = FilmRun(film, plan, colorizer, o, None, {})
         bar.total,bar.unit = len(plan.shots),' shots'
         for k in range(len(plan.shots)):
             pictures.append((_caption(run, k), np.asarray(run.preview(k))))
             bar.update()
-    write_sheet(dst, format, pictures)
+    made = colorizer.provenance(o.sampling(colorizer), source_type=o.source_type,
+                                recolor=o.recolor, source_sha256=sha256_of(path))
+    write_sheet(dst, format, pictures, made)
     return dst
 
 # %% ../../nbs/film/16_film.ipynb #251090f3

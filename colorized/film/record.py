@@ -17,7 +17,8 @@ from ..files import atomic_write, write_json
 from .container import OPEN_OPTIONS, Film
 from .pixels import MATRICES
 from .shots import Plan
-from ..photo.provenance import Provenance
+from ..photo.formats import EmbeddedMetadata, encode_image
+from ..photo.provenance import Provenance, merge_xmp
 
 # %% ../../nbs/film/13_record.ipynb #f508e79b
 def tags_of(
@@ -145,16 +146,19 @@ def contact_sheet(
 _DESCRIPTION,_SHEET = 270,'Contact sheet by colorized film' # Exif's tag, and what it says
 
 def write_sheet(
-    path,          # File
-    format:str,    # JPEG, PNG, TIFF or WEBP
-    pictures:list, # See `contact_sheet`
+    path,            # File
+    format:str,      # JPEG, PNG, TIFF or WEBP
+    pictures:list,   # See `contact_sheet`
+    made:Provenance, # How the color came about
 ):
-    "A contact sheet that says in its Exif that it is one"
+    "A contact sheet that says in its Exif that it is one, and in its XMP that color was generated"
     exif = Image.Exif()
     exif[_DESCRIPTION] = _SHEET
     sheet = contact_sheet(pictures, most=16000 if format=='WEBP' else 65000)
+    xmp = merge_xmp(None, made)[0]
     with atomic_write(path) as f:
-        sheet.save(f, format, quality=90, exif=exif)
+        encode_image(f, np.asarray(sheet), format,
+                     EmbeddedMetadata(xmp, xmp, exif.tobytes(), quality=90))
 
 def is_sheet(
     path,     # File

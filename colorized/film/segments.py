@@ -16,6 +16,7 @@ import av
 from fastcore.basics import patch
 from ..files import atomic_write, make_folder, sha256_of, write_json
 from .container import METADATA_OPTIONS, Film, FilmError, silence_log
+from .interlacing import mark_stream, marked
 
 # %% ../../nbs/film/09_segments.ipynb #836c0294
 TICK = Fraction(1, 1000) # Matroska's
@@ -42,6 +43,7 @@ def add_ffv1(
     c.color_range,c.colorspace = film.range,film.matrix
     c.color_primaries,c.color_trc = film.primaries,film.transfer
     c.thread_count = 2
+    mark_stream(stream, film)
     return stream
 
 # %% ../../nbs/film/09_segments.ipynb #6e7f4194
@@ -91,7 +93,7 @@ def write_segment(
     n = 0
     with writing(path, 'matroska', dict(fflags='+bitexact')) as c: # no date, no random number
         stream = add_ffv1(c, film)
-        for frame in frames:
+        for frame in marked(film, frames):
             frame.pts,frame.time_base,frame.duration = n,TICK,0
             c.mux(stream.encode(frame))
             n += 1

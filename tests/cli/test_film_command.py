@@ -32,12 +32,31 @@ def test_a_film(tmp_path, model):
     assert 'no matrix tag' in p.stderr
     assert (tmp_path/'reel.colorized.mkv').exists()
 
+def test_a_wildcard_run_again_finds_nothing_new(tmp_path, model, capsys):
+    "It names what the first run wrote, too"
+    write(tmp_path/'reel.mkv', 2)
+    again = lambda: main(['film', *map(str, sorted(tmp_path.glob('*.mkv'))), '--model', str(model),
+                          '--steps', '2', '--working-size', '64', '--threads', '1'])
+    assert again()==0
+    before = sorted(tmp_path.iterdir())
+    capsys.readouterr()
+    assert again()==0 and sorted(tmp_path.iterdir())==before
+    said = capsys.readouterr()
+    assert said.err==(f"colorized: {tmp_path/'reel.colorized.mkv'}: passed over, it is the "
+                      "coloring of another\n")
+    assert said.out==f"{tmp_path/'reel.colorized.mkv'}: done before\n"
+
+def test_the_name_of_an_output_is_checked_on_a_real_film(tmp_path, capsys):
+    out = str(tmp_path/'a.avi')
+    assert main(['film', str(write(tmp_path/'reel.mkv')), '--out', out])==1
+    err = capsys.readouterr().err
+    assert err==f'colorized: {out}: .avi: expected one of .mkv .mov .mp4\n'
+
 @pytest.mark.parametrize('args, said, code', [
     ([], 'name a film', 2),
     (['none.mkv'], 'none.mkv: no such file', 1),
     (['text.mkv'], 'cannot be opened as a film', 1),
     (['text.mkv', '--hint', '3,4,red'], '--hint must be', 2),
-    (['text.mkv', '--out', 'a.avi'], '', 1),
     (['text.mkv', '--gap', '0'], '--gap must be above 0', 2),
 ])
 def test_what_is_wrong_is_said_in_one_line(tmp_path, capsys, args, said, code):

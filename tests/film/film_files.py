@@ -2,6 +2,7 @@
 import hashlib
 from fractions import Fraction
 import av, numpy as np
+from colorized.film.interlacing import FrameFilter
 
 def picture(i, size=(64, 48), seed=0, top=235):
     "(H,W) of a textured pattern that moves two pixels a frame; values 16 to `top`"
@@ -28,13 +29,20 @@ def frame(Y, pix_fmt, pts, chroma=None):
     return f
 
 def write_film(path, frames, rate=16, codec='ffv1', size=(64, 48), pix_fmt='yuv420p', times=None,
-               time_base=None, options=None, sound=0, setup=None, container=None, chroma=None):
-    "Write luma `frames` ((H,W) each); `times` in ticks of `time_base`; `sound`: audio tracks"
+               time_base=None, options=None, sound=0, setup=None, container=None, chroma=None,
+               colored=range(10**6), mark=None):
+    """Write luma `frames` ((H,W) each); `times` in ticks of `time_base`; `sound`: audio tracks;
+    `chroma` of those in `colored`; `mark`: 'tff' or 'bff' if it is to say that it is interlaced"""
+    if mark and codec=='libx264':
+        options = {'x264-params': f'{mark}=1'}
+    fields = FrameFilter('setfield', mark) if mark else lambda f: [f]
     with av.open(str(path), 'w', container_options=container or {}) as c:
         s = c.add_stream(codec, rate=rate, options=options or {})
         s.width,s.height,s.pix_fmt = *size,pix_fmt
         if time_base:
             s.time_base = s.codec_context.time_base = Fraction(time_base)
+        if mark:
+            s.codec_context.field_order = dict(tff=2, bff=3)[mark]
         tracks = [_track(c, k) for k in range(sound)]
         if setup:
             setup(c, s)
@@ -42,9 +50,10 @@ def write_film(path, frames, rate=16, codec='ffv1', size=(64, 48), pix_fmt='yuv4
         for k,a in enumerate(tracks):
             c.mux(_tone(a, k))
         for i,Y in enumerate(frames):
-            f = frame(Y, pix_fmt, times[i] if times else i, chroma)
+            f = frame(Y, pix_fmt, times[i] if times else i, chroma if i in colored else None)
             f.time_base = Fraction(time_base) if time_base else 1/Fraction(rate)
-            c.mux(s.encode(f))
+            for o in fields(f):
+                c.mux(s.encode(o))
         c.mux(s.encode(None))
     return path
 

@@ -84,3 +84,10 @@ def test_hints_are_drawn_with_the_settings_of_the_shot(model):
         shot.add_hints(L, hints)
         changes.append(shot.changes[0][1])
     assert torch.equal(*changes) and changes[0].abs().max()>0
+
+def test_without_saturation_all_is_gray(tiny):
+    "Keyframes, and frames whose holes are filled"
+    L = 100*torch.rand(1, 1, 64, 64, generator=gen(0))
+    shot = ShotColorizer(tiny, [L], saturation=0.)
+    gray = torch.zeros(1, 2, 16, 16)
+    assert torch.equal(shot.colorize(L), gray) and torch.equal(shot.complete(L, gray), gray)

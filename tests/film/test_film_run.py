@@ -7,7 +7,9 @@ from PIL import Image
 from film_files import luma_planes, packets, picture, write_film
 from colorized.film.container import FilmError, open_film
 from colorized.film.film import preview_film
+from colorized.film.interlacing import FrameFilter
 from colorized.film.record import contact_sheet, is_sheet, read_tags, times_of, write_sheet
+from colorized.photo.provenance import Provenance, read_provenance
 
 def two_shots(n=10): # the luma of a film with a cut
     return [picture(i) for i in range(n)]+[picture(i, seed=1)//2+100 for i in range(n)]
@@ -42,6 +44,30 @@ def test_a_name_in_an_old_encoding(tmp_path, color):
     assert os.fsencode(report.output.name)==b'cin\xe9ma.colorized.mkv'
     said = json.loads(report.output.with_suffix('.json').read_text('utf-8'))
     assert said['source']['name']==r'cin\xe9ma.mkv'
+
+LONG = '活'*80 # 240 bytes in UTF-8, as most disks count; 255 are the most
+
+@pytest.mark.skipif(sys.platform!='linux', reason='other systems count otherwise')
+def test_a_film_with_a_long_name(tmp_path, color):
+    "80 letters of Japanese: with `.colorized.json` there are 255 bytes"
+    path = write_film(tmp_path/f'{LONG}.mkv', two_shots(2))
+    report = color(path, keep=True)
+    assert report.output.name==f'{LONG}.colorized.mkv' and report.frames==4
+    folder, = tmp_path.glob('.*')
+    assert folder.name.endswith('.segments') and color(path).skipped
+    assert not list(tmp_path.glob('.*')) and len(list(tmp_path.iterdir()))==4
+
+@pytest.mark.skipif(sys.platform!='linux', reason='other systems count otherwise')
+def test_a_name_that_is_too_long_is_refused_before_the_film_is_read(tmp_path, color, monkeypatch):
+    path = write_film(tmp_path/f'{LONG}1.mkv', two_shots(2))
+    with monkeypatch.context() as m, pytest.raises(FilmError, match='.json: .*256 bytes.*--out'):
+        m.setattr('colorized.film.film.sha256_of', None)
+        color(path)
+    path = path.rename(tmp_path/f'{LONG}12345678901.mkv')
+    with pytest.raises(FilmError, match='shots.jpg: is too long .*--out'):
+        preview_film(path, None, color.colorizer, False)
+    assert [*tmp_path.iterdir()]==[path]
+    assert color(path, tmp_path/'b.mkv').frames==4
 
 @pytest.mark.skipif(sys.platform=='win32', reason='no such names there')
 def test_a_colon_does_not_make_a_name_an_address(tmp_path, color, monkeypatch):
@@ -195,34 +221,47 @@ def test_repeated_frames_are_colored_once(tmp_path, color):
     c = chroma_of(report.output)
     assert (c[0::2]==c[1::2]).all()
 
+def test_a_long_still_is_cut_into_stretches(tmp_path, color, monkeypatch):
+    "It stands for 200 frames behind 10 that move: where it is cut its color does not jump"
+    monkeypatch.setattr('colorized.film.stretches.stretches.__defaults__', (30,))
+    frames = [picture(min(i, 10)) for i in range(210)]
+    report = color(write_film(tmp_path/'a.mkv', frames), gap=12)
+    said = json.loads((tmp_path/'a.colorized.json').read_text())
+    assert len(said['shots'][0]['segments'])==4 and report.rows[0]['repeated']==199
+    assert all((a==b).all() for (_,a),b in zip(luma_planes(report.output), frames))
+    steps = abs(np.diff(chroma_of(report.output), axis=0)).max((1, 2, 3))
+    assert steps[10:].max()<=10 and (steps[54:]==0).all() # 46 at once without the last frames' turn
+
+BANDS = (np.repeat(np.uint8([90, 180]), 12)[:,None],)*2 # Chroma of a film in color
+
 def test_a_shot_in_color_is_left_alone(tmp_path, color):
-    "Red and green halves; then the same film, recolored because that is asked for"
-    cb,cr = np.full((24, 32), 110, np.uint8),np.full((24, 32), 180, np.uint8)
-    cr[:,:16] = 90
-    pad = lambda o: np.pad(o, ((0, 0), (0, 32)), constant_values=128)[:,:32]
-    frames = [picture(i) for i in range(8)]
-    path = tmp_path/'a.mkv'
-    with av.open(str(path), 'w') as c:
-        from film_files import frame
-        s = c.add_stream('ffv1', rate=16)
-        s.width,s.height,s.pix_fmt = 64,48,'yuv420p'
-        for i,Y in enumerate(frames):
-            f = frame(Y, 'yuv420p', i)
-            for k,x in ((1, cb), (2, cr)):
-                p = f.planes[k]
-                np.frombuffer(p, np.uint8).reshape(p.height, -1)[:,:32] = pad(x)
-            c.mux(s.encode(f))
-        c.mux(s.encode(None))
+    "The first of two; then the same film, recolored because that is asked for"
+    path = write_film(tmp_path/'a.mkv', two_shots(8), chroma=BANDS, colored=range(8))
     report = color(path)
-    assert report.rows[0]['what']=='left alone'
-    assert (chroma_of(report.output)==chroma_of(path)).all()
+    assert [o['what'] for o in report.rows]==['left alone', 'colored']
+    assert (chroma_of(report.output)[:8]==chroma_of(path)[:8]).all()
+    assert '1 in color already and left alone' in str(report)
     again = color(path, tmp_path/'b.mkv', recolor=True)
     assert again.rows[0]['what']=='colored'
     assert (chroma_of(again.output)!=chroma_of(path)).any()
 
+def test_a_film_in_color_is_refused(tmp_path, color):
+    "An output would say that its colors were generated"
+    path = write_film(tmp_path/'a.mkv', two_shots(4), chroma=BANDS)
+    with pytest.raises(FilmError, match='a.mkv: is in color already'):
+        preview_film(path, None, color.colorizer, False, working_size=64, steps=2)
+    with pytest.raises(FilmError, match='a.mkv: is in color already: --recolor colors it'):
+        color(path)
+    assert [*tmp_path.iterdir()]==[path]
+    assert color(path, recolor=True, keep=True).rows[0]['what']=='colored'
+    before = sorted(tmp_path.rglob('*'))
+    (tmp_path/'a.colorized.mkv').unlink()
+    with pytest.raises(FilmError, match='in color already'): # what was recolored stays
+        color(path)
+    assert sorted([*tmp_path.rglob('*'), tmp_path/'a.colorized.mkv'])==before
+
 def test_hints_on_a_shot_in_color_are_told_of(tmp_path, color):
-    bands = np.repeat(np.uint8([90, 180]), 12)[:,None]
-    path = write_film(tmp_path/'a.mkv', two_shots(4), chroma=(bands, bands))
+    path = write_film(tmp_path/'a.mkv', two_shots(4), chroma=BANDS, colored=range(4, 8))
     report = color(path, hints=[(0.3, 3, 3, 'red')])
     assert [o['hints'] for o in report.rows]==[0, 0]
     said = [o for o in report.remarks if o.startswith('shot 2 is in color already: its hints')]
@@ -250,6 +289,45 @@ def test_interlaced_films_are_refused_and_deinterlaced_if_asked(tmp_path, color)
     assert [t for t,_ in was]==[t for t,_ in now]
     assert any((a!=b).any() for (_,a),(_,b) in zip(was, now))
     assert color(path, tmp_path/'b.mkv', fields='ignore').frames==12
+
+def marks(path):
+    "FFmpeg's number of the order of fields, and what each picture says: top, bottom, progressive"
+    def is_kind(f, kind):
+        o = FrameFilter('select', f'eq(interlace_type,{kind})')
+        return [*o(f), *o(None)]
+    with av.open(str(path)) as c:
+        order = c.streams.video[0].codec_context.field_order
+        kinds = 'TOPFIRST','BOTTOMFIRST','PROGRESSIVE'
+        said = [k[0] for f in c.decode(video=0) for k in kinds if is_kind(f, k)]
+        return order,''.join(said)
+
+@pytest.mark.parametrize('order', [(2, 'tff', 'T'), (3, 'bff', 'B')])
+@pytest.mark.parametrize('name, source, codec, pix_fmt', [
+    ('a.mkv', 'ffv1', 'ffv1', 'yuv420p'), ('a.mkv', 'ffv1', 'ffv1', 'yuv422p10le'),
+    ('a.avi', 'ffv1', 'ffv1', 'gray'),
+    ('a.mkv', 'ffv1', 'lossless', 'yuv420p'), ('a.mov', 'libx264', 'h264', 'yuv420p')])
+def test_colored_as_it_is_an_interlaced_film_stays_one(tmp_path, color, order, name, source, codec,
+                                                       pix_fmt):
+    number,mark,kind = order
+    path = write_film(tmp_path/name, woven(), codec=source, pix_fmt=pix_fmt, mark=mark)
+    assert marks(path) in ((number, 12*kind), (0, 12*kind)) # AVI has no place for it
+    dst = tmp_path/f"b{'.mov' if source=='libx264' else '.mkv'}"
+    report = color(path, dst, fields='ignore', codec=codec)
+    assert marks(dst)==(number, 12*kind) and not [o for o in report.remarks if 'interlaced' in o]
+    with av.open(str(dst)) as c:
+        s = c.streams.video[0]
+        assert (s.colorspace, s.color_range)==(open_film(path).matrix, open_film(path).range)
+    if codec!='h264':
+        assert all((a==b).all() for (_,a),(_,b) in zip(luma_planes(path), luma_planes(dst)))
+    progressive = color(path, dst, fields='deinterlace', codec=codec, overwrite=True).output
+    assert marks(progressive)[0] in (0, 1) and marks(progressive)[1]==12*'P'
+
+@pytest.mark.parametrize('codec, size', [('av1', (128, 96)), ('lossless', (64, 46))])
+def test_what_cannot_be_marked_as_interlaced_is_told(tmp_path, color, codec, size):
+    frames = [np.resize(o, size[::-1]) for o in woven(4)]
+    path = write_film(tmp_path/'a.mkv', frames, size=size, mark='tff')
+    said = color(path, tmp_path/'b.mp4', fields='ignore', codec=codec).remarks
+    assert [o for o in said if o.startswith(f'is interlaced, which its copy in {codec} does not')]
 
 @pytest.mark.parametrize('pix_fmt', ['gray10le', 'yuva444p12le'])
 def test_what_cannot_be_deinterlaced_is_told(tmp_path, color, pix_fmt):
@@ -397,6 +475,10 @@ def test_a_preview_replaces_contact_sheets_alone(tmp_path, tiny, suffix):
     path,dst = write_film(tmp_path/'a.mkv', two_shots(2)),tmp_path/f'b.{suffix}'
     preview = lambda out: preview_film(path, out, tiny, False, working_size=64, steps=2)
     preview(dst)
+    said = read_provenance(dst)
+    assert said['DigitalSourceType'].endswith('compositeWithTrainedAlgorithmicMedia')
+    assert (said['Seed'], said['Steps'], said['source_sha256'])==('0', '2', sha(path))
+    assert said['ModelSHA256']==tiny.sha256
     assert preview(dst)==dst
     Image.open(dst).convert('L').save(dst, exif=b'') # without what it said of itself
     before = sha(dst)
@@ -424,7 +506,7 @@ def test_the_plan_of_a_killed_preview_is_not_taken_for_another_film(tmp_path, ti
     write_film(path, [picture(i) for i in range(2)])
     preview()
     assert Image.open(tmp_path/'a.shots.jpg').width<400 # one shot
-    assert not list(tmp_path.glob('.*.plan'))
+    assert sorted(o.name for o in tmp_path.iterdir())==['a.mkv', 'a.shots.jpg'] # hidden ones, too
 
 def test_a_hint_takes_a_time_from_the_table(tmp_path, color):
     "Of a film whose first frame comes after ten seconds"
@@ -438,7 +520,8 @@ def test_a_hint_takes_a_time_from_the_table(tmp_path, color):
 def test_the_contact_sheet_of_many_shots_can_be_written(tmp_path):
     "It is not higher than its format allows"
     for name,format,n in ('a.jpg', 'JPEG', 170), ('a.webp', 'WEBP', 50):
-        write_sheet(tmp_path/name, format, [('', np.zeros((320, 64, 3), np.uint8))]*n)
+        pictures = [('', np.zeros((320, 64, 3), np.uint8))]*n
+        write_sheet(tmp_path/name, format, pictures, Provenance())
         assert is_sheet(tmp_path/name)
     assert contact_sheet([('', np.zeros((48, 64, 3), np.uint8))]*9).width==4*328+8
 

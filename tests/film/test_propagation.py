@@ -59,3 +59,28 @@ def test_what_is_seen_between_keyframes_only_keeps_its_first_color():
     assert np.ptp(inside[1:4], axis=0).max()<0.1 and abs(inside[1]-12.5).max()<0.5
     share = 48*64/(128*256)
     assert 0.7*share<tally.holes<1.5*share # of one frame of three
+
+class Payload:
+    "Knows how many there are"
+    held = most = 0
+    def __init__(self):
+        Payload.held += 1
+        Payload.most = max(Payload.most, Payload.held)
+    def __del__(self): Payload.held -= 1
+
+@pytest.mark.parametrize('moving', [0, 5, 30])
+@pytest.mark.parametrize('each', [1, 6, 20])
+def test_a_long_still_does_not_fill_memory(moving, each):
+    "Behind frames that move, and each of them for a while: 36 repetitions wait, and a gap of 12"
+    Payload.most,wide,n = 0,texture(64+4*30, 32),0
+    def frames():
+        for i in range(moving*each+3000):
+            k = min(i//each, moving)
+            new = i%each==0 and i<=moving*each
+            yield Passing(Payload(), wide[...,4*k:4*k+64].contiguous() if new else None)
+    run = Spreader(Wavering(*[10.]*99))
+    for _,ab in run(frames()):
+        n += 1
+        assert abs(ab[0,0]-10).max()<0.01
+    assert n==moving*each+3000 and Payload.held<3
+    assert run.tally.repeated==n-moving-1 and Payload.most<12+36+5
