@@ -9,6 +9,7 @@ from urllib.parse import quote
 from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 import pytest
 from PIL import Image
+from test_page import no_files_within
 
 PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/riverfront-1931.jpg'
 
@@ -232,6 +233,23 @@ def test_an_evil_website_in_the_browser(server, browser, tmp_path):
     assert 'Choose photographs' not in page.frames[-1].content()
     page.close()
     evil.shutdown()
+
+@pytest.mark.slow
+def test_firefox_says_that_it_leaves(server, firefox):
+    "By going elsewhere, and by closing a tab, not the last one"
+    def bring():
+        firefox.go(server.base)
+        firefox.until('document.body.dataset.ready')
+        firefox.bring('files', PHOTO)
+        firefox.until('photos[0]?.id')
+        assert len(server.kept)==1
+    bring()
+    firefox.go('about:blank')
+    assert no_files_within(server, 10)
+    firefox.tab = firefox.call('browsingContext.create', type='tab')['context']
+    bring()
+    firefox.call('browsingContext.close', context=firefox.tab)
+    assert no_files_within(server, 10)
 
 # ---- beyond this computer ----
 @pytest.fixture
