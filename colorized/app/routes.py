@@ -111,7 +111,7 @@ async def _upload(request):
         answer = _error(f"The photograph could not be stored: {e.strerror or e}.", 500)
     async for o in chunks: # a browser reads no answer before it has sent everything, ...
         rest += len(o)
-        if rest>2*visitors.limits.bytes: # ... of which there may be no end
+        if rest>2*visitors.limits.upload_bytes: # ... of which there may be no end
             break
     return answer
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from .queue import Turns, WorkQueue
 from .session import PhotoSession, data_url
-from .visitors import Limits, Refused, Visitors, format_size
+from .visitors import Limits, Refused, Visitors, check_size, format_size
 from ..inference.colorizer import Colorizer
 from ..photo.scan import ScanError
 
@@ -66,16 +66,24 @@ def _why_unreadable(error, path):
 
 # %% ../../nbs/app/04_studio.ipynb #eca2a487
 @patch
+def _open(self:Studio, p):
+    lim = self.visitors.limits
+    check_size(p.name, p.path.stat().st_size, lim.bytes) # it came as a clip might
+    try:
+        return PhotoSession(self.colorizer, p.path, p.name, lim.megapixels*1e6)
+    except ScanError as e:
+        why = _why_unreadable(e, p.path)
+        raise Refused(f"“{p.name}” could not be opened: {why}.") from e
+
+@patch
 def read(self:Studio, photo:str) -> dict:
     "Read and encode a photograph; what there is to know of it"
     p = self.visitors.photo(photo)
-    max_pixels = self.visitors.limits.megapixels*1e6
     try:
-        p.session = p.session or PhotoSession(self.colorizer, p.path, p.name, max_pixels)
-    except ScanError as e:
+        p.session = p.session or self._open(p)
+    except Refused:
         self.visitors.remove_photo(photo)
-        why = _why_unreadable(e, p.path)
-        raise Refused(f"“{p.name}” could not be opened: {why}.") from e
+        raise
     s = p.session
     return dict(name=p.name, width=s.shape[1], height=s.shape[0], bits=s.bits, format=s.format,
         before=s.before, remarks=s.remarks)

@@ -201,8 +201,11 @@ def test_limits_hold_without_the_page(server):
     assert len(server.kept)==4
     assert ask(server, f'visits/{visitor}/leave', 'POST')[0]==200 and not server.kept
     other = visit(server)
-    status,body,_ = ask(server, f'photos/{other}?name=b.tif', 'POST', bytes(80_000_000))
-    assert status==400 and 'too large: 80 MB, the limit is 79 MB' in json.loads(body)['error']
+    status,body,_ = ask(server, f'photos/{other}?name=b.tif', 'POST', bytes(201_000_000))
+    assert status==400 and 'too large: 201 MB, the limit is 200 MB' in json.loads(body)['error']
+    body = ask(server, f'photos/{other}?name=b.tif', 'POST', bytes(80_000_000))[1] # or a clip?
+    told = Question(server, 'read', photo=json.loads(body)['id']).result()[-1]['error']
+    assert told=='“b.tif” is too large: 80 MB, the limit is 79 MB.' and not server.kept
 
 @pytest.mark.slow
 def test_an_evil_website_in_the_browser(server, browser, tmp_path):
