@@ -33,6 +33,15 @@ def browser():
         yield b
         b.close()
 
+@pytest.fixture
+def firefox(tmp_path):
+    if not shutil.which('firefox-esr'):
+        pytest.skip('needs Firefox')
+    from firefox import Firefox
+    o = Firefox(tmp_path)
+    yield o
+    o.close()
+
 @pytest.fixture(scope='session')
 def gray():
     "(128,200) uint8, colored at a shorter side of 256"

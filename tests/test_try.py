@@ -307,79 +307,17 @@ def test_the_first_visit_is_light(built):
     kept = json.loads(text.split('FILES = ')[1].split('} //')[0]+'}')
     assert sum((built/o).stat().st_size for o in kept)<25e6
 
-class Firefox:
-    "Debian's Firefox, by WebDriver BiDi, which it speaks itself"
-    def __init__(self, profile):
-        import websocket
-        prefs = {'datareporting.policy.dataSubmissionEnabled': False, 'app.update.auto': False,
-            'browser.shell.checkDefaultBrowser': False,
-            'network.captive-portal-service.enabled': False, 'browser.download.folderList': 2,
-            'browser.download.dir': str(profile/'downloads')}
-        self.profile = profile
-        lines = [f'user_pref({json.dumps(k)}, {json.dumps(v)});' for k,v in prefs.items()]
-        (profile/'user.js').write_text('\n'.join(lines))
-        command = ['firefox-esr', '--headless', '--no-remote', '--profile', str(profile),
-                   '--remote-debugging-port=0']
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        heard = next(o for o in self.process.stderr if 'BiDi listening on' in o)
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
-        self.socket = websocket.create_connection(heard.split()[-1]+'/session', timeout=180,
-                                                  suppress_origin=True)
-        self.n = 0
-        self.call('session.new', capabilities={})
-        self.tab = self.call('browsingContext.getTree')['contexts'][0]['context']
-    def call(self, method, **params):
-        self.n += 1
-        self.socket.send(json.dumps(dict(id=self.n, method=method, params=params)))
-        while (o := json.loads(self.socket.recv())).get('id')!=self.n: pass
-        if o['type']=='error':
-            raise RuntimeError(o['message'])
-        return o['result']
-    def evaluate(self, js):
-        o = self.call('script.evaluate', expression=js, target=dict(context=self.tab),
-                      awaitPromise=True)
-        return o['result']
-    def until(self, js, seconds=180):
-        deadline = time.monotonic()+seconds
-        while True:
-            try:
-                if (o := self.evaluate(js).get('value')): return o
-            except RuntimeError: # the page loads itself anew
-                pass
-            assert time.monotonic()<deadline, js
-            time.sleep(0.1)
-    def downloaded(self, seconds=60):
-        "The file that is being downloaded, once it is whole"
-        folder,deadline = self.profile/'downloads',time.monotonic()+seconds
-        while True:
-            found = [o for o in folder.glob('*') if o.stat().st_size]
-            if found and not [o for o in found if o.suffix=='.part']: return found[0]
-            assert time.monotonic()<deadline, found
-            time.sleep(0.1)
-    def close(self):
-        self.socket.close()
-        self.process.terminate()
-        self.process.wait(60)
-
 @pytest.mark.slow
-def test_firefox_colors_alike(site, colorizer, photo, tmp_path):
-    if not shutil.which('firefox-esr'):
-        pytest.skip('needs Firefox')
-    firefox = Firefox(tmp_path)
-    try:
-        firefox.call('browsingContext.navigate', context=firefox.tab, url=f'{site.base}try.html')
-        firefox.until('document.body?.dataset.ready')
-        field = firefox.evaluate('document.getElementById("file")')
-        firefox.call('input.setFiles', context=firefox.tab, files=[str(photo)],
-                     element=dict(sharedId=field['sharedId']))
-        firefox.until('document.body.dataset.colored || !message.hidden')
-        assert firefox.evaluate('message.textContent')['value']==''
-        firefox.evaluate('document.getElementById("save").click()')
-        path = firefox.downloaded()
-        far = chroma_distance(read_scan(path).pixels, colorizer.colorize(photo).array())
-        assert far.mean()<0.05 and np.quantile(far, 0.999)<0.5
-        assert read_provenance(path)['ModelSHA256']==colorizer.sha256
-        threads = firefox.evaluate('crossOriginIsolated')['value']
-        assert threads, 'threads need it'
-    finally:
-        firefox.close()
+def test_firefox_colors_alike(site, colorizer, photo, firefox):
+    firefox.go(f'{site.base}try.html')
+    firefox.until('document.body?.dataset.ready')
+    firefox.bring('file', photo)
+    firefox.until('document.body.dataset.colored || !message.hidden')
+    assert firefox.evaluate('message.textContent')['value']==''
+    firefox.evaluate('document.getElementById("save").click()')
+    path = firefox.downloaded()
+    far = chroma_distance(read_scan(path).pixels, colorizer.colorize(photo).array())
+    assert far.mean()<0.05 and np.quantile(far, 0.999)<0.5
+    assert read_provenance(path)['ModelSHA256']==colorizer.sha256
+    threads = firefox.evaluate('crossOriginIsolated')['value']
+    assert threads, 'threads need it'

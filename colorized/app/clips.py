@@ -11,6 +11,7 @@ __all__ = ['CONTAINERS', 'check_container', 'ClipSession', 'stepwise']
 import os, re, shutil, threading
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from pathlib import Path
 import av
 from fastcore.basics import patch
@@ -18,7 +19,7 @@ from PIL import Image
 from .frames import MOST_DISCS, FrameSession, stroke_hints
 from .queue import Turns
 from .session import check_strokes
-from .visitors import Limits, Refused, format_size
+from .visitors import Limits, Refused, check_disk, format_size
 from ..batch.progress import ProgressBar
 from ..files import sha256_of
 from ..film.coloring import FilmRun
@@ -193,11 +194,6 @@ class _VisitorsBar(ProgressBar):
         self.check()
         self.told(min(1, self.n/self.total) if self.total else 0, doing=self.doing)
 
-@patch
-def _check_disk(self:ClipSession):
-    if shutil.disk_usage(self.home).free<1e8:
-        raise Refused(f"There is no room left on the disk for “{self.name}”.")
-
 # %% ../../nbs/app/03c_clips.ipynb #100c623f
 @patch
 def hints(self:ClipSession,
@@ -224,7 +220,8 @@ def color(self:ClipSession,
     "Color it: the copy for keeping, and one for viewing where MP4 can hold its sound"
     viewing = folder/'viewing'
     more = dict(colorizer=self.colorizer, segments=self._segments, keep=True, hints=hints)
-    bar = lambda told: _VisitorsBar(told, self._check_disk)
+    check = partial(check_disk, self.home, self.name)
+    bar = lambda told: _VisitorsBar(told, check)
     with _for_visitors(self.home):
         kept = colorize_film(self.path, folder, progress=bar(progress), **more)
     files,remarks = [kept.output],list(kept.remarks)
@@ -236,6 +233,6 @@ def color(self:ClipSession,
             colorize_film(self.path, copy, progress=bar(told), codec='h264', **more)
         files.insert(0, copy)
     except Refused as e:
-        self._check_disk()
+        check()
         remarks.append(f"There is no copy for viewing: {e}")
     return files,remarks

@@ -13,6 +13,7 @@ import colorized
 from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.routing import Route
 from .access import AccessControl
@@ -28,9 +29,11 @@ def _complaint(error):
         return "This photograph is too large for the memory of this computer."
     if isinstance(error, FileNotFoundError):
         return "This photograph is not here any more. Please drop it again."
-    logging.getLogger(__name__).error("a question was not answered", exc_info=error)
+    log = logging.getLogger(__name__)
     if isinstance(error, OSError):
+        log.error("a file could not be written: %s", error)
         return f"The file could not be written: {error.strerror or error}."
+    log.error("a question was not answered", exc_info=error)
     return "Something went wrong; please try again."
 
 async def _event_stream(events):
@@ -111,7 +114,7 @@ async def _upload(request):
         answer = _error(f"The photograph could not be stored: {e.strerror or e}.", 500)
     async for o in chunks: # a browser reads no answer before it has sent everything, ...
         rest += len(o)
-        if rest>2*visitors.limits.bytes: # ... of which there may be no end
+        if rest>2*visitors.limits.upload_bytes: # ... of which there may be no end
             break
     return answer
 
@@ -139,13 +142,17 @@ _ROUTES = [
     Route('/questions/{question}', _ask, methods=['POST'])]
 
 # %% ../../nbs/app/05_routes.ipynb #eb9c9ad0
+def _gone(request, error):
+    "The browser has left before its question, or its photograph, was here"
+    return _error("The browser has gone.", 400)
+
 def make_app(
     studio:Studio,   # What is served
     local:bool=True, # Is it for this computer alone?
     token:str=None,  # What a visitor must know; None: nothing
 ):                   # ASGI application
     "The page and its questions"
-    app = Starlette(routes=_ROUTES)
+    app = Starlette(routes=_ROUTES, exception_handlers={ClientDisconnect: _gone})
     app.router.redirect_slashes = False
     app.state.studio,app.state.local = studio,local
     return AccessControl(app, local, token)

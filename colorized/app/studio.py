@@ -15,7 +15,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from .queue import Turns, WorkQueue
 from .session import PhotoSession, data_url
-from .visitors import Limits, Refused, Visitors, format_size
+from .visitors import Limits, Refused, Visitors, check_disk, check_size, format_size
 from ..inference.colorizer import Colorizer
 from ..photo.scan import ScanError
 
@@ -58,28 +58,37 @@ def _check_saturation(saturation):
         raise ValueError("saturation must lie in 0..3")
     return float(saturation)
 
-def _why_unreadable(error, path):
+def _why_not(error, p):
     "The reason alone: a visitor knows neither our paths nor Python"
-    why = str(error).replace(f'{path}: ', '')
+    ours = rf'{re.escape(str(p.path.parent))}.(original|files-.*\.colorized\.\w+): '
+    why = re.sub(ours, '', str(error))
     why = re.sub(r' \((max_pixels|\w+(Error|Exception): .*)\)$', '', why)
     return why.replace('truncated', 'the file is incomplete')
 
 # %% ../../nbs/app/04_studio.ipynb #eca2a487
 @patch
+def _open(self:Studio, p):
+    lim = self.visitors.limits
+    check_size(p.name, p.path.stat().st_size, lim.bytes) # it came as a clip might
+    try:
+        return PhotoSession(self.colorizer, p.path, p.name, lim.megapixels*1e6)
+    except ScanError as e:
+        raise Refused(f"“{p.name}” could not be opened: {_why_not(e, p)}.") from e
+
+@patch
 def read(self:Studio, photo:str) -> dict:
     "Read and encode a photograph; what there is to know of it"
     p = self.visitors.photo(photo)
-    max_pixels = self.visitors.limits.megapixels*1e6
     try:
-        p.session = p.session or PhotoSession(self.colorizer, p.path, p.name, max_pixels)
-    except ScanError as e:
+        p.session = p.session or self._open(p)
+    except Refused:
         self.visitors.remove_photo(photo)
-        why = _why_unreadable(e, p.path)
-        raise Refused(f"“{p.name}” could not be opened: {why}.") from e
+        raise
     s = p.session
     return dict(name=p.name, width=s.shape[1], height=s.shape[0], bits=s.bits, format=s.format,
         before=s.before, remarks=s.remarks)
 
+# %% ../../nbs/app/04_studio.ipynb #eca2a487b
 @patch
 def _colored(self:Studio, photo, seed, strokes):
     "The session of a photograph, with that coloring computed"
@@ -130,7 +139,14 @@ def save(self:Studio, photo:str, seed:int, strokes:list, saturation:float,
     p,s = self.visitors.photo(photo),self._colored(photo, seed, strokes)
     home,token = _new_folder(p),secrets.token_urlsafe(16)
     saturation = _check_saturation(saturation)
-    file,remarks = s.write(home, seed, strokes, saturation, progress)
+    check_disk(home, p.name, 3*s.shape[0]*s.shape[1]*s.bits//8)
+    try:
+        file,remarks = s.write(home, seed, strokes, saturation, progress)
+    except ScanError as e:
+        self.visitors.photo(photo) # whoever removed it meanwhile is told that
+        if e.__cause__: # the disk or the memory, not the photograph
+            raise e.__cause__ from None
+        raise Refused(f"“{p.name}” could not be saved: {_why_not(e, p)}.") from e
     p.files = {token: file}
     return dict(_about(photo, token, file), remarks=remarks)
 

@@ -309,8 +309,10 @@ def test_a_photograph_can_be_removed_while_it_comes(server, browser, when):
     v.context.route('**/photos/*name=*', slow)
     v.bring(images/'campus-1910.jpg')
     if when=='arrived':
-        v.page.evaluate('''() => { window.removed = new Promise(done => setInterval(() => {
-            if (photos[0] && photos[0].request === null) { forget(photos[0]); done() } }, 1)) }''')
+        v.page.evaluate('''() => { setInterval(() => {
+            if (photos[0]?.request !== null) return
+            forget(photos[0]); window.removed = true }, 1) }''')
+        v.until('window.removed')
     else:
         v.until('photos[0]?.state=="busy"')
         v.page.click('#remove')

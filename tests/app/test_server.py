@@ -9,6 +9,7 @@ from urllib.parse import quote
 from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 import pytest
 from PIL import Image
+from test_page import no_files_within
 
 PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/riverfront-1931.jpg'
 
@@ -150,7 +151,8 @@ def test_not_for_other_websites(server):
     assert headers['x-frame-options']=='DENY'
 
 @pytest.mark.parametrize('name', [
-    '../../../../tmp/evil.jpg', 'a"; filename="evil.exe', 'a\r\nSet-Cookie: x=1.jpg'])
+    '../evil.jpg', '../../../../tmp/evil.jpg', 'a"; filename="evil.exe',
+    'a\r\nSet-Cookie: x=1.jpg'])
 def test_no_name_from_outside_is_a_path(server, name, tmp_path):
     "An upload under that name, saved and fetched: all of it stays in the server's own folder"
     small = tmp_path/'small.jpg'
@@ -163,9 +165,10 @@ def test_no_name_from_outside_is_a_path(server, name, tmp_path):
     given = headers['content-disposition']
     assert status==200 and given.startswith('attachment;') and 'Set-Cookie' not in headers
     assert not set('/\\\r\n') & set(re.sub("utf-8''", '', given)), given
-    home = server.folder/'tmp'
-    assert all(home in o.parents for o in server.kept)
-    assert not [o for o in server.folder.rglob('*evil*') if home not in o.parents]
+    files = [o for o in server.folder.rglob('*') if o.is_file() and 'sockets'!=o.name!='out']
+    kept = r'tmp/colorized-page-\w+/(owner\.json|photos/\w+/(original|files-\w+/[^/]+))'
+    for o in files:
+        assert re.fullmatch(kept, o.relative_to(server.folder).as_posix()), o
     for path in f'files/{photo}/..%2foriginal', f'files/{photo}/../original', f'photos/../{photo}':
         assert ask(server, path)[0] in (404, 405), path
     assert ask(server, f'visits/{visitor}/leave', 'POST')[0]==200
@@ -190,6 +193,20 @@ def test_a_question_is_not_endless(server):
             s.sendall(chunk)
         assert s.recv(100).startswith(b'HTTP/1.1 413 ')
 
+def test_what_is_cut_off_is_no_trouble_in_the_terminal(server):
+    "A browser may close while a photograph comes, or while a question does"
+    visitor,said = visit(server),server.said
+    for path in f'photos/{visitor}?name=b.tif', 'questions/color':
+        with socket.create_connection(('127.0.0.1', server.port)) as s:
+            s.sendall(f'POST /{path} HTTP/1.1\r\nHost: localhost\r\n'
+                      f'Content-Length: 1000000\r\n\r\nII*'.encode())
+            while path.startswith('photos') and not server.kept:
+                time.sleep(0.01)
+        assert no_files_within(server, 10)
+        for _ in range(3): # when they are answered it has noticed
+            visit(server)
+    assert server.said==said
+
 def test_limits_hold_without_the_page(server):
     visitor,some = visit(server),bytes(5_000_000)
     for _ in range(4):
@@ -200,8 +217,11 @@ def test_limits_hold_without_the_page(server):
     assert len(server.kept)==4
     assert ask(server, f'visits/{visitor}/leave', 'POST')[0]==200 and not server.kept
     other = visit(server)
-    status,body,_ = ask(server, f'photos/{other}?name=b.tif', 'POST', bytes(80_000_000))
-    assert status==400 and 'too large: 80 MB, the limit is 79 MB' in json.loads(body)['error']
+    status,body,_ = ask(server, f'photos/{other}?name=b.tif', 'POST', bytes(201_000_000))
+    assert status==400 and 'too large: 201 MB, the limit is 200 MB' in json.loads(body)['error']
+    body = ask(server, f'photos/{other}?name=b.tif', 'POST', bytes(80_000_000))[1] # or a clip?
+    told = Question(server, 'read', photo=json.loads(body)['id']).result()[-1]['error']
+    assert told=='“b.tif” is too large: 80 MB, the limit is 79 MB.' and not server.kept
 
 @pytest.mark.slow
 def test_an_evil_website_in_the_browser(server, browser, tmp_path):
@@ -232,6 +252,23 @@ def test_an_evil_website_in_the_browser(server, browser, tmp_path):
     assert 'Choose photographs' not in page.frames[-1].content()
     page.close()
     evil.shutdown()
+
+@pytest.mark.slow
+def test_firefox_says_that_it_leaves(server, firefox):
+    "By going elsewhere, and by closing a tab, not the last one"
+    def bring():
+        firefox.go(server.base)
+        firefox.until('document.body.dataset.ready')
+        firefox.bring('files', PHOTO)
+        firefox.until('photos[0]?.id')
+        assert len(server.kept)==1
+    bring()
+    firefox.go('about:blank')
+    assert no_files_within(server, 10)
+    firefox.tab = firefox.call('browsingContext.create', type='tab')['context']
+    bring()
+    firefox.call('browsingContext.close', context=firefox.tab)
+    assert no_files_within(server, 10)
 
 # ---- beyond this computer ----
 @pytest.fixture

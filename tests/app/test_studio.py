@@ -1,10 +1,13 @@
 "What the studio answers, and what it tells of a photograph that it cannot read"
-import shutil
+import asyncio, json, shutil
+from collections import namedtuple
 from pathlib import Path
 import pytest
 from PIL import Image
+from colorized.app.routes import _event_stream
 from colorized.app.studio import QUESTIONS, Studio, TooManyWaiting
 from colorized.app.visitors import Limits, Refused
+from colorized.photo.scan import ScanError
 
 PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/riverfront-1931.jpg'
 
@@ -73,6 +76,52 @@ def test_what_cannot_be_read_is_forgotten_and_no_path_is_told(studio, bring, tmp
         assert not any(o in said for o in ('/', 'original', 'Error', 'max_pixels')), said
         with pytest.raises(Refused, match='not here any more'):
             studio.color(id, 0, [], 1)
+    assert not list(studio.visitors.folder.iterdir())
+
+@pytest.fixture
+def told(studio):
+    "What the page says when a file is not made; nothing of it is left"
+    def go(id):
+        arguments = dict(photo=id, seed=0, strokes=[], saturation=1)
+        async def hear():
+            return [o async for o in _event_stream(studio.ask('save', arguments))]
+        *_,last = [o for o in asyncio.run(hear()) if o.startswith('data: ')]
+        home = studio.visitors.photo(id).path.parent
+        assert [o.name for o in home.rglob('*') if o.is_file()]==['original']
+        return json.loads(last[6:])['error']
+    return go
+
+def test_a_file_that_is_not_made_is_told_in_our_words(studio, told, bring, monkeypatch, caplog):
+    id = bring(PHOTO, 'Anna: 1910.jpg')
+    def fail(error):
+        def f(*args): raise error
+        return f
+    for error,said in [
+            (OSError(28, 'No space left on device', '/tmp/x'), 'No space left on device.'),
+            (MemoryError(), 'too large for the memory of this computer.'),
+            (ScanError('JPEG holds at most 9 pixels a side'),
+             '“Anna: 1910.jpg” could not be saved: JPEG holds at most 9 pixels a side.')]:
+        with monkeypatch.context() as m:
+            m.setattr('colorized.photo.writing.encode_image', fail(error))
+            got = told(id)
+        assert got.endswith(said) and not any(o in got for o in ('/', 'Errno', 'files-')), got
+    assert [o.getMessage() for o in caplog.records]==[
+        "a file could not be written: [Errno 28] No space left on device: '/tmp/x'"]
+    with monkeypatch.context() as m:
+        m.setattr('colorized.photo.reading._open_file', fail(MemoryError()))
+        said = "“Anna: 1910.jpg” could not be saved: too large for this computer's memory."
+        assert told(id)==said
+    usage = namedtuple('usage', 'total used free')
+    most = 10**8+3*720*501
+    monkeypatch.setattr(shutil, 'disk_usage', lambda o: usage(1, 1, most-1))
+    assert told(id)=='There is no room left on the disk for “Anna: 1910.jpg”.'
+    monkeypatch.setattr(shutil, 'disk_usage', lambda o: usage(1, 1, most))
+    assert studio.save(id, 0, [], 1)['name']=='Anna: 1910.colorized.jpg'
+
+def test_who_removes_a_photograph_while_it_is_saved_is_told_that(studio, bring):
+    id = bring(PHOTO)
+    with pytest.raises(Refused, match='not here any more'):
+        studio.save(id, 0, [], 1, lambda done: studio.visitors.remove_photo(id))
     assert not list(studio.visitors.folder.iterdir())
 
 def test_questions_take_their_arguments_alone(studio):

@@ -6,7 +6,7 @@ from colorized.app.visitors import Limits, Refused, Visitors
 
 @pytest.fixture
 def visitors(tmp_path):
-    return Visitors(tmp_path, Limits(photos=3, megapixels=1, total=4))
+    return Visitors(tmp_path, Limits(photos=3, megapixels=1, total=4, clip_seconds=0))
 
 @pytest.mark.parametrize('name,want', [
     ('a.jpg', 'a.jpg'), ('C:\\scans\\a.jpg', 'a.jpg'), ('../../etc/passwd', 'passwd'),
@@ -58,6 +58,19 @@ def test_the_limits_are_exact(visitors):
     visitors.add_photo(bert, 'b.jpg')
     with pytest.raises(Refused, match='Too many people'):
         visitors.add_photo(bert, 'b.jpg')
+
+def test_a_clip_may_be_larger_than_a_photograph(tmp_path):
+    "What comes may be either, and is checked once more when it is opened"
+    visitors = Visitors(tmp_path, Limits(megapixels=1, clip_bytes=7_000_000))
+    anna = visitors.add()
+    async def chunks(n):
+        for _ in range(n):
+            yield bytes(10**6)
+    come = lambda size,n: asyncio.run(visitors.receive_photo(anna, 'a.mkv', size, chunks(n)))
+    assert visitors.photo(come(7_000_000, 7)).path.stat().st_size==7_000_000
+    for size,n in (7_000_001, 0), (0, 8):
+        with pytest.raises(Refused, match='the limit is 7 MB'):
+            come(size, n)
 
 def test_an_upload_that_breaks_off_is_deleted(visitors):
     async def chunks():

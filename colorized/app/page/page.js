@@ -392,6 +392,8 @@ async function renew() { // a sign of life
   if (lost) complain('The program was started again, or this page was left alone for too long: its photographs were deleted. Please drop them again.')
 }
 setInterval(() => { if (visit) renew() }, 60000)
-addEventListener('pagehide', e => { if (visit && !e.persisted) navigator.sendBeacon(`visits/${visit.visitor}/leave`) })
+addEventListener('pagehide', e => { // without a type its origin is `null`, by the Fetch standard and in Firefox, and the server refuses that
+  if (visit && !e.persisted) navigator.sendBeacon(`visits/${visit.visitor}/leave`, new Blob([], {type:'application/json'}))
+})
 addEventListener('beforeunload', e => { if (photos.some(p => !p.saved && (p.strokes.length || p.files))) e.preventDefault() })
 const arrived = new Promise(yes => addEventListener('DOMContentLoaded', yes)).then(arrive) // when brush.js and film.js are there, too
