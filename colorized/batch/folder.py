@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/batch/folder.html.md"""
 __all__ = ['colorize_folder']
 
 # %% ../../nbs/batch/08_folder.ipynb #7d97ed86
-import time
+import os, time
 from contextlib import contextmanager
 from pathlib import Path
 from fastcore.meta import delegates
@@ -42,7 +42,7 @@ def _list_jobs(src, dst, options, colorizer):
 # %% ../../nbs/batch/08_folder.ipynb #66b46d0e
 def _foresee(job, colorizer, options):
     "(what would become of a photograph, why)"
-    there = [o for o in job.outputs if o.exists()]
+    there = [o for o in job.outputs if os.path.lexists(o)]
     kind,why = 'new','to do'
     if there and options.resume:
         expected = options.provenance(colorizer)
