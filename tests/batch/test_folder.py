@@ -1,5 +1,5 @@
 "A folder of photographs: what comes out, and what fails"
-import csv, subprocess
+import csv, os, subprocess
 import numpy as np, pytest
 from PIL import Image
 from skimage import data as samples
@@ -75,6 +75,24 @@ def test_dry_run_touches_nothing(tmp_path, colorizer, capsys):
     assert (got.skipped, got.left)==(1, 1) and ', would be replaced' in capsys.readouterr().out
     got = quick(src, out, colorizer, dry_run=True, resume=False)
     assert got.failed==2 and 'would fail: exists already' in capsys.readouterr().out
+
+def test_a_dry_run_says_what_the_run_would_not_see(tmp_path, colorizer, monkeypatch, capsys):
+    "A folder that may not be listed fails it; other things are counted"
+    src,out = photographs(tmp_path/'in', 1),tmp_path/'out'
+    (src/'locked').mkdir()
+    (src/'notes.txt').touch()
+    real = os.scandir
+    def scandir(path):
+        if 'locked' in str(path): raise PermissionError(13, 'Permission denied', str(path))
+        return real(path)
+    monkeypatch.setattr(os, 'scandir', scandir)
+    got = quick(src, out, colorizer, dry_run=True)
+    assert (got.left, got.failed, got.exit_code)==(1, 1, 1) and not out.exists()
+    said = capsys.readouterr().out
+    assert f"would fail: {src/'locked'}: cannot be listed (Permission denied)\n" in said
+    assert f'passed over in {src}: 1 .txt\n' in said
+    got = quick(src, out, colorizer)
+    assert (got.done, got.failed, got.exit_code)==(1, 1, 1)
 
 # Failures
 
