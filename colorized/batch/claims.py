@@ -8,7 +8,8 @@ Docs: https://example.github.io/colorized/batch/claims.html.md"""
 __all__ = ['process_identity', 'is_abandoned', 'Claims']
 
 # %% ../../nbs/batch/00_claims.ipynb #clmimp01
-import json, os, socket, time
+import json, os, socket, threading, time
+from contextlib import suppress
 from pathlib import Path
 from fastcore.basics import patch
 from ..files import clear_leftovers, parse_json, short_name
@@ -60,10 +61,13 @@ def is_abandoned(
 # %% ../../nbs/batch/00_claims.ipynb #588121c3
 class Claims:
     "The outputs that this process is making"
+    every = 300. # Seconds between renewals
     def __init__(self):
         self.held,self._cleared = {},set()
         self.inherited = set() # outputs that a dead process had claimed
         self._identity = json.dumps(process_identity()).encode()
+        self._lock = threading.Lock()  # of those who touch a claim of ours
+        self._over = threading.Event() # set when none is held any more
     def _sign(self, fd, path):
         try:
             with open(fd, 'wb') as f:
@@ -71,6 +75,20 @@ class Claims:
         except OSError:
             path.unlink(missing_ok=True)
             raise
+
+# %% ../../nbs/batch/00_claims.ipynb #clmrenw2
+@patch
+def _renew(self:Claims):
+    "Say that we are still at work"
+    for path in [*self.held.values()]:
+        with self._lock, suppress(OSError): # released just now, or a share that is away
+            if path.read_bytes()==self._identity:
+                os.utime(path)
+
+@patch
+def _keep(self:Claims, over):
+    while not over.wait(self.every):
+        self._renew()
 
 # %% ../../nbs/batch/00_claims.ipynb #c1a17a02
 @patch
@@ -114,6 +132,10 @@ def take(self:Claims,
         self._cleared.add(out.parent)
         clear_leftovers(out.parent)
     self.held[out] = path
+    if len(self.held)==1:
+        self._over = threading.Event()
+        # a film may be silent for long; the thread keeps nobody from ending
+        threading.Thread(target=self._keep, args=(self._over,), daemon=True).start()
     return True
 
 @patch
@@ -121,6 +143,11 @@ def release(self:Claims,
     out:Path=None, # Output that is made; None: all
 ):
     "Give up a claim"
-    for o in list(self.held) if out is None else [out]:
-        if o in self.held:
-            self.held.pop(o).unlink(missing_ok=True)
+    with self._lock:
+        for o in list(self.held) if out is None else [out]:
+            path = self.held.pop(o, None)
+            with suppress(FileNotFoundError):
+                if path and path.read_bytes()==self._identity: # another may have taken it over
+                    path.unlink()
+        if not self.held:
+            self._over.set()

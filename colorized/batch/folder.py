@@ -8,14 +8,14 @@ Docs: https://example.github.io/colorized/batch/folder.html.md"""
 __all__ = ['colorize_folder']
 
 # %% ../../nbs/batch/08_folder.ipynb #7d97ed86
-import time
+import os, time
 from contextlib import contextmanager
 from pathlib import Path
 from fastcore.meta import delegates
 from ..files import make_folder
 from ..photo.provenance import settings_sha256
 from .ledger import read_report
-from .names import MAP_SUFFIX, given_outputs, mirror_tree
+from .names import MAP_SUFFIX, given_outputs, mirror_tree, passed_over, unlisted
 from .options import BatchOptions
 from .progress import ProgressBar, Summary
 from .run import FolderRun, Job
@@ -26,7 +26,7 @@ from ..photo.reading import READABLE
 
 # %% ../../nbs/batch/08_folder.ipynb #c48e094b
 def _list_jobs(src, dst, options, colorizer):
-    "(a `Job` for each photograph, errors and other things of the tree)"
+    "(a `Job` for each photograph, the tree)"
     tree = mirror_tree(src, dst, options.format, given_outputs(read_report(dst)))
     if not tree.outputs and not tree.errors:
         raise ValueError(f"{src}: holds no photographs ({' '.join(sorted(READABLE))})")
@@ -37,12 +37,12 @@ def _list_jobs(src, dst, options, colorizer):
     for photo,out in tree.outputs.items():
         files = [dst/out, dst/f'{out}{MAP_SUFFIX}'][:1+bool(options.uncertainty)]
         jobs.append(Job(src/photo, files, dict(path=photo, output=out, **common)))
-    return jobs,tree.errors,tree.ignored
+    return jobs,tree
 
 # %% ../../nbs/batch/08_folder.ipynb #66b46d0e
 def _foresee(job, colorizer, options):
     "(what would become of a photograph, why)"
-    there = [o for o in job.outputs if o.exists()]
+    there = [o for o in job.outputs if os.path.lexists(o)]
     kind,why = 'new','to do'
     if there and options.resume:
         expected = options.provenance(colorizer)
@@ -54,9 +54,11 @@ def _foresee(job, colorizer, options):
         return 'failed',f'would fail: {why}'
     return 'left',f'{why}, would be replaced' if there else why
 
-def _dry_run(jobs, colorizer, options, dst):
+def _dry_run(src, dst, jobs, tree, colorizer, options):
     "Say what would be done, touch nothing"
-    out = Summary(folder=dst)
+    out = Summary(folder=dst, failed=len(tree.errors))
+    for e in tree.errors: print(f"would fail: {unlisted(e)}")
+    if tree.ignored: print(passed_over(src, tree.ignored))
     for job in jobs:
         kind,why = _foresee(job, colorizer, options)
         setattr(out, kind, getattr(out, kind)+1)
@@ -64,8 +66,6 @@ def _dry_run(jobs, colorizer, options, dst):
     return out
 
 # %% ../../nbs/batch/08_folder.ipynb #948ba78a
-def _counts(things): return ', '.join(f'{n} {k}' for k,n in sorted(things.items()))
-
 @contextmanager
 def _closing(run, bar):
     "Ends a run in good order"
@@ -101,12 +101,12 @@ def colorize_folder(
                          f"got {workers} and {batch}")
     colorizer = colorizer or Colorizer.from_pretrained()
     options.sampling(colorizer) # refuses impossible values
-    jobs,errors,ignored = _list_jobs(src, dst, options, colorizer)
-    if options.dry_run: return _dry_run(jobs, colorizer, options, dst)
+    jobs,tree = _list_jobs(src, dst, options, colorizer)
+    if options.dry_run: return _dry_run(src, dst, jobs, tree, colorizer, options)
     make_folder(dst)
     with ProgressBar(len(jobs), options.progress) as bar:
         run = FolderRun(jobs, colorizer, options, dst, bar, min(workers, len(jobs)), batch)
-        for e in errors: run.fail_folder(src, e)
-        if ignored: bar.say(f"passed over in {src}: {_counts(ignored)}")
+        for e in tree.errors: run.fail_folder(src, e)
+        if tree.ignored: bar.say(passed_over(src, tree.ignored))
         with _closing(run, bar): run.go()
     return run.summary

@@ -41,10 +41,12 @@ def is_complete(
 def _shorten(v): return f'{v[:12]}…' if len(v)==64 else v
 
 def output_status(
-    path:str|Path,         # An output that exists
+    path:str|Path,         # An output, or a link that stands in its place
     provenance:Provenance, # As it would be made now
 ) -> tuple:                # ('done' | 'broken' | 'other', why)
     "Is an output what would be made now? `broken` may be replaced without asking, `other` may not"
+    if os.path.islink(path) and not os.path.exists(path):
+        return 'other',"is a link to a file that is not there"
     if not os.path.getsize(path): return 'broken',"is empty"
     found,expected = read_provenance(path),expected_properties(provenance)
     if found is None: return 'other',"was not made by this program"

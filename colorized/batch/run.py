@@ -18,6 +18,7 @@ import numpy as np, torch
 from fastcore.basics import patch
 from .claims import Claims
 from .ledger import Report
+from .names import unlisted
 from .options import BatchOptions
 from .progress import ProgressBar, Summary
 from .tasks import check_outputs, load_lightness, predict_chroma, write_output
@@ -93,7 +94,7 @@ def fail(self:FolderRun, job, message, errno=None):
 @patch
 def fail_folder(self:FolderRun, src, e):
     "A folder could not be listed"
-    message = f"{e.filename}: cannot be listed ({e.strerror})"
+    message = unlisted(e)
     self.bar.say(message)
     path = os.path.relpath(e.filename, src)
     self.present.add(path)

@@ -108,7 +108,8 @@ def check_outputs(
 ) -> tuple:                # ('done' | 'broken' | 'other', why, what is new for the report)
     "Are the outputs of a photograph what would be made now?"
     provenance.settings['source_sha256'] = sha256_of(photo)
-    kind,why = _combine([output_status(o, provenance) for o in outputs if o.exists()], len(outputs))
+    there = [o for o in outputs if os.path.lexists(o)]
+    kind,why = _combine([output_status(o, provenance) for o in there], len(outputs))
     if known or kind!='done': return kind,why,{}
     row = dict(
         describe_photo(photo, read_scan(photo)), output_bytes=outputs[0].stat().st_size,

@@ -23,7 +23,7 @@ def _audit(out, options):
     found = audit(out, options or None, deep=True)
     if not any(found.values()):
         raise FileNotFoundError(f"{out}: there is no record here")
-    print(report(out, options or None))
+    print(report(out, options or None, found=found))
     for kind,wrong in _WRONG.items():
         for o in found[kind]:
             print(f"colorized: {o}: {wrong}", file=sys.stderr)

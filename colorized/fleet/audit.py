@@ -91,11 +91,12 @@ def report(
     dest:str|Path,      # Folder or URL of outputs
     storage:dict=None,  # Options of its file system
     most:int=20,        # Failures listed at most
+    found:dict=None,    # Of an `audit`; None: of one that is not deep
 ) -> str:               # Markdown; a run leaves it as `record/report.md`
     "Summary of the record"
     import pyarrow.compute as pc
     store = dest if isinstance(dest, Store) else Store(dest, storage)
-    t,found = read_record(store),audit(store)
+    t,found = read_record(store),found or audit(store)
     n = {k: len(o) for k,o in found.items()}
     good = t.filter(pc.and_(pc.is_null(t['error']), pc.not_equal(t['how'], 'checked')))
     tones = Counter(good['tone'].to_pylist()).most_common()

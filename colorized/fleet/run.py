@@ -10,12 +10,14 @@ __all__ = ['QUIET', 'FleetRun', 'colorize_dataset']
 # %% ../../nbs/fleet/07_run.ipynb #16f49869
 # Over 250 lines: one run from its settings to its summary; the stages have a chapter
 import threading, time
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from fastcore.basics import patch
 from fastcore.meta import delegates
 from ..photo.provenance import settings_sha256
+from ..batch.names import passed_over
 from ..batch.options import UNCERTAINTY_SAMPLES, BatchOptions
 from ..batch.progress import ProgressBar, Summary
 from ..batch.workers import DIED
@@ -161,7 +163,7 @@ def _weights(model):
     import ray
     if model and Path(model).is_file(): return ray.put(Path(model).read_bytes())
 
-def _run(photos, errors, store, to_do, c, cluster, every):
+def _run(photos, errors, remarks, store, to_do, c, cluster, every):
     "Color what is left to do"
     start = time.time()
     record = Record(store, every)
@@ -171,6 +173,7 @@ def _run(photos, errors, store, to_do, c, cluster, every):
         todo,done,refused = to_do()
         out.left,out.skipped = len(todo),len(done)
         with ProgressBar(len(photos), c.options.progress, len(done)) as bar:
+            for o in remarks: bar.say(o)
             for row in [*(dict(path=k, error=o) for k,o in errors.items()), *refused]:
                 record.add(row)
                 bar.say(row['error'])
@@ -186,17 +189,25 @@ def _run(photos, errors, store, to_do, c, cluster, every):
     return out
 
 # %% ../../nbs/fleet/07_run.ipynb #d904e17f
-def _outside(photos, store, source):
-    "Photographs that are not outputs. Raises `ValueError` when the originals lie among the outputs"
-    out = {k: o for k,o in photos.items() if not k.startswith(f'{store.url}/')}
-    if photos and not out:
+def _outside(things, store):
+    "What does not lie among the outputs"
+    return {k: o for k,o in things.items() if not k.startswith(f'{store.url}/')}
+
+def _list(source, storage, root, store):
+    "(photographs, errors, what to say). Raises `ValueError` when they lie among the outputs"
+    ignored = {}
+    found,failed = photographs(source, storage, root, ignored)
+    photos,errors = _outside(found, store),_outside(failed, store)
+    if not photos and (found or not errors):
         raise ValueError("dest must be a place of its own, "
                          f"but the originals in {source} lie inside {store.url}")
-    return out
+    other = Counter(_outside(ignored, store).values())
+    return photos,errors,[passed_over(source, other)] if other else []
 
-def _dry_run(errors, store, planned):
+def _dry_run(errors, remarks, store, planned):
     "Say what would be done, touch nothing"
     todo,done,refused = planned
+    for o in remarks: print(o)
     for o in errors.values(): print(f"would fail: {o}")
     for o in refused: print(f"{o['path']} -> {store.url}/{o['output']}: would fail: {o['error']}")
     for o in todo: print(f"{o['name']} -> {store.url}/{o['row']['output']}: to do")
@@ -252,12 +263,12 @@ def colorize_dataset(
     c,made = _settings(options, own),_made(options, own)
     del own
     store = Store(dest, storage)
-    photos,errors = photographs(source, storage, root)
-    photos = _outside(photos, store, source)
+    photos,errors,remarks = _list(source, storage, root, store)
     more = '.uncertainty.png' if options.uncertainty else ''
     how = options.format,options.resume,options.overwrite,more
     to_do = lambda: plan(photos, store, made, *how)
-    if options.dry_run: return _dry_run(errors, store, to_do())
+    if options.dry_run: return _dry_run(errors, remarks, store, to_do())
     c = replace(c, dest=store.url, storage=storage, source=model, threads=threads,
                 device='cuda' if gpus else 'cpu', batch=batch or (64 if gpus else 8))
-    return _run(photos, errors, store, to_do, c, Cluster(address, actors, gpus), every)
+    cluster = Cluster(address, actors, gpus)
+    return _run(photos, errors, remarks, store, to_do, c, cluster, every)

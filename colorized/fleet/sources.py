@@ -70,32 +70,72 @@ def _list_rows(rows, storage):
 # %% ../../nbs/fleet/02_sources.ipynb #707da858
 def _is_pattern(path): return re.search(r'[*?\[]', path)
 
-def _expand(fs, path, url):
-    "(files, folder before the first star) of a pattern"
+def _is_hidden(path):
+    "The path begins below the folder that was named"
+    return any(o.startswith('.') for o in path.split('/')[1:])
+
+def _choose(files, start, ignored):
+    "The photographs among files below the folder `start`; the others go into `ignored`"
+    shown = [k for k in files if not _is_hidden(k[len(start):])]
+    suffixes = {k: os.path.splitext(k)[1].lower() for k in shown}
+    photos = [k for k,suffix in suffixes.items() if suffix in READABLE]
+    made = existing_colorings(photos)
+    for k,suffix in suffixes.items():
+        if k in made: ignored[k] = 'colorings of others'
+        elif suffix not in READABLE: ignored[k] = suffix or 'without a suffix'
+    return set(photos)-made
+
+def _raise(e): raise e
+
+def _list_here(fs, path, is_pattern):
+    "(files, links to folders) on this machine"
+    if is_pattern:
+        found = [k for k,o in fs.glob(path, detail=True).items() if o['type']!='directory']
+        links = {k for k in found if os.path.isdir(k)}
+        return [k for k in found if k not in links],links
+    files,links = [],set()
+    for top,folders,names in os.walk(path, onerror=_raise):
+        folders[:] = [o for o in folders if not o.startswith('.')]
+        files += [os.path.join(top, o) for o in names]
+        links |= {k for o in folders if os.path.islink(k := os.path.join(top, o))}
+    return files,links
+
+def _measure(paths):
+    "({path: size and tag}, {path: error}) of files on this machine"
+    found,errors = {},{}
+    for k in paths:
+        try:
+            info = os.stat(k)
+            found[k] = dict(bytes=info.st_size, etag=object_tag(info))
+        except OSError as e:
+            is_dead = isinstance(e, FileNotFoundError) and os.path.islink(k)
+            why = "is a link to a file that is not there" if is_dead else e.strerror
+            errors[to_utf8(k)] = f"{to_utf8(k)}: {why}"
+    return found,errors
+
+# %% ../../nbs/fleet/02_sources.ipynb #srchx001
+def _list_there(fs, path, url, storage):
+    "{URL: size and tag} of the objects of a store"
+    if not _is_pattern(path):
+        objects = Store(url, storage).files()
+        return {f'{url}/{k}': dict(bytes=n, etag=tag) for k,(n,tag) in objects.items()}
     found = with_retries(lambda: fs.glob(path, detail=True), url)
-    out = {}
-    for k,o in found.items():
-        if o['type']!='file': continue
-        if is_local(url): out[k] = dict(bytes=o['size'], etag=object_tag(os.stat(k)))
-        else: out[fs.unstrip_protocol(k)] = dict(bytes=o['size'], etag=object_tag(o))
-    return out,re.split(r'[*?\[]', url)[0].rpartition('/')[0]
+    return {fs.unstrip_protocol(k): dict(bytes=o['size'], etag=object_tag(o))
+            for k,o in found.items() if o['type']=='file'}
 
-def _is_photograph(path):
-    "Does it look like one? The path begins below the folder that was named"
-    hidden = any(o.startswith('.') for o in path.split('/')[1:])
-    return not hidden and os.path.splitext(path)[1].lower() in READABLE
-
-def _search(source, storage):
-    "(photographs, their folder)"
+def _search(source, storage, ignored):
+    "(photographs, errors, their folder) of a folder or pattern"
     fs,path,url = resolve_url(source, storage)
     is_folder = is_local(url) and os.path.isdir(path)
-    if _is_pattern(path) and not is_folder: found,start = _expand(fs, path, url)
-    elif is_local(url) and not is_folder: raise ValueError(f"{url}: no such file or folder")
-    else:
-        objects,start = Store(url, storage).files(),url
-        found = {f'{url}/{k}': dict(bytes=n, etag=tag) for k,(n,tag) in objects.items()}
-    seen = [k for k in found if _is_photograph(k[len(start):])]
-    return {k: found[k] for k in set(seen)-existing_colorings(seen)},start
+    is_pattern = _is_pattern(path) and not is_folder
+    start = re.split(r'[*?\[]', url)[0].rpartition('/')[0] if is_pattern else url
+    if not is_local(url):
+        found = _list_there(fs, path, url, storage)
+        return {k: found[k] for k in _choose(found, start, ignored)},{},start
+    if not (is_folder or is_pattern): raise ValueError(f"{url}: no such file or folder")
+    files,links = _list_here(fs, path, is_pattern)
+    ignored.update({k: 'linked folders' for k in links if not _is_hidden(k[len(start):])})
+    return *_measure(_choose(files, start, ignored)),start
 
 # %% ../../nbs/fleet/02_sources.ipynb #ad13a648
 def _misnamed(name):
@@ -129,10 +169,12 @@ def photographs(
     source,            # Folder, glob, list of files, or manifest (.parquet, .csv); paths or URLs
     storage:dict=None, # Options of the file system
     root:str=None,     # Folder that outputs' names are relative to; None: what they have in common
+    ignored:dict=None, # Is filled with what is passed over: URL -> suffix, or what else it is
 ) -> tuple:            # ({URL: dict(name, bytes, etag, sha256)}, {URL: error})
     "What there is to color. Raises `ValueError` when that is nothing"
-    rows,errors = _rows(source, storage),{}
-    if rows is None: found,start = _search(source, storage)
+    rows = _rows(source, storage)
+    if rows is None:
+        found,errors,start = _search(source, storage, {} if ignored is None else ignored)
     else: found,errors,start = _list_rows(rows, storage)
     if not found and not errors:
         raise ValueError(f"{source}: holds no photographs ({' '.join(sorted(READABLE))})")

@@ -8,7 +8,8 @@ Docs: https://example.github.io/colorized/fleet/stages.html.md"""
 __all__ = ['StageSettings', 'to_table', 'from_table', 'load_stage', 'Network', 'write_one', 'write_stage']
 
 # %% ../../nbs/fleet/05_stages.ipynb #d5aa599a
-import functools, json, os, re, socket, tempfile, time
+import errno, functools, json, os, re, socket, tempfile, time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np, torch
@@ -58,6 +59,32 @@ def from_table(
     "The jobs of a table"
     return [json.loads(o) for o in table['job'].to_pylist()],table['blob'].to_pylist()
 
+# %% ../../nbs/fleet/05_stages.ipynb #tmpfile1
+class _TemporaryFilesError(OSError): "Of this machine, not of a photograph or the store"
+
+@contextmanager
+def _temporary_files():
+    "Errors of the disk in the block are those of this machine's folder for temporary files"
+    try: yield
+    except Exception as e:
+        number = disk_errno(e)
+        if number is None: raise
+        raise _temporary_error(OSError(number, os.strerror(number))) from e
+
+def _temporary_error(e):
+    "Which folder it is, and on which machine"
+    where = f", {tempfile.tempdir}," if tempfile.tempdir else ''
+    why = 'is full' if e.errno==errno.ENOSPC else f"cannot be written ({e.strerror})"
+    host = socket.gethostname()
+    return _TemporaryFilesError(f"the folder for temporary files on {host}{where} {why}")
+
+@contextmanager
+def _temporary_folder():
+    "A folder that is gone after the block"
+    try: folder = tempfile.TemporaryDirectory(prefix='colorized-', ignore_cleanup_errors=True)
+    except OSError as e: raise _temporary_error(e) from e
+    with folder as path: yield path
+
 # %% ../../nbs/fleet/05_stages.ipynb #253c5496
 def _describe(e, name, folder):
     "An error as the record tells it: of the photograph, not of its copy in a folder here"
@@ -68,16 +95,18 @@ def _describe(e, name, folder):
 def _attempt(job, do):
     "Do something for a photograph in a folder of its own; errors become part of the job"
     if job['row'].get('error') or job.get('how'): return b'' # finished already
-    with tempfile.TemporaryDirectory(prefix='colorized-') as folder:
-        start = time.time()
-        try: return do(folder)
-        except Exception as e:
-            job['row']['error'] = _describe(e, job['name'], folder)
-            job['again'] = not isinstance(e, (ScanError, *FINAL_ERRORS))
-            number = disk_errno(e)
-            if number: job['full'],job['again'] = os.strerror(number),False
-            return b''
-        finally: job['row']['seconds'] = job['row'].get('seconds', 0)+time.time()-start
+    start = time.time()
+    try:
+        with _temporary_folder() as folder: return do(folder)
+    except _TemporaryFilesError as e: # another machine may have room
+        job['row']['error'],job['again'] = f"{job['name']}: {e}",True
+    except Exception as e:
+        job['row']['error'] = _describe(e, job['name'], folder)
+        job['again'] = not isinstance(e, (ScanError, *FINAL_ERRORS))
+        number = disk_errno(e)
+        if number: job['full'],job['again'] = os.strerror(number),False
+    finally: job['row']['seconds'] = job['row'].get('seconds', 0)+time.time()-start
+    return b''
 
 # %% ../../nbs/fleet/05_stages.ipynb #2e40b312
 def _fetch(job, folder, storage):
@@ -85,7 +114,7 @@ def _fetch(job, folder, storage):
     fs,path,url = resolve_url(job['name'], storage)
     if is_local(url): return Path(path)
     local = Path(folder)/path.rpartition('/')[2]
-    with_retries(lambda: fs.get_file(path, str(local)), url)
+    with _temporary_files(): with_retries(lambda: fs.get_file(path, str(local)), url)
     size,expected = local.stat().st_size,job['row']['source_bytes']
     if expected not in (None, size):
         raise ScanError(f"{url}: was changed, it has {size} bytes now, not {expected}")
@@ -137,7 +166,7 @@ def _colorizer(c, weights):
     "The model of the run"
     if weights is None: return Colorizer.from_pretrained(c.source, c.device)
     import ray
-    with tempfile.TemporaryDirectory() as tmp:
+    with _temporary_files(), _temporary_folder() as tmp:
         path = Path(tmp)/f"{c.provenance.model}.safetensors"
         path.write_bytes(ray.get(weights))
         return Colorizer.from_pretrained(path, c.device)
@@ -208,13 +237,14 @@ def write_one(
     row,photo,store = job['row'],_fetch(job, folder, c.storage),Store(c.dest, c.storage)
     state = _same_photo(job, photo, store, photo.parent==Path(folder))
     out = Path(folder)/'out'/row['output'].rpartition('/')[2]
-    out.parent.mkdir()
     outputs = [out, out.with_name(f'{out.name}.uncertainty.png')][:1+(c.options.n_samples>1)]
     file = dict(c.options.file, overwrite=False)
     ab = _array(blob, job['shape'])
     known = dict(c.provenance.settings, source_sha256=row['source_sha256'])
     made = replace(c.provenance, settings=known)
-    new = write_output(photo, state, ab, c.options.seeds, made, outputs, file)
+    with _temporary_files():
+        out.parent.mkdir()
+        new = write_output(photo, state, ab, c.options.seeds, made, outputs, file)
     for o in reversed(outputs):
         name = row['output']+o.name[len(out.name):]
         how = store.put(name, o.read_bytes(), job['replace'])

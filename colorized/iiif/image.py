@@ -169,11 +169,13 @@ def write_tiles(
     dst = Path(dst)
     with open(photo, 'rb') as opened, open_image(opened) as f:
         im = f.convert(f.mode if f.mode in ('L', 'RGB') else 'RGB')
+        kept = ('xmp', 'icc_profile') if im.mode==f.mode else ('xmp',)
+        notes = {k: f.info[k] for k in kept if k in f.info}
     info = tile_info(id, *im.size, tile)
     with atomic_folder(dst) as part:
         shutil.copy(photo, _tile_path(part, 'full/max'))
         for factor in info['tiles'][0]['scaleFactors']:
-            _write_level(part, im, factor, info['sizes'], tile, quality)
+            _write_level(part, im, factor, info['sizes'], tile, quality, notes)
         (part/'info.json').write_text(json.dumps(info, indent=1))
     return info
 
@@ -183,13 +185,13 @@ def _tile_path(folder, name):
     return path
 
 # %% ../../nbs/iiif/03_image.ipynb #38a62d48
-def _write_level(folder, im, factor, sizes, tile, quality):
-    "The tiles of one scale factor, and the whole where `sizes` lists it"
+def _write_level(folder, im, factor, sizes, tile, quality, notes):
+    "The tiles of one scale factor, and the whole, with its notes, where `sizes` lists it"
     W,H = im.size
     level = im.reduce(factor) if factor>1 else im
     w,h = level.size
     if dict(width=w, height=h) in sizes:
-        level.save(_tile_path(folder, f'full/{w},{h}'), quality=quality)
+        level.save(_tile_path(folder, f'full/{w},{h}'), quality=quality, **notes)
     side = tile*factor
     for y in range(0, H, side):
         for x in range(0, W, side):

@@ -59,7 +59,7 @@ def state(self:OutputFolder,
     "Is there a color version of the picture, and is it what would be made now?"
     row,path = self.rows.get(p.key) or {},self.color_path(p)
     is_same_size = row.get('asked')==self.size
-    if not path.exists():
+    if not os.path.lexists(path):
         was_left_alone = is_same_size and row.get('tone')=='color' and not row.get('output')
         return 'in color' if was_left_alone and not self.recolor else 'new',''
     kind,why = output_status(path, self.expected_file)

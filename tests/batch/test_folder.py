@@ -1,5 +1,5 @@
 "A folder of photographs: what comes out, and what fails"
-import csv, subprocess
+import csv, os, subprocess
 import numpy as np, pytest
 from PIL import Image
 from skimage import data as samples
@@ -76,6 +76,24 @@ def test_dry_run_touches_nothing(tmp_path, colorizer, capsys):
     got = quick(src, out, colorizer, dry_run=True, resume=False)
     assert got.failed==2 and 'would fail: exists already' in capsys.readouterr().out
 
+def test_a_dry_run_says_what_the_run_would_not_see(tmp_path, colorizer, monkeypatch, capsys):
+    "A folder that may not be listed fails it; other things are counted"
+    src,out = photographs(tmp_path/'in', 1),tmp_path/'out'
+    (src/'locked').mkdir()
+    (src/'notes.txt').touch()
+    real = os.scandir
+    def scandir(path):
+        if 'locked' in str(path): raise PermissionError(13, 'Permission denied', str(path))
+        return real(path)
+    monkeypatch.setattr(os, 'scandir', scandir)
+    got = quick(src, out, colorizer, dry_run=True)
+    assert (got.left, got.failed, got.exit_code)==(1, 1, 1) and not out.exists()
+    said = capsys.readouterr().out
+    assert f"would fail: {src/'locked'}: cannot be listed (Permission denied)\n" in said
+    assert f'passed over in {src}: 1 .txt\n' in said
+    got = quick(src, out, colorizer)
+    assert (got.done, got.failed, got.exit_code)==(1, 1, 1)
+
 # Failures
 
 def test_broken_files_do_not_stop_the_rest(tmp_path, colorizer, capsys):
@@ -92,6 +110,25 @@ def test_broken_files_do_not_stop_the_rest(tmp_path, colorizer, capsys):
         assert str(src/o) in said and str(src/o) in read_report(out)[o]['error']
     again = quick(src, out, colorizer)
     assert (again.skipped, again.failed)==(2, 4)
+
+@posix
+def test_a_link_to_an_output_that_is_not_there_is_not_replaced(tmp_path, colorizer, capsys):
+    "Outputs were moved to a disk that is not mounted now; with overwrite they are made again"
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    quick(src, out, colorizer)
+    (out/'00.jpg').rename(tmp_path/'moved.jpg')
+    (out/'00.jpg').symlink_to(tmp_path/'moved.jpg')
+    assert quick(src, out, colorizer).skipped==2
+    (tmp_path/'moved.jpg').rename(tmp_path/'away.jpg')
+    got = quick(src, out, colorizer)
+    assert (got.skipped, got.failed)==(1, 1) and (out/'00.jpg').is_symlink()
+    why = 'is a link to a file that is not there'
+    assert f'00.jpg: exists already and {why}; overwrite' in read_report(out)['00.jpg']['error']
+    got = quick(src, out, colorizer, dry_run=True)
+    assert (got.skipped, got.failed)==(1, 1) and f'would fail: {why}' in capsys.readouterr().out
+    assert quick(src, out, colorizer, uncertainty=True, dry_run=True).failed==1
+    assert quick(src, out, colorizer, overwrite=True).done==1 and is_complete(out/'00.jpg')
+    assert not (out/'00.jpg').is_symlink() and not (tmp_path/'moved.jpg').exists()
 
 def test_errors_that_are_over_leave_the_table(tmp_path, colorizer):
     "A broken file that was renamed is no failure any more; one that is still there stays"

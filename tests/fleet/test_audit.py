@@ -1,5 +1,6 @@
 "The record held against the store"
 from fleet_tools import world
+from colorized.cli.main import main
 from colorized.fleet.audit import audit, report
 from colorized.fleet.record import Record, read_record
 from colorized.fleet.store import Store
@@ -20,6 +21,14 @@ def test_audit_finds_it(tmp_path):
     assert audit(store, deep=True)['changed']==['b.jpg', 'c.jpg'] # the last row of c has no hash
     said = report(store)
     assert '- d: broken' in said and 'it was away' not in said
+
+def test_the_report_of_a_deep_audit_counts_what_it_found(tmp_path, capsys):
+    "A disk has changed one byte: that is in what is printed, too, not only in the messages"
+    world(tmp_path)
+    (tmp_path/'out/b.jpg').write_bytes(b'bx')
+    assert main(['fleet', '--out', str(tmp_path/'out'), '--audit'])==1
+    said = capsys.readouterr()
+    assert 'Lost: 0, changed: 1,' in said.out and 'b.jpg: is not what was written' in said.err
 
 def test_the_last_row_tells_who_failed(tmp_path):
     "One that was colored and then refused has failed; one whose output another made has not"

@@ -355,6 +355,24 @@ def test_where_nobody_answers_it_says_so_at_once(tmp_path, model, capsys, addres
     assert said.startswith(f'colorized: Ray {address}: no cluster answers there')
     assert time.monotonic()-start<60
 
+def test_what_is_missing_or_passed_over_is_said(tmp_path, model, capsys):
+    "A link to nowhere fails the run; what lies among the outputs is none of its business"
+    src,out = tmp_path/'in',tmp_path/'in/out'
+    (out/'record').mkdir(parents=True)
+    (out/'record/report.md').touch()
+    (out/'old.jpg').symlink_to('nowhere')
+    (src/'gone.jpg').symlink_to('nowhere')
+    (src/'b.dng').touch()
+    argv = 'fleet', str(src), '--out', str(out), '--model', str(model)
+    error = f'{src}/gone.jpg: is a link to a file that is not there'
+    assert main([*argv, '--dry-run'])==1
+    said = capsys.readouterr().out.splitlines()
+    assert said==[f'passed over in {src}: 1 .dng', f'would fail: {error}']
+    assert main([*argv])==1
+    said = capsys.readouterr().err
+    assert error in said and f'passed over in {src}: 1 .dng\n' in said and '1 failed' in said
+    assert [o['error'] for o in read_record(out).to_pylist()]==[error]
+
 def test_dry_run_starts_no_cluster(tmp_path, model, capsys):
     src = loopback.snapshots(tmp_path/'scans', 2)
     own = ['--model', str(model), '--dry-run']

@@ -133,6 +133,46 @@ def test_a_folder_has_one_name(tmp_path):
     assert photographs(tmp_path/'link')==photographs(tmp_path/'in')
     assert Store('s3a://archive/x', KEYS).url=='s3://archive/x'
 
+def linked_scans(folder):
+    "One photograph, links to others on a disk that is not there, and what is none"
+    for o in ('in/box/a.jpg', 'in/b.dng', 'in/notes', 'in/.hidden/c.jpg', 'disk/d.jpg'):
+        (folder/o).parent.mkdir(parents=True, exist_ok=True)
+        (folder/o).write_bytes(b'x')
+    (folder/'in/d.jpg').symlink_to(folder/'disk/d.jpg')
+    (folder/'in/gone.jpg').symlink_to(folder/'unmounted/gone.jpg')
+    (folder/'in/gone.txt').symlink_to(folder/'unmounted/gone.txt')
+    (folder/'in/linked').symlink_to(folder/'disk')
+    (folder/'in/.linked').symlink_to(folder/'disk')
+    return folder/'in'
+
+def test_nothing_vanishes_without_a_word(tmp_path):
+    "Dead links are errors; linked folders and other files are counted; a link to a file is good"
+    src,ignored = linked_scans(tmp_path),{}
+    found,errors = photographs(src, ignored=ignored)
+    assert sorted(o['name'] for o in found.values())==['box/a.jpg', 'd.jpg']
+    assert found[f'{src}/d.jpg']['bytes']==1
+    gone = f'{src}/gone.jpg'
+    assert errors=={gone: f'{gone}: is a link to a file that is not there'}
+    kinds = {'b.dng':'.dng', 'notes':'without a suffix', 'gone.txt':'.txt',
+             'linked':'linked folders'}
+    assert ignored=={f'{src}/{k}': v for k,v in kinds.items()}
+    ignored.clear()
+    found,errors = photographs(f'{src}/*', ignored=ignored)
+    assert [o['name'] for o in found.values()]==['d.jpg'] and [*errors]==[gone]
+    assert ignored=={f'{src}/{k}': v for k,v in kinds.items()}
+    (src/'box/a.jpg').unlink()
+    (src/'d.jpg').unlink()
+    assert photographs(src)==({}, {gone: f'{gone}: is a link to a file that is not there'})
+
+def test_what_is_passed_over_in_a_bucket(s3):
+    store,_ = s3
+    for o in ('a.tif', 'a.colorized.jpg', 'b.dng', '.c.dng'): store.put(o, b'x')
+    kinds = {f'{store.url}/a.colorized.jpg':'colorings of others', f'{store.url}/b.dng':'.dng'}
+    for source in store.url,f'{store.url}/*':
+        ignored = {}
+        found,errors = photographs(source, store.storage, ignored=ignored)
+        assert [*found]==[f'{store.url}/a.tif'] and not errors and ignored==kinds
+
 def test_colorings_beside_their_photographs_are_none(tmp_path):
     for o in ('a.jpg', 'a.colorized.jpg', 'b.colorized.jpg', '.c.jpg'): (tmp_path/o).touch()
     assert names(tmp_path)==names(f'{tmp_path}/*.jpg')==['a.jpg', 'b.colorized.jpg']

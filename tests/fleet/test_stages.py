@@ -1,5 +1,5 @@
 "The three stages, in this process"
-import hashlib, os
+import functools, hashlib, os, socket, subprocess, tempfile
 from pathlib import Path
 import loopback, numpy as np, pytest
 from colorized import __version__
@@ -124,6 +124,38 @@ def test_what_may_be_tried_again():
     assert full['full']=='No space left on device' and full['again'] is False
     finished = dict(name='a.jpg', row={}, how='checked')
     assert stages._attempt(finished, lambda folder: 1/0)==b'' and 'error' not in finished['row']
+
+def temporary(folder, why):
+    return f"the folder for temporary files on {socket.gethostname()}, {folder}, {why}"
+
+def test_no_folder_for_temporary_files(tmp_path, c, monkeypatch):
+    "Each photograph says so, and may be tried elsewhere; the process goes on"
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path/'none'))
+    jobs,blobs = from_table(load_stage(to_table(jobs_of(loopback.snapshots(tmp_path/'in', 2))), c))
+    why = temporary(tmp_path/'none', "cannot be written (No such file or directory)")
+    assert [o['row']['error'] for o in jobs]==[f"{o['name']}: {why}" for o in jobs]
+    assert all(o['again'] and 'full' not in o for o in jobs) and blobs==[b'', b'']
+
+@pytest.mark.skipif(os.name!='posix', reason='mounts of POSIX')
+def test_a_full_folder_for_temporary_files_is_not_a_full_store(tmp_path, model, c, monkeypatch):
+    "neither for the copy of a photograph nor for its output, and the machine is named"
+    src,disk = loopback.snapshots(tmp_path/'in', 1, size=(256, 200)),tmp_path/'disk'
+    c.source = str(model)
+    (job,),(blob,) = from_table(Network(c)(load_stage(to_table(jobs_of(src)), c)))
+    Store('memory://full').put('a.jpg', Path(job['name']).read_bytes())
+    far = dict(jobs_of(src)[0], name='memory://full/a.jpg')
+    disk.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', disk]
+    if subprocess.run(mount, capture_output=True).returncode: pytest.skip('may not mount')
+    try:
+        monkeypatch.setattr(tempfile, 'tempdir', str(disk))
+        (far,),_ = from_table(load_stage(to_table([far]), c))
+        stages._attempt(job, functools.partial(write_one, job, blob, c))
+        for o in far,job:
+            assert o['row']['error']==f"{o['name']}: {temporary(disk, 'is full')}"
+            assert o['again'] and 'full' not in o
+        assert not list(disk.iterdir()) and not (tmp_path/'out').exists()
+    finally: subprocess.run(['umount', disk], check=True)
 
 def test_machine_with_another_model_or_version_is_refused(model, c):
     c.source = str(model)

@@ -2,11 +2,14 @@
 import io, itertools, json, math, os, shutil, socket, subprocess, sys, threading, time
 from collections import Counter
 from pathlib import Path
-import numpy as np, pytest
+import numpy as np, pytest, torch
 from PIL import Image, ImageCms
 from colorized.iiif.fetch import Fetcher, IIIFError
 from colorized.iiif.image import fetch_picture, write_tiles
 from colorized.iiif.service import ImageService, parse_info
+from colorized.photo.provenance import Provenance, read_provenance
+from colorized.photo.reading import read_scan
+from colorized.photo.writing import write_color
 from museum import (
     PHOTO, Museum, body, flat, gray, hang, image_server, size_of, small, status)
 from tile_trees import read_tree
@@ -328,6 +331,29 @@ def test_tiles_make_the_picture_at_every_scale(tmp_path, w, h):
             got = read_tree(tree, f).astype(float)
             assert got.shape==want.shape and abs(got-want).mean()<1.5
             assert np.percentile(abs(got-want), 99)<12
+
+def test_smaller_wholes_say_what_the_file_says(tmp_path):
+    "how its colors came about, and what they mean; tiles do not"
+    file,tree = tmp_path/'a.jpg',tmp_path/'tree'
+    scan = read_scan(small(tmp_path/'gray.jpg', 300, 200))
+    write_color(file, scan, torch.zeros(1, 2, 8, 12), Provenance('base', 'ab'*32, 3, 2, {}))
+    info = write_tiles(file, tree, 'https://x.org', tile=64)
+    said,notes = read_provenance(file),lambda o: [o.info.get(k) for k in ('xmp', 'icc_profile')]
+    assert said['Seed']=='3' and len(info['sizes'])==2
+    with Image.open(file) as im: kept = notes(im)
+    for o in info['sizes']:
+        whole = tree/f"full/{o['width']},{o['height']}/0/default.jpg"
+        assert read_provenance(whole)==said
+        with Image.open(whole) as im: assert notes(im)==kept and all(kept)
+    with Image.open(next(tree.glob('0,0,64,64/*/0/default.jpg'))) as im:
+        assert notes(im)==[None, None]
+
+def test_a_profile_of_inks_does_not_go_with_rgb(tmp_path):
+    im = Image.new('CMYK', (90, 60), (9, 8, 7, 6))
+    im.save(tmp_path/'a.jpg', icc_profile=b'of inks', xmp=b'<x:xmpmeta/>')
+    write_tiles(tmp_path/'a.jpg', tmp_path/'tree', 'https://x.org')
+    with Image.open(tmp_path/'tree/full/90,60/0/default.jpg') as im:
+        assert im.mode=='RGB' and im.info['xmp']==b'<x:xmpmeta/>' and 'icc_profile' not in im.info
 
 def test_tiles_whole_or_not_at_all(tmp_path, monkeypatch):
     small(tmp_path/'a.jpg', 300, 200)

@@ -51,6 +51,9 @@ def test_states(open_folder, tmp_path):
     assert open_folder().state(PICTURE)==('broken', 'is not in the report as it is')
     path.unlink()
     assert open_folder().state(PICTURE)==('new', '')
+    path.symlink_to('away.jpg') # it was moved to a disk that is not there now
+    why = 'is a link to a file that is not there'
+    assert open_folder().state(PICTURE)==('other', why)
 
 def test_a_png_has_no_quality(open_folder, tmp_path):
     write(open_folder(format='png'), tmp_path)

@@ -1,0 +1,66 @@
+"Claims on outputs: for how long they count on another machine, and whose they are"
+import json, os, subprocess, sys, threading, time
+import pytest
+from batch_tools import env, until
+from colorized.batch.claims import Claims, process_identity
+
+@pytest.fixture
+def claims(monkeypatch):
+    "Those of a process that renews them often"
+    monkeypatch.setattr(Claims, 'every', 0.02)
+    out = Claims()
+    yield out
+    out.release()
+
+def age(path): return time.time()-path.stat().st_mtime
+
+def make_old(path): os.utime(path, (time.time()-3601,)*2)
+
+def theirs(**more): return json.dumps({**process_identity(), 'host':'elsewhere', **more})
+
+def test_work_of_hours_is_not_taken_over_by_another_machine(tmp_path, claims, monkeypatch):
+    "nor is what was begun of it removed: its claim is renewed"
+    claim,part = tmp_path/'.a.mkv.claim',tmp_path/'.a.mkv.01234567.tmp'
+    assert claims.take(tmp_path/'a.mkv')
+    part.write_bytes(b'half')
+    make_old(claim)
+    until(lambda: age(claim)<60, 10)
+    monkeypatch.setattr('socket.gethostname', lambda: 'elsewhere')
+    assert not Claims().take(tmp_path/'a.mkv') and part.exists()
+
+def test_a_machine_that_stopped_keeps_nobody_waiting_for_more_than_an_hour(tmp_path, claims):
+    claim,part = tmp_path/'.a.mkv.claim',tmp_path/'.a.mkv.01234567.tmp'
+    claim.write_text(theirs())
+    part.write_bytes(b'half')
+    assert not claims.take(tmp_path/'a.mkv')
+    make_old(claim)
+    assert claims.take(tmp_path/'a.mkv') and not part.exists()
+
+def test_who_was_asleep_neither_renews_nor_removes_the_claim_of_another(tmp_path, claims):
+    claim = tmp_path/'.a.mkv.claim'
+    assert claims.take(tmp_path/'a.mkv') and claims.take(tmp_path/'b.mkv')
+    claim.write_text(theirs()) # taken over
+    make_old(claim)
+    make_old(tmp_path/'.b.mkv.claim')
+    until(lambda: age(tmp_path/'.b.mkv.claim')<60, 10)
+    assert age(claim)>3600
+    claims.release()
+    assert [o.name for o in tmp_path.iterdir()]==[claim.name] and claim.read_text()==theirs()
+
+def test_one_thread_while_something_is_claimed_and_none_afterwards(tmp_path, claims):
+    before = threading.active_count()
+    for _ in range(2):
+        assert claims.take(tmp_path/'a') and claims.take(tmp_path/'b')
+        assert threading.active_count()==before+1
+        claims.release(tmp_path/'a')
+        make_old(tmp_path/'.b.claim')
+        until(lambda: age(tmp_path/'.b.claim')<60, 10)
+        claims.release(tmp_path/'b')
+        until(lambda: threading.active_count()==before, 10)
+
+def test_a_claim_keeps_no_program_from_ending(tmp_path):
+    code = ("from pathlib import Path; from colorized.batch.claims import Claims; "
+            f"Claims().take(Path({str(tmp_path/'a')!r}))")
+    start = time.time()
+    assert subprocess.run([sys.executable, '-c', code], env=env, timeout=60).returncode==0
+    assert time.time()-start<50 and (tmp_path/'.a.claim').exists()
