@@ -270,6 +270,62 @@ def test_works_without_a_network_the_second_time(browser, built, photo, tmp_path
     v.context.close()
     assert not v.complaints
 
+def kept_by(folder):
+    "What the service worker of a copy is to keep"
+    text = (folder/'try-offline.js').read_text('utf-8')
+    return json.loads(text.split('FILES = ')[1].split('} //')[0]+'}')
+
+KEEP = '''new Promise(yes => {
+    navigator.serviceWorker.addEventListener('message', e => yes(e.data))
+    navigator.serviceWorker.controller.postMessage('keep') })'''
+
+def test_works_without_a_network_after_an_update(browser, built, photo, tmp_path):
+    "A page that is open stays what it was; the new version comes when all of it is here"
+    folder = tmp_path/'site'
+    shutil.copytree(built, folder)
+    site = Site(folder)
+    v = Visitor(browser, site.base)
+    v.until('document.body.dataset.kept')
+    page = folder/'try/page.js'
+    page.write_text(page.read_text('utf-8')+"document.body.dataset.version = '2'\n", 'utf-8')
+    try_page._keep(folder, kept_by(folder))
+    v.visit()
+    v.until('navigator.serviceWorker.getRegistration().then(o => !!o.waiting)')
+    assert not v.page.evaluate('document.body.dataset.version')
+    site.stop()
+    v.visit()
+    assert not v.page.evaluate('document.body.dataset.version')
+    v.page.close() # the only one
+    v.page = v.context.new_page()
+    v.until('true')
+    v.visit()
+    v.bring(photo)
+    assert not v.message and v.page.evaluate('document.body.dataset.version')=='2'
+    assert len(v.page.evaluate('caches.keys()'))==1
+    v.context.close()
+
+FULL = "Cache.prototype.put = async () => { throw new DOMException('', 'QuotaExceededError') }"
+CLOSED = "CacheStorage.prototype.open = async () => { throw new DOMException('', 'UnknownError') }"
+
+@pytest.mark.parametrize('storage', [FULL, CLOSED, 'a file is missing'],
+                         ids=['full', 'closed', 'a file is missing'])
+def test_where_files_cannot_be_kept_the_page_works_and_promises_nothing(
+        browser, built, photo, tmp_path, storage):
+    folder = tmp_path/'site'
+    shutil.copytree(built, folder)
+    if storage in (FULL, CLOSED):
+        worker = folder/'try-offline.js'
+        worker.write_text(f"{storage}\n{worker.read_text('utf-8')}", 'utf-8')
+    else:
+        (folder/'try/photographs/campus-1910.jpg').unlink()
+    site = Site(folder)
+    v = Visitor(browser, site.base)
+    assert v.page.evaluate(KEEP)=='not kept' and not v.page.inner_text('#offline')
+    v.bring(photo)
+    assert not v.message and v.page.is_visible('#work')
+    v.context.close()
+    site.stop()
+
 @pytest.mark.parametrize('size', [(1280, 900), (390, 844)])
 def test_anybody_can_use_it(visitor, photo, size):
     "axe finds nothing, a phone cuts nothing off, and the slider obeys the keyboard"

@@ -32,8 +32,10 @@ def exported_model():
     "The packaged model as `colorized export` writes it"
     import torch
     code = sorted((root/'colorized/export').glob('*.py'))
-    code += [root/f'colorized/{o}' for o in ('model/unet.py', 'model/encoder.py', '__init__.py',
-                                             'model/checkpoint.py', 'weights/default.sha256')]
+    code += [root/f'colorized/{o}' for o in (
+        '__init__.py', 'inference/colorizer.py', 'model/checkpoint.py', 'model/encoder.py',
+        'model/unet.py', 'photo/provenance.py', 'photo/scan.py', 'photo/xmp.py',
+        'theory/schedule.py', 'weights/default.sha256')]
     h = hashlib.sha256(torch.__version__.encode())
     for o in code:
         h.update(o.read_bytes())
