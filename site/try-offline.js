@@ -17,6 +17,8 @@ const TYPES = {html: 'text/html; charset=utf-8', js: 'text/javascript', mjs: 'te
 const hex = buffer =>
   Array.from(new Uint8Array(buffer), v => v.toString(16).padStart(2, '0')).join('')
 
+let isFull = false // could a file not be stored?
+
 // A file of this version with its headers, from the cache or into it
 const arriving = new Map()
 function kept(path) {
@@ -28,7 +30,8 @@ function kept(path) {
 }
 
 async function get(path) {
-  const cache = await caches.open(NAME), address = here+path, found = await cache.match(address)
+  const cache = await caches.open(NAME).catch(() => null), address = here+path
+  const found = await cache?.match(address)
   if (found) return found
   const response = await fetch(address, {cache: 'no-cache'})
   if (!response.ok) return response
@@ -36,16 +39,24 @@ async function get(path) {
   const type = TYPES[path.split('.').at(-1)] ?? 'application/octet-stream'
   const made = new Response(body, {headers: {...HEADERS, 'Content-Type': type}})
   const is = hex(await crypto.subtle.digest('SHA-256', body))
-  if (is === FILES[path]) await cache.put(address, made.clone()) // not of another version
+  if (is === FILES[path]) // not of another version
+    await cache?.put(address, made.clone()).catch(() => { isFull = true })
   return made
 }
 
-// All files, the small ones first
+// All files, the small ones first. Throws unless each is kept
 async function keepAll() {
-  for (const path of Object.keys(FILES)) await kept(path)
+  for (const path of Object.keys(FILES)) {
+    await kept(path)
+    if (!await caches.match(here+path, {cacheName: NAME})) throw new Error(`${path} is not kept`)
+  }
 }
 
-self.addEventListener('install', () => self.skipWaiting())
+// An update waits until all of it is here and no page of the version before is open: that one goes
+// on with its own files, without a network, too. Where there is no room for both, it comes as it is
+self.addEventListener('install', event => {
+  if (self.registration.active) event.waitUntil(keepAll().catch(e => { if (!isFull) throw e }))
+})
 self.addEventListener('activate', event => event.waitUntil((async () => {
   for (const name of await caches.keys())
     if (name.startsWith('colorized-try-') && name !== NAME) await caches.delete(name)

@@ -21,8 +21,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 class Site:
     "The page, served on 127.0.0.1 as any static server would"
-    def __init__(self, folder):
-        handler = functools.partial(Quiet, directory=str(folder))
+    def __init__(self, folder, handler=Quiet):
+        handler = functools.partial(handler, directory=str(folder))
         self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
         self.base = f'http://127.0.0.1:{self.server.server_port}/'
         self.folder = folder
@@ -79,6 +79,16 @@ class Visitor:
         before = self.page.evaluate('document.body.dataset.colored ?? "0"')
         act()
         self.until(f'document.body.dataset.colored>{before} || !message.hidden')
+    def paint(self, color, *places):
+        "A stroke from place to place, each (x,y) in shares of the sides"
+        self.page.get_by_role('radio', name=color, exact=True).check(force=True)
+        box,mouse = self.page.locator('#paint').bounding_box(),self.page.mouse
+        at = [(box['x']+x*box['width'], box['y']+y*box['height']) for x,y in places]
+        mouse.move(*at[0])
+        mouse.down()
+        for o in at:
+            mouse.move(*o, steps=5)
+        mouse.up()
     def bring(self, file): self.after(lambda: self.page.set_input_files('#file', file))
     @property
     def message(self):
@@ -198,15 +208,7 @@ def test_a_hint_is_obeyed(visitor, photo):
     red = ab(np.array([[[0x9c,0x2f,0x2c]]], np.uint8))[:,0,0]
     patch = lambda: ab(v.pixels())[:,105:112,55:65].mean((1,2))
     before = patch()
-    v.page.get_by_role('radio', name='Red', exact=True).check(force=True)
-    box = v.page.locator('#paint').bounding_box()
-    at = lambda x,y: (box['x']+x/128*box['width'], box['y']+y/128*box['height'])
-    def stroke():
-        v.page.mouse.move(*at(52, 108))
-        v.page.mouse.down()
-        v.page.mouse.move(*at(68, 108), steps=5)
-        v.page.mouse.up()
-    v.after(stroke)
+    v.after(lambda: v.paint('Red', (52/128, 108/128), (68/128, 108/128)))
     far = lambda o: np.linalg.norm(o-red)
     assert far(patch())<0.6*far(before)
     v.after(lambda: v.page.click('#undo'))
@@ -214,13 +216,15 @@ def test_a_hint_is_obeyed(visitor, photo):
     v.page.keyboard.press('Escape') # wherever the focus is
     assert v.page.is_disabled('#done') and v.page.is_hidden('#paint')
 
-def png_of(width, height):
-    "The head of a PNG that large, which nobody should decode"
+def png_of(width, height, data=zlib.compress(bytes(100)), *texts):
+    "A PNG of that size and compressed data, with texts before it: (kind, content)"
     chunk = lambda kind,data: (struct.pack('>I', len(data))+kind+data
                                + struct.pack('>I', zlib.crc32(kind+data)))
     head = struct.pack('>2I5B', width, height, 8, 0, 0, 0, 0)
-    return (b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR', head)+chunk(b'IDAT', zlib.compress(bytes(100)))
-            + chunk(b'IEND', b''))
+    return (b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR', head)+b''.join(chunk(*o) for o in texts)
+            + chunk(b'IDAT', data)+chunk(b'IEND', b''))
+
+GRAY_128 = zlib.compress(bytes(128*129)) # The pixels of a PNG of 128 × 128
 
 @pytest.mark.slow
 def test_rubbish_is_told_and_freezes_nothing(visitor, photo, square, tmp_path):
@@ -230,6 +234,8 @@ def test_rubbish_is_told_and_freezes_nothing(visitor, photo, square, tmp_path):
     rubbish = {'letter.jpg': (b'Dear archive,', 'not a photograph'), 'empty.png': (b'', 'empty'),
         'half.jpg': (whole.getvalue()[:-100], 'truncated'),
         'half.png': (photo.read_bytes()[:3000], 'truncated'),
+        'torn.png': (png_of(128, 128, GRAY_128[:-9]), 'truncated or damaged'),
+        'head.png': (png_of(128, 128, GRAY_128, (b'gAMA', b'')), 'damaged'),
         'huge.png': (png_of(20000, 10000), '200 megapixels'),
         'scan.tif': (b'II*\0'+bytes(100), 'TIFF')}
     for name,(data,said) in rubbish.items():
@@ -239,6 +245,250 @@ def test_rubbish_is_told_and_freezes_nothing(visitor, photo, square, tmp_path):
         assert said in v.message and v.page.is_hidden('#doing')
     v.bring(photo)
     assert not v.message and v.page.is_visible('#work')
+
+def test_what_is_damaged_inside_is_left_behind_and_noted(visitor, square, tmp_path):
+    "A photograph is not refused for it"
+    texts = [(b'iTXt', b'XML:com.adobe.xmp\0\1\0\0\0no zlib'),
+             (b'zTXt', b'Raw profile type iptc\0\0no zlib'), (b'eXIf', b'II*\0\xff\0\0\0')]
+    file = tmp_path/'texts.png'
+    file.write_bytes(png_of(128, 128, GRAY_128, *texts))
+    visitor.bring(file)
+    facts = visitor.page.inner_text('#facts')
+    for o in 'XMP', 'IPTC', 'EXIF':
+        assert f'{o} is damaged and was left behind' in facts
+    assert not visitor.message and read_scan(visitor.download(tmp_path)).exif is None
+    file.write_bytes(png_of(128, 128, GRAY_128, (b'iTXt', b'XML:com.adobe.xmp\0\0\0\0\0<x/>')))
+    visitor.bring(file)
+    visitor.download(tmp_path)
+    visitor.until('message.textContent.includes("the original XMP could not be read")')
+
+@pytest.mark.parametrize('second', ['points nowhere', 'is not named'])
+def test_exif_without_a_second_directory_is_kept(visitor, square, tmp_path, second):
+    artist = b'Unknown photographer\0'
+    block = struct.pack('<2sHIH', b'II', 42, 8, 1)+struct.pack('<2H2I', 315, 2, len(artist), 26)
+    block += struct.pack('<I', 0xfff0)+artist
+    if second=='is not named': # its four bytes are the text's
+        block = block[:-len(artist)-4].replace(struct.pack('<2I', 21, 26),
+                                               struct.pack('<2I', 4, 0x6d6d41))
+    wanted = b'Unknown' if second=='points nowhere' else b'Amm'
+    file = tmp_path/'block.png'
+    file.write_bytes(png_of(128, 128, GRAY_128, (b'eXIf', block)))
+    visitor.bring(file)
+    assert 'EXIF' not in visitor.page.inner_text('#facts') and not visitor.message
+    assert wanted in read_scan(visitor.download(tmp_path)).exif
+
+def test_errors_are_in_our_words(visitor):
+    js = f'''import("{visitor.base}try/errors.js").then(({{inWords}}) => [
+        new Error("Can't create a session. ERROR_MESSAGE: std::bad_alloc"),
+        new RangeError('Array buffer allocation failed'), 12345,
+        new RangeError('Offset is outside the bounds of the DataView'),
+        new Error('the file is empty')].map(inWords))'''
+    said = visitor.page.evaluate(js)
+    assert 'not enough memory' in said[0] and said[1]==said[0] and '12345' in said[2]
+    assert said[3:]==['the file is damaged', 'the file is empty']
+
+# Questions to the worker are noted (`asked`), refused or held back; so are photographs of ours
+SPY = '''() => {
+    const post = Worker.prototype.postMessage, get = window.fetch
+    Object.assign(window, {asked: [], refused: '', held: '', later: [], answers: {}})
+    Worker.prototype.postMessage = function(data) {
+        asked.push(data)
+        const refuse = () => this.onmessage({data: {id: data.id, error: 'refused'}})
+        const go = () =>
+            data.ask && data.ask === refused ? setTimeout(refuse) : post.call(this, data)
+        if (data.ask && data.ask === held) later.push(go)
+        else go()
+    }
+    window.fetch = (url, o) => answers[String(url).split('/').at(-1)]?.() ?? get(url, o) }'''
+RELEASE = '() => { held = ""; later.splice(0).forEach(go => go()) }'
+
+@pytest.fixture
+def spied(visitor):
+    "The visitor's worker and network under a spy"
+    visitor.page.evaluate(SPY)
+    yield visitor
+    visitor.visit()
+
+def asked(v, question):
+    return [o for o in v.page.evaluate('asked') if o.get('ask')==question]
+
+def focus(v):
+    return v.page.evaluate('''document.activeElement.id || document.activeElement.value
+        || document.activeElement.tagName''')
+
+def chosen(v): return v.page.evaluate('document.querySelector("#samples :checked").value')
+
+def check_the_first_coloring_holds(v, folder):
+    assert chosen(v)=='0' and v.page.is_disabled('#undo')
+    assert v.page.input_value('#strength')=='100'
+    said = read_provenance(v.download(folder))
+    assert said['Seed']=='0' and said['saturation']=='1.0' and said['hints']=='False'
+
+def test_after_cancel_and_error_the_page_saves_what_it_shows(spied, photo, tmp_path):
+    "Also when a second change waited behind the first"
+    v = spied
+    v.bring(photo)
+    for stop in 'cancel','error':
+        v.page.evaluate('held = "color"')
+        v.page.locator('#samples label').nth(1).click()
+        v.page.locator('#samples label').nth(2).click()
+        v.paint('Red', (0.4, 0.8), (0.5, 0.8))
+        assert v.page.is_enabled('#undo') and chosen(v)=='2'
+        if stop=='cancel':
+            v.page.evaluate('document.getElementById("cancel").click()')
+        else:
+            v.page.evaluate('refused = "color"')
+        v.page.evaluate(RELEASE)
+        v.until('document.getElementById("status").textContent=="Canceled."' if stop=='cancel'
+                else 'message.textContent.includes("refused")')
+        check_the_first_coloring_holds(v, tmp_path)
+
+def test_controls_wait_for_the_photograph_that_comes(spied, photo, tmp_path):
+    v,file = spied,tmp_path/'other.png'
+    Image.open(photo).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file)
+    v.bring(photo)
+    v.page.evaluate('held = "open"')
+    v.page.set_input_files('#file', file)
+    v.until('later.length')
+    box = v.page.locator('#samples label').nth(2).bounding_box()
+    v.page.mouse.click(box['x']+box['width']/2, box['y']+box['height']/2)
+    v.after(lambda: v.page.evaluate(RELEASE))
+    assert chosen(v)=='0' and 'other.png' in v.page.inner_text('#facts') and not v.message
+    assert read_provenance(v.download(tmp_path))['Seed']=='0'
+
+LATE = '() => { answers["riverfront-1931.jpg"] = () => new Promise(o => window.arrive = o) }'
+MISSING = '''() => {
+    answers["buffalo-1908.jpg"] = async () => new Response('', {status: 404}) }'''
+
+def test_a_photograph_of_ours_that_comes_late_or_not_at_all(spied, photo):
+    "The newest wish counts; a server's refusal is no damaged photograph"
+    v = spied
+    v.page.evaluate(LATE)
+    v.page.click('#riverfront-1931')
+    v.bring(photo)
+    v.page.evaluate('arrive(new Response("too late"))')
+    v.page.wait_for_timeout(300)
+    assert photo.name in v.page.inner_text('#facts') and not v.message
+    v.page.evaluate(MISSING)
+    v.page.click('#buffalo-1908')
+    v.until('!message.hidden')
+    assert v.message=='This photograph could not be fetched (404).'
+    assert v.page.is_visible('#work')
+
+def test_no_strokes_that_nobody_meant(spied, photo):
+    "Keys that are held, and two fingers"
+    v,keys = spied,spied.page.keyboard
+    v.bring(photo)
+    v.page.evaluate('held = "color"')
+    strokes = lambda: len((asked(v, 'color') or [dict(strokes=[])])[-1]['strokes'])
+    def hold(key):
+        for _ in range(4): # each but the first is a repetition
+            keys.down(key)
+        keys.up(key)
+    def again():
+        v.after(lambda: v.page.evaluate('() => { later.splice(0).forEach(go => go()) }'))
+    v.page.get_by_role('radio', name='Red', exact=True).focus()
+    keys.press('Space')
+    hold('Enter')
+    assert focus(v)=='paint' and v.page.evaluate('!later.length')
+    hold('Space')
+    again()
+    assert strokes()==1
+    b = v.page.locator('#paint').bounding_box()
+    client = v.context.new_cdp_session(v.page)
+    def touch(kind, *places):
+        points = [dict(x=b['x']+u*b['width'], y=b['y']+0.5*b['height'], id=i)
+                  for i,u in enumerate(places)]
+        client.send('Input.dispatchTouchEvent', dict(type=kind, touchPoints=points))
+    touch('touchStart', 0.3)
+    touch('touchStart', 0.3, 0.7)
+    touch('touchMove', 0.2, 0.8)
+    touch('touchEnd')
+    v.page.wait_for_timeout(200)
+    assert v.page.evaluate('!later.length') and strokes()==1
+    touch('touchStart', 0.3) # one finger paints
+    touch('touchMove', 0.4)
+    touch('touchEnd')
+    v.until('later.length')
+    again()
+    assert strokes()==2
+
+def test_the_focus_is_not_lost(spied, photo, tmp_path):
+    v,keys = spied,spied.page.keyboard
+    v.bring(photo)
+    v.page.evaluate('held = "save"')
+    v.page.focus('#save')
+    keys.press('Enter')
+    v.until('later.length')
+    keys.press('Enter') # it is saving already
+    assert focus(v)=='save' and v.page.get_attribute('#save', 'aria-disabled')=='true'
+    with v.page.expect_download():
+        v.page.evaluate(RELEASE)
+    v.until('document.getElementById("save").getAttribute("aria-disabled")=="false"')
+    assert focus(v)=='save' and len(asked(v, 'save'))==1
+    red = '#9c2f2c'
+    v.after(lambda: v.paint('Red', (0.4, 0.8), (0.5, 0.8)))
+    v.page.focus('#undo')
+    v.after(lambda: keys.press('Enter'))
+    assert focus(v)==red
+    v.page.focus('#paint')
+    keys.press('Escape')
+    assert focus(v)==red and v.page.is_hidden('#paint')
+    keys.press('Space')
+    v.page.focus('#done')
+    keys.press('Enter')
+    assert focus(v)==red and v.page.is_disabled('#done')
+    v.page.locator('#samples label').nth(3).click()
+    v.until('what.textContent=="Inventing colors" && !doing.hidden')
+    v.page.focus('#cancel')
+    keys.press('Enter')
+    v.until('document.getElementById("status").textContent=="Canceled."')
+    v.until('document.activeElement.value=="0"')
+    assert chosen(v)=='0'
+
+class BadLine(Quiet):
+    "The network's denoiser is lost on the way, or takes its time"
+    fails,free = True,threading.Event()
+    def do_GET(self):
+        if self.path.endswith('denoiser.onnx.gz'):
+            if self.fails:
+                self.close_connection = True
+                return
+            self.free.wait(60)
+        super().do_GET()
+
+def test_the_model_on_a_bad_line(browser, built, photo):
+    "Its loss is told in our words; cancel does not wait for it, and later it goes on"
+    site = Site(built, BadLine)
+    v = Visitor(browser, site.base)
+    v.bring(photo)
+    assert 'denoiser.onnx.gz could not be fetched; is there a network?' in v.message
+    BadLine.fails = False
+    v.page.set_input_files('#file', photo)
+    v.until('what.textContent=="Fetching the model" && !doing.hidden')
+    v.page.click('#cancel')
+    v.until('document.getElementById("status").textContent=="Canceled." && doing.hidden', 5)
+    BadLine.free.set()
+    v.page.wait_for_timeout(300)
+    assert v.page.is_hidden('#doing')
+    v.bring(photo)
+    assert not v.message
+    v.context.close()
+    site.stop()
+
+def test_a_worker_that_cannot_start_is_told(browser, built, photo, tmp_path):
+    folder = tmp_path/'site'
+    shutil.copytree(built, folder)
+    (folder/'try/worker.js').unlink()
+    site = Site(folder)
+    v = Visitor(browser, site.base)
+    v.until('!message.hidden', 20)
+    assert 'Please load the page again' in v.message
+    v.page.set_input_files('#file', photo) # later questions are not left alone either
+    v.until(f'message.textContent.includes("{photo.name}")', 20)
+    assert 'does not run' in v.message and v.page.is_hidden('#doing')
+    v.context.close()
+    site.stop()
 
 @pytest.mark.slow
 def test_cancel(visitor, photo, tmp_path):
@@ -269,6 +519,66 @@ def test_works_without_a_network_the_second_time(browser, built, photo, tmp_path
     assert not v.message and read_provenance(v.download(tmp_path))['Seed']=='0'
     v.context.close()
     assert not v.complaints
+
+def kept_by(folder):
+    "What the service worker of a copy is to keep"
+    text = (folder/'try-offline.js').read_text('utf-8')
+    return json.loads(text.split('FILES = ')[1].split('} //')[0]+'}')
+
+KEEP = '''new Promise(yes => {
+    navigator.serviceWorker.addEventListener('message', e => yes(e.data))
+    navigator.serviceWorker.controller.postMessage('keep') })'''
+
+def test_works_without_a_network_after_an_update(browser, built, photo, tmp_path):
+    "A page that is open stays what it was; the new version comes when all of it is here"
+    folder = tmp_path/'site'
+    shutil.copytree(built, folder)
+    site = Site(folder)
+    v = Visitor(browser, site.base)
+    v.until('document.body.dataset.kept')
+    page = folder/'try/page.js'
+    page.write_text(page.read_text('utf-8')+"document.body.dataset.version = '2'\n", 'utf-8')
+    try_page._keep(folder, kept_by(folder))
+    v.visit()
+    v.until('navigator.serviceWorker.getRegistration().then(o => !!o.waiting)')
+    assert not v.page.evaluate('document.body.dataset.version')
+    site.stop()
+    v.visit()
+    assert not v.page.evaluate('document.body.dataset.version')
+    v.page.close() # the only one
+    v.page = v.context.new_page()
+    v.until('true')
+    v.visit()
+    v.bring(photo)
+    assert not v.message and v.page.evaluate('document.body.dataset.version')=='2'
+    assert len(v.page.evaluate('caches.keys()'))==1
+    v.context.close()
+
+FULL = "Cache.prototype.put = async () => { throw new DOMException('', 'QuotaExceededError') }"
+CLOSED = "CacheStorage.prototype.open = async () => { throw new DOMException('', 'UnknownError') }"
+
+@pytest.mark.parametrize('storage', [FULL, CLOSED, 'a file is missing'],
+                         ids=['full', 'closed', 'a file is missing'])
+def test_where_files_cannot_be_kept_the_page_works_and_promises_nothing(
+        browser, built, photo, tmp_path, storage):
+    folder = tmp_path/'site'
+    worker = folder/'try-offline.js'
+    shutil.copytree(built, folder)
+    if storage in (FULL, CLOSED):
+        worker.write_text(f"{storage}\n{worker.read_text('utf-8')}", 'utf-8')
+    else:
+        (folder/'try/photographs/campus-1910.jpg').unlink()
+    site = Site(folder)
+    v = Visitor(browser, site.base)
+    assert v.page.evaluate(KEEP)=='not kept' and not v.page.inner_text('#offline')
+    v.bring(photo)
+    assert not v.message and v.page.is_visible('#work')
+    if storage==FULL: # an update comes all the same
+        worker.write_text(worker.read_text('utf-8')+'\n', 'utf-8')
+        v.visit()
+        v.until('navigator.serviceWorker.getRegistration().then(o => !!o.waiting)', 20)
+    v.context.close()
+    site.stop()
 
 @pytest.mark.parametrize('size', [(1280, 900), (390, 844)])
 def test_anybody_can_use_it(visitor, photo, size):

@@ -2,11 +2,17 @@
 
 const $ = id => document.getElementById(id)
 
+let newest = 0 // wish for a photograph: an answer to one before it comes too late
+
 // ---- chosen or dropped ----
 export function listen(open) {
+  const take = file => {
+    newest++
+    open(file)
+  }
   $('file').onchange = () => {
     const [file] = $('file').files
-    if (file) open(file)
+    if (file) take(file)
     $('file').value = ''
   }
   let over = 0
@@ -22,7 +28,7 @@ export function listen(open) {
     if (!carries(e)) return
     e.preventDefault()
     hover(0)
-    if (e.dataTransfer.files.length) open(e.dataTransfer.files[0])
+    if (e.dataTransfer.files.length) take(e.dataTransfer.files[0])
   })
 }
 
@@ -40,12 +46,16 @@ function button({name, title}, take) {
 export async function offer(open, complain) {
   const {photographs} = await (await fetch('try/files.json')).json()
   const take = async name => {
+    const mine = ++newest
+    let why = 'This photograph is not kept on your computer; it needs the network.', blob = null
     try {
       const response = await fetch(`try/photographs/${name}.jpg`)
-      open(new File([await response.blob()], `${name}.jpg`))
-    } catch {
-      complain('This photograph is not kept on your computer; it needs the network.')
-    }
+      if (response.ok) blob = await response.blob()
+      else why = `This photograph could not be fetched (${response.status}).`
+    } catch {} // no network
+    if (mine !== newest) return
+    if (blob) open(new File([blob], `${name}.jpg`))
+    else complain(why)
   }
   $('photographs').append(...photographs.map(o => button(o, () => take(o.name))))
   const asked = photographs.find(o => o.name === location.hash.slice(1))

@@ -1,7 +1,7 @@
 // A file as a photograph in memory: upright pixels and what the file says, or an error that says
 // what is wrong with it
 
-import {orientation} from './exif.js'
+import {cleaned, orientation} from './exif.js'
 import {isJpeg, readJpeg} from './jpeg.js'
 import {collapsed, upright} from './photograph.js'
 import {canDecode, decodePng, isPng, readPng} from './png.js'
@@ -90,12 +90,14 @@ async function openOther(bytes) {
 const hex = buffer =>
   Array.from(new Uint8Array(buffer), v => v.toString(16).padStart(2, '0')).join('')
 
-// {photo, format, exif, xmp, iptc, dpi, notes, sha256}
+// {photo, format, exif, xmp, iptc, dpi, notes, sha256}; EXIF as it fits the pixels
 export async function openPhotograph(file) {
   const bytes = new Uint8Array(await file.arrayBuffer()), format = formatOf(bytes)
   const open = {JPEG: openJpeg, PNG: openPng}[format] ?? openOther
   const {said, photo, turn} = await open(bytes)
-  const {exif, xmp, iptc, notes} = said, dpi = turn > 4 ? said.dpi?.reverse() : said.dpi
+  const {xmp, iptc, notes} = said, dpi = turn > 4 ? said.dpi?.reverse() : said.dpi
+  const exif = said.exif && cleaned(said.exif, photo)
+  if (exif === null) notes.push('EXIF is damaged and was left behind')
   return {photo, format, exif, xmp, iptc, dpi, notes,
     sha256: hex(await crypto.subtle.digest('SHA-256', bytes))}
 }

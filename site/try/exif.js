@@ -38,7 +38,7 @@ function put({view, little}, at, value) {
   else if (kind === LONG) view.setUint32(at+8, value, little)
 }
 
-// A copy of the block, upright and for sRGB, without a preview; null if it cannot be read
+// A copy of the block, upright and for sRGB, without a preview; null if it is damaged
 export function cleaned(tiff, {width, height}) {
   try {
     const file = opened(tiff = tiff.slice())
@@ -58,12 +58,14 @@ export function cleaned(tiff, {width, height}) {
 
 // No second directory, and no pixels of the preview that it described
 function cutPreview({view, little, next}, tiff) {
-  const second = view.getUint32(next, little)
+  const second = next+4 > tiff.length ? 0 : view.getUint32(next, little)
   if (!second) return
   view.setUint32(next, 0, little)
-  const {entries} = directory(view, second, little)
-  const at = entries.get(513), length = entries.get(514)
-  if (at === undefined || length === undefined) return
-  const from = view.getUint32(at+8, little)
-  tiff.fill(0, from, from+view.getUint32(length+8, little))
+  try {
+    const {entries} = directory(view, second, little)
+    const at = entries.get(513), length = entries.get(514)
+    if (at === undefined || length === undefined) return
+    const from = view.getUint32(at+8, little)
+    tiff.fill(0, from, from+view.getUint32(length+8, little))
+  } catch {} // it is not there
 }

@@ -8,8 +8,12 @@ const here = new URL('.', import.meta.url)
 const FEATURES = ['features_8', 'features_16', 'features_32']
 
 // A file, decompressed if it is stored compressed; `progress(bytes)` as they arrive
-async function load(name, progress = () => {}) {
-  const response = await fetch(new URL(name, here))
+export async function fetched(name, progress = () => {}) {
+  const lost = e => {
+    throw e instanceof RangeError ? e : // no memory
+      new Error(`${name} could not be fetched; is there a network?`)
+  }
+  const response = await fetch(new URL(name, here)).catch(lost)
   if (!response.ok) throw new Error(`${name} could not be loaded (${response.status})`)
   const count = new TransformStream({transform(chunk, to) {
     progress(chunk.length)
@@ -17,18 +21,20 @@ async function load(name, progress = () => {}) {
   }})
   let stream = response.body.pipeThrough(count)
   if (name.endsWith('.gz')) stream = stream.pipeThrough(new DecompressionStream('gzip'))
-  return new Response(stream).arrayBuffer()
+  return new Response(stream).arrayBuffer().catch(lost)
 }
+
+const parsed = async name => JSON.parse(new TextDecoder().decode(await fetched(name)))
 
 export class Model {
   // `progress(share)` while files arrive
   static async open(progress, n = threads()) {
-    const {total} = await (await fetch(new URL('files.json', here))).json()
+    const {total} = await parsed('files.json')
     let arrived = 0
-    const counted = name => load(name, n => progress(Math.min(1, (arrived += n)/total)))
+    const counted = name => fetched(name, n => progress(Math.min(1, (arrived += n)/total)))
     const names = ['encoder.onnx', 'denoiser.onnx', 'similarity.onnx']
     const stored = name => `model/${name}.gz`
-    const manifest = await (await fetch(new URL('model/manifest.json', here))).json()
+    const manifest = await parsed('model/manifest.json')
     const wasm = await counted('ort/ort-wasm-simd-threaded.wasm.gz')
     ort.env.wasm.wasmBinary = wasm
     ort.env.wasm.wasmPaths = {mjs: new URL('ort/ort-wasm-simd-threaded.mjs', here).href}

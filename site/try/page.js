@@ -17,18 +17,23 @@ function complain(text) {
   $('message').hidden = !text
 }
 function tell(doing, share) {
+  const lost = share === null && document.activeElement === $('cancel')
   $('doing').hidden = share === null
+  if (lost) setTimeout(() => // when the controls show what holds
+    (now?.chroma ? $('samples').querySelector(':checked') : $('file')).focus())
   if (share === null) return
   $('what').textContent = doing
   $('progress').value = share
 }
-const studio = new Studio(tell)
+const studio = new Studio(tell, complain)
 
 // ---- a photograph comes ----
 async function open(file) {
   studio.cancel()
   complain('')
   const mine = now = {name: file.name, seed: 0, strokes: [], strength: 1}
+  $('work').inert = true // it shows the one before
+  paint(null)
   try {
     mine.info = await studio.ask('open', {file})
     if (now !== mine) return
@@ -56,12 +61,10 @@ function close() {
 function present({info, name}) {
   document.body.classList.add('open')
   $('work').hidden = false
-  $('work').inert = true
   put($('before'), info.before)
   put($('after'), info.before)
   split(50)
   $('strength').value = 100
-  paint(null)
   $('samples').querySelector('input').checked = true
   $('format').value = info.bits === 16 ? 'PNG16' : info.format === 'PNG' ? 'PNG' : 'JPEG'
   const notes = [...info.notes]
@@ -87,13 +90,16 @@ async function recolor(photo) {
     try {
       do {
         photo.again = false
-        const {after, chroma} = await studio.ask('color', wish(photo))
+        const asked = wish(photo), {after, chroma} = await studio.ask('color', asked)
         if (photo !== now) return
-        photo.chroma = chroma
+        Object.assign(photo, {chroma, shown: asked})
         put($('after'), after)
         $('work').inert = false
         brush.await([])
       } while (photo.again)
+    } catch (e) {
+      Object.assign(photo, photo.shown)
+      throw e
     } finally {
       photo.coloring = null
       document.body.dataset.colored = String(+(document.body.dataset.colored ?? 0)+1)
@@ -102,7 +108,7 @@ async function recolor(photo) {
 }
 
 async function change(what) {
-  const mine = now, before = wish(mine)
+  const mine = now
   complain('')
   Object.assign(mine, what)
   tools()
@@ -110,7 +116,6 @@ async function change(what) {
     await recolor(mine)
     status('The colors have changed.')
   } catch (e) {
-    if (e instanceof Canceled) Object.assign(mine, before)
     if (mine === now) controls()
     fail(mine, e)
   }
@@ -144,8 +149,15 @@ function paint(color) {
   tools()
 }
 function tools() {
-  $('undo').disabled = !now?.strokes.length
+  const n = now?.strokes.length, undone = !n && document.activeElement === $('undo')
+  $('undo').disabled = !n
   $('done').disabled = !brush.color
+  if (undone) chosen().focus()
+}
+const chosen = () => $('palette').querySelector(':checked') ?? $('palette').querySelector('input')
+function done() { // a focus on what is hidden or disabled would be lost
+  chosen().focus()
+  paint(null)
 }
 
 // ---- saving ----
@@ -168,11 +180,19 @@ async function save() {
   link.download = `${stem}.colorized.${format === 'JPEG' ? 'jpg' : 'png'}`
   link.click()
   setTimeout(() => URL.revokeObjectURL(link.href), 60000)
-  status([`Saved as ${link.download}.`, ...notes, ...made.notes].join(' '))
+  status(`Saved as ${link.download}.`)
+  const left = [...notes, ...made.notes]
+  if (left.length) complain(`“${link.download}”: ${left.join('; ')}`)
 }
 
+let isSaving = false
 async function saving() {
-  $('save').disabled = true
+  if (isSaving) return
+  const mark = on => {
+    isSaving = on
+    $('save').setAttribute('aria-disabled', on) // `disabled` would drop the focus
+  }
+  mark(true)
   complain('')
   const mine = now
   try {
@@ -180,7 +200,7 @@ async function saving() {
   } catch (e) {
     fail(mine, e)
   }
-  $('save').disabled = false
+  mark(false)
 }
 
 // ---- controls ----
@@ -212,8 +232,8 @@ $('palette').onkeydown = e => {
 $('strength').onchange = () => change({strength: $('strength').value/100})
 $('split').oninput = () => split($('split').value)
 $('undo').onclick = () => change({strokes: now.strokes.slice(0, -1)})
-$('done').onclick = () => paint(null)
-addEventListener('keydown', e => e.key === 'Escape' && paint(null))
+$('done').onclick = done
+addEventListener('keydown', e => e.key === 'Escape' && brush.color && done())
 $('save').onclick = saving
 $('cancel').onclick = () => studio.cancel()
 

@@ -14,7 +14,7 @@ export class Brush {
     Object.assign(this, {canvas, painted, color: null, stroke: null, at: null, waiting: []})
     canvas.onpointerdown = e => this.down(e)
     canvas.onpointermove = e => this.move(e)
-    canvas.onpointerup = canvas.onpointercancel = () => this.put()
+    canvas.onpointerup = canvas.onpointercancel = e => e.isPrimary && this.put()
     canvas.onpointerleave = () => this.stroke || this.point(null)
     canvas.onfocus = () => canvas.matches(':focus-visible') && this.point(this.at ?? [.5, .5])
     canvas.onkeydown = e => this.key(e)
@@ -45,7 +45,8 @@ export class Brush {
   }
 
   down(e) {
-    if (!e.isPrimary || e.button) return
+    if (!e.isPrimary) this.stroke = null // two fingers do not paint
+    if (!e.isPrimary || e.button) return this.draw()
     this.canvas.setPointerCapture(e.pointerId)
     this.begin(this.place(e))
   }
@@ -56,6 +57,7 @@ export class Brush {
   }
 
   move(e) {
+    if (!e.isPrimary) return
     const at = this.place(e), points = this.stroke?.points
     const far = points && Math.hypot(...points.at(-1).map((v, i) => v-at[i])) > 0.004
     if (far && points.length < MOST_POINTS)
@@ -74,8 +76,10 @@ export class Brush {
     const step = e.shiftKey ? STEP/4 : STEP, clamp = v => Math.min(1, Math.max(0, v))
     if (by) this.point((this.at ?? [.5, .5]).map((v, i) => clamp(v+by[i]*step)))
     else if (e.key === ' ' || e.key === 'Enter') {
-      this.begin(this.at ?? [.5, .5])
-      this.put()
+      if (!e.repeat) { // held, it is one dot
+        this.begin(this.at ?? [.5, .5])
+        this.put()
+      }
     } else return
     e.preventDefault()
   }

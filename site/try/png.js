@@ -8,8 +8,11 @@ export const isPng = b => SIGNATURE.every((v, i) => b[i] === v)
 
 const through = (data, stream) =>
   new Response(new Blob([data].flat()).stream().pipeThrough(stream)).arrayBuffer()
+function damaged(e) {
+  throw e instanceof RangeError ? e : new Error('the file is truncated or damaged') // or no memory
+}
 const inflated = async data =>
-  new Uint8Array(await through(data, new DecompressionStream('deflate')))
+  new Uint8Array(await through(data, new DecompressionStream('deflate')).catch(damaged))
 const deflated = async data =>
   new Uint8Array(await through(data, new CompressionStream('deflate')))
 
@@ -59,11 +62,13 @@ export async function readPng(b) {
     else if (kind === 'eXIf') out.exif = data.slice()
     else if (kind === 'pHYs' && data[8] === 1)
       out.dpi = [0, 4].map(i => view.getUint32(i)*0.0254)
-    else if (['iTXt', 'zTXt', 'tEXt'].includes(kind)) await readText(kind, data, out)
+    else if (['iTXt', 'zTXt', 'tEXt'].includes(kind))
+      await readText(kind, data, out).catch(() => out.notes.push(
+        `${kind === 'iTXt' ? 'XMP' : 'IPTC'} is damaged and was left behind`))
     else if (kind === 'IDAT') out.data.push(data)
     else if (kind === 'IEND') ended = true
   }
-  if (!ended || !out.width) throw new Error('the file is truncated or damaged')
+  if (!ended || !out.width) damaged()
   if (out.gamma && !out.stated && out.profile === 'sRGB') out.profile = 'other'
   if (out.texts.length)
     out.notes.push(`texts outside EXIF, IPTC and XMP were left behind: ${out.texts.join(', ')}`)
@@ -90,7 +95,7 @@ function unfilter(row, before, kind, n) {
 export async function decodePng({width, height, bits, color, data, notes}) {
   const raw = await inflated(data), all = CHANNELS[color], channels = all < 3 ? 1 : 3
   const bytes = bits/8, n = all*bytes, stride = width*n
-  if (raw.length < height*(stride+1)) throw new Error('the file is truncated or damaged')
+  if (raw.length < height*(stride+1)) damaged()
   const pixels = new (bits === 8 ? Uint8Array : Uint16Array)(width*height*channels)
   let before = new Uint8Array(stride), isOpaque = true
   for (let i = 0, to = 0; i < height; i++) {

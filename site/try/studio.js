@@ -3,19 +3,21 @@
 export class Canceled extends Error {}
 
 export class Studio {
-  // `tell(doing, share)` while something is under way; share is null at its end
-  constructor(tell) {
-    Object.assign(this, {tell, waiting: new Map(), number: 0})
+  // `tell(doing, share)` while something is under way; share is null at its end.
+  // `complain(text)` where no question can be answered any more
+  constructor(tell, complain) {
+    Object.assign(this, {tell, complain, waiting: new Map(), number: 0, failure: null})
   }
 
   start() {
     this.worker = new Worker(new URL('worker.js', import.meta.url), {type: 'module'})
     this.worker.onmessage = ({data}) => this.hear(data)
-    this.worker.onerror = e => this.fail(e.message || 'The worker could not be started.')
+    this.worker.onerror = e => this.fail(e.message)
   }
 
   ask(ask, args = {}) {
     const id = ++this.number
+    if (this.failure) return Promise.reject(this.failure)
     return new Promise((yes, no) => {
       this.waiting.set(id, {yes, no})
       this.worker.postMessage({id, ask, ...args})
@@ -23,7 +25,7 @@ export class Studio {
   }
 
   hear({id, answer, error, canceled, doing, progress}) {
-    if (doing) return this.tell(doing, progress)
+    if (doing) return this.waiting.has(id) && this.tell(doing, progress)
     const {yes, no} = this.waiting.get(id)
     this.waiting.delete(id)
     if (!this.waiting.size) this.tell('', null)
@@ -33,7 +35,11 @@ export class Studio {
   }
 
   fail(message) {
-    for (const {no} of this.waiting.values()) no(new Error(message))
+    this.failure = new Error(`What colors here does not run${message ? ` (${message})` : ''}. `
+      + 'Please load the page again, or take a newer browser.')
+    this.worker.terminate()
+    this.complain(this.failure.message)
+    for (const {no} of this.waiting.values()) no(this.failure)
     this.waiting.clear()
     this.tell('', null)
   }

@@ -2,12 +2,12 @@
 // {id, answer}, {id, error} or {id, canceled}, with {id, progress, doing} in between.
 
 import {openPhotograph} from './decode.js'
-import {cleaned} from './exif.js'
+import {inWords} from './errors.js'
 import {hintGrid} from './hints.js'
 import {jpegHead} from './jpeg.js'
 import {JpegWriter} from './jpegwriter.js'
 import {fInverse, fromLinear} from './lab.js'
-import {Model} from './model.js'
+import {Model, fetched} from './model.js'
 import {thumbnail, workingShape} from './photograph.js'
 import {encodePng} from './png.js'
 import {picture, render} from './render.js'
@@ -16,6 +16,7 @@ import {ChromaSampler} from './sampling.js'
 const SIDE = 1000, QUALITY = 95 // longest side on the screen; of JPEG, as the command has it
 const canceled = new Set()
 let model = null, now = null
+let fetching = 0, stop = null // the question that waits for the model, and what ends its waiting
 
 class Canceled extends Error {}
 
@@ -28,13 +29,16 @@ function resting(id, doing, from = 0, to = 1) {
   }
 }
 
+// Canceled, it goes on arriving for the next photograph
 async function load(id) {
-  const tell = share => postMessage({id, doing: 'Fetching the model', progress: share})
+  fetching = id
+  const tell = share =>
+    postMessage({id: fetching, doing: 'Fetching the model', progress: share})
   model ??= Model.open(tell).catch(e => {
     model = null
     throw e
   })
-  const {threads, manifest} = await model
+  const {threads, manifest} = await Promise.race([model, new Promise((_, no) => { stop = no })])
   return {threads, manifest}
 }
 
@@ -103,9 +107,7 @@ async function asJpeg(next, {width, height}, metadata) {
 
 async function save(id, wish) {
   const chroma = await chromaOf(id, wish), {format, bits, strength, xmp, bareXmp} = wish
-  const {photo, iptc, dpi} = now, exif = now.exif && cleaned(now.exif, photo)
-  const icc = new Uint8Array(
-    await (await fetch(new URL('model/srgb.icc', import.meta.url))).arrayBuffer())
+  const {photo, exif, iptc, dpi} = now, icc = new Uint8Array(await fetched('model/srgb.icc'))
   const metadata = {exif, xmp, bareXmp, iptc, dpi, icc}
   const rest = resting(id, 'Writing the file'), strips = render(photo, chroma, {bits, strength})
   const next = async () => {
@@ -127,12 +129,14 @@ async function answer({id, ask, ...args}) {
     if (!now && ask !== 'open' && ask !== 'load') throw new Canceled()
     postMessage({id, answer: await ASKS[ask](id, args)})
   } catch (e) {
-    postMessage(e instanceof Canceled ? {id, canceled: true} : {id, error: e.message})
+    postMessage(e instanceof Canceled ? {id, canceled: true} : {id, error: inWords(e)})
   }
   canceled.delete(id)
 }
 
 onmessage = ({data}) => {
-  if (data.cancel) canceled.add(data.cancel)
-  else turn = turn.then(() => answer(data))
+  if (data.cancel) {
+    canceled.add(data.cancel)
+    stop?.(new Canceled())
+  } else turn = turn.then(() => answer(data))
 }
