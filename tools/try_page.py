@@ -32,16 +32,10 @@ def exported_model():
     "The packaged model as `colorized export` writes it"
     import torch
     code = sorted((root/'colorized/export').glob('*.py'))
-<<<<<<< HEAD
-    code += [root/f'colorized/{o}' for o in ('model/encoder.py', 'model/layers.py', 'model/unet.py',
-                                             'model/checkpoint.py', '__init__.py',
-                                             'weights/default.sha256')]
-=======
     code += [root/f'colorized/{o}' for o in (
         '__init__.py', 'inference/colorizer.py', 'model/checkpoint.py', 'model/encoder.py',
-        'model/unet.py', 'photo/provenance.py', 'photo/scan.py', 'photo/xmp.py',
+        'model/layers.py', 'model/unet.py', 'photo/provenance.py', 'photo/scan.py', 'photo/xmp.py',
         'theory/schedule.py', 'weights/default.sha256')]
->>>>>>> baa1c228b60e7cec0860f1b6a76a6d55fcfcded3
     h = hashlib.sha256(torch.__version__.encode())
     for o in code:
         h.update(o.read_bytes())
