@@ -80,6 +80,7 @@ def _look_at_photos(self:FIDCallback):
     photos = self.dls.valid_ds.source if self.photos is None else self.photos
     if len(photos)<2:
         raise ValueError(f"FID needs at least 2 validation photographs, got {len(photos)}")
+    if rank_distrib(): return # the first process measures
     if self.photos is None:
         self.photos = torch.stack([center_crop(photos[i]) for i in range(len(photos))])
     self.real = extract_features(self.photos, self.net)
