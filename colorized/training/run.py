@@ -65,7 +65,8 @@ def size(self:RunCallback):
 def rate(self:RunCallback):
     "Learning rate at this point of the run"
     decay = min(self.decay, 1-self.budget.small_share(self.dls.train_ds.recipe))
-    return self.lr*wsd(self.progress, self.steps, self.warmup, decay)
+    rate = self.lr*wsd(self.progress, self.steps, self.warmup, decay)
+    return float(rate) # the optimizer keeps it, and its state can hold no number of NumPy's
 
 # %% ../../nbs/training/10_run.ipynb #30e55b73
 @patch

@@ -11,7 +11,7 @@ from colorized.theory.samplers import randn
 from colorized.training.examples import ColorizationDataset
 from colorized.training.sources import PhotoFolder, Subset
 from colorized.training.train import chroma_std, train
-from training_helpers import BRIEF, PLAIN, TINY, crops, go, pictures
+from training_helpers import BRIEF, NO_ENCODER, PLAIN, TINY, crops, go, pictures
 
 pytestmark = pytest.mark.slow
 
@@ -196,6 +196,20 @@ def test_what_cannot_be_is_refused_at_once(tmp_path):
         with pytest.raises(ValueError, match='a folder of its own'):
             train(out=data, photos=4, **{**BRIEF, **photographs})
     assert not (tmp_path/'run').exists()
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    "The run ends, and its state can be read: it is resumed"
+    numbers = dict(seed=np.int64(3), bs=np.int64(4), num_workers=np.int8(0), lr=np.float64(1e-3),
+                   settings=dict(wd=np.float64(0.02), chroma_scale=np.float32(16)), tune=np.float32(0),
+                   recipe=replace(PLAIN, size=np.int64(64), min_crop=np.float64(0.5)),
+                   config=replace(NO_ENCODER, training=dict(by=np.int64(1))))
+    run = partial(train, pictures(8), tmp_path/'run', **{**BRIEF, **numbers})
+    run(photos=np.int64(8), run_args=dict(warmup=np.int64(2)))
+    again = run(photos=16, resume=True)
+    assert again.this_run.photos==16 and again.dls.train.seed==3 and again.wd==0.02
+    for wrong in (1.5, '1'):
+        with pytest.raises(ValueError, match=f'seed must be an integer, got {wrong!r}'):
+            train(pictures(4), tmp_path/'other', photos=4, seed=wrong, **BRIEF)
 
 def test_one_process_is_no_part_of_several(tmp_path, monkeypatch):
     "A rank that is left in the environment would keep the run from saving anything"
