@@ -143,7 +143,8 @@ def _open_array(path):
 class KaggleSet:
     """Kaggle's *Image Colorization* as it is distributed: `l/gray_scale.npy` and `ab/ab*.npy`
 
-    The arrays are memory-mapped. Raises `ValueError` when files are missing or do not fit."""
+    The arrays are memory-mapped; gray pictures among them stay. Raises `ValueError` when files are
+    missing or do not fit."""
     def __init__(self,
         root:str|Path, # Folder that holds `l` and `ab`
     ):
