@@ -311,8 +311,8 @@ def apart(clones, folders, pool, out):
     if hashes.exists() and list_of_them.exists() and list_of_them.read_text()==now:
         return Known(np.load(hashes))
     if hashes.exists() and rows_of(out/'sources.tsv'):
-        raise SystemExit(f'{out} was gathered when other photographs were kept apart: begin another '
-                         f'folder, or delete {hashes} to have these kept apart from now on')
+        raise SystemExit(f'{out} was gathered when other photographs were kept apart: begin '
+                         f'another folder, or delete {hashes} to keep these apart from now on')
     hashes.unlink(missing_ok=True)
     rows = [*hashes_of(folders)]
     for repository,commit,paths,every in APART:

@@ -123,7 +123,17 @@ def _plan_run(out, resume, settings, config, recipe, bs, seed, options):
     if state: # its place in batches of this size: no photograph twice
         state['batch0'] = math.ceil(state['batch0']*state.get('bs', bs)/bs)
     options = {**state.get('how', {}), **options, **given}
+    if state: _check_tune(out, state, options)
     return _Plan(state, all_settings, config, recipe, options, bs, seed, measure)
+
+# %% ../../nbs/training/15_train.ipynb #chktune1
+def _check_tune(out, state, options):
+    "Raise `ValueError` when a resumed run is to begin tuning the encoder, or to stop it"
+    was = state.get('how', state.get('settings', {})).get('tune', 0)
+    now = options.get('tune', 0)
+    if (float(was)>0)!=(now>0):
+        raise ValueError(f"{out} holds a run of tune={was}, got tune={now}: "
+                         "a resumed run neither begins nor stops to tune its encoder")
 
 # %% ../../nbs/training/15_train.ipynb #9a82d6f5
 def _check_photographs(out, dls, plan):
@@ -211,10 +221,12 @@ def _prepare_run(out, data, dls, plan, cbs, hours, photos, epochs, **run_args):
         config = replace(config, chroma_scale=scale)
     about = dict(data=Path(source_root(data) or '').name, pictures=n, seed=plan.seed,
                  settings=plan.settings, **_plain(_teacher(out, cbs, plan.state)))
-    how = {k: plan.options[k] for k in known_settings()['learner'] if k in plan.options}
+    defaults = known_settings()['learner']
+    how = {k: plan.options[k] for k in defaults if k in plan.options}
     keep = dict(same, bs=plan.bs, recipe=asdict(plan.recipe), how=how)
-    run = RunCallback(out, plan.options.get('lr', 6e-4), photos=photos, hours=hours, describe=about,
-                      keep=keep, loaded=plan.state, **run_args)
+    lr = plan.options.get('lr', defaults['lr'])
+    run = RunCallback(out, lr, photos=photos, hours=hours, describe=about, keep=keep,
+                      loaded=plan.state, **run_args)
     return run,config
 
 def _fit(learn):
