@@ -9,7 +9,7 @@ in the FOLDERs (128-bit difference hash, also mirrored)."""
 import argparse, io, json, re, subprocess
 from pathlib import Path
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 SUPER = r'^data/(Urban100|Sun-Hays80)/image_SRF_[48]/.*HR\.png$'
 SETS = ( # folder, repository, commit, which paths, every how manieth of them
@@ -41,6 +41,7 @@ def hashes_of(folders):
         if p.suffix.lower() not in suffixes: continue
         im = Image.open(p)
         im.draft('L', (64,64))
+        im = ImageOps.exif_transpose(im) # as it is seen
         mirrored = im.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         out += [difference_hash(im)[None], difference_hash(mirrored)[None]]
     return np.concatenate(out)
@@ -87,7 +88,8 @@ def main():
         name = repo.split('/')[1]
         for i,im in pictures(args.clones/name, commit, paths, every):
             im = im.convert('RGB')
-            if not is_colorful(im) or is_near(difference_hash(im), hashes): continue
+            upright = ImageOps.exif_transpose(im)
+            if not is_colorful(im) or is_near(difference_hash(upright), hashes): continue
             shrink(im).save(out/f'{name}-{i:05d}.png')
             n += 1
             if folder=='objects': labels[f'{name}-{i:05d}'] = i

@@ -58,9 +58,9 @@ def world(tmp_path, monkeypatch):
     source = lambda name, commit, paths: Source(name, commit, paths, 1, 'things', 'none')
     sources = [source('a/good', first, '^in/'), source('b/more', second, '')]
     monkeypatch.setattr(photographs, 'APART', [('c/judged', held, r'\.png$', 1)])
-    def run(n):
+    def run(n, *more):
         monkeypatch.setattr(photographs, 'SOURCES', sources[:n])
-        argv = ['photographs.py', clones, tmp_path/'out', '--apart', tmp_path/'val']
+        argv = ['photographs.py', clones, tmp_path/'out', '--apart', tmp_path/'val', *more]
         monkeypatch.setattr(sys, 'argv', [*map(str, argv)])
         photographs.main()
         return tmp_path/'out'
@@ -91,6 +91,27 @@ def test_grows_and_survives_a_stop(world):
     table = (out/'pictures.tsv').read_text()
     world(2)
     assert (out/'pictures.tsv').read_text()==table
+
+def test_what_is_kept_apart_is_kept_apart(world, tmp_path):
+    "Hashes of other photographs are not taken for them"
+    (tmp_path/'more').mkdir()
+    colors(2).save(tmp_path/'more/a.png')
+    out = world(0)
+    assert len(Pack(world(1, tmp_path/'more')))==1, 'computed anew, as nothing was gathered yet'
+    for more in ((), (tmp_path,)):
+        with pytest.raises(SystemExit, match='other photographs were kept apart'): world(2, *more)
+    assert len(Pack(world(2, tmp_path/'more')))==2
+    (out/'apart.npy').unlink()
+    world(2)
+    assert 'more' not in (out/'apart.json').read_text()
+
+def test_turned_photographs_are_kept_apart(tmp_path):
+    "They are hashed as they are seen"
+    exif = Image.Exif()
+    exif[0x0112] = 6 # to be turned by a quarter
+    upright = colors(1)
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path/'a.jpg', exif=exif, quality=95)
+    assert photographs.Known(photographs.hashes_of([tmp_path])).near(photographs.hashes(upright), 6)
 
 def test_a_set_that_grew_begins_a_new_epoch(tmp_path):
     state = dict(number_of_photographs=64, epoch0=3, batch0=1, photos=9, steps=5,

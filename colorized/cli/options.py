@@ -87,7 +87,7 @@ def parse_hint(
 
 # %% ../../nbs/cli/01_options.ipynb #dbac6c58
 def load_colorizer(
-    model:str=None,  # See `Model`; 'default': the packaged weights, too
+    model:str=None,  # See `Model`
     device:str=None, # See `Device`
     set:list=None,   # KEY=VALUE, see `Settings`
 ):                   # `Colorizer`
@@ -95,7 +95,7 @@ def load_colorizer(
     from colorized.inference.colorizer import Colorizer
     from colorized.model.checkpoint import parse_settings
     settings = parse_settings(dict(parse_pair('--set', o) for o in set or []))
-    return Colorizer.from_pretrained(None if model=='default' else model, device, settings)
+    return Colorizer.from_pretrained(model, device, settings)
 
 # %% ../../nbs/cli/01_options.ipynb #8dd6fbd7
 def set_threads(

@@ -118,7 +118,8 @@ def train(
     "Train a colorizer on your own photographs; under torchrun on several GPUs or machines"
     check_threads(threads)
     check_positive(hours=hours, epochs=epochs, photos=photos, size=size, bs=bs, lr=lr)
-    if workers<0: raise UsageError(f"--workers must be at least 0, got {workers}")
+    for name,value in dict(workers=workers, fid=fid).items():
+        if value<0: raise UsageError(f"--{name} must be at least 0, got {value}")
     settings = _settings(set, size=size, small=small, lr=lr, decay=decay)
     guidance = _check_guidance(weak, guidance)
     keep_memory()

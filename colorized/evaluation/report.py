@@ -19,7 +19,7 @@ import torch
 from fastcore.basics import patch
 from torch import nn, Tensor
 from .color import delta_e, diversity, luminance_error, psnr, ssim, uint8_pair
-from .distances import bootstrap, fid, kid, kid_interval, two_sample
+from .distances import PairedKID, bootstrap, fid, kid, paired_kid, two_sample
 from .features import extract_features, get_extractor, map_batches
 from .measurement import MEASURES, Measurement, top1_hits
 from ..photo.lab import colorfulness, combine_to_rgb, rgb_to_lab, to_uint8
@@ -112,6 +112,7 @@ class Observations(NamedTuple):
     "What there is to see in one system's outputs, photograph by photograph"
     features:Tensor          # (N,D)
     values:dict[str,Tensor]  # Measure -> (N,) float64
+    kid:PairedKID            # Of all of them
 
 @patch
 def _observe_alone(self:Evaluator, rgb, features):
@@ -140,7 +141,7 @@ def observe(self:Evaluator,
     values['ssim'] = ssim(rgb, true)
     values['delta_L'] = luminance_error(rgb, true)
     values['delta_L_p999'] = luminance_error(rgb, true, 0.999)
-    return Observations(features, values)
+    return Observations(features, values, paired_kid(self.features, features, seed=self.seed))
 
 # %% ../../nbs/evaluation/05_report.ipynb #7660498d
 @patch
@@ -169,10 +170,10 @@ def _size_of_mean(self:Evaluator, name, values):
     return self._measurement(name, abs(values.mean().item()), n=len(values), interval=interval)
 
 @patch
-def _paired_kid(self:Evaluator, value, features, other=None, note=''):
-    low,high = kid_interval(self.features, features, other, seed=self.seed)
-    interval = (1000*low, 1000*high)
-    return self._measurement('kid', 1000*value, self.extractor.name, interval=interval, note=note)
+def _paired_kid(self:Evaluator, found, note=''):
+    low,high = found.interval()
+    return self._measurement('kid', 1000*found.value, self.extractor.name,
+                             interval=(1000*low, 1000*high), note=note)
 
 # %% ../../nbs/evaluation/05_report.ipynb #c0ba8c01
 @patch
@@ -182,11 +183,11 @@ def summarize(self:Evaluator,
     observations:Observations|None=None, # `observe(rgb)`, where it is known already
 ) -> dict[str,Measurement]:   # Measure -> measurement
     "All measurements of one system's outputs"
-    features,values = observations or self.observe(rgb)
+    features,values,paired = observations or self.observe(rgb)
     real,network = self.features,self.extractor.name
     found = [
         self._measurement('fid', fid(real, features), network),
-        self._paired_kid(kid(real, features, paired=True), features),
+        self._paired_kid(paired),
         self._measurement('kid_all_pairs', 1000*kid(real, features), network)]
     found += [self._mean(k, v) for k,v in values.items()]
     found.append(self._size_of_mean('delta_colorfulness', values['colorfulness']-self.colorfulness))
@@ -202,8 +203,7 @@ def compare(self:Evaluator,
 ) -> dict[str,Measurement]: # Measure -> the first one's less the second's
     "How far two systems are apart: where the interval holds zero they are not known to differ"
     note = ', one system less another'
-    one,two = [kid(self.features, o.features, paired=True) for o in (first, second)]
-    found = [self._paired_kid(one-two, first.features, second.features, note)]
+    found = [self._paired_kid(first.kid.less(second.kid), note)]
     found += [self._mean(k, v-second.values[k], note) for k,v in first.values.items()]
     return {o.name: o for o in found}
 

@@ -62,7 +62,7 @@ def _is_repository(source):
 # %% ../../nbs/inference/03_colorizer.ipynb #4ef0ff45
 @patch(cls_method=True)
 def from_pretrained(cls:Colorizer,
-    source:str|Path=None, # Checkpoint, `owner/name` on Hugging Face, or None: the packaged weights
+    source:str|Path=None, # Checkpoint, `owner/name` on Hugging Face; None or 'default': packaged
     device=None,          # Where to compute; None: `best_device()`
     settings:dict=None,   # Changes to the checkpoint's `SamplingSettings`, by name
 ):
@@ -70,7 +70,7 @@ def from_pretrained(cls:Colorizer,
 
     Raises `FileNotFoundError` where there is no such checkpoint, `ValueError` when it is damaged
     or a setting cannot be."""
-    packaged = source is None
+    packaged = source is None or source=='default' and not Path(source).is_file()
     path = WEIGHTS/'default.safetensors' if packaged else Path(source)
     name = 'colorized-default' if packaged else path.stem
     if not packaged and _is_repository(str(source)):

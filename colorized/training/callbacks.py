@@ -63,6 +63,7 @@ class DiffusionCallback(Callback):
         self.learn.yb = (target(param, x0, eps, t, self.schedule), weight)
     def draw(self, shape):
         "Steps and noise for the examples of this process, and the weight of their mean loss"
+        # In validation, too, they belong to the batch `k`: with another batch size they are others
         epoch = self.dl.epoch if self.training else VALIDATION_EPOCH
         k = self.iter+self.dl.start
         batch,own = self.dl.positions(k)
@@ -82,7 +83,9 @@ def weighted_mse(
     return ((pred-target).square().flatten(1).mean(1)*weight).mean()
 
 class ValidationLoss(AvgLoss):
-    "Mean loss of the validation photographs, whichever process saw them"
+    """Mean loss of the validation photographs, whichever process saw them
+
+    Two can be compared if they come from batches of one size, which decides the draws."""
     def accumulate(self, learn):
         n = len(learn.dl.positions(learn.iter)[0])
         self.total += learn.to_detach(learn.loss.mean())*n

@@ -73,12 +73,17 @@ def rank0_first(
 ):
     "`f()` on the first process and then on the others, which find what it has left on disk"
     if not dist.is_initialized(): return f()
-    if dist.get_rank():
-        dist.barrier()
-        return f()
-    value = f()
-    dist.barrier()
-    return value
+    # A group of its own, for its patience: a first look through a large folder takes hours
+    group = dist.new_group(backend='gloo', timeout=timedelta(days=7))
+    try:
+        if dist.get_rank():
+            dist.barrier(group)
+            return f()
+        value = f()
+        dist.barrier(group)
+        return value
+    finally:
+        dist.destroy_process_group(group)
 
 # %% ../../nbs/training/05_distributed.ipynb #d5a8d7f2
 def check_ranks_agree(

@@ -69,7 +69,8 @@ class FIDCallback(Callback):
         self.latest = {k: math.nan for k in self.keys}
         run = getattr(self.learn, 'this_run', None)
         over = self.epoch+1==self.n_epoch or run is not None and run.progress>=1
-        due = (self.epoch+1)%self.every==0 or over
+        epoch = run.last_epoch if run else self.epoch # a resumed run counts on
+        due = (epoch+1)%self.every==0 or over
         if self.added and due and not rank_distrib(): # `added` is empty outside of `fit`
             self._measure()
 
@@ -80,6 +81,7 @@ def _look_at_photos(self:FIDCallback):
     photos = self.dls.valid_ds.source if self.photos is None else self.photos
     if len(photos)<2:
         raise ValueError(f"FID needs at least 2 validation photographs, got {len(photos)}")
+    if rank_distrib(): return # the first process measures
     if self.photos is None:
         self.photos = torch.stack([center_crop(photos[i]) for i in range(len(photos))])
     self.real = extract_features(self.photos, self.net)

@@ -36,7 +36,7 @@ class PerceptualCallback(Callback):
     order = DiffusionCallback.order-1 # sees the examples before they become denoising problems
     def __init__(self,
         weight:float, # λ
-        size:int=128, # Larger examples are made smaller for it
+        size:int=128, # Larger examples are made smaller for it, to their chroma's size at most
     ): self.weight,self.size = weight,size
     def before_fit(self):
         to = dict(device=self.dls.device, memory_format=torch.channels_last)
@@ -46,7 +46,8 @@ class PerceptualCallback(Callback):
         if not self.training: return
         diffusion = self.learn.diffusion
         x0_hat = to_x0(diffusion.config.param, self.pred, *self.xb[:2], diffusion.schedule)
-        L = F.avg_pool2d(self.L, max(1, self.L.shape[-1]//self.size))
+        side,least = self.L.shape[-1],self.ab.shape[-1] # chroma is not made smaller
+        L = F.avg_pool2d(self.L, min(max(1, side//self.size), side//least))
         def color(ab): # `combine_to_rgb` has no gradient
             return lab_to_rgb(torch.cat([L, up_chroma(ab, L.shape[-2:])], 1))
         rgb,true = color(x0_hat*diffusion.config.chroma_scale),color(self.ab)

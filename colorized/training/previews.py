@@ -67,12 +67,14 @@ class PreviewCallback(Callback):
         L,_,ab = [torch.stack(o) for o in zip(*[examples[int(i)] for i in picks])]
         self.L,self.true = L,combine_to_rgb(L, up_chroma(ab, L.shape[-2:]))
     def after_epoch(self):
-        if (self.epoch+1)%self.every or rank_distrib(): return
+        run = getattr(self.learn, 'this_run', None)
+        epoch = run.last_epoch if run else self.epoch # a resumed run counts on
+        if (epoch+1)%self.every or rank_distrib(): return
         net,device = self.learn.ema.net,next(self.model.parameters()).device
         rgb = colorize_batch(net, self.learn.diffusion.config, self.L.to(device),
                              range(len(self.L)), self.steps)
         self.image = _grid(self.L.expand(-1,3,-1,-1)/100, rgb, self.true)
-        if hasattr(self.learn, 'this_run'): self._save(self.learn.this_run)
+        if run: self._save(run)
         if self.show:
             from IPython.display import display
             display(self.image)

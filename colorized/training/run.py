@@ -46,7 +46,7 @@ class RunCallback(Callback):
         self.out,self.lr,self.minutes,self.warmup,self.decay = Path(out),lr,minutes,warmup,decay
         self.budget = Budget(photos, hours)
         self.describe,self.keep = describe or {},keep or {}
-        self.verbose,self.loaded,self.stop_requested = verbose,loaded,False
+        self.verbose,self.loaded,self.stop_requested,self.cut = verbose,loaded,False,False
         self.epoch0 = self.batch0 = self.steps = self.photos = 0 # where the run stands
         self.seconds = 0. # of training
 
@@ -57,6 +57,11 @@ def progress(self:RunCallback):
     return self.budget.progress(self.photos, self.seconds)
 
 @patch(as_prop=True)
+def last_epoch(self:RunCallback):
+    "Number of the epoch that was trained last, whole or in part, as in the log"
+    return self.epoch0-(not self.cut)
+
+@patch(as_prop=True)
 def size(self:RunCallback):
     "Side of the crops at this point of the run"
     return self.budget.crop_size(self.dls.train_ds.recipe, self.progress)
@@ -65,7 +70,8 @@ def size(self:RunCallback):
 def rate(self:RunCallback):
     "Learning rate at this point of the run"
     decay = min(self.decay, 1-self.budget.small_share(self.dls.train_ds.recipe))
-    return self.lr*wsd(self.progress, self.steps, self.warmup, decay)
+    rate = self.lr*wsd(self.progress, self.steps, self.warmup, decay)
+    return float(rate) # the optimizer keeps it, and its state can hold no number of NumPy's
 
 # %% ../../nbs/training/10_run.ipynb #30e55b73
 @patch
@@ -146,7 +152,9 @@ def after_batch(self:RunCallback):
     if over: raise CancelTrainException()
 
 @patch
-def after_cancel_train(self:RunCallback): self.cut = True
+def after_cancel_train(self:RunCallback):
+    self.cut = True
+    self.recorder.cancel_train = False # or the loss of a cut epoch is missing from its table
 
 @patch
 def after_train(self:RunCallback):
@@ -166,7 +174,7 @@ def after_epoch(self:RunCallback):
 @patch
 def _log_row(self:RunCallback):
     "What the log says of this epoch, numbers in six digits"
-    row = dict(epoch=self.epoch0-(not self.cut), photos=self.photos, size=self.dls.train_ds.size,
+    row = dict(epoch=self.last_epoch, photos=self.photos, size=self.dls.train_ds.size,
                hours=round(self.seconds/3600, 4), lr=self.opt.hypers[-1]['lr'],
                train_loss=float(self.learn.smooth_loss),
                valid_loss=float(self.recorder.loss.value),

@@ -12,7 +12,7 @@ import math
 from dataclasses import fields, replace
 from inspect import signature
 import torch
-from ..model.checkpoint import ModelConfig, SamplingSettings
+from ..model.checkpoint import BOOLEANS, ModelConfig, SamplingSettings
 from ..model.unet import UNetConfig
 from ..theory.vlb import loss_weight
 from .examples import Recipe
@@ -32,12 +32,11 @@ def known_settings() -> dict: # Where it belongs → {name: default}
                 recipe=of(Recipe), learner=learner)
 
 # %% ../../nbs/training/14_settings.ipynb #07729115
-_BOOLEANS = {'0': False, '1': True, 'false': False, 'true': True, 'no': False, 'yes': True}
 _EXPECTED = {bool: '0 or 1', int: 'a positive integer', float: 'a number'}
 
 def _parse_one(key, text, kind):
     "`text` as something of the kind of `kind`. Raises `KeyError` or `ValueError` where it is not"
-    if isinstance(kind, bool): return _BOOLEANS[text.lower()]
+    if isinstance(kind, bool): return BOOLEANS[text.lower()]
     if isinstance(kind, str): return None if text.lower()=='none' and key=='encoder' else text
     value = type(kind)(text)
     too_small = isinstance(value, int) and value<(0 if key=='small' else 1)
@@ -55,8 +54,9 @@ def _parse(key, value, default):
         return _parse_one(key, text, kind)
     except (KeyError, ValueError):
         expected = _EXPECTED.get(type(kind), 'a name')
-        if several: expected += ', or several with commas,'
-        raise ValueError(f"setting {key}: expected {expected} got {text!r}") from None
+        if key=='small': expected = '0 or a positive integer'
+        if several: expected += ', or several with commas'
+        raise ValueError(f"setting {key}: expected {expected}, got {text!r}") from None
 
 # %% ../../nbs/training/14_settings.ipynb #93867278
 def configure(
@@ -77,6 +77,8 @@ def configure(
                      schedule={**config.schedule, **given['schedule']},
                      sampling=replace(config.sampling, **given['sampling']))
     recipe = replace(recipe, **{'factor': config.net.factor, **given['recipe']})
+    steps = min(config.sampling.steps, len(config.make_schedule())) # no more than the chain has
+    config = replace(config, sampling=replace(config.sampling, steps=steps))
     check_options(**given['learner'])
     _check_fit(config, recipe, given['learner'].get('weight', known['learner']['weight']))
     return config,recipe,given['learner']
@@ -94,8 +96,9 @@ def _check_fit(config, recipe, weight):
     "Raise `ValueError` unless network, schedule, examples, weight and sampling fit together"
     config.denoiser(None) # raises where the prediction does not fit the schedule
     multiple = config.net.multiple
-    for k in ('size','small'):
-        if (side := getattr(recipe, k))%multiple:
+    sides = dict(size=recipe.size, small=recipe.small, working_size=config.sampling.working_size)
+    for k,side in sides.items():
+        if side%multiple:
             raise ValueError(f"{k}={side}: this network needs a multiple of {multiple}")
     schedule = config.make_schedule()
     weights = loss_weight(weight, config.param, schedule, torch.arange(len(schedule)))
@@ -106,6 +109,6 @@ def _check_fit(config, recipe, weight):
 def _check_sampling(sampling, schedule):
     "Raise `ValueError` unless previews can be drawn"
     try:
-        schedule.respace(min(sampling.steps, len(schedule)), sampling.last_step)
+        schedule.respace(sampling.steps, sampling.last_step)
     except ValueError as e:
         raise ValueError(f"steps={sampling.steps}, last_step={sampling.last_step}: {e}") from None

@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/training/sources.html.md"""
 __all__ = ['PhotoFolder', 'KaggleSet', 'photo_source', 'source_root', 'Subset', 'names_checksum', 'source_fingerprint']
 
 # %% ../../nbs/training/01_sources.ipynb #45df7742
-import json, re, zlib
+import json, re, time, zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np, torch
@@ -69,16 +69,30 @@ def _read_index(path):
         raise ValueError(f"{path} is no index of photographs: move it, or choose another folder")
     return known if known.get('version')==_INDEX_VERSION else new
 
+# %% ../../nbs/training/01_sources.ipynb #lookat10
+def _look_at(new, known, save, threads):
+    "Add to `known` what each new file says, saved every minute, and when something ends it"
+    save() # before the work: a folder that cannot be written is named at once
+    pool,saved_at = ThreadPoolExecutor(threads),time.monotonic()
+    try:
+        for key,verdict in zip(new, pool.map(_verdict, new.values())):
+            known[key] = verdict
+            if time.monotonic()-saved_at>60:
+                save()
+                saved_at = time.monotonic()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        save()
+
 def _verdicts(root, paths, index, threads):
     "What the index, or else the file itself, says of each photograph"
     known = _read_index(index)
     keys = [f"{p.relative_to(root)}:{p.stat().st_size}" for p in paths]
     new = {k: p for k,p in zip(keys, paths) if k not in known}
-    with ThreadPoolExecutor(threads) as pool:
-        known.update(zip(new, pool.map(_verdict, new.values())))
-    if index and new:
+    def save():
         lasting = {k: v for k,v in known.items() if v!='unread'}
-        write_bytes(index, json.dumps(lasting).encode())
+        if index: write_bytes(index, json.dumps(lasting).encode())
+    if new: _look_at(new, known, save, threads)
     return [known[k] for k in keys]
 
 # %% ../../nbs/training/01_sources.ipynb #80bf49dc
@@ -129,7 +143,8 @@ def _open_array(path):
 class KaggleSet:
     """Kaggle's *Image Colorization* as it is distributed: `l/gray_scale.npy` and `ab/ab*.npy`
 
-    The arrays are memory-mapped. Raises `ValueError` when files are missing or do not fit."""
+    The arrays are memory-mapped; gray pictures among them stay. Raises `ValueError` when files are
+    missing or do not fit."""
     def __init__(self,
         root:str|Path, # Folder that holds `l` and `ab`
     ):

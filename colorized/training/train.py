@@ -8,9 +8,9 @@ Docs: https://example.github.io/colorized/training/train.html.md"""
 __all__ = ['chroma_std', 'train']
 
 # %% ../../nbs/training/15_train.ipynb #a6a0dabf
-import math
+import math, operator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 import numpy as np, torch
@@ -53,15 +53,30 @@ def _check_call(out, data, valid, **budget):
         if root and Path(root).resolve()==out.resolve():
             raise ValueError(f"{out} is where the photographs are: a run needs a folder of its own")
 
-def _check_numbers(bs, seed, num_workers, distributed):
-    "Raise `ValueError` for what is out of range; None is as it was"
-    for name,value,least in (('bs', bs, 1), ('seed', seed, 0), ('num_workers', num_workers, 0)):
-        if value is not None and value<least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+def _integer(name, value, least):
+    "Python's own, of NumPy's as well; None is as it was. Raises `ValueError` for what is too small"
+    if value is None: return None
+    try:
+        value = int(operator.index(value))
+    except TypeError:
+        raise ValueError(f"{name} must be an integer, got {value!r}") from None
+    if value<least: raise ValueError(f"{name} must be at least {least}, got {value}")
+    return value
+
+def _check_seed(seed, distributed):
+    "Raise `ValueError` for a seed that is too large, and for one process that thinks it is several"
     if seed is not None and seed>=2**64: raise ValueError(f"seed must be below 2**64, got {seed}")
     if rank_distrib() and not distributed: # nothing would be saved
         raise ValueError(f"the environment says RANK={rank_distrib()}, as if this were one of "
                          "several processes: unset it, or start all with torchrun")
+
+# %% ../../nbs/training/15_train.ipynb #plainnum
+def _plain(value):
+    "The same with Python's numbers instead of NumPy's, which neither state nor checkpoint can hold"
+    if isinstance(value, np.generic): return value.item()
+    if isinstance(value, dict): return {k: _plain(v) for k,v in value.items()}
+    if isinstance(value, (tuple,list)): return type(value)(_plain(o) for o in value)
+    return replace(value, **_plain(vars(value))) if is_dataclass(value) else value
 
 # %% ../../nbs/training/15_train.ipynb #1bbc359e
 @dataclass(frozen=True)
@@ -92,7 +107,8 @@ def _load_state(out, resume):
 # %% ../../nbs/training/15_train.ipynb #65c273f2
 def _plan_run(out, resume, settings, config, recipe, bs, seed, options):
     "A `_Plan`. Raises `ValueError` when what is named does not fit what the run was begun with"
-    state,settings,net = _load_state(out, resume),settings or {},options.get('net')
+    state,settings,net = _load_state(out, resume),_plain(settings or {}),options.get('net')
+    config,recipe,options = [_plain(o) for o in (config, recipe, options)]
     measure = not (state or config or 'chroma_scale' in settings)
     all_settings = {**state.get('settings', {}), **settings}
     new = settings if 'recipe' in state else all_settings # earlier versions kept only the settings
@@ -107,7 +123,17 @@ def _plan_run(out, resume, settings, config, recipe, bs, seed, options):
     if state: # its place in batches of this size: no photograph twice
         state['batch0'] = math.ceil(state['batch0']*state.get('bs', bs)/bs)
     options = {**state.get('how', {}), **options, **given}
+    if state: _check_tune(out, state, options)
     return _Plan(state, all_settings, config, recipe, options, bs, seed, measure)
+
+# %% ../../nbs/training/15_train.ipynb #chktune1
+def _check_tune(out, state, options):
+    "Raise `ValueError` when a resumed run is to begin tuning the encoder, or to stop it"
+    was = state.get('how', state.get('settings', {})).get('tune', 0)
+    now = options.get('tune', 0)
+    if (float(was)>0)!=(now>0):
+        raise ValueError(f"{out} holds a run of tune={was}, got tune={now}: "
+                         "a resumed run neither begins nor stops to tune its encoder")
 
 # %% ../../nbs/training/15_train.ipynb #9a82d6f5
 def _check_photographs(out, dls, plan):
@@ -166,7 +192,9 @@ def train(
     `FileExistsError` when `out` already holds a run or a model."""
     out,device = Path(out),find_device(device)
     _check_call(out, data, valid, hours=hours, epochs=epochs, photos=photos)
-    _check_numbers(bs, seed, num_workers, distributed)
+    bs,seed = _integer('bs', bs, 1),_integer('seed', seed, 0)
+    num_workers = _integer('num_workers', num_workers, 0)
+    _check_seed(seed, distributed)
     plan = _plan_run(out, resume, settings, config, recipe, bs, seed, kwargs)
     with processes(device) if distributed else nullcontext():
         rank,world = (rank_distrib(),num_distrib()) if distributed else (0,1)
@@ -192,11 +220,13 @@ def _prepare_run(out, data, dls, plan, cbs, hours, photos, epochs, **run_args):
         scale = from_rank0(lambda: round(chroma_std(dls.train_ds), 2))
         config = replace(config, chroma_scale=scale)
     about = dict(data=Path(source_root(data) or '').name, pictures=n, seed=plan.seed,
-                 settings=plan.settings, **_teacher(out, cbs, plan.state))
-    how = {k: plan.options[k] for k in known_settings()['learner'] if k in plan.options}
+                 settings=plan.settings, **_plain(_teacher(out, cbs, plan.state)))
+    defaults = known_settings()['learner']
+    how = {k: plan.options[k] for k in defaults if k in plan.options}
     keep = dict(same, bs=plan.bs, recipe=asdict(plan.recipe), how=how)
-    run = RunCallback(out, plan.options.get('lr', 6e-4), photos=photos, hours=hours, describe=about,
-                      keep=keep, loaded=plan.state, **run_args)
+    lr = plan.options.get('lr', defaults['lr'])
+    run = RunCallback(out, lr, photos=photos, hours=hours, describe=about, keep=keep,
+                      loaded=plan.state, **run_args)
     return run,config
 
 def _fit(learn):

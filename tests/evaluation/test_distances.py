@@ -4,6 +4,7 @@ import numpy as np, pytest, torch
 from scipy.linalg import sqrtm
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from torch.utils._python_dispatch import TorchDispatchMode
 from colorized.evaluation import distances as D
 
 pytestmark = pytest.mark.filterwarnings('ignore:FID from')
@@ -86,6 +87,39 @@ def test_kid_interval():
     assert low < D.kid(x, y+.5, paired=True)-D.kid(x, y+.2, paired=True) < high
     assert D.kid_interval(x, y, y)==(0, 0)
     assert D.kid_interval(x, y+.2, y+.5)==pytest.approx((-high, -low))
+
+def test_kid_in_parts():
+    "More photographs than are looked at together: the sums are those of the whole matrices"
+    x,y,z = [normal(600, 8, i, torch.float64)+i/10 for i in range(3)]
+    k = lambda a,b: (a@b.T/8+1)**3
+    without = lambda o: o-torch.diag(o.diag())
+    terms = lambda o: without(k(x, x)+k(o, o)-k(x, o)-k(o, x))
+    n = 600*599
+    usual = (without(k(x, x))+without(k(y, y))).sum()/n-2*k(x, y).mean()
+    assert D.kid(x, y)==pytest.approx(usual.item(), rel=1e-9)
+    assert D.kid(x, y, paired=True)==pytest.approx(terms(y).sum().item()/n, rel=1e-9)
+    w = np.random.default_rng(0).multinomial(600, np.full(600, 1/600), 1000).astype(float)
+    for args,h in (((x, y), terms(y)), ((x, y, z), terms(y)-terms(z))):
+        drawn = np.einsum('bi,ij,bj->b', w, h.numpy(), w, optimize=True)
+        drawn /= w.sum(1)**2-(w**2).sum(1)
+        assert D.kid_interval(*args)==pytest.approx(np.quantile(drawn, (.025, .975)), rel=1e-9)
+
+class Largest(TorchDispatchMode):
+    "Remembers how many numbers the largest tensor had"
+    numbers = 0
+    def __torch_dispatch__(self, f, types, args=(), kwargs=None):
+        out = f(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor): self.numbers = max(self.numbers, out.numel())
+        return out
+
+def test_kid_of_many_needs_no_matrix_of_all_pairs():
+    n = 3000
+    x,y = normal(n, 4, 0),normal(n, 4, 1)
+    with Largest() as seen:
+        D.kid(x, y)
+        D.kid(x, y, paired=True)
+        D.kid_interval(x, y, y+.1, n_boot=100)
+    assert n<seen.numbers<n*n/8
 
 def test_kid_of_sets_that_do_not_fit():
     x,y = normal(200, 16, 3),normal(200, 16, 4)

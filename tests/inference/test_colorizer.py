@@ -314,6 +314,13 @@ def test_missing_weights(packaged):
     with pytest.raises(FileNotFoundError, match='default.safetensors'):
         Colorizer.from_pretrained()
 
+def test_the_packaged_weights_have_a_name(packaged, tmp_path, monkeypatch):
+    "As everywhere on the command line; a file of that name is a file"
+    monkeypatch.chdir(tmp_path)
+    assert Colorizer.from_pretrained('default').name=='colorized-default'
+    packaged.rename(tmp_path/'default')
+    assert Colorizer.from_pretrained('default').name=='default'
+
 def test_a_checkpoint_of_ones_own(colorizer, packaged, tmp_path, photo):
     own = tmp_path/'mine.safetensors'
     packaged.rename(own)

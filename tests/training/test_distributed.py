@@ -2,18 +2,21 @@
 
 All of it on CPUs over gloo, the second machine being a second agent on this one; NCCL and CUDA need
 hardware that is not here."""
-import os, re, shlex, signal, subprocess, sys
+import csv, os, re, shlex, signal, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from fastai.callback.core import Callback
+from torch.distributed.distributed_c10d import _set_pg_timeout
 from torch.distributed.run import parse_args
 from colorized.cli.main import main
 from colorized.model.checkpoint import ModelConfig
 from colorized.model.unet import UNetConfig
-from colorized.training.distributed import check_ranks_agree, from_rank0, processes
+from colorized.training.distributed import check_ranks_agree, from_rank0, processes, rank0_first
 from colorized.training.examples import Recipe
+from colorized.training.fid import FIDCallback
 from colorized.training.sources import PhotoFolder
 from colorized.training.train import train
 
@@ -73,11 +76,28 @@ def check_facts(rank):
         check_ranks_agree(photographs='the same', my_rank=rank)
     assert from_rank0(lambda: rank)==0
 
+class Mean(torch.nn.Module):
+    "An extractor that takes no time"
+    name,num_features = 'mean',3
+    def forward(self, rgb): return rgb.float().mean((2,3))
+
+def judged(root, out, rank):
+    "The first process takes long, then it alone measures: the second reads nothing for it"
+    with processes(torch.device('cpu')):
+        _set_pg_timeout(timedelta(seconds=3))
+        assert rank0_first(lambda: time.sleep(0 if rank else 6) or 4)==4
+    gray = lambda learn, L, generator: L.expand(-1,3,-1,-1)/100
+    judge = FIDCallback(gray, extractor=Mean())
+    train(root, out, root, distributed=True, cbs=[judge], **{**PLAN, 'photos': 8, 'perceptual': 0.})
+    assert len(judge.measurements)==(0 if rank else 1) and (judge.photos is None)==(rank>0)
+
 def job(root, out, what):
     "What `torchrun` runs on each process"
     out,rank = Path(out),int(os.environ['RANK'])
     if what=='killed':
         in_float64(root, out, root, distributed=True, cbs=[Kill()])
+    elif what=='judged':
+        judged(root, out, rank)
     else:
         with processes(torch.device('cpu')):
             check_facts(rank)
@@ -167,6 +187,12 @@ def test_hours_end_all_processes_at_the_same_step(pair):
     "A clock of its own would make each process stop elsewhere; in bfloat16"
     (m,a),(n,b) = [torch.load(pair/f'timed{i}.pt', weights_only=True) for i in (0,1)]
     assert m==n>0 and same(a, b)
+
+def test_the_first_process_measures(root, tmp_path):
+    "Nothing in FID and KID waits for the others"
+    finish(torchrun('--standalone', '--nproc-per-node=2', __file__, root, tmp_path/'run', 'judged'))
+    rows = list(csv.DictReader((tmp_path/'run/log.csv').open()))
+    assert len(rows)==1 and all(float(o['fid_mean'])>0 for o in rows)
 
 def test_a_killed_process_is_started_again(root, pair, tmp_path):
     """SIGKILL in mid-epoch; torchrun starts both again, they go on from the last state

@@ -73,6 +73,14 @@ def test_columns_that_come_later(tmp_path):
         train(pictures(8), tmp_path/'one', photos=8, **{**BRIEF, 'valid': pictures(1)},
               cbs=[FIDCallback(extractor=Thumbnail())])
 
+def test_epochs_count_on_in_a_resumed_run(tmp_path):
+    judge = lambda: FIDCallback(gray, every=2, extractor=Thumbnail())
+    run = lambda **kw: train(pictures(4), tmp_path/'run', bs=4, cbs=[judge()], **BRIEF, **kw)
+    for photos in (4, 20): run(photos=photos, resume=photos>4)
+    log = csv.DictReader((tmp_path/'run/log.csv').open())
+    measured = [o['photos'] for o in log if o['fid_thumbnail']!='nan']
+    assert measured==['4', '8', '16', '20'] # each run's end, too
+
 def test_what_is_measured_is_the_averaged_network(tmp_path):
     "What `colorize_batch` makes of it with seeds that the callback's seed decides, in every part"
     seen = []

@@ -1,11 +1,12 @@
 "The perceptual distance against NumPy, and its part in what is learned from"
+from dataclasses import replace
 import numpy as np, pytest, torch
 from skimage import data
 from colorized.model.encoder import encoder_input, load_pretrained
 from colorized.training.perceptual import perceptual_distance
 from colorized.training.train import train
 from fastai.callback.core import Callback
-from training_helpers import BRIEF, pictures
+from training_helpers import BRIEF, NO_ENCODER, PLAIN, pictures
 
 def test_distance_is_the_formula():
     encoder = load_pretrained()
@@ -28,6 +29,15 @@ class Added(Callback):
     order = 99
     def __init__(self): self.seen = []
     def after_loss(self): self.seen.append((self.training, (self.loss_grad-self.loss).item()))
+
+@pytest.mark.parametrize('factor,size,small', [(1,256,128), (4,640,0)])
+def test_examples_of_any_size(tmp_path, factor, size, small):
+    "They are made smaller for it, but not smaller than their chroma"
+    net = replace(NO_ENCODER, net=replace(NO_ENCODER.net, factor=factor, widths=(8,8), groups=4))
+    recipe = replace(PLAIN, size=size, small=small, small_share=0.5, factor=factor)
+    learn = train(pictures(2), tmp_path/'run', photos=2, bs=1, perceptual=0.2,
+                  **{**BRIEF, 'config': net, 'recipe': recipe, 'valid': pictures(1)})
+    assert learn.this_run.photos==2 and learn.dls.train_ds.size==size
 
 def test_it_is_learnt_from_and_not_reported(tmp_path):
     "Twice the weight adds twice as much; the reported loss stays; validation has none of it"

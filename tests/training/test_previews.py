@@ -41,6 +41,13 @@ def test_epochs_between_previews(tmp_path):
     train(pictures(4), tmp_path/'run', photos=12, bs=4, cbs=[EverySecond()], **BRIEF)
     assert [o.name for o in (tmp_path/'run').glob('*.png')]==['preview-00000008.png']
 
+def test_epochs_count_on_in_a_resumed_run(tmp_path):
+    "One is seen after every second epoch of the run, whenever it was begun again"
+    run = lambda **kw: train(pictures(4), tmp_path/'run', bs=4, cbs=[EverySecond()], **BRIEF, **kw)
+    for photos in (4, 16): run(photos=photos, resume=photos>4)
+    names = sorted(o.name for o in (tmp_path/'run').glob('*.png'))
+    assert names==['preview-00000008.png', 'preview-00000016.png']
+
 def test_lightness_stays_and_seeds_decide():
     net,L = random_net(NO_ENCODER),torch.rand(3,1,64,64)*60+20
     rgb = colorize_batch(net, NO_ENCODER, L, [5,6,5])

@@ -38,6 +38,21 @@ def test_values_out_of_range_are_refused(tmp_path, name, value, said):
     with pytest.raises(ValueError, match=said):
         train(tmp_path/'none', tmp_path/'run', photos=1, settings={name: value})
 
+def test_a_network_can_be_used_as_it_was_configured():
+    "No more steps than the chain has, and a size that its grid allows"
+    steps = lambda *args: configure(*args)[0].sampling.steps
+    assert [steps(dict(n_steps=n)) for n in ('1', '4', '6', '1000')]==[1, 4, 6, 6]
+    assert steps({}, ModelConfig(schedule=dict(kind='cosine', n_steps=3)))==3
+    five = dict(factor='5', size='320', small='160')
+    with pytest.raises(ValueError, match='working_size=384: this network needs a multiple of 160'):
+        configure(five)
+    assert configure(dict(five, working_size='320'))[0].sampling.working_size==320
+
+def test_a_refusal_says_what_is_expected():
+    for given,said in (('small=-1', "expected 0 or a positive integer, got '-1'"),
+                       ('blocks=two', "expected a positive integer, got 'two'")):
+        with pytest.raises(ValueError, match=said): configure(dict([given.split('=')]))
+
 def test_odd_widths_are_refused():
     odd = dict(widths='33', attention='0', groups='3', heads='3')
     with pytest.raises(ValueError, match='the first width must be even'): configure(odd)

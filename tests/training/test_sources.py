@@ -1,8 +1,11 @@
 "The photographs that training learns from: what is read, what is left out, what is a source"
 import json, os, warnings
+from itertools import count
 import imagecodecs, numpy as np, pytest, tifffile
 from PIL import Image
 from skimage import data
+from colorized.files import write_bytes
+from colorized.training import sources
 from colorized.training.sources import KaggleSet, PhotoFolder, Subset, source_fingerprint
 from colorized.photo.reading import open_rgb
 from colorized.training.train import train
@@ -101,6 +104,34 @@ def test_what_cannot_be_read_now_is_looked_at_again(tmp_path, monkeypatch):
     known = json.loads(index.read_text())
     assert sorted(k.split(':')[0] for k in known)==['0.png', 'torn.png', 'version']
     assert [p.name for p in PhotoFolder(root, index).files]==['0.png', '1.png', '2.png']
+
+def test_an_interrupted_look_goes_on(tmp_path, monkeypatch):
+    "What was looked at by then is kept, after Ctrl-C as after a kill"
+    root,index = folder(tmp_path/'photos', 5),tmp_path/'index.json'
+    names = lambda: [k.split(':')[0] for k in json.loads(index.read_text()) if k!='version']
+    looked,look,clock = [],sources._verdict,count(0, 25)
+    def fails(path):
+        looked.append(path.name)
+        if path.name=='3.png' and len(looked)<5: raise KeyboardInterrupt
+        return look(path)
+    kept = []
+    def write(path, data):
+        write_bytes(path, data)
+        kept.append(len(names()))
+    monkeypatch.setattr(sources, '_verdict', fails)
+    monkeypatch.setattr(sources, 'write_bytes', write)
+    monkeypatch.setattr(sources.time, 'monotonic', lambda: next(clock))
+    with pytest.raises(KeyboardInterrupt): PhotoFolder(root, index, threads=1)
+    assert names()==['0.png', '1.png', '2.png'] and kept==[0, 3, 3]
+    del looked[:]
+    with pytest.raises(KeyboardInterrupt): PhotoFolder(root, index, threads=1)
+    assert looked[0]=='3.png'
+
+def test_a_folder_for_the_index_that_cannot_be_written_is_named_at_once(tmp_path, monkeypatch):
+    root = folder(tmp_path/'photos', 1)
+    (tmp_path/'run').write_text('a file')
+    monkeypatch.setattr(sources, '_verdict', None) # not looked at
+    with pytest.raises(NotADirectoryError, match='run'): PhotoFolder(root, tmp_path/'run/i.json')
 
 def test_linked_folders_are_named(tmp_path):
     "They are not searched, which is said; nor do those count that are left out"

@@ -11,7 +11,7 @@ from colorized.theory.samplers import randn
 from colorized.training.examples import ColorizationDataset
 from colorized.training.sources import PhotoFolder, Subset
 from colorized.training.train import chroma_std, train
-from training_helpers import BRIEF, PLAIN, TINY, crops, go, pictures
+from training_helpers import BRIEF, NO_ENCODER, PLAIN, TINY, crops, go, pictures
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +70,7 @@ def test_one_step_of_pure_noise_learns_the_mean(tmp_path):
     with torch.no_grad():
         a,b = [c.denoise(o, c.schedule.timesteps[-1:], cond).float() for o in noise]
     assert (a-b).square().mean()<0.1*a.square().mean(), "two noises, one mean"
+    c.colorize(np.zeros((64,64), np.uint8)) # as many steps as there are
     with pytest.raises(ValueError, match='1..1'): c.colorize(np.zeros((64,64), np.uint8), steps=4)
 
 def test_a_resumed_run_keeps_what_is_not_named(tmp_path):
@@ -114,6 +115,16 @@ def test_a_new_run_overwrites_nothing(tmp_path, name):
     with pytest.raises(FileExistsError, match=f'already holds {name}'):
         train(pictures(4), tmp_path/'run', photos=4, **BRIEF)
     assert [o.read_text() for o in (tmp_path/'run').iterdir()]==['precious']
+
+def test_a_resumed_run_does_not_begin_to_tune(tmp_path):
+    "Nor does it stop to: the optimizer's state has other groups of parameters"
+    data = crops(tmp_path/'photos', 4, 64)
+    for first,then in (('0', '0.1'), ('0.1', '0')):
+        run = partial(go, data, tmp_path/first, bs=4)
+        run(photos=4, settings=dict(tune=first))
+        with pytest.raises(ValueError, match=f'a run of tune=0.*, got tune={then}.*: a resumed'):
+            run(photos=8, resume=True, settings=dict(tune=then))
+    assert run(photos=8, resume=True, settings=dict(tune='0.2')).lr_shares==(0.2,1.)
 
 def test_sampling_may_change(tmp_path):
     "What previews need is tried before; a run that was begun with what fails goes on with another"
@@ -196,6 +207,21 @@ def test_what_cannot_be_is_refused_at_once(tmp_path):
         with pytest.raises(ValueError, match='a folder of its own'):
             train(out=data, photos=4, **{**BRIEF, **photographs})
     assert not (tmp_path/'run').exists()
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    "The run ends, and its state can be read: it is resumed"
+    numbers = dict(seed=np.int64(3), bs=np.int64(4), num_workers=np.int8(0), lr=np.float64(1e-3),
+                   settings=dict(wd=np.float64(0.02), chroma_scale=np.float32(16)),
+                   clip=np.float32(1),
+                   recipe=replace(PLAIN, size=np.int64(64), min_crop=np.float64(0.5)),
+                   config=replace(NO_ENCODER, training=dict(by=np.int64(1))))
+    run = partial(train, pictures(8), tmp_path/'run', **{**BRIEF, **numbers})
+    run(photos=np.int64(8), run_args=dict(warmup=np.int64(2)))
+    again = run(photos=16, resume=True)
+    assert again.this_run.photos==16 and again.dls.train.seed==3 and again.wd==0.02
+    for wrong in (1.5, '1'):
+        with pytest.raises(ValueError, match=f'seed must be an integer, got {wrong!r}'):
+            train(pictures(4), tmp_path/'other', photos=4, seed=wrong, **BRIEF)
 
 def test_one_process_is_no_part_of_several(tmp_path, monkeypatch):
     "A rank that is left in the environment would keep the run from saving anything"

@@ -59,6 +59,7 @@ def test_evaluate_what_was_trained(photos, trained, run, tmp_path):
 
 @pytest.mark.parametrize('options,said', [
     (['--workers', '-1'], '--workers must be at least 0, got -1'),
+    (['--fid', '-1'], '--fid must be at least 0, got -1'),
     (['--guidance', '7'], '--guidance needs --weak'),
     (['--start', 'default', '--weak', 'default', '--guidance', 'nan'], '--guidance must be finite'),
     (['--size', '64', '--set', 'size=32'], '--size and --set size=…: give one of them'),

@@ -136,6 +136,15 @@ def test_photographs_grow(tmp_path):
     off = go(tmp_path/'photos', tmp_path/'off', photos=16, bs=8, recipe=replace(recipe, small=0))
     assert off.dls.train_ds.size==64 and off.this_run.size==64
 
+def test_the_table_has_all_columns_where_an_epoch_is_cut(tmp_path):
+    "Where the budget ends in mid-epoch, as elsewhere: the training loss, then that of validation"
+    learn = train(pictures(8), tmp_path/'run', photos=12, bs=4, **BRIEF)
+    whole,cut = learn.recorder.values
+    log = list(csv.DictReader((tmp_path/'run/log.csv').open()))
+    for row,o in zip(log, (whole, cut), strict=True):
+        losses = [float(row[k]) for k in ('train_loss', 'valid_loss')]
+        assert list(o)==pytest.approx(losses, rel=1e-5)
+
 def test_short_runs_reach_their_learning_rate(tmp_path):
     "The warm-up takes a tenth of the budget at most; no number of epochs ends a run within days"
     learn = train(pictures(20), tmp_path/'run', epochs=2, bs=2, lr=1e-3, run_args=dict(decay=0),
