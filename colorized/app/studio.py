@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/app/studio.html.md"""
 __all__ = ['QUESTIONS', 'TooManyWaiting', 'Studio', 'why_no_clips']
 
 # %% ../../nbs/app/04_studio.ipynb #a5da96aa
+# Over 250 lines: one object, of which each method answers a question of the page
 import re, secrets, shutil
 from importlib.util import find_spec
 from inspect import signature

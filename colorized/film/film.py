@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/film/film.html.md"""
 __all__ = ['plan_film', 'FilmReport', 'colorize_film', 'preview_film']
 
 # %% ../../nbs/film/16_film.ipynb #03cd46ee
+# Over 250 lines: one run from its settings to its report
 import hashlib, time
 from dataclasses import dataclass, field
 from glob import escape
