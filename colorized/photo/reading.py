@@ -8,11 +8,12 @@ Docs: https://example.github.io/colorized/photo/reading.html.md"""
 __all__ = ['READABLE', 'MAX_PIXELS', 'open_image', 'read_scan', 'scan_from_pillow', 'open_rgb']
 
 # %% ../../nbs/photo/08_reading.ipynb #c3002d7b
+# Over 250 lines: what is refused of each format, and what is read of all
 import io, logging, math, struct, threading, warnings
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
-from .blocks import check_items
+from .blocks import check_items, count_blocks
 from .metadata import OpenFile, clean_exif, read_dpi, read_metadata, turn_subject
 from .pixels import collapse_gray, decode_pixels, pillow_pixels, turn_upright
 from .profiles import png_gamma_profile, usable_profile
@@ -27,12 +28,21 @@ MAX_PIXELS = 2.5e8 # A photograph of more is refused unless asked for
 _MAX_SIDE = 100000 # pixels; memory for what is laid along a side grows with it
 _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000','AVIF'
 _MOST_SAMPLES = 8 # A pixel, on average, of as many as are allowed
+_PIXELS_A_BLOCK = 50 # Of JPEG 2000, on average of as many, at least: a block takes 540 bytes
 _OPENING = threading.Lock()
 
 # %% ../../nbs/photo/08_reading.ipynb #addc53c2b
+def _check_blocks(image, f, max_pixels):
+    "`ValueError` for JPEG 2000 that is cut so finely that a decoder's memory may not do"
+    if image.format!='JPEG2000': return
+    f.seek(0)
+    blocks,most = count_blocks(f.read()),int(max_pixels//_PIXELS_A_BLOCK)
+    if blocks>most: raise ValueError(
+        f"JPEG 2000 that is cut into up to {blocks} code blocks, {most} are allowed")
+
 def open_image(
     f,                           # File, open for reading
-    max_pixels:float=MAX_PIXELS, # Of a GIF, whose first frame may be larger than it says
+    max_pixels:float=MAX_PIXELS, # Of a GIF, whose first frame may be larger, and JPEG 2000
 ) -> Image.Image:
     "Pillow image, header only; our own size limit instead of Pillow's global one"
     with _OPENING:
@@ -41,7 +51,9 @@ def open_image(
         f.seek(0)
         Image.MAX_IMAGE_PIXELS = most
         try:
-            return Image.open(f, formats=_FORMATS)
+            image = Image.open(f, formats=_FORMATS)
+            _check_blocks(image, f, max_pixels)
+            return image
         except Image.UnidentifiedImageError:
             import pi_heif
             f.seek(0)

@@ -1,5 +1,5 @@
 "What is opened and what is refused: pages, phones, damage, hostile files, threads"
-import io, logging, os, struct, threading, warnings, zlib
+import io, logging, os, re, struct, threading, warnings, zlib
 import imagecodecs, numpy as np, pillow_heif, pytest, tifffile
 from PIL import Image
 from colorized.photo import reading
@@ -97,6 +97,28 @@ def test_samples_are_limited_as_pixels_are(tmp_path):
     f.write_bytes(f.read_bytes().replace(one, many))
     with pytest.raises(ScanError, match='values in its pixels.*are more than the limit of 8'):
         read_scan(f, max_pixels=4e6)
+
+def cut_finely(data, where):
+    "The same codestream with precincts of 2×2 pixels in its own header, or in that of a tile"
+    at,sot = data.index(b'\xff\x52'),data.index(b'\xff\x90')
+    n, = struct.unpack('>H', data[at+2:at+4])
+    style = b'\xff\x52'+struct.pack('>HB', n+6, 1)+data[at+5:at+2+n]+6*b'\x11'
+    if where=='main': return data[:at]+style+data[at+2+n:]
+    size, = struct.unpack('>I', data[sot+6:sot+10])
+    size = struct.pack('>I', size+len(style))
+    return data[:sot+6]+size+data[sot+10:sot+12]+style+data[sot+12:]
+
+@pytest.mark.parametrize('bare', [True, False])
+@pytest.mark.parametrize('where', ['main', 'tile'])
+def test_a_picture_is_not_cut_into_crumbs(where, bare):
+    "Found by fuzzing: a JPEG 2000 of 3 kB took 2.2 GB, 540 bytes for each of its code blocks"
+    out = io.BytesIO()
+    Image.fromarray(np.zeros((640,640), np.uint8)).save(out, 'JPEG2000', no_jp2=bare)
+    data,more = out.getvalue(),b'\0\0\0\x0cuuidmore'
+    assert read_scan(data, 500_000).shape==read_scan(data+more, 500_000).shape==(640,640)
+    data = re.sub(b'....jp2c', bytes(4)+b'jp2c', data, flags=re.DOTALL) # to the end of the file
+    with pytest.raises(ScanError, match='up to 4[0-9]{5} code blocks, 10000 are allowed'):
+        read_scan(cut_finely(data, where), 500_000)
 
 def test_a_tile_is_no_larger_than_pictures_may_be(tmp_path):
     "Found by fuzzing: 450 bytes with one tile of 33,554,673 × 16 pixels took half a gigabyte"
