@@ -19,6 +19,7 @@ def zero_init(layer):
         nn.init.zeros_(p)
     return layer
 
+# %% ../../nbs/model/01b_layers.ipynb #laystep3
 def time_embedding(
     t:Tensor,        # (N,) int64 step indices
     dim:int,         # Size of the embedding, even
