@@ -62,10 +62,10 @@ def file_provenance(self:Colorization,
 ) -> Provenance:
     "What the file of a sample says about its making"
     self._ab(i) # raises `IndexError` where there is none
-    sha = self.source_sha256
-    if sha is None and os.path.isfile(self.scan.path):
-        sha = sha256_of(self.scan.path)
-    settings = dict(self.provenance.settings or {}, bits=bits, quality=quality, source_sha256=sha)
+    if self.source_sha256 is None and os.path.isfile(self.scan.path):
+        self.source_sha256 = sha256_of(self.scan.path) # kept: the file may be replaced by a sample
+    settings = dict(self.provenance.settings or {}, bits=bits, quality=quality,
+                    source_sha256=self.source_sha256)
     return replace(self.provenance, seed=self.seeds[i], settings=settings)
 
 def _report(strips, rows, progress):

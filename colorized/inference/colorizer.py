@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np, torch.nn.functional as F
 from PIL import Image
 from fastcore.basics import patch
+from ..files import sha256_of
 from .colorization import Colorization
 from .hints import hint_grid
 from ..model.checkpoint import ModelConfig, SamplingSettings, load_checkpoint
@@ -169,12 +170,14 @@ def colorize(self:Colorizer,
     "Color one photograph. Raises `ScanError` for a bad file, `ValueError` for a bad setting"
     options = self.options(n_samples, seed, steps, temperature, saturation, working_size)
     scan = as_scan(photo)
+    sha = sha256_of(photo) if isinstance(photo, (str,Path)) else None
     L = scan.thumbnail_L(working_shape(scan.shape, **self.grid(options['working_size'])))
     grid = self._hint_grid(hints, scan.shape, L)
     seeds = [options['seed']+i for i in range(n_samples)]
     draw = {k: options[k] for k in ('steps', 'temperature')}
     ab = self.sample(self.condition(L, grid), seeds, **draw)*saturation
-    return Colorization(scan, ab, seeds, self.provenance(options, hints=grid is not None))
+    made = self.provenance(options, hints=grid is not None)
+    return Colorization(scan, ab, seeds, made, sha)
 
 @patch
 def _hint_grid(self:Colorizer, hints, shape, L):

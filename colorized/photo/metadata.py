@@ -122,7 +122,7 @@ def _read_exif(file, boxes):
 def _read_orientation(file, exif):
     "As EXIF states it; where that says nothing, what Pillow finds in the format or in XMP"
     stated = exif.value(274)
-    if not file.tiff and (stated is None or file.format=='AVIF'):
+    if stated is None or file.format=='AVIF':
         try: stated = file.image.getexif().get(274)
         except Exception: pass # EXIF is damaged, which was said
     return stated if stated in range(1, 9) else 1

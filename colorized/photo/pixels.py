@@ -146,8 +146,10 @@ def _decode_jpeg2000(file):
     data = file.read()
     size_marker = data.find(b'\xff\x4f\xff\x51')
     bits = (data[size_marker+42]&127)+1
-    if bits>8:
-        return _with_alpha(_from_integers(imagecodecs.jpeg2k_decode(data), bits, file.path))
+    if bits>8: # its profile is hidden: the decoder would apply it, and spoil gray pixels
+        head = data[:size_marker].replace(b'colr\2', b'colr\3')
+        x = imagecodecs.jpeg2k_decode(head+data[size_marker:])
+        return _with_alpha(_from_integers(x, bits, file.path))
 
 def _decode_avif(file):
     import imagecodecs
@@ -173,7 +175,8 @@ def decode_pixels(
     icc:bytes|None, # Its profile
 ) -> Decoded:
     "The pixels of a file, as they are stored"
-    deep = file.tiff and (file.page.bitspersample>8 or file.image is None)
+    deep = file.tiff and (file.page.bitspersample>8 or file.page.sampleformat==2
+                          or file.image is None) # Pillow takes signed bytes for unsigned ones
     if deep: return _decode_tiff(file.page, file.path, icc, file.warnings)
     decode = _DECODERS.get(file.format)
     decoded = decode(file) if decode else None

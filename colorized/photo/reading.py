@@ -13,7 +13,7 @@ import io, logging, math, struct, threading, warnings
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
-from .blocks import check_items, count_blocks
+from .blocks import check_items, codestreams
 from .metadata import OpenFile, clean_exif, read_dpi, read_metadata, turn_subject
 from .pixels import collapse_gray, decode_pixels, pillow_pixels, turn_upright
 from .profiles import png_gamma_profile, usable_profile
@@ -32,13 +32,14 @@ _PIXELS_A_BLOCK = 50 # Of JPEG 2000, on average of as many, at least: a block ta
 _OPENING = threading.Lock()
 
 # %% ../../nbs/photo/08_reading.ipynb #addc53c2b
-def _check_blocks(image, f, max_pixels):
-    "`ValueError` for JPEG 2000 that is cut so finely that a decoder's memory may not do"
-    if image.format!='JPEG2000': return
-    f.seek(0)
-    blocks,most = count_blocks(f.read()),int(max_pixels//_PIXELS_A_BLOCK)
-    if blocks>most: raise ValueError(
-        f"JPEG 2000 that is cut into up to {blocks} code blocks, {most} are allowed")
+def _check_jpeg2000(data, max_pixels):
+    "`ValueError` where it is so large, or so finely cut, that a decoder's memory may not do"
+    for w,h,blocks in codestreams(data):
+        most = int(max_pixels//_PIXELS_A_BLOCK)
+        if w*h>max_pixels: raise ValueError(
+            f"JPEG 2000 of {w}×{h} pixels, more than the {max_pixels:.0f} of max_pixels")
+        if blocks>most: raise ValueError(
+            f"JPEG 2000 that is cut into up to {blocks} code blocks, {most} are allowed")
 
 def open_image(
     f,                           # File, open for reading
@@ -52,7 +53,9 @@ def open_image(
         Image.MAX_IMAGE_PIXELS = most
         try:
             image = Image.open(f, formats=_FORMATS)
-            _check_blocks(image, f, max_pixels)
+            if image.format=='JPEG2000':
+                f.seek(0)
+                _check_jpeg2000(f.read(), max_pixels)
             return image
         except Image.UnidentifiedImageError:
             import pi_heif
@@ -95,6 +98,8 @@ class _Silence:
 _SILENCE = _Silence()
 
 # %% ../../nbs/photo/08_reading.ipynb #ea898277
+_JPEG2000_IN_TIFF = 33003,33004,33005,34712 # Compressions; its pictures state a size of their own
+
 def _check_tiff(tiff, size, path, max_pixels):
     if not len(tiff.pages):
         raise ScanError(f"{path}: truncated, the directory of its pages is missing")
@@ -113,6 +118,9 @@ def _check_tiff(tiff, size, path, max_pixels):
     if beyond:
         which = f"{beyond} of {len(page.dataoffsets)} strips or tiles"
         raise ScanError(f"{path}: truncated, {which} lie beyond the end of the file")
+    for start,n in segments if page.compression in _JPEG2000_IN_TIFF else ():
+        tiff.filehandle.seek(start)
+        _check_jpeg2000(tiff.filehandle.read(n), max_pixels)
 
 # %% ../../nbs/photo/08_reading.ipynb #1847e4c8
 _RAW = ( # (where, what) is found in camera raw files that are no TIFF, or begin as if they were one

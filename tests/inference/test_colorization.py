@@ -100,6 +100,9 @@ def test_every_file_names_its_making(two, tmp_path):
     r.save(tmp_path/'out.png', 1)
     saved = read_scan(tmp_path/'out.png')
     assert np.array_equal(saved.pixels, r.array(1)) and sha.encode() in saved.xmp
+    for name in 'photo.png','other.png': # the original is replaced, and known all the same
+        r.save(tmp_path/name, replace_original=name=='photo.png')
+        assert sha.encode() in read_scan(tmp_path/name).xmp
     assert b'<colorized:Seed>9<' in saved.xmp
 
 def test_progress_and_depth(two, tmp_path):

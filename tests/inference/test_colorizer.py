@@ -25,6 +25,13 @@ def test_a_sample_is_the_same_alone_and_among_others(colorizer, gray, four):
         assert np.array_equal(alone.array(), four.array(i))
     assert len({digest(four.array(i)) for i in range(4)})==4
 
+def test_the_original_is_known_as_it_was_read(colorizer, gray, tmp_path):
+    Image.fromarray(gray).save(tmp_path/'photo.png')
+    sha = hashlib.sha256((tmp_path/'photo.png').read_bytes()).hexdigest()
+    result = colorizer.colorize(tmp_path/'photo.png', steps=1)
+    Image.fromarray(255-gray).save(tmp_path/'photo.png') # another photograph in its place
+    assert result.file_provenance().settings['source_sha256']==sha
+
 def test_the_same_bytes_in_another_process(gray, four, tmp_path):
     np.save(tmp_path/'gray.npy', gray)
     code = """

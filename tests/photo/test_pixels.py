@@ -1,5 +1,5 @@
 "Pixels of every depth and kind, none lost on the way"
-import io
+import io, struct
 import imagecodecs, numpy as np, PIL, pytest, tifffile
 from PIL import Image
 from colorized.photo.pixels import (
@@ -221,9 +221,39 @@ def test_negative_floats_are_black(tmp_path):
     s = read_scan(tmp_path/'a.tif')
     assert s.pixels.tolist()==[[0, 32768], [65535, 0]] and 'clipped' in s.warnings[0]
 
+def with_profile(data, profile, method):
+    "A JPEG 2000 file whose box of colors holds a profile"
+    colors = data.index(b'colr')-4
+    header,(n,) = data.index(b'jp2h')-4,struct.unpack('>I', data[colors:colors+4])
+    new = struct.pack('>I', len(profile)+11)+b'colr'+bytes([method,0,0])+profile
+    size, = struct.unpack('>I', data[header:header+4])
+    head = data[:header]+struct.pack('>I', size+len(new)-n)
+    return head+data[header+4:colors]+new+data[colors+n:]
+
+@pytest.mark.parametrize('method', [2, 3])
+@pytest.mark.parametrize('x, profile', [
+    (gray16, ('gray', 1.8)), (rgb16, ('adobergb', None))])
+def test_deep_jpeg_2000_keeps_its_pixels_beside_a_profile(x, profile, method):
+    "OpenJPEG applies the profile, and of gray pixels it makes others, unless it does not see it"
+    icc = bytes(imagecodecs.cms_profile(profile[0], gamma=profile[1]))
+    data = imagecodecs.jpeg2k_encode(x, level=0, codecformat='jp2')
+    s = read_scan(with_profile(data, icc, method))
+    assert np.array_equal(s.pixels, x) and s.icc==icc and not s.warnings
+
+@pytest.mark.parametrize('x', [gray8, gray16])
+def test_an_orientation_that_only_xmp_states_turns_any_tiff(x, tmp_path):
+    xmp = ('<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/'
+           '22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff'
+           '/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>').encode()
+    tifffile.imwrite(tmp_path/'a.tif', x, metadata=None, resolution=(300,150), resolutionunit=2,
+                     extratags=[(700, 1, len(xmp), xmp, True)])
+    s = read_scan(tmp_path/'a.tif')
+    assert np.array_equal(s.pixels, np.rot90(x, -1)) and s.dpi==(150,300)
+
 @pytest.mark.parametrize('x, why', [
     (np.full((8,8), 1e20, np.float32), 'up to 1e.20, which have no agreed white'),
     (np.full((8,8), np.inf, np.float32), '64 pixel values that are not finite'),
+    (np.zeros((8,8), np.int8), 'signed 8-bit pixels have no agreed meaning'),
     (np.zeros((8,8), np.int16), 'signed 16-bit pixels have no agreed meaning')])
 def test_pixels_without_a_meaning(x, why, tmp_path):
     tifffile.imwrite(tmp_path/'a.tif', x)

@@ -99,17 +99,18 @@ def test_samples_are_limited_as_pixels_are(tmp_path):
         read_scan(f, max_pixels=4e6)
 
 def cut_finely(data, where):
-    "The same codestream with precincts of 2×2 pixels in its own header, or in that of a tile"
+    "The same codestream with precincts of 2×2 pixels in a header: its own, a tile's, or hidden"
     at,sot = data.index(b'\xff\x52'),data.index(b'\xff\x90')
     n, = struct.unpack('>H', data[at+2:at+4])
     style = b'\xff\x52'+struct.pack('>HB', n+6, 1)+data[at+5:at+2+n]+6*b'\x11'
-    if where=='main': return data[:at]+style+data[at+2+n:]
+    if where=='hidden': style = b'\xff\x6f'+struct.pack('>H', len(style)+2)+style
+    if where!='tile': return data[:at]+style+data[at+2+n:]
     size, = struct.unpack('>I', data[sot+6:sot+10])
     size = struct.pack('>I', size+len(style))
     return data[:sot+6]+size+data[sot+10:sot+12]+style+data[sot+12:]
 
 @pytest.mark.parametrize('bare', [True, False])
-@pytest.mark.parametrize('where', ['main', 'tile'])
+@pytest.mark.parametrize('where', ['main', 'tile', 'hidden'])
 def test_a_picture_is_not_cut_into_crumbs(where, bare):
     "Found by fuzzing: a JPEG 2000 of 3 kB took 2.2 GB, 540 bytes for each of its code blocks"
     out = io.BytesIO()
@@ -119,6 +120,28 @@ def test_a_picture_is_not_cut_into_crumbs(where, bare):
     data = re.sub(b'....jp2c', bytes(4)+b'jp2c', data, flags=re.DOTALL) # to the end of the file
     with pytest.raises(ScanError, match='up to 4[0-9]{5} code blocks, 10000 are allowed'):
         read_scan(cut_finely(data, where), 500_000)
+
+def test_a_tile_without_an_end_ends():
+    "Its size leads back to where it was read: reading the headers took for ever"
+    out = io.BytesIO()
+    Image.fromarray(gray8).save(out, 'JPEG2000', no_jp2=True, irreversible=False)
+    data = out.getvalue()
+    sot = data.index(b'\xff\x90')
+    assert data[sot+12:sot+14]==b'\xff\x93'
+    with pytest.raises(ScanError, match='broken data'): # says Pillow
+        read_scan(data[:sot+6]+struct.pack('>I', 12)+data[sot+10:])
+
+@pytest.mark.parametrize('suffix', ['jp2', 'tif'])
+def test_a_codestream_is_measured_whatever_its_container_says(suffix, tmp_path):
+    f = tmp_path/f'a.{suffix}'
+    if suffix=='jp2': f.write_bytes(imagecodecs.jpeg2k_encode(gray16, level=0, codecformat='jp2'))
+    else: tifffile.imwrite(f, gray16, compression='jpeg2000', metadata=None)
+    assert np.array_equal(read_scan(f).pixels, gray16)
+    data = bytearray(f.read_bytes())
+    at = data.index(b'\xff\x4f\xff\x51')
+    for i in 8,24: data[at+i:at+i+8] = struct.pack('>2I', 60000, 60000) # of the picture, of tiles
+    f.write_bytes(data)
+    with pytest.raises(ScanError, match='JPEG 2000 of 60000×60000 pixels'): read_scan(f)
 
 def test_a_tile_is_no_larger_than_pictures_may_be(tmp_path):
     "Found by fuzzing: 450 bytes with one tile of 33,554,673 × 16 pixels took half a gigabyte"
