@@ -19,7 +19,8 @@ const hex = buffer =>
 
 let isFull = false // could a file not be stored?
 
-// A file of this version with its headers, from the cache or into it
+// A file of this version with its headers, from the cache or into it. A cache is opened only to put
+// something in: a worker of the version before would make its own anew after it was deleted
 const arriving = new Map()
 function kept(path) {
   if (!arriving.has(path)) {
@@ -30,8 +31,8 @@ function kept(path) {
 }
 
 async function get(path) {
-  const cache = await caches.open(NAME).catch(() => null), address = here+path
-  const found = await cache?.match(address)
+  const address = here+path
+  const found = await caches.match(address, {cacheName: NAME}).catch(() => null)
   if (found) return found
   const response = await fetch(address, {cache: 'no-cache'})
   if (!response.ok) return response
@@ -40,7 +41,7 @@ async function get(path) {
   const made = new Response(body, {headers: {...HEADERS, 'Content-Type': type}})
   const is = hex(await crypto.subtle.digest('SHA-256', body))
   if (is === FILES[path]) // not of another version
-    await cache?.put(address, made.clone()).catch(() => { isFull = true })
+    await caches.open(NAME).then(o => o.put(address, made.clone())).catch(() => { isFull = true })
   return made
 }
 
