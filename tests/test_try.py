@@ -8,6 +8,7 @@ from colorized import Colorizer
 from colorized.photo.lab import rgb_to_lab
 from colorized.photo.provenance import read_provenance
 from colorized.photo.reading import read_scan
+from touch import touching
 
 pytestmark = pytest.mark.slow # minutes of a browser
 
@@ -394,12 +395,7 @@ def test_no_strokes_that_nobody_meant(spied, photo):
     hold('Space')
     again()
     assert strokes()==1
-    b = v.page.locator('#paint').bounding_box()
-    client = v.context.new_cdp_session(v.page)
-    def touch(kind, *places):
-        points = [dict(x=b['x']+u*b['width'], y=b['y']+0.5*b['height'], id=i)
-                  for i,u in enumerate(places)]
-        client.send('Input.dispatchTouchEvent', dict(type=kind, touchPoints=points))
+    touch = touching(v.page, '#paint')
     touch('touchStart', 0.3)
     touch('touchStart', 0.3, 0.7)
     touch('touchMove', 0.2, 0.8)

@@ -138,6 +138,7 @@ def take(self:Claims,
         threading.Thread(target=self._keep, args=(self._over,), daemon=True).start()
     return True
 
+# %% ../../nbs/batch/00_claims.ipynb #clmrels2
 @patch
 def release(self:Claims,
     out:Path=None, # Output that is made; None: all

@@ -2,6 +2,7 @@
 import pytest
 from app_server import Server
 from test_page import Visitor, sizes
+from touch import touching
 
 @pytest.fixture(scope='module')
 def server(tmp_path_factory, model):
@@ -137,12 +138,7 @@ def test_no_strokes_that_nobody_meant(visit, small_copies):
     v.page.keyboard.up('Space')
     assert strokes()==1
     v.rest(1)
-    b = v.page.locator('#canvas').bounding_box()
-    client = v.context.new_cdp_session(v.page)
-    def touch(kind, *places):
-        points = [dict(x=b['x']+u*b['width'], y=b['y']+0.5*b['height'], id=i)
-                  for i,u in enumerate(places)]
-        client.send('Input.dispatchTouchEvent', dict(type=kind, touchPoints=points))
+    touch = touching(v.page, '#canvas')
     touch('touchStart', 0.3)
     touch('touchMove', 0.25)
     assert strokes()==2
