@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from .blocks import check_items, codestreams
 from .metadata import OpenFile, clean_exif, read_dpi, read_metadata, turn_subject
-from .pixels import collapse_gray, decode_pixels, pillow_pixels, turn_upright
+from .pixels import (JPEG2000_IN_TIFF, collapse_gray, decode_pixels,
+                                    pillow_pixels, turn_upright)
 from .profiles import png_gamma_profile, usable_profile
 from .scan import Scan, ScanError
 from .xmp import turn_regions, xmp_packet
@@ -98,8 +99,6 @@ class _Silence:
 _SILENCE = _Silence()
 
 # %% ../../nbs/photo/08_reading.ipynb #ea898277
-_JPEG2000_IN_TIFF = 33003,33004,33005,34712 # Compressions; its pictures state a size of their own
-
 def _check_tiff(tiff, size, path, max_pixels):
     if not len(tiff.pages):
         raise ScanError(f"{path}: truncated, the directory of its pages is missing")
@@ -118,7 +117,7 @@ def _check_tiff(tiff, size, path, max_pixels):
     if beyond:
         which = f"{beyond} of {len(page.dataoffsets)} strips or tiles"
         raise ScanError(f"{path}: truncated, {which} lie beyond the end of the file")
-    for start,n in segments if page.compression in _JPEG2000_IN_TIFF else ():
+    for start,n in segments if page.compression in JPEG2000_IN_TIFF else ():
         tiff.filehandle.seek(start)
         _check_jpeg2000(tiff.filehandle.read(n), max_pixels)
 

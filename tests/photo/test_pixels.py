@@ -267,6 +267,20 @@ def test_tiffs_that_are_no_photographs(options, why, tmp_path):
     tifffile.imwrite(tmp_path/'a.tif', x, **options)
     with pytest.raises(ScanError, match=f'a.tif: .*{why}'): read_scan(tmp_path/'a.tif')
 
+@pytest.mark.parametrize('x', [rgb8, rgb16])
+@pytest.mark.parametrize('how', ['png', 'jpegxl', 'jpegxr', 'lerc'])
+def test_compressions_that_state_a_size_of_their_own_are_refused(x, how, tmp_path):
+    "A TIFF of 64×64 pixels and 30 kB, whose JPEG XL held 12,000×12,000, took 750 MB"
+    tifffile.imwrite(tmp_path/'a.tif', x, photometric='rgb', compression=how)
+    why = f'a.tif: {8*x.itemsize}-bit TIFF with compression {how.upper()} is not supported'
+    with pytest.raises(ScanError, match=why): read_scan(tmp_path/'a.tif')
+
+@pytest.mark.parametrize('how', ['lzw', 'adobe_deflate', 'deflate', 'packbits', 'lzma', 'zstd',
+                                 'jpeg2000'])
+def test_compressions_of_a_deep_tiff(how, tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', rgb16, photometric='rgb', compression=how)
+    assert np.array_equal(read_scan(tmp_path/'a.tif').pixels, rgb16)
+
 def test_decoded_says_what_was_done():
     assert Decoded(gray8)[1:]==(None, False, False)
     assert pillow_pixels(Image.fromarray(rgb8).convert('YCbCr'), []).pixels.shape==rgb8.shape
