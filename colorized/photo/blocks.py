@@ -42,37 +42,44 @@ _UUIDS = { # Of boxes
     bytes.fromhex('33c7a4d2b81d4723a0baf1a3e097ad38'): 'iptc',
     b'JpgTiffExif->JP2': 'exif'}
 
+def _boxes(data, i, end):
+    "(kind, start, end) of the boxes that lie there one behind the other, of their contents"
+    while i+8<=end:
+        n,kind = struct.unpack('>I4s', data[i:i+8])
+        head = 8
+        if n==1 and i+16<=end: n,head = struct.unpack('>Q', data[i+8:i+16])[0],16
+        n = n or end-i
+        if n<head: return
+        yield kind,i+head,min(i+n, end)
+        i += n
+
 def jp2_boxes(
     data:bytes, # JPEG 2000 file
 ) -> dict:      # Of `xmp`, `iptc`, `exif`, `icc` what is there; `more`: other words are there, too
     "XMP, IPTC, EXIF and ICC profile from the boxes of a JPEG 2000 file"
     out,todo = {},[(0, len(data))]
     while todo:
-        i,end = todo.pop()
-        while i+8<=end:
-            n,kind = struct.unpack('>I4s', data[i:i+8])
-            head = 8
-            if n==1: n,head = struct.unpack('>Q', data[i+8:i+16])[0],16
-            if n==0: n = end-i
-            if n<head: break
-            body = data[i+head:i+n] if kind in (b'colr', b'uuid') else b''
-            if kind==b'jp2h': todo.append((i+head, i+n))
+        for kind,start,end in _boxes(data, *todo.pop()):
+            body = data[start:end] if kind in (b'colr', b'uuid') else b''
+            if kind==b'jp2h': todo.append((start, end))
             if kind==b'xml ' or kind==b'uuid' and body[:16] not in _UUIDS: out['more'] = True
             if kind==b'colr' and body[:1] in (b'\2', b'\3'): out['icc'] = body[3:]
             if body[:16] in _UUIDS: out[_UUIDS[body[:16]]] = body[16:]
-            i += n
     return out
 
 # %% ../../nbs/photo/04d_blocks.ipynb #jp2cut02
 _SIZ = b'\xff\x4f\xff\x51'
 _COD,_COC,_SOT,_SOD,_EOC = 0xff52,0xff53,0xff90,0xff93,0xffd9
 _KNOWN = {_COD, _COC, _SOT, 0xff50, *range(0xff55, 0xff64), 0xff64, 0xff74, 0xff75, 0xff77, 0xff78}
+_MOST_MARKERS = 200_000 # In all headers of a file: three for each of 65,535 tiles, the most there are
 _FINEST = 0,(0, 0),[] # Nobody knows what a decoder makes of a header that it does not know
 
-def _coding_styles(data, at, n_components):
+def _coding_styles(data, at, n_components, left):
     "What the headers of a codestream say: (levels, exponents of block and of precincts)"
     behind = len(data) # the tile
     while at+12<=len(data):
+        if next(left, None) is None: raise ValueError(
+            f"JPEG 2000 with more than {_MOST_MARKERS} markers in its headers")
         marker,n = struct.unpack('>2H', data[at:at+4])
         if marker==_EOC:
             return
@@ -88,7 +95,7 @@ def _coding_styles(data, at, n_components):
         if marker in (_COD, _COC):
             skip = 9 if marker==_COD else 6+(n_components>256)
             levels,x,y,_,_,*precincts = data[at+skip:at+2+n]
-            yield levels,(x+2, y+2),[(o&15, o>>4) for o in precincts]
+            yield min(levels, 32),(x+2, y+2),[(o&15, o>>4) for o in precincts]
         at += 2+n
 
 # %% ../../nbs/photo/04d_blocks.ipynb #jp2cut03
@@ -104,28 +111,19 @@ def _blocks_of_tile(w, h, levels, block, precincts):
 def codestreams(
     data:bytes, # JPEG 2000 file, or a codestream alone
 ):              # Yields (width, height, code blocks at most) of each
-    "How large the pictures inside are, and how finely they are cut"
-    at = data.find(_SIZ)
+    "How large the pictures inside are, and how finely they are cut. Raises `ValueError`"
+    at,left = data.find(_SIZ),iter(range(_MOST_MARKERS))
     while at>=0 and len(data)>=at+44:
         if not at or b'jp2c' in (data[at-4:at], data[at-12:at-8]): # not by chance among the pixels
             n,_,W,H,x,y,w,h,_,_,parts = struct.unpack('>2H8IH', data[at+4:at+42])
             width,height,w,h = max(W-x, 0),max(H-y, 0),max(w, 1),max(h, 1)
             tiles = -(-width//w)*-(-height//h)
             size = min(w, width),min(h, height)
-            styles = list(_coding_styles(data, at+4+n, parts)) or [_FINEST]
+            styles = list(_coding_styles(data, at+4+n, parts, left)) or [_FINEST]
             yield width,height,parts*tiles*max(_blocks_of_tile(*size, *o) for o in styles)
         at = data.find(_SIZ, at+1)
 
 # %% ../../nbs/photo/04d_blocks.ipynb #heifchk1
-def _boxes(data, i, end):
-    "(kind, content) of boxes that lie one behind the other"
-    while i+8<=end:
-        n,kind = struct.unpack('>I4s', data[i:i+8])
-        n = n or end-i
-        if n<8: return
-        yield kind,data[i+8:min(i+n, end)]
-        i += n
-
 def check_items(
     f, # HEIC or AVIF file
 ):
@@ -133,12 +131,14 @@ def check_items(
     f.seek(0)
     data = f.read()
     f.seek(0)
-    inside = [o for kind,o in _boxes(data, 0, len(data)) if kind==b'meta']
-    tables = [o for meta in inside for kind,o in _boxes(meta, 4, len(meta)) if kind==b'iinf']
-    for table in tables:
-        for kind,item in _boxes(table, 6 if table[:1]==b'\0' else 8, len(table)):
+    inside = [o[1:] for o in _boxes(data, 0, len(data)) if o[0]==b'meta']
+    tables = [o[1:] for start,end in inside for o in _boxes(data, start+4, end) if o[0]==b'iinf']
+    for start,end in tables:
+        for kind,*item in _boxes(data, start+(6 if data[start:start+1]==b'\0' else 8), end):
+            if kind!=b'infe': continue
+            item = data[slice(*item)]
             about = item[8 if item[:1]<b'\3' else 10:] # behind version, number and protection
-            if kind==b'infe': about.split(b'\0\0')[0].decode('utf-8')
+            about.split(b'\0\0')[0].decode('utf-8')
 
 # %% ../../nbs/photo/04d_blocks.ipynb #bcdeca02
 def xmp_of_gif(

@@ -121,6 +121,18 @@ def test_a_picture_is_not_cut_into_crumbs(where, bare):
     with pytest.raises(ScanError, match='up to 4[0-9]{5} code blocks, 10000 are allowed'):
         read_scan(cut_finely(data, where), 500_000)
 
+def test_headers_inside_each_others_comments_are_counted():
+    "Of n of them the first held n-1, the second n-2: 1.6 MB took minutes"
+    out = io.BytesIO()
+    Image.fromarray(gray8).save(out, 'JPEG2000', no_jp2=True)
+    data = out.getvalue()
+    at = data.index(b'\xff\x52')
+    inside = b'jp2c'+data[:at]
+    comment = b'\xff\x64'+struct.pack('>H', 2+len(inside))+inside
+    assert read_scan(data[:at]+300*comment+data[at:]).shape==gray8.shape
+    with pytest.raises(ScanError, match='more than 200000 markers in its headers'):
+        read_scan(data[:at]+700*comment+data[at:])
+
 def test_a_tile_without_an_end_ends():
     "Its size leads back to where it was read: reading the headers took for ever"
     out = io.BytesIO()
@@ -186,8 +198,13 @@ def test_items_that_are_no_text_kill_nobody(format, outcome, tmp_path):
     kind = b'\0\0Exif'
     assert f.read_bytes().count(kind)==1
     f.write_bytes(f.read_bytes().replace(kind, b'\0\0\xb3\x87if'))
-    if outcome: assert outcome in read_scan(f).warnings[0]
-    else:
+    if outcome:
+        assert outcome in read_scan(f).warnings[0]
+        return
+    data = f.read_bytes()
+    at = data.index(b'meta')-4
+    for before in b'',struct.pack('>I4sQ', 1, b'free', 16): # whose length has 64 bits
+        f.write_bytes(data[:at]+before+data[at:])
         with pytest.raises(ScanError, match='a: damaged or not supported'): read_scan(f)
 
 # Pictures in memory
