@@ -8,13 +8,13 @@ Docs: https://example.github.io/colorized/photo/provenance.html.md"""
 __all__ = ['SOURCE_TYPES', 'Provenance', 'merge_xmp', 'read_provenance', 'expected_properties', 'settings_sha256']
 
 # %% ../../nbs/photo/06_provenance.ipynb #d6c8dcf5
-import hashlib, json, mmap, os, re
+import hashlib, json, mmap, os
 from dataclasses import dataclass
 from pathlib import Path
 from xml.dom import minidom
 from .. import __version__
 from ..files import parse_json
-from .xmp import (NAMESPACE, XMP_NAMESPACES, parse_xmp, rdf_of, remove_property,
+from .xmp import (NAMESPACE, XMP_NAMESPACES, parse_xmp, rdf_of, remove_properties,
                                  xmp_text)
 
 # %% ../../nbs/photo/06_provenance.ipynb #5db6add0
@@ -92,36 +92,43 @@ def _add_description(dom, properties):
     rdf.appendChild(new)
 
 # %% ../../nbs/photo/06_provenance.ipynb #26c4b133
+def _merge(dom, added):
+    "A packet with properties in place of outdated ones"
+    outdated = [(p, k) for p,names in _OF_THE_FILE.items() for k in names.split()]
+    remove_properties(dom, [*added, *outdated])
+    _add_description(dom, {**added, ('tiff', 'Orientation'): '1'})
+    begin = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    inside = xmp_text(dom).replace('<?xpacket', '<?x-packet') # in a comment: no packet's border
+    return f'{begin}\n{inside}\n<?xpacket end="w"?>'.encode()
+
 def merge_xmp(
     xmp:bytes|None,        # Original packet
     provenance:Provenance, # What to add
 )->tuple:                  # (new packet, remarks)
     "Put provenance into an XMP packet and keep all else; an unreadable one is replaced"
-    remarks,dom = [],None
-    if xmp:
-        try:
-            dom = parse_xmp(xmp)
-        except Exception as e:
-            remarks.append(f"the original XMP could not be read and was left behind ({e})")
-    if dom is None: dom = _empty_packet()
-    added = provenance.properties
-    outdated = [(p, k) for p,names in _OF_THE_FILE.items() for k in names.split()]
-    for key in [*added, *outdated]: remove_property(dom, *key)
-    _add_description(dom, {**added, ('tiff', 'Orientation'): '1'})
-    begin = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    inside = xmp_text(dom).replace('<?xpacket', '<?x-packet') # in a comment: no packet's border
-    return f'{begin}\n{inside}\n<?xpacket end="w"?>'.encode(), remarks
+    added,remarks = provenance.properties,[]
+    try:
+        if xmp:
+            packet = _merge(parse_xmp(xmp), added)
+            parse_xmp(packet) # it may have grown too large to be read again
+            return packet,[]
+    except Exception as e:
+        remarks.append(f"the original XMP could not be read and was left behind ({e})")
+    return _merge(_empty_packet(), added),remarks
 
 # %% ../../nbs/photo/06_provenance.ipynb #2834c59e
 _READ = 'ModelSHA256', 'Seed', 'Steps', 'Settings' # Properties of ours, and IPTC's source type
 
 def _packets(path):
-    "Bytes of all packets in a file that name our namespace"
+    "Bytes of the packets in a file that name our namespace, one after another"
     with open(path, 'rb') as f:
-        if not os.fstat(f.fileno()).st_size: return []
+        if not os.fstat(f.fileno()).st_size: return
         with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
-            found = re.finditer(rb'<\?xpacket begin.*?<\?xpacket end', m, re.S)
-            return [o.group() for o in found if NAMESPACE.encode() in o.group()]
+            end = 0
+            while (begin := m.find(b'<?xpacket begin', end))>=0:
+                end = m.find(b'<?xpacket end', begin)
+                if end<0: return
+                if m.find(NAMESPACE.encode(), begin, end)>=0: yield m[begin:end]
 
 def _find_properties(dom):
     "Property -> text, written as elements, or as attributes, as other programs rewrite them"
@@ -140,7 +147,7 @@ def read_provenance(
     "What an output says about its making"
     for packet in _packets(path):
         try:
-            dom = parse_xmp(packet[:-len('<?xpacket end')])
+            dom = parse_xmp(packet)
         except Exception:
             continue
         out = _find_properties(dom)

@@ -9,17 +9,22 @@ __all__ = ['COMMENT', 'own_words', 'clean_descriptions', 'gif_comments', 'read_t
 
 # %% ../../nbs/photo/04c_words.ipynb #words03
 import json, re
+from ..files import parse_json
 from .exif import Exif
 
 # %% ../../nbs/photo/04c_words.ipynb #exif17
-_OF_TIFFFILE = r'\{.*"shape": *\[[\d, ]*\].*\}$|shape=\('
+_SHAPE = r'"shape": *\[[\d, ]*\]'
 _IMAGEJ = set('images channels slices frames hyperstack mode loop min max'.split()) # of pixels
 _IMAGEJ_SCALE = set('unit yunit zunit vunit spacing xorigin yorigin zorigin finterval tunit fps '
                     'cf c0 c1 c2 c3 c4'.split())
 
+def _is_of_tifffile(text):
+    if text.startswith('{') and text.endswith('}'): return re.search(_SHAPE, text) is not None
+    return text.startswith('shape=(')
+
 def _of_tifffile(text):
     if re.fullmatch(r'shape=\([\d, ]+\)', text): return '',''
-    said = json.loads(text)
+    said = parse_json(text)
     words = {k: v for k,v in said.items() if k not in ('shape', 'axes', 'truncated')}
     return json.dumps(words, ensure_ascii=False) if words else '',''
 
@@ -32,7 +37,7 @@ def _of_imagej(text):
     return '\n'.join(words),f"ImageJ's scale ({', '.join(scale)})" if scale else ''
 
 def _of_ome(text):
-    words = re.findall(r'<(?:\w+:)?Description[^>]*>([^<]*)</', text)
+    words = re.findall(r'<(?:\w+:)?Description[^<>]*>([^<]*)</', text)
     return '\n'.join(o.strip() for o in words if o.strip()),"the OME-XML of its pixels"
 
 # %% ../../nbs/photo/04c_words.ipynb #exif18
@@ -42,7 +47,7 @@ def own_words(
     "A description without what a library says of the pixels"
     bare = text.strip()
     try:
-        if re.match(_OF_TIFFFILE, bare, re.S): return _of_tifffile(bare)
+        if _is_of_tifffile(bare): return _of_tifffile(bare)
     except ValueError:
         return text,''
     if bare.startswith('ImageJ='): return _of_imagej(bare)

@@ -1,5 +1,5 @@
 "What is said about the making of color: into a packet, out of a file, judged by ExifTool"
-import hashlib, json
+import hashlib, json, time
 import pytest
 from colorized.photo.provenance import (Provenance, expected_properties, merge_xmp, read_provenance,
                                         settings_sha256)
@@ -49,6 +49,19 @@ def test_hostile_xmp_is_replaced_with_a_remark(xmp):
     assert len(remarks)==(1 if xmp else 0)
 
 RDF = 'xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+@pytest.mark.parametrize('inside', ['<a/>'*50_000, f'<a>{">"*600_000}</a>'])
+def test_xmp_too_large_to_be_read_again_is_replaced_with_a_remark(inside):
+    new,(remark,) = merge_xmp(f'<r:RDF {RDF}>{inside}</r:RDF>'.encode(), made)
+    assert 'left behind (it ' in remark and len(parse_xmp(new).toxml())<5000
+
+def test_many_properties_are_removed_quickly():
+    ns = XMP_NAMESPACES['dc']
+    inside = '<b/>'*30_000+f'<d:format xmlns:d="{ns}"/>'+'<d:format/>'*10_000
+    old = f'<r:RDF {RDF}><r:Description xmlns:d="{ns}">{inside}</r:Description></r:RDF>'
+    began = time.process_time()
+    new,remarks = merge_xmp(old.encode(), made)
+    assert time.process_time()-began<2.5 and not remarks and b'd:format' not in new
+
 def test_the_subject_and_the_prefix_of_the_original_are_kept():
     old = f'<r:RDF {RDF}><r:Description r:about="uuid:1" xmlns:t="urn:t" t:a="b"/></r:RDF>'
     new = merge_xmp(old.encode(), made)[0].decode()
@@ -113,6 +126,11 @@ def test_attributes_are_read_as_elements_are(tmp_path):
     "as other programs like to rewrite them"
     f = file_of(tmp_path, rdf('c:Seed="3" c:Settings="{&quot;a&quot;: 1.5}" c:Model="m" Steps="9"'))
     assert read_provenance(f)==dict(Seed='3', a='1.5')
+
+def test_packets_without_an_end_cost_little(tmp_path):
+    (tmp_path/'a').write_bytes(b'<?xpacket begin'*8000)
+    began = time.process_time()
+    assert read_provenance(tmp_path/'a') is None and time.process_time()-began<1
 
 def test_an_empty_element_says_nothing(tmp_path):
     f = file_of(tmp_path, rdf('').replace('/></r:RDF>', '><c:Seed/></r:Description></r:RDF>'))

@@ -1,9 +1,10 @@
 "What people and programs wrote beside EXIF, IPTC and XMP"
-import struct, subprocess
+import struct, subprocess, time
 import pytest
 from PIL import Image, PngImagePlugin
 from colorized.photo.exif import EXIF, Entry, Exif, exif_block
 from colorized.photo.reading import read_scan
+from colorized.photo.words import own_words
 from colorized.photo.writing import write_color
 from photo_files import ab, change, gray8, rgb8, tags
 
@@ -25,6 +26,17 @@ def test_texts_of_a_png_stay_in_a_png_and_are_reported_elsewhere(tmp_path):
     for suffix in '.jpg','.tif','.webp':
         said, = write_color(tmp_path/f'out{suffix}', s, ab)
         assert 'left behind' in said and all(o in said for o in ('Title', 'Copyright', 'Author'))
+
+@pytest.mark.parametrize('text', [
+    '<Pixels'+'<Description'*25_000+'OME>', '{'+'"shape":[]'*32_000+'x'])
+def test_a_description_takes_no_time_that_grows_with_its_square(text):
+    began = time.process_time()
+    own_words(text)
+    assert time.process_time()-began<1
+
+def test_a_description_nested_too_deeply_stays():
+    text = '{"shape": [1, 2], "a": '+'['*100_000+']'*100_000+'}'
+    assert own_words(text)==(text, '')
 
 def test_comments_stay_where_there_is_a_place(tmp_path):
     Image.fromarray(gray8).save(tmp_path/'a.jpg', comment='Möwen, 1931'.encode())

@@ -1,7 +1,8 @@
 "Packets parsed, pruned and joined"
+import time
 import pytest
-from colorized.photo.xmp import (XMP_NAMESPACES, parse_xmp, rdf_of, remove_property, turn_regions,
-                                 xmp_packet)
+from colorized.photo.xmp import (XMP_NAMESPACES, parse_xmp, rdf_of, remove_properties,
+                                 turn_regions, xmp_packet)
 
 NS = ' '.join(f'xmlns:{k}="{v}"' for k,v in XMP_NAMESPACES.items())
 def packet(inside): return f'<x:xmpmeta {NS}><rdf:RDF>{inside}</rdf:RDF></x:xmpmeta>'
@@ -16,7 +17,8 @@ def test_packets_are_read_in_every_encoding(encode):
 
 @pytest.mark.parametrize('text, why', [
     ('<!DOCTYPE a>', 'document type'), ('<!doctype a>', 'document type'),
-    ('<!ENTITY a "b">', 'document type')])
+    ('<!ENTITY a "b">', 'document type'),
+    ('<!DOC<?xml ?>TYPE a [<!ENT<?xml ?>ITY b "c">]>', 'document type')])
 def test_definitions_are_refused(text, why):
     with pytest.raises(ValueError, match=why): parse_xmp((text+packet('')).encode())
 
@@ -24,12 +26,41 @@ def test_what_is_no_xmp_is_refused():
     with pytest.raises(ValueError, match='no rdf:RDF'): parse_xmp(b'<RDF/>')
     with pytest.raises(Exception): parse_xmp(b'<torn')
 
+def seconds(call, *args):
+    "Of work, on a busy machine, too, whatever comes of it"
+    began = time.process_time()
+    try: call(*args)
+    except Exception: pass
+    return time.process_time()-began
+
+@pytest.mark.parametrize('inside, why', [
+    ('<a/>'*50_000, 'more than 50000 tags'), (' '*2**21, 'longer than 2 MB'),
+    (f'<a xmlns:p="{"u"*9999}"/>', 'over 300'), (f"<a xmlns =\n'{'u'*9999}'/>", 'over 300'),
+    ('<a>'*120+'</a>'*120, 'nested too deeply'), ('<a>'*5000+'</a>'*5000, 'nested too deeply')])
+def test_what_would_fill_the_memory_is_refused(inside, why):
+    with pytest.raises(ValueError, match=why): parse_xmp(packet(inside).encode())
+
+def test_the_history_of_years_is_read():
+    entry = f'<rdf:li stEvt:action="saved" stEvt:instanceID="xmp.iid:{"0"*36}"/>\n'
+    ns = 'xmlns:stEvt="http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"'
+    inside = f'<xmpMM:History><rdf:Seq>{entry*12_000}</rdf:Seq></xmpMM:History>'
+    parse_xmp(packet(f'<rdf:Description {ns}>{inside}</rdf:Description>').encode())
+
+@pytest.mark.parametrize('inside', [
+    '<?xml'*25_000, 'x'*300_000+'\U0001f600'+'a<![CDATA[]]>'*20_000])
+def test_a_packet_takes_no_time_that_grows_with_its_square(inside):
+    assert seconds(parse_xmp, packet(inside).encode())<1.5
+
+def test_cdata_is_text():
+    text = rdf_of(parse_xmp(packet('a<![CDATA[<b>]]><![CDATA[]]>&amp;c').encode())).firstChild
+    assert text.data=='a<b>&c'
+
 def test_a_property_is_removed_wherever_it_stands_but_not_inside_another():
     dom = parse_xmp(packet('''<rdf:Description dc:format="a" dc:title="kept"/>
         <rdf:Description><dc:format>b</dc:format><dc:format>c</dc:format></rdf:Description>
         <rdf:Description><xmpMM:DerivedFrom><rdf:Description dc:format="inside"/>
         </xmpMM:DerivedFrom><xmp:format>other</xmp:format></rdf:Description>''').encode())
-    remove_property(dom, 'dc', 'format')
+    remove_properties(dom, [('dc', 'format')])
     left = dom.toxml()
     assert left.count('dc:format')==1 and 'inside' in left and 'other' in left and 'kept' in left
 
@@ -38,7 +69,7 @@ def test_a_property_with_structures_inside_is_removed():
     dom = parse_xmp(packet('''<rdf:Description><xmp:Thumbnails><rdf:Alt><rdf:li><rdf:Description>
         <dc:format>JPEG</dc:format></rdf:Description></rdf:li></rdf:Alt></xmp:Thumbnails>
         </rdf:Description>''').encode())
-    remove_property(dom, 'xmp', 'Thumbnails')
+    remove_properties(dom, [('xmp', 'Thumbnails')])
     assert 'JPEG' not in dom.toxml()
 
 class Picture:
@@ -67,6 +98,17 @@ def test_joined_parts_keep_their_namespaces():
              for d in dom.getElementsByTagName('rdf:Description')]
     assert found==[['1', '', ''], ['', '2', ''], ['', '', '3']]
 
+def test_long_parts_are_joined_quickly():
+    more = packet('<a/>'*4000).encode()
+    assert seconds(xmp_packet, Picture(packet('').encode(), (0, more)))<1.5
+
+def test_namespaces_are_declared_where_they_are_needed():
+    ns = ' '.join(f'xmlns:p{i}="urn:{i}"' for i in range(100))
+    more = packet('<a><p1:a p2:b=""/></a>'+'<p3:a/>'*100).replace('<rdf:RDF', f'<rdf:RDF {ns}')
+    joined = xmp_packet(Picture(packet('').encode(), (0, more.encode())))
+    assert [joined.count(b'xmlns:p%d='%i) for i in range(5)]==[0, 1, 1, 100, 0]
+    assert parse_xmp(joined).getElementsByTagNameNS('urn:1', 'a')
+
 def test_text_becomes_bytes():
     class Png: info = {'XML:com.adobe.xmp': '<ä/>'}
     assert xmp_packet(Png())=='<ä/>'.encode()
@@ -92,6 +134,12 @@ def test_regions_turn():
 def test_regions_of_the_upright_picture_stay():
     turned = turn_regions(regions(sides='stDim:w="40" stDim:h="50"'), 6, (50,40), []).decode()
     assert 'w="40"' in turned and 'x="0.1"' in turned and 'y="0.2"' in turned
+
+def test_regions_within_regions_turn_once():
+    nested = regions(sides='').decode()
+    nested = nested.replace('<mwg-rs:Regions ', '<mwg-rs:Regions><mwg-rs:Regions ')
+    nested = nested.replace('</mwg-rs:Regions>', '</mwg-rs:Regions>'*2).encode()
+    assert b'x="0.8"' in turn_regions(nested, 6, (50,40), [])
 
 @pytest.mark.parametrize('xmp, lost', [
     (regions(x='12'), 'mwg-rs:Regions'), (regions(x='?'), 'mwg-rs:Regions'),
