@@ -39,7 +39,8 @@ _MOST_BYTES,_MOST_TAGS = 2**21,50_000 # Of a packet
 _REFUSED = { # What the text may not hold -> why
     r'(?i)<!(DOCTYPE|ENTITY)': "it holds a document type definition",
     # a parser keeps it with the name of each property in it
-    r'(?<=\s)xmlns[^\s=<>"\']*\s*=\s*("[^"]{300}|\'[^\']{300})': "a namespace is over 300 characters long"}
+    r'(?<=\s)xmlns[^\s=<>"\']*\s*=\s*("[^"]{300}|\'[^\']{300})':
+        "a namespace is over 300 characters long"}
 
 def _check_text(text):
     "Refuse what would take a parser minutes or gigabytes"
