@@ -9,12 +9,13 @@ __all__ = ['RETRY_STATUS', 'IIIFError', 'Fetcher']
 
 # %% ../../nbs/iiif/01_fetch.ipynb #bc600e54
 import hashlib, threading, time
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from urllib.parse import urlsplit
 from fastcore.basics import patch
 from .. import __version__
 from ..files import write_bytes
-from .addresses import Hosts, PrivateHost, pinned_adapter
+from .addresses import Deadline, Hosts, PrivateHost, pinned_adapter
 
 # %% ../../nbs/iiif/01_fetch.ipynb #dc0c0da4
 RETRY_STATUS = {408, 425, 429, 500, 502, 503, 504} # HTTP answers that may be better next time
@@ -54,6 +55,7 @@ class Fetcher: # requests-cache and requests-ratelimiter do not keep all of the 
         self.n_requests = 0
         self.public_only = False # May we go to hosts of the internet only?
         self.hosts = Hosts()
+        self._deadline = Deadline()
         self._session = _session(self)
         self._host = ''          # Asked last
         self._ready_at = {}      # {host: when it may be asked again}
@@ -96,12 +98,18 @@ def _session(fetcher):
         import requests
     except ImportError as e:
         raise ImportError("to read IIIF: pip install 'colorized[iiif]'") from e
-    class PoliteAdapter(pinned_adapter(fetcher.hosts, lambda: fetcher.public_only)):
+    deadline,public_only = fetcher._deadline,lambda: fetcher.public_only
+    class PoliteAdapter(pinned_adapter(fetcher.hosts, public_only, deadline)):
         def send(self, request, **kwargs):
             request.headers.pop('Authorization', None)
             fetcher.admit(request.url)
-            return super().send(request, **kwargs)
+            with deadline.within(fetcher.patience):
+                r = super().send(request, **kwargs)
+            if r.is_redirect:
+                r.close() # requests would read all that comes with it
+            return r
     session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[])) # they would pile up
     session.max_redirects = 10
     for scheme in ('http://', 'https://'):
         session.mount(scheme, PoliteAdapter())
@@ -111,34 +119,40 @@ def _session(fetcher):
 
 # %% ../../nbs/iiif/01_fetch.ipynb #418912ff
 @patch
-def _request(self:Fetcher, url, accept):
+def _request(self:Fetcher, url, accept, most):
     "One request: the answer's bytes"
     from requests import exceptions
+    from urllib3.exceptions import HTTPError
     timeout = min(20, self.timeout),self.timeout # to connect, to send something
     try:
         with self._session.get(url, stream=True, timeout=timeout, headers={'Accept': accept}) as r:
             _check_status(url, r)
-            return self._read(url, r)
+            return self._read(url, r, most)
     except PrivateHost as e:
         raise IIIFError(f"{e}: lies in a private network, "
                         "where a manifest of the internet may not lead") from None
     except (exceptions.InvalidURL, exceptions.InvalidSchema):
         raise IIIFError(f"{url}: leads to an address that is not valid") from None
-    except exceptions.RequestException as e:
+    except TimeoutError:
+        raise _Retry(f"not complete after {self.patience:.0f} s", 408) from None
+    except (exceptions.RequestException, HTTPError) as e:
         raise _Retry(*_cause(e)) from None
+    finally:
+        self._deadline.forget()
 
 @patch
-def _read(self:Fetcher, url, r):
+def _read(self:Fetcher, url, r, most):
     "The answer's bytes, as they arrive"
     start,out = time.monotonic(),bytearray()
-    for part in r.iter_content(2**16):
-        out += part
-        if self._stopped.is_set():
-            raise IIIFError("interrupted")
-        if len(out)>self.max_bytes:
-            raise IIIFError(f"{url}: more than {self.max_bytes>>20} MB", 413)
-        if time.monotonic()-start>self.patience:
-            raise _Retry(f"not complete after {self.patience:.0f} s", 408)
+    with self._deadline.within(self.patience):
+        while part := r.raw.read1(2**16, decode_content=True): # whatever is there, if only a byte
+            out += part
+            if self._stopped.is_set():
+                raise IIIFError("interrupted")
+            if len(out)>most:
+                raise IIIFError(f"{url}: more than {most>>20} MB", 413)
+            if time.monotonic()-start>self.patience: # a proxy's connections have no deadline
+                raise TimeoutError
     return bytes(out)
 
 # %% ../../nbs/iiif/01_fetch.ipynb #a8dc9d26
@@ -157,18 +171,22 @@ def _retry_after(r):
     "Seconds of a `Retry-After` header, which is a number or a date; None without a valid one"
     from urllib3 import Retry, exceptions
     try:
-        return Retry().get_retry_after(r.raw)
-    except exceptions.InvalidHeader:
+        wait = Retry().get_retry_after(r.raw)
+        return None if wait is None else float(wait)
+    except (exceptions.InvalidHeader, ValueError, OverflowError): # a year of 400 digits
         return None
 
 def _cause(e):
     "What went wrong on the way, without the machinery's names, and its status"
     from requests import exceptions
+    from urllib3 import exceptions as reading
     known = ((exceptions.SSLError, "its certificate is not valid", None),
              (exceptions.ConnectTimeout, "no answer in time", None),
              (exceptions.Timeout, "no answer in time", 408),
              (exceptions.TooManyRedirects, "sends us in circles", None),
-             (exceptions.ChunkedEncodingError, "the connection broke off", 408))
+             (reading.ReadTimeoutError, "no answer in time", 408),
+             (reading.ProtocolError, "the connection broke off", 408),
+             (reading.DecodeError, "cannot be unpacked", 408))
     for kind,text,status in known:
         if isinstance(e, kind): return text,status
     return ("no answer in time", 408) if 'timed out' in str(e) else ("cannot be reached", None)
@@ -180,6 +198,7 @@ def get(self:Fetcher,
     accept:str='*/*',   # Kinds of answer wanted
     check=None,         # `check(bytes)` raises `ValueError`; if it says `truncated`, try again
     keep:bool=True,     # Look into the cache, and put the answer there?
+    most:int=None,      # Largest answer, bytes; None: `max_bytes`
 ) -> bytes:
     "The answer to a request. Raises `IIIFError` that names the address"
     if not _is_web_address(url):
@@ -187,7 +206,7 @@ def get(self:Fetcher,
     path = self.cache_path(url)
     if keep and (data := _read_cached(path, check)):
         return data
-    data = self._try_often(url, accept, check)
+    data = self._try_often(url, accept, check, min(most or self.max_bytes, self.max_bytes))
     if keep:
         write_bytes(path, data)
     return data
@@ -211,11 +230,11 @@ def _read_cached(path, check):
 
 # %% ../../nbs/iiif/01_fetch.ipynb #1d768d65
 @patch
-def _try_often(self:Fetcher, url, accept, check):
+def _try_often(self:Fetcher, url, accept, check, most):
     "The answer, after as many tries as agreed"
     for i in range(self.retries+1):
         try:
-            return self._try_once(url, accept, check)
+            return self._try_once(url, accept, check, most)
         except _Retry as e:
             failure = e
         wait = failure.wait
@@ -228,11 +247,11 @@ def _try_often(self:Fetcher, url, accept, check):
 
 # %% ../../nbs/iiif/01_fetch.ipynb #1d768d65b
 @patch
-def _try_once(self:Fetcher, url, accept, check):
+def _try_once(self:Fetcher, url, accept, check, most):
     "A usable answer, `_Retry`, or `IIIFError`"
     try:
         try:
-            data = self._request(url, accept)
+            data = self._request(url, accept, most)
         finally:
             self.rest(0.75/self.rate) # or the next would follow a late one at once
         if check: check(data)

@@ -43,11 +43,13 @@ def _tidy(o, kind=None):
 # %% ../../nbs/iiif/06_manifest.ipynb #a7dd8622
 JSON_TYPES = 'application/ld+json;q=1, application/json;q=0.9, */*;q=0.1' # For `Fetcher.get`
 
+_MOST = 2**25 # Bytes of a manifest; in memory it takes twenty times as much
+
 def _load(source, fetcher):
     "The JSON object of an address or file"
     if re.match(r'https?://', source):
         fetcher.public_only = not fetcher.hosts.is_private(source)
-        data = fetcher.get(source, JSON_TYPES, keep=False)
+        data = fetcher.get(source, JSON_TYPES, keep=False, most=_MOST)
     elif Path(source).is_file():
         data = Path(source).read_bytes()
     else:

@@ -53,7 +53,7 @@ def _fetch_info(fetcher, p):
     def check(data):
         parse_info(parse_json(data), url)
     try:
-        return parse_json(fetcher.get(url, JSON_TYPES, check=check)),[]
+        return parse_json(fetcher.get(url, JSON_TYPES, check=check, most=2**22)),[]
     except IIIFError as e:
         if e.status in (None, 401, *RETRY_STATUS): raise
         if 'width' in p.service: return p.service,[]
