@@ -14,6 +14,10 @@ from urllib.parse import urlsplit
 
 # %% ../../nbs/iiif/00_addresses.ipynb #ad000006
 _NAT64 = ipaddress.ip_network('64:ff9b::/96')
+_INSIDE = [ipaddress.ip_network(o) for o in ( # For Python some are of the internet
+    '::/96', '::ffff:0:0:0/96', '64:ff9b:1::/48', # IPv4 in other forms
+    'fec0::/10', '3fff::/20', '5f00::/16',        # old, for examples, for routers
+    '168.63.129.16/32')]                          # Azure's own server
 
 def _inner(ip):
     "The IPv4 address that an IPv6 address stands for, or None"
@@ -29,7 +33,7 @@ def is_public(
     "Does an address belong to the internet?"
     ip = ipaddress.ip_address(address.partition('%')[0])
     ip = _inner(ip) or ip
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in o for o in _INSIDE)
 
 # %% ../../nbs/iiif/00_addresses.ipynb #ad000009
 class PrivateHost(ValueError):

@@ -21,6 +21,9 @@ def endless(h):
 
 # Answers
 
+def test_an_error_is_one_line():
+    assert str(IIIFError('a\x1b]0;x\x07\nb\u202ec é'))==r'a\x1b]0;x\x07\nb\u202ec é'
+
 def test_a_long_wait_is_not_sat_out(museum, tmp_path):
     small(museum.folder/'a.jpg')
     museum.faults['/a.jpg'] = status(503, Retry_After=4000)
