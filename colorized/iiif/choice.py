@@ -206,5 +206,5 @@ def _all_rights(doc):
     "(id, rights) of whatever has rights of its own"
     if isinstance(doc, list): return [o for v in doc for o in _all_rights(v)]
     if not isinstance(doc, dict): return []
-    here = [(id_of(doc), str(o)) for o in as_list(doc.get('rights'))]
+    here = [(id_of(doc), id_of(o)) for o in as_list(doc.get('rights'))]
     return here+[o for v in doc.values() for o in _all_rights(v)]

@@ -12,9 +12,9 @@ import hashlib, json, os, re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from ..files import parse_json
 from .fetch import Fetcher, IIIFError
-from .resources import add_credit, as_list, id_of, language_map, type_of
+from .resources import (
+    add_credit, as_list, check_depth, id_of, language_map, read_json, type_of)
 from .v2 import to_v3
 
 # %% ../../nbs/iiif/06_manifest.ipynb #9b944447
@@ -43,17 +43,19 @@ def _tidy(o, kind=None):
 # %% ../../nbs/iiif/06_manifest.ipynb #a7dd8622
 JSON_TYPES = 'application/ld+json;q=1, application/json;q=0.9, */*;q=0.1' # For `Fetcher.get`
 
+_MOST = 2**25 # Bytes of a manifest; in memory it takes twenty times as much
+
 def _load(source, fetcher):
     "The JSON object of an address or file"
     if re.match(r'https?://', source):
         fetcher.public_only = not fetcher.hosts.is_private(source)
-        data = fetcher.get(source, JSON_TYPES, keep=False)
+        data = fetcher.get(source, JSON_TYPES, keep=False, most=_MOST)
     elif Path(source).is_file():
         data = Path(source).read_bytes()
     else:
         raise IIIFError(f"{source}: neither an address (http…) nor a file")
     try:
-        doc = parse_json(data)
+        doc = read_json(data)
     except ValueError as e:
         raise IIIFError(f"{source}: not JSON ({e})") from None
     if not isinstance(doc, dict):
@@ -77,6 +79,8 @@ def _check_kind(doc, source):
         raise IIIFError(f"{source}: not a IIIF manifest (its type is {kind or 'not said'})")
 
 # %% ../../nbs/iiif/06_manifest.ipynb #5e3a0c33
+_LONGEST = 2000 # Characters of an address, which may be repeated thousands of times
+
 def read_manifest(
     source:str|Path,  # Address or file
     fetcher:Fetcher,  # For addresses
@@ -89,13 +93,16 @@ def read_manifest(
     is_v2 = 'presentation/2' in str(doc.get('@context')) or '@type' in doc and 'items' not in doc
     try:
         doc = to_v3(doc, mint) if is_v2 else doc
-        have_ids = all(isinstance(o, dict) and id_of(o) for o in as_list(doc['items']))
+        have_ids = all(isinstance(o, dict) and 0<len(id_of(o))<=_LONGEST
+                       for o in as_list(doc['items']))
         if have_ids:
             doc = _tidy(doc, 'Manifest')
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as e:
+        check_depth(doc) # a flat list may have become a tall tree
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as e:
         raise IIIFError(f"{source}: not a valid manifest ({type(e).__name__}: {e})") from e
     if not have_ids:
-        raise IIIFError(f"{source}: not a valid manifest (a canvas without an id)")
+        raise IIIFError(f"{source}: not a valid manifest "
+                        f"(a canvas without an id, or with one of over {_LONGEST} characters)")
     if not doc['items']:
         raise IIIFError(f"{source}: has no canvases")
     return doc
@@ -137,6 +144,7 @@ class Picture:
     body:dict                # As it stands in the manifest
     places:list=field(default_factory=list) # [(canvas, annotation)]
     service:dict=None        # Its image service, as it stands in the manifest
+    digits:int=8             # Of a hash, in the name
     @property
     def name(self)->str: # For files: readable, unique, the same next time
         path = unquote(urlsplit(self.key).path)
@@ -144,7 +152,8 @@ class Picture:
         parts = [o for o in path.split('/') if o not in ignored]
         stem = os.path.splitext(parts[-1])[0] if parts else 'image'
         stem = re.sub(r'[^\w-]+', '-', stem).strip('-')[-40:].strip('-')
-        return f'{stem or "image"}-{hashlib.sha256(self.key.encode()).hexdigest()[:8]}'
+        digits = hashlib.sha256(self.key.encode()).hexdigest()[:self.digits]
+        return f'{stem or "image"}-{digits}'
     @property
     def where(self)->str: # For messages
         return _canvas_name(self.places[0][0])
@@ -152,7 +161,13 @@ class Picture:
 def _canvas_name(canvas):
     labels = canvas.get('label') or {}
     label = next((str(t) for v in labels.values() for t in as_list(v)), None)
-    return f'canvas {canvas["id"]}'+(f' ("{label}")' if label else '')
+    return f'canvas {_cut(canvas["id"])}'+(f' ("{_cut(label)}")' if label else '')
+
+def _cut(text):
+    "The beginning of it: said of each of thousands of pictures, more would be too much"
+    text = str(text)
+    return text if len(text)<=80 else text[:79]+'…'
+
 
 # %% ../../nbs/iiif/06_manifest.ipynb #b456a613
 def _shown(anno):
@@ -164,10 +179,31 @@ def _shown(anno):
         body = next(iter(body.get('items', [])), None)
     return body
 
+# %% ../../nbs/iiif/06_manifest.ipynb #9e1a0004
+def _picture(body):
+    "What an annotation shows, if it can be colored"
+    if not (isinstance(body, dict) and body.get('type')=='Image' and id_of(body)): return None
+    service = image_service(body)
+    key = id_of(service).rstrip('/') if service else id_of(body)
+    return Picture(key, body, [], service) if len(key)<=_LONGEST else None
+
+def _kind(body):
+    if not isinstance(body, dict): return 'no single thing'
+    if body.get('type')=='Image' and id_of(body):
+        return f'an address of over {_LONGEST} characters'
+    return _cut(body.get('type'))
+
+def _set_apart(pictures, taken):
+    "No two pictures share a name: the second has all of the hash in it"
+    for p in pictures:
+        if taken.setdefault(p.name.lower(), p.key)!=p.key:
+            p.digits = 64
+
 # %% ../../nbs/iiif/06_manifest.ipynb #dfcb13f9
 def find_pictures(
-    manifest:dict, # Version 3
-) -> tuple:        # ([Picture], [what is not a picture that can be colored])
+    manifest:dict,   # Version 3
+    taken:dict=None, # {name in lower case: key of the picture that has it already}
+) -> tuple:          # ([Picture], [what is not a picture that can be colored])
     "The pictures of a manifest, each once"
     out,others = {},[]
     for canvas in manifest['items']:
@@ -175,17 +211,14 @@ def find_pictures(
         annotations = [a for p in pages for a in p.get('items', [])]
         elsewhere = [p for p in pages if 'items' not in p]
         elsewhere += [a for a in annotations if not {'body', 'motivation'} & {*a}]
-        others += [f"{where}: what it shows is said elsewhere, in {id_of(o)}, and left as it is"
-                   for o in elsewhere]
+        others += [f"{where}: what it shows is said elsewhere, in {_cut(id_of(o))}, "
+                   "and left as it is" for o in elsewhere]
         for anno in annotations:
             if 'painting' not in as_list(anno.get('motivation')): continue
-            body = _shown(anno)
-            if isinstance(body, dict) and body.get('type')=='Image' and id_of(body):
-                service = image_service(body)
-                key = id_of(service).rstrip('/') if service else id_of(body)
-                picture = out.setdefault(key, Picture(key, body, [], service))
+            if picture := _picture(_shown(anno)):
+                picture = out.setdefault(picture.key, picture)
                 picture.places.append((canvas, anno))
             else:
-                kind = body.get('type') if isinstance(body, dict) else 'no single thing'
-                others.append(f"{where}: shows {kind}, which is left as it is")
+                others.append(f"{where}: shows {_kind(_shown(anno))}, which is left as it is")
+    _set_apart(out.values(), {} if taken is None else taken)
     return list(out.values()),others

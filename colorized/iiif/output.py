@@ -53,6 +53,12 @@ class OutputFolder:
 
 # %% ../../nbs/iiif/08_output.ipynb #65ea755f
 @patch
+def names(self:OutputFolder) -> dict: # {name in lower case: key of the picture}
+    "Names of the color versions in the report"
+    files = {k: row.get('output') for k,row in self.rows.items()}
+    return {Path(o).stem.lower(): k for k,o in files.items() if isinstance(o, str)}
+
+@patch
 def state(self:OutputFolder,
     p:Picture,
 ) -> tuple: # ('new' | 'done' | 'in color' | 'broken' | 'other', why)

@@ -8,20 +8,20 @@ Docs: https://example.github.io/colorized/iiif/publish.html.md"""
 __all__ = ['fetch_original', 'Published', 'colorize_manifest']
 
 # %% ../../nbs/iiif/09_publish.ipynb #8ef9b598
-import itertools, os, re, sys, time
+import itertools, json, os, re, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
-from ..files import DISK_ERRORS, parse_json, write_json
+from ..files import DISK_ERRORS, write_json
 from .choice import (
     add_choice, color_body, find_languages, finish_manifest, rights_remark, validity_remark)
-from .fetch import RETRY_STATUS, Fetcher, IIIFError
+from .fetch import RETRY_STATUS, Fetcher, IIIFError, one_line
 from .image import Download, fetch_picture, image_size
 from .manifest import (
     JSON_TYPES, Picture, find_pictures, read_manifest, service_credit)
 from .output import OutputFolder, claimed, protect_manifest
-from .resources import id_of
+from .resources import id_of, read_json
 from .service import parse_info
 from ..inference.colorizer import Colorizer
 from ..photo.scan import ScanError
@@ -37,8 +37,10 @@ def fetch_original(
     info,remarks = _fetch_info(fetcher, p)
     if info is not None:
         s = parse_info(info, f'{p.key}/info.json')
-        s.id = p.key
-        return fetch_picture(fetcher, s, size)._replace(credit=service_credit(info))
+        s.id,credit = p.key,service_credit(info)
+        if len(json.dumps(credit))>10_000: # it is written wherever the picture is shown
+            raise IIIFError(f"{p.key}: its service demands a credit of over 10,000 characters")
+        return fetch_picture(fetcher, s, size)._replace(credit=credit)
     data = fetcher.get(id_of(p.body), check=read_scan)
     w,h = image_size(data)
     if size and max(w, h)>size:
@@ -51,9 +53,9 @@ def _fetch_info(fetcher, p):
     if not p.service: return None,[]
     url = f'{p.key}/info.json'
     def check(data):
-        parse_info(parse_json(data), url)
+        parse_info(read_json(data), url)
     try:
-        return parse_json(fetcher.get(url, JSON_TYPES, check=check)),[]
+        return read_json(fetcher.get(url, JSON_TYPES, check=check, most=2**22)),[]
     except IIIFError as e:
         if e.status in (None, 401, *RETRY_STATUS): raise
         if 'width' in p.service: return p.service,[]
@@ -139,7 +141,7 @@ def fail(self:_Run, p, e):
 @patch
 def go(self:_Run, manifest, source):
     "All pictures, then the manifest"
-    pictures,others = find_pictures(manifest)
+    pictures,others = find_pictures(manifest, self.folder.names())
     self.summary.others = len(others)
     for o in others: self.say(o)
     rows = self.color_all(pictures)
@@ -246,4 +248,4 @@ def _check_settings(base_url, format, tiles, size):
         raise ValueError(f"size must be at least 1 pixel, got {size}")
 
 def _say(message):
-    print(f"colorized: {message}", file=sys.stderr)
+    print(one_line(f"colorized: {message}"), file=sys.stderr)

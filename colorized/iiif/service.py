@@ -147,8 +147,15 @@ def _tile_candidates(s):
         max_side = int(s.max_area**.5) if s.max_area else None
         side = min(o for o in (1024, s.max_width, s.max_height, max_side) if o)
         tiles = [(side, side, [1])]
+    def count(w, h): return -(-s.width//w)*-(-s.height//h)
     return [Candidate((-(-s.width//f), -(-s.height//f)), tile=(w, h, f))
-            for w,h,factors in tiles for f in factors if s.allows(w, h)]
+            for w,h,factors in tiles for f in factors
+            if s.allows(w, h) and count(w*f, h*f)<=20_000]
+
+def _largest(candidates, wanted):
+    "Of those that are not too large the first 20: a list may be as long as its server likes"
+    found = [o for o in candidates if max(o.size)<=max(wanted) and area(o.size)<=MAX_PIXELS]
+    return sorted(found, key=lambda o: -area(o.size))[:20]
 
 # %% ../../nbs/iiif/02_service.ipynb #d915a6fd
 @patch
@@ -164,8 +171,8 @@ def candidates(self:ImageService,
     sizes = [*self.sizes]
     if self.level and fitting!=wanted:
         sizes.append(fitting)
-    others = [Candidate(o, _sized_urls(self, *o)) for o in sizes]+_tile_candidates(self)
-    others = [o for o in others if max(o.size)<=max(wanted) and area(o.size)<=MAX_PIXELS]
+    others = _largest([Candidate(o, _sized_urls(self, *o)) for o in dict.fromkeys(sizes)], wanted)
+    others += _largest(_tile_candidates(self), wanted)
     others.sort(key=lambda o: -area(o.size))
     if fitting==wanted and (k==1 or self.level):
         return direct+others

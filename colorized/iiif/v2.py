@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/iiif/v2.html.md"""
 __all__ = ['to_v3']
 
 # %% ../../nbs/iiif/05_v2.ipynb #0680d0d5
-import re
+import json, re
 from .resources import (
     add_credit, as_list, convert_link, convert_services, id_of, language_map, type_of)
 
@@ -109,9 +109,10 @@ def _ranges(structures, mint):
     "The flat list of version 2 -> nested ranges"
     flat = {id_of(o) or mint('range'): o for o in structures if isinstance(o, dict)}
     children = {k: _child_ranges(o) for k,o in flat.items()}
+    known = {k: {*v} for k,v in children.items()}
     for k,o in flat.items():
         parent = id_of(o.get('within'))
-        if parent in flat and k not in children[parent]:
+        if parent in flat and k not in known[parent]:
             children[parent].append(k)
     used = set()
     def build(k):
@@ -162,11 +163,16 @@ def _joined(o, first):
     "What the manifest says of itself, then what its first sequence adds"
     keys = ('metadata', 'description', 'attribution', 'license', 'logo', 'thumbnail', 'related',
             'seeAlso', 'rendering', 'service')
-    more = {k: [v for v in as_list(first[k]) if v not in as_list(o.get(k))]
-            for k in keys if first.get(k)}
+    more = {k: _others(as_list(first[k]), as_list(o.get(k))) for k in keys if first.get(k)}
     own = {**o, **{k: [*as_list(o.get(k)), *v] for k,v in more.items()}}
     kept = 'viewingDirection','viewingHint','startCanvas'
     return {**{k: first[k] for k in kept if k in first}, **own}
+
+def _others(new, old):
+    "Those of `new` that `old` does not have"
+    def text(v): return json.dumps(v, sort_keys=True)
+    known = {*map(text, old)}
+    return [v for v in new if text(v) not in known]
 
 # %% ../../nbs/iiif/05_v2.ipynb #b331f6c5
 def _sequence_range(o, i, mint):

@@ -1,5 +1,5 @@
 "Color versions in manifests: valid, named, and nothing else changed"
-import copy
+import copy, time
 import pytest
 from colorized.iiif.choice import (
     LABELS, find_languages, finish_manifest, labels, rights_remark, validity_remark)
@@ -138,3 +138,12 @@ def test_refusals_are_repeated_wherever_they_stand(tmp_path):
     assert 'no changed' in rights_remark(both)
     public = v2_manifest(tmp_path, license='http://creativecommons.org/publicdomain/mark/1.0/')
     assert rights_remark(public) is None
+
+def test_rights_inside_of_rights():
+    "Only their addresses are looked at, not all the text below, again at each level"
+    doc = 'x'*300_000
+    for _ in range(200): doc = {'rights': doc}
+    start = time.process_time()
+    assert rights_remark(doc) is None and time.process_time()-start<1
+    found = rights_remark({'rights': {'@id': 'http://creativecommons.org/licenses/by-nd/4.0/'}})
+    assert 'no changed versions' in found

@@ -1,5 +1,5 @@
 "Fetching: servers that misbehave, the rules of conduct, and the cache"
-import subprocess, sys, threading, time
+import gzip, subprocess, sys, threading, time
 from email.utils import formatdate
 import pytest
 from colorized.iiif.fetch import Fetcher, IIIFError
@@ -20,6 +20,9 @@ def endless(h):
         time.sleep(0.05)
 
 # Answers
+
+def test_an_error_is_one_line():
+    assert str(IIIFError('a\x1b]0;x\x07\nb\u202ec é'))==r'a\x1b]0;x\x07\nb\u202ec é'
 
 def test_a_long_wait_is_not_sat_out(museum, tmp_path):
     small(museum.folder/'a.jpg')
@@ -72,6 +75,66 @@ def test_what_is_no_picture_is_asked_for_once(museum, tmp_path):
         assert museum.asked().count(f'/{k}.jpg')==n
     assert not (tmp_path/'c').exists()
 
+OK = b'HTTP/1.1 200 OK\r\n'
+CHUNKS = b'Transfer-Encoding: chunked\r\n\r\n'
+
+def drips(start, part, pause=0.05):
+    "An answer that begins so and goes on with the same part until nobody listens"
+    def fault(h):
+        h.wfile.write(start)
+        for _ in range(int(20/pause)):
+            h.wfile.write(part)
+            time.sleep(pause)
+    return fault
+
+@pytest.mark.parametrize('fault', [
+    drips(OK+b'Content-Length: 100000\r\n\r\n', b'x'),
+    drips(OK+CHUNKS+b'fff0\r\n', b'x'),
+    drips(OK+CHUNKS+b'0\r\n', b'X: y\r\n'*100),
+    drips(OK+b'Connection: close\r\n'+CHUNKS+b'0\r\nX: ', b'y'),
+    drips(OK+b'X: ', b'x'),
+    drips(b'', b'HTTP/1.1 100 Continue\r\n\r\n'*100)],
+    ids=['body', 'chunk', 'trailers', 'closing', 'header', 'continue'])
+def test_a_byte_now_and_then_is_not_enough(museum, tmp_path, fault):
+    museum.faults['/a.jpg'] = fault
+    f,start = Fetcher(tmp_path/'c', rate=100, retries=0, patience=0.5, timeout=5),time.monotonic()
+    with pytest.raises(IIIFError, match='not complete') as e: f.get(f'{museum.url}/a.jpg')
+    assert e.value.status==408 and time.monotonic()-start<10
+
+def test_a_deadline_is_over_with_its_request(museum, tmp_path):
+    "The next one goes over the same connection, and has time of its own"
+    small(museum.folder/'a.jpg')
+    f = Fetcher(tmp_path/'c', rate=100, retries=0, patience=0.5)
+    def late(h):
+        time.sleep(0.3)
+        h.wfile.write(OK+b'Content-Length: 2\r\n\r\nok')
+    museum.faults['/a.jpg'] = late
+    for _ in range(3): assert f.get(f'{museum.url}/a.jpg', keep=False)==b'ok'
+
+@pytest.mark.parametrize('more,part', [
+    (b'Content-Length: 999999999\r\n\r\n', b'x'*2**16),
+    (CHUNKS, b'10000\r\n'+b'x'*2**16+b'\r\n'),
+    (b'Content-Encoding: gzip\r\n\r\n'+gzip.compress(bytes(2**24)), b'')])
+def test_the_body_of_a_redirect_is_not_read(museum, tmp_path, more, part):
+    small(museum.folder/'a.jpg')
+    head = b'HTTP/1.1 302 Found\r\nLocation: /a.jpg\r\n'
+    museum.faults['/b.jpg'] = drips(head+more, part)
+    f,start = Fetcher(tmp_path/'c', rate=100, retries=0, max_bytes=2**20),time.monotonic()
+    assert f.get(f'{museum.url}/b.jpg')==(museum.folder/'a.jpg').read_bytes()
+    assert museum.asked()==['/b.jpg', '/a.jpg'] and time.monotonic()-start<5
+
+def test_what_cannot_be_unpacked(museum, tmp_path):
+    museum.faults['/a.jpg'] = lambda h: h.answer(200, b'no gzip', Content_Encoding='gzip')
+    with pytest.raises(IIIFError, match='cannot be unpacked'):
+        Fetcher(tmp_path/'c', rate=100, retries=0).get(f'{museum.url}/a.jpg')
+
+def test_one_answer_may_be_limited(museum, tmp_path):
+    museum.faults['/a.json'] = body(b' '*(2**20+1))
+    f = Fetcher(tmp_path/'c', rate=100)
+    with pytest.raises(IIIFError, match='more than 1 MB'):
+        f.get(f'{museum.url}/a.json', most=2**20)
+    assert f.get(f'{museum.url}/a.json')
+
 # The cache
 
 def test_only_what_is_whole_is_kept(museum, tmp_path):
@@ -110,6 +173,7 @@ def in_4_seconds(h):
     (status(503, Retry_After=3), 3),
     (in_4_seconds, pytest.approx(3, abs=1.1)), # a date has whole seconds
     (status(503, Retry_After='soon'), 1),
+    (status(503, Retry_After=f"{'9'*400} Jan 2020 00:00:00 GMT"), 1),
     (status(503), 1)])
 def test_retry_after_is_waited_for(museum, tmp_path, clock, answer, seconds):
     "A number or a date; without it, or with nonsense, a second"
@@ -161,6 +225,12 @@ def test_no_password_is_sent(museum, tmp_path, monkeypatch):
     for url in (f'{u}/a.jpg', f'{u}/b.jpg', u.replace('//', '//curator:secret@')+'/a.jpg'):
         f.get(url, keep=False)
     assert len(museum.log)==4 and not any('Authorization' in h for _,_,h in museum.log)
+
+def test_no_cookie_is_kept(museum, tmp_path):
+    museum.faults['/a.jpg'] = lambda h: h.answer(200, b'x', Set_Cookie='a=b')
+    f = Fetcher(tmp_path/'c', rate=100)
+    for _ in range(2): f.get(f'{museum.url}/a.jpg', keep=False)
+    assert not any('Cookie' in h for _,_,h in museum.log) and not f._session.cookies
 
 def test_waits_and_downloads_can_be_interrupted(museum, tmp_path):
     "A server that asks for a minute, and an answer that goes on and on"

@@ -3,9 +3,10 @@ import itertools, json
 from collections import Counter
 import pytest
 from colorized.iiif.choice import rights_remark, validity_remark
-from colorized.iiif.fetch import IIIFError
+from colorized.iiif.fetch import Fetcher, IIIFError
 from colorized.iiif.manifest import find_pictures, image_service, read_manifest
 from manifest_samples import FOLDER, U, colored, counting, prezi3_manifest, read, valid
+from museum import body
 
 # Slips of version 3
 
@@ -113,7 +114,47 @@ def test_names_of_files():
     for key in (f'{U}/..%2f..%2fetc%2fpasswd', f'{U}/%00.jpg', f'{U}/{"a"*300}.jpg'):
         assert '/' not in name(key) and '\0' not in name(key) and len(name(key))<50
 
+def test_two_pictures_never_share_a_name(tmp_path):
+    "The hashes of these two addresses begin alike"
+    keys = [f'{U}/{i}/a.jpg' for i in (128640, 176780)]
+    m = prezi3_manifest()
+    for c,key in zip(m['items'], keys):
+        c['items'][0]['items'][0]['body'] = dict(id=key, type='Image')
+    def names(*args): return [p.name for p in find_pictures(read(m, tmp_path), *args)[0]]
+    short,long = names()
+    assert short=='a-4239442b' and long.startswith(f'{short}') and len(long)==2+64
+    assert names({short: keys[1]})[1]==short # as it has been called before
+    assert names({short: keys[1]})[0]!=short
+
+def test_long_texts_are_not_repeated(tmp_path):
+    "A label, an address or a kind for each of many annotations"
+    nothing = dict(motivation='painting', body=dict(type='x'*1000))
+    m = prezi3_manifest()
+    m['items'][0].update(label={'none': ['y'*10_000]}, items=[dict(items=[nothing]*100)])
+    long = dict(motivation='painting', body=dict(type='Image', id=f'{U}/{"z"*10_000}'))
+    m['items'][1].update(items=[dict(items=[long]*100)])
+    found,others = find_pictures(read(m, tmp_path))
+    assert len(others)==200 and not found and max(map(len, others))<400
+    assert 'an address of over 2000 characters' in others[-1]
+
+def test_half_a_character_is_replaced(tmp_path):
+    "A lone surrogate can be read, but not be written"
+    label = '"a \\ud800 b \\ud83d\\ude00 \\\\ud800"'
+    m = read(json.dumps(prezi3_manifest()).replace('"An album"', label), tmp_path)
+    assert m['label']['en']==['a \ufffd b \U0001f600 \\ud800'] and json.dumps(m).encode()
+
+def test_a_manifest_has_a_limit(museum, tmp_path):
+    museum.faults['/m.json'] = body(b' '*(2**25+1))
+    with pytest.raises(IIIFError, match='more than 32 MB'):
+        read_manifest(f'{museum.url}/m.json', Fetcher(tmp_path/'c', retries=0), counting())
+
 # What is no manifest
+
+def ranges(n):
+    "Each in the one before"
+    ranges = [{'@id': f'{U}/{i}', 'ranges': [f'{U}/{i+1}']} for i in range(n)]
+    first = {'canvases': [{'@id': f'{U}/c'}]}
+    return json.dumps({'@type': 'sc:Manifest', 'sequences': [first], 'structures': ranges})
 
 @pytest.mark.parametrize('text,says', [
     ('{', 'not JSON'),
@@ -127,7 +168,13 @@ def test_names_of_files():
     ('{"type": "Manifest", "items": [{"type": "Canvas"}]}', 'without an id'),
     ('{"type": "Annotation"}', 'Annotation'),
     ('{"id": "https://x.org/1"}', 'its type is not said'),
-    ('{"@type": "sc:Manifest", "sequences": 3}', 'no canvases')])
+    ('{"@type": "sc:Manifest", "sequences": 3}', 'no canvases'),
+    ('{"type": "Manifest", "items": [1e999]}', '1e999 is no number'),
+    ('{"type": "Manifest", "items": [NaN]}', 'NaN is no number'),
+    ('{"type": "Manifest", "x": '+'['*120+']'*120+'}', 'nested more than'),
+    ('{"type": "Manifest", "items": [{"id": "'+'x'*3000+'"}]}', 'over 2000 characters'),
+    (ranges(100), 'nested more than'),
+    (ranges(1000), 'RecursionError')], ids=lambda o: o[:40])
 def test_what_is_no_manifest_is_named(tmp_path, text, says):
     with pytest.raises(IIIFError, match=says) as e: read(text, tmp_path)
     assert str(tmp_path/'m.json') in str(e.value)

@@ -11,6 +11,7 @@ from colorized.cli.main import main
 from colorized.iiif.fetch import Fetcher
 from colorized.iiif import addresses
 from colorized.iiif.image import write_tiles
+from colorized.iiif.manifest import find_pictures
 from colorized.iiif.output import OutputFolder
 from colorized.iiif.publish import colorize_manifest
 from colorized.photo.reading import read_scan
@@ -131,6 +132,35 @@ def test_credit_that_an_image_service_demands(museum, tmp_path, colorize, capsys
     assert v2['provider'][0]['logo'][0]['id']==f'{u}/logo.png'
     assert not {'rights', 'requiredStatement', 'provider'} & {*none} and valid(first)
     assert colorize(retries=0).skipped==3 and result(tmp_path/'out')==first
+
+def test_a_credit_has_a_limit(museum, tmp_path, colorize):
+    "It would be written at each of thousands of places"
+    u = museum.url
+    write_tiles(small(tmp_path/'a.jpg'), museum.folder/'a', f'{u}/a')
+    info = museum.folder/'a/info.json'
+    info.write_text(json.dumps({**json.loads(info.read_text()), 'attribution': 'x'*10_000}))
+    album(museum, [level0(u, 'a')])
+    assert colorize(retries=0).failed==1
+    assert 'a credit of over' in read_report(tmp_path/'out')[f'{u}/a']['error']
+
+def test_names_are_kept_from_one_manifest_to_the_next(museum, tmp_path, colorize, monkeypatch):
+    "The folder knows whose they are"
+    monkeypatch.setattr(OutputFolder, 'names', lambda self: {taken: 'another'})
+    doc = files_album(museum, 1)
+    taken = find_pictures(doc)[0][0].name
+    assert colorize().done==1
+    (file,) = (tmp_path/'out/color').iterdir()
+    assert file.stem!=taken and file.stem.startswith(taken)
+
+def test_a_label_says_nothing_to_the_terminal(museum, colorize, capsys):
+    doc = album(museum, [dict(id=f'{museum.url}/a.mp4')])
+    page = doc['items'][0]
+    page['label'] = {'none': ['\x1b]0;owned\x07\ncolorized: all is well']}
+    page['items'][0]['items'][0]['body']['type'] = 'Video'
+    (museum.folder/'album.json').write_text(json.dumps(doc))
+    assert colorize().others==1
+    said = capsys.readouterr().err
+    assert r'\x1b]0;owned\x07\ncolorized: all is well' in said and len(said.splitlines())==2
 
 # Servers that misbehave
 

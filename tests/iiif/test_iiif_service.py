@@ -118,3 +118,14 @@ def test_names_of_tiles():
     assert names(v2, part, 1)==['0,0,512,512/512,', '0,0,512,512/512,512', '0,0,512,512/full']
     assert names(v3, (0, 0, 1000, 700), 2)==[
         '0,0,1000,700/500,350', '0,0,1000,700/500,', 'full/500,350', 'full/500,']
+
+def test_a_long_list_is_not_tried_to_its_end():
+    sizes = [(1000-i, 700) for i in range(900)]
+    s = service(level=0, sizes=sizes*2, tiles=[(256+i, 256, [1]) for i in range(900)])
+    assert [size for size,_ in ways(s)[1:21]]==[(1000, 700)]*20 and len(ways(s))==1+20+20
+    assert {size for size,way in ways(s) if way=='full/max' or 'full' in way}=={*sizes[:20]}
+
+def test_too_many_tiles_are_no_way():
+    tiles = [(1, 1, [1, 2, 4, 8]), (512, 512, [1])]
+    s = service(level=0, width=10_000, height=10_000, tiles=tiles)
+    assert [o for _,o in ways(s)]==['full/max', (512, 512, 1)]

@@ -1,9 +1,10 @@
 "Manifests of version 2: those of institutions, and odd ones"
-import json
+import json, time
 import pytest
 from colorized.iiif.choice import rights_remark
 from colorized.iiif.fetch import IIIFError
 from colorized.iiif.manifest import find_pictures, read_manifest
+from colorized.iiif.v2 import to_v3
 from manifest_samples import FOLDER, MANIFESTS, U, colored, counting, v2_manifest, valid
 
 def facts(m):
@@ -192,3 +193,14 @@ def test_the_order_of_members_is_kept(tmp_path):
     a = {'@id': 'a', 'members': members, 'ranges': ['b', 'd'], 'canvases': ['c2', 'c3']}
     b,d = {'@id': 'b', 'canvases': ['c4']},{'@id': 'd', 'within': 'a', 'canvases': []}
     assert ranges(tmp_path, a, b, d)==[['a', 'c1', ['b', 'c4'], 'c2', ['d'], 'c3']]
+
+def test_long_lists_take_no_longer_than_they_must():
+    "Each thing in them was compared to all before it"
+    many = [f'{i:x}' for i in range(40_000)]
+    inside = [{'@id': 'top'}, *({'@id': k, 'within': 'top'} for k in many)]
+    first = dict(canvases=[{'@id': 'c'}], thumbnail=[f'z{k}' for k in many])
+    start = time.process_time()
+    m = to_v3(dict(sequences=[first], structures=inside, thumbnail=many), str)
+    assert time.process_time()-start<5
+    counts = len(m['thumbnail']),len(m['structures'][0]['items'])
+    assert counts==(80_000, 40_000)
