@@ -96,6 +96,26 @@ def test_provenance_that_another_program_has_written_again(tmp_path):
     assert read_provenance(path) is None
     assert {**expected_properties(made), 'x':'y'}.items()>=want.items()
 
+@pytest.mark.parametrize('target', ['scan.tif', '/dev/zero', 'nowhere'])
+def test_a_report_that_is_a_link_is_refused(tmp_path, target):
+    scan = tmp_path/'scan.tif'
+    scan.write_bytes(b'II*\0 scan')
+    (tmp_path/'report.jsonl').symlink_to(target)
+    why = 'report.jsonl is a link or no file: remove it'
+    with pytest.raises(FileExistsError, match=why): Report(tmp_path)
+    with pytest.raises(FileExistsError, match=why): read_report(tmp_path)
+    assert scan.read_bytes()==b'II*\0 scan' and not (tmp_path/'nowhere').exists()
+
+def test_a_planted_claim_costs_one_photograph(tmp_path, colorizer):
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    out.mkdir()
+    (out/'.00.jpg.claim').symlink_to(src/'01.jpg')
+    before = files(src)
+    got = quick(src, out, colorizer)
+    assert (got.done, got.failed)==(1, 1) and files(src)==before
+    why = '00.jpg: cannot be written (.00.jpg.claim is a link or no file: remove it)'
+    assert read_report(out)['00.jpg']['error'].endswith(why)
+
 def test_report_on_a_line_cut_short(tmp_path):
     (tmp_path/'report.jsonl').write_text('{"path": "a.j')
     r = Report(tmp_path)
