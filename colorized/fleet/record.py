@@ -13,8 +13,8 @@ from collections import Counter
 from fastcore.basics import patch
 from ..batch.claims import is_abandoned, process_identity
 from ..batch.ledger import utc_now
-from ..batch.names import assign_outputs
-from .store import Store, modified_time, to_utf8
+from ..batch.names import assign_outputs, is_output_of
+from .store import Store, misnamed, modified_time, to_utf8
 
 # %% ../../nbs/fleet/03_record.ipynb #2c7e96f1
 RECORD = dict( # Columns and types
@@ -142,18 +142,24 @@ _COMPARED = dict(seed='seed', model_sha256='model', settings_sha256='settings')
 MADE_COLUMNS = ( # Of what was made
     'source_sha256', 'output_etag', 'output_bytes', 'output_sha256', 'uncertainty')
 
+def _belongs(out, url):
+    "Could an output be that of a photograph? Anybody may have written the record"
+    name = '/'.join(url.split('/')[-1-out.count('/'):]) # relative to another root, perhaps
+    return not misnamed(out) and is_output_of(out, name)
+
 def _history(store):
     """From the record: (output -> its last good row, URL -> output, URL -> attempts, URLs whose
     last row is an error)"""
     columns = ['path', 'etag', 'output', 'error', *MADE_COLUMNS, *_COMPARED]
-    good,given,tries,failed = {},{},Counter(),set()
+    good,tries,failed = {},Counter(),set()
     for row in read_record(store, columns=columns).to_pylist():
         tries[row['path']] += 1
         failed.add(row['path'])
         if row['error'] is None and row['output']:
             failed.discard(row['path'])
+            good.pop(row['output'], None) # in the order of the last rows
             good[row['output']] = row
-            given[row['path']] = row['output']
+    given = {row['path']: out for out,row in good.items() if _belongs(out, row['path'])}
     return good,given,tries,failed
 
 def same_object(

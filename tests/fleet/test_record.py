@@ -78,13 +78,40 @@ def test_the_record_gives_the_names(tmp_path):
     photos,store = world(tmp_path)
     record = Record(store, every=1e9)
     url = next(iter(photos))
-    row = dict(path=url, etag=photos[url]['etag'], output='older.jpg', output_bytes=3, how='new')
+    row = dict(path=url, etag=photos[url]['etag'], output='a.old.jpg', output_bytes=3, how='new')
     record.add(dict(row, **made))
     record.flush()
-    store.put('older.jpg', b'old')
-    (tmp_path/'in/older.jpg').write_bytes(b'late')
+    store.put('a.old.jpg', b'old')
+    (tmp_path/'in/a.old.jpg').write_bytes(b'late')
     todo,done,_ = plan(photographs(tmp_path/'in')[0], store, made)
-    assert [o['row']['output'] for o in todo]==['older.jpg.jpg'] and len(done)==3
+    assert [o['row']['output'] for o in todo]==['a.old.jpg.jpg'] and len(done)==3
+
+def record_of(store, *rows):
+    record = Record(store, every=1e9)
+    for row in rows: record.add(dict(dict(etag='e', output_bytes=1, how='new', **made), **row))
+    record.flush()
+
+def outputs_of(store, photos):
+    todo,done,refused = plan(photos, store, made)
+    named = {o['name']: o['row']['output'] for o in todo}
+    return named | {o['path']: o['output'] for o in refused} | dict.fromkeys(done)
+
+@pytest.mark.parametrize('output', [
+    '../in/b.jpg', '{in}/b.jpg', '{in}/a.jpg', 'b.jpg', './a.jpg', 'in//a.jpg', 'a\0.jpg', 'a/b.jpg',
+    'x/a.jpg', 'a.jpg/../../in/b.jpg', 'a.jpg.uncertainty.png', 'ab.jpg', ''])
+def test_the_record_is_not_trusted_with_names(tmp_path, output):
+    "Anybody may have written it"
+    photos,store = photographs(world(tmp_path)[1].url.replace('out', 'in'))[0],Store(tmp_path/'2')
+    url = f'{tmp_path}/in/a.jpg'
+    record_of(store, dict(path=url, output=output.replace('{in}', f'{tmp_path}/in')))
+    assert outputs_of(store, photos)[url]=='a.jpg'
+
+def test_what_two_got_belongs_to_the_one_that_was_colored_last(tmp_path):
+    "as lists with other folders in common leave it"
+    photos = {f'b://{k}/a.jpg': dict(name=f'{k}/a.jpg', bytes=1, etag='e') for k in 'xy'}
+    store = Store(tmp_path)
+    record_of(store, *(dict(path=k, output='a.jpg') for k in photos))
+    assert outputs_of(store, photos)=={'b://x/a.jpg': 'x/a.jpg', 'b://y/a.jpg': 'a.jpg'}
 
 def test_another_format_means_other_files(tmp_path):
     photos,store = world(tmp_path)
