@@ -1,5 +1,5 @@
 "The record, the lease, and what is left to do"
-import datetime, json, os, socket, time
+import datetime, json, os, socket, threading, time
 import pytest
 from fleet_tools import made, until, world
 from colorized.batch.names import assign_outputs
@@ -163,7 +163,88 @@ def test_damaged_shard_is_named(tmp_path):
     store.put('record/99.parquet', b'PAR1 and then nothing')
     with pytest.raises(ValueError, match='record/99.parquet: is no shard'): read_record(store)
 
+def write_shard(folder, table, **how):
+    import pyarrow.parquet as pq
+    (folder/'record').mkdir()
+    pq.write_table(table, folder/'record/0.parquet', compression='zstd', **how)
+    return (folder/'record/0.parquet').stat().st_size
+
+def columns_of(n, **more):
+    "A table of the record's columns; those not given are empty"
+    import pyarrow as pa
+    return pa.table({k: more.get(k, pa.nulls(n, v)) for k,v in RECORD.items()})
+
+@pytest.fixture
+def pool():
+    "Counts what is allocated for tables"
+    import pyarrow as pa
+    was = pa.default_memory_pool()
+    out = pa.proxy_memory_pool(was)
+    pa.set_memory_pool(out)
+    yield out
+    pa.set_memory_pool(was)
+
+@pytest.mark.parametrize('how', ['dictionary', 'plain', 'rows', 'binary', 'list'])
+def test_a_shard_fills_no_memory(tmp_path, how, request):
+    import pyarrow as pa
+    words = pa.array(['x'*300_000]).take(pa.array([0]*1000))
+    table = dict(
+        dictionary=lambda: columns_of(1000, warnings=words),
+        plain=lambda: columns_of(1000, tone=words),
+        rows=lambda: columns_of(10**6),
+        binary=lambda: columns_of(1000, warnings=words.cast('binary')),
+        list=lambda: columns_of(1, error=pa.array([['x']])))
+    assert write_shard(tmp_path, table[how](), use_dictionary=['warnings'])<100_000
+    pool = request.getfixturevalue('pool')
+    with pytest.raises(ValueError, match='record/0.parquet: is no shard of a record'):
+        read_record(tmp_path, columns=['path', 'warnings', 'tone', 'error'])
+    assert pool.max_memory()<30*10**6
+
+def test_rows_that_say_too_little_count_for_nothing(tmp_path):
+    _,store = world(tmp_path)
+    first = report(store)
+    rows = read_record(store).to_pylist()
+    gone = [dict(rows[0], **{k: None}) for k in ('path', 'run', 'finished')]
+    import pyarrow as pa, pyarrow.parquet as pq
+    table = pa.Table.from_pylist(gone, pa.schema(RECORD.items()))
+    pq.write_table(table, tmp_path/'out/record/9.parquet')
+    assert read_record(store, columns=['output'])['output'].to_pylist()==['a.jpg', 'b.jpg', 'c.jpg']
+    assert report(store)==first
+    (tmp_path/'out/record/9.parquet').unlink()
+    pq.write_table(pa.Table.from_pylist([dict(rows[0], output=None)], table.schema),
+                   tmp_path/'out/record/9.parquet')
+    assert audit(store)['done']==['a.jpg', 'b.jpg', 'c.jpg'] and '4 |' in report(store)
+
 # The lease
+
+@pytest.mark.parametrize('note', [
+    b'', b'null', b'[1]', b'{', b'{"host": "other", "pid": 1, "start": ""}', b'['*10**5, b'\xff'])
+def test_notes_that_say_nothing(tmp_path, note):
+    store = Store(tmp_path)
+    store.put(Lease.name, note)
+    with pytest.raises(ValueError, match='run unknown is at work on it .*remove record/RUNNING'):
+        Lease(store, 'ours')
+
+def test_of_two_that_find_an_old_note_one_goes_on(tmp_path, monkeypatch):
+    store,barrier,age = Store(tmp_path),threading.Barrier(2),Lease._age
+    store.put(Lease.name, note_of('elsewhere').encode())
+    os.utime(tmp_path/Lease.name, (1, 1))
+    def both(self):
+        found = age(self)
+        barrier.wait(10)
+        return found
+    monkeypatch.setattr(Lease, '_age', both)
+    ends = []
+    def go(run):
+        try: ends.append(Lease(store, run))
+        except ValueError as e: ends.append(str(e))
+    threads = [threading.Thread(target=go, args=(o,)) for o in ('one', 'two')]
+    for o in threads: o.start()
+    for o in threads: o.join()
+    lease,error = sorted(ends, key=lambda o: isinstance(o, str))
+    assert 'is at work on it' in error and 'since the same moment' in error
+    lease.release()
+    assert not (tmp_path/Lease.name).exists()
 
 def note_of(host, **more):
     return json.dumps(dict(pid=1, host=host, start='1', run='theirs', **more))
