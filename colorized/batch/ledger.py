@@ -127,6 +127,10 @@ def knows(self:Report,
     return path in self._good
 
 # %% ../../nbs/batch/04_ledger.ipynb #2c0c061a
+def _cell(v):
+    "Text that no spreadsheet takes for a formula"
+    return f"'{v}" if isinstance(v, str) and v.startswith(('=', '+', '-', '@', '\t', '\r')) else v
+
 def _write_csv(path, rows):
     # with the mark by which Excel knows it for UTF-8
     with atomic_write(path, 'w', encoding='utf-8-sig', errors='backslashreplace', newline='') as f:
@@ -135,7 +139,7 @@ def _write_csv(path, rows):
         for row in rows:
             said = row.get('warnings') or []
             if isinstance(said, list): said = '; '.join(map(str, said))
-            w.writerow({**row, 'warnings':said})
+            w.writerow({k: _cell(v) for k,v in {**row, 'warnings':said}.items()})
 
 @patch
 def close(self:Report,

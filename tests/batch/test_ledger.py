@@ -150,6 +150,19 @@ def test_table_for_the_spreadsheet(tmp_path):
     assert list(first)[:len(COLUMNS)]==COLUMNS and first['finished'].endswith('Z')
     assert [o.name for o in tmp_path.iterdir() if o.name.startswith('.')]==[]
 
+def test_no_cell_is_a_formula(tmp_path):
+    "The table is made for spreadsheets, and names come from anywhere"
+    r = Report(tmp_path)
+    names = ['=HYPERLINK("http://x","open").jpg', '+1.jpg', '-1.jpg', '@a.jpg', '\tb.jpg', "'a-1.jpg"]
+    for o in names: r.add(dict(path=o, output=o, hue=-3.5, warnings=['=1'], error=f'{o}: no'))
+    r.close()
+    with open(tmp_path/'report.csv', encoding='utf-8-sig', newline='') as f:
+        table = list(csv.DictReader(f))
+    assert sorted(o['path'] for o in table)==sorted(["'"+o for o in names[:-1]]+names[-1:])
+    assert {(o['hue'], o['warnings']) for o in table}=={('-3.5', "'=1")}
+    assert all(o['output']==o['path'] and o['error']==f"{o['path']}: no" for o in table)
+    assert sorted(read_report(tmp_path))==sorted(names)
+
 def test_a_report_on_a_full_disk_says_so_and_goes_on(tmp_path, monkeypatch):
     def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')
     r = Report(tmp_path)
