@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/fleet/record.html.md"""
 __all__ = ['RECORD', 'MADE_COLUMNS', 'Record', 'read_record', 'Lease', 'same_object', 'plan']
 
 # %% ../../nbs/fleet/03_record.ipynb #7b35ce6b
+# Over 250 lines: the record, and the lease that decides who writes it
 import io, json, secrets, threading, time
 from collections import Counter
 from fastcore.basics import patch
@@ -72,7 +73,7 @@ def _check_shard(f, schema):
     texts = pa.dictionary(pa.int32(), pa.string())
     for k in schema.names:
         expected = texts if schema.field(k).type==pa.string() else schema.field(k).type
-        if f.schema_arrow.field(k).type!=expected: raise ValueError(f"column {k} is of another type")
+        if f.schema_arrow.field(k).type!=expected: raise ValueError(f"column {k} has another type")
     about = f.metadata
     size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
     if max(size, 8*len(RECORD)*about.num_rows)>_MOST: raise ValueError("holds too much for a shard")
@@ -84,7 +85,7 @@ def _text_bytes(column):
     return sum(pc.sum(o).as_py() or 0 for o in sizes)
 
 def _read_shard(data, schema):
-    "Rows of a shard. Texts stay in dictionaries: a file of 6 kB may write out one of them 10⁵ times"
+    "Rows of a shard. Texts stay in dictionaries: a file of 6 kB may repeat one of them 10⁵ times"
     import pyarrow as pa, pyarrow.parquet as pq
     texts = [k for k,v in RECORD.items() if v=='string']
     f = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)

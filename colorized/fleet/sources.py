@@ -11,7 +11,8 @@ __all__ = ['photographs']
 import io, os, re
 from concurrent.futures import ThreadPoolExecutor
 from ..batch.names import existing_colorings
-from .store import Store, is_local, misnamed, object_tag, resolve_url, to_utf8, with_retries
+from .store import (
+    Store, is_local, misnamed, object_tag, resolve_url, to_utf8, with_retries)
 from ..photo.reading import READABLE
 
 # %% ../../nbs/fleet/02_sources.ipynb #d032384e

@@ -117,7 +117,7 @@ class Store:
         self.fs,self.root,self.url = resolve_url(url, storage)
         self.local = is_local(self.url)
     def _check(self, name):
-        "`ValueError` for a name that leads out of the folder, `FileExistsError` for a pipe or device"
+        "`ValueError` for a name that leads elsewhere, `FileExistsError` for a pipe or device"
         path = f'{self.root}/{name}'
         if why := self.local and misnamed(name): raise ValueError(f"{path}: its name {why}")
         if self.local and os.path.exists(path) and not os.path.isfile(path):

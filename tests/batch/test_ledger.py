@@ -153,7 +153,7 @@ def test_table_for_the_spreadsheet(tmp_path):
 def test_no_cell_is_a_formula(tmp_path):
     "The table is made for spreadsheets, and names come from anywhere"
     r = Report(tmp_path)
-    names = ['=HYPERLINK("http://x","open").jpg', '+1.jpg', '-1.jpg', '@a.jpg', '\tb.jpg', "'a-1.jpg"]
+    names = ['=HYPERLINK("http://x","open").jpg', '+1.jpg', '-1.jpg', '@a.jpg', '\tb.jpg', "'a"]
     for o in names: r.add(dict(path=o, output=o, hue=-3.5, warnings=['=1'], error=f'{o}: no'))
     r.close()
     with open(tmp_path/'report.csv', encoding='utf-8-sig', newline='') as f:
