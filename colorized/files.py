@@ -6,10 +6,10 @@ Docs: https://example.github.io/colorized/files.html.md"""
 
 # %% auto #0
 __all__ = ['DISK_ERRORS', 'sync_folder', 'make_folder', 'short_name', 'atomic_write', 'write_bytes', 'write_json', 'parse_json',
-           'atomic_folder', 'sha256_of', 'clear_leftovers']
+           'open_regular', 'read_json', 'atomic_folder', 'sha256_of', 'clear_leftovers']
 
 # %% ../nbs/00_files.ipynb #497320f3
-import errno, hashlib, json, os, re, secrets, shutil, time
+import errno, hashlib, json, os, re, secrets, shutil, stat, time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 try:
@@ -151,6 +151,39 @@ def parse_json(
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+# %% ../nbs/00_files.ipynb #opnreg02
+_CAREFULLY = sum( # as far as a system has them
+    getattr(os, k, 0) for k in ('O_NOFOLLOW', 'O_NONBLOCK', 'O_BINARY'))
+
+def _check_regular(path, found):
+    if not stat.S_ISREG(found.st_mode):
+        why = f"{path.name} is a link or no file: remove it"
+        raise FileExistsError(errno.EEXIST, why, str(path))
+
+def open_regular(
+    path:str|Path, # File
+    flags:int,     # For `os.open`
+) -> int:          # Its descriptor
+    "Open a file, never a link, a pipe or a device. Raises `FileExistsError` otherwise"
+    path = Path(path)
+    if os.path.lexists(path): # Windows cannot refuse links while it opens
+        _check_regular(path, os.lstat(path))
+    fd = os.open(path, flags|_CAREFULLY, 0o644)
+    try:
+        _check_regular(path, os.fstat(fd))
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+def read_json(
+    path:str|Path, # File that anybody may have written
+):                 # Its value
+    "A value from a file of JSON. Raises `OSError` or `ValueError`"
+    with open(open_regular(path, os.O_RDONLY), 'rb') as f:
+        return parse_json(f.read())
 
 
 # %% ../nbs/00_files.ipynb #f01de504

@@ -8,11 +8,11 @@ Docs: https://example.github.io/colorized/batch/claims.html.md"""
 __all__ = ['process_identity', 'is_abandoned', 'Claims']
 
 # %% ../../nbs/batch/00_claims.ipynb #clmimp01
-import json, os, socket, threading, time
+import errno, json, os, socket, threading, time
 from contextlib import suppress
 from pathlib import Path
 from fastcore.basics import patch
-from ..files import clear_leftovers, parse_json, short_name
+from ..files import clear_leftovers, open_regular, parse_json, short_name
 try:
     import fcntl
 except ImportError: # Windows
@@ -54,11 +54,21 @@ def is_abandoned(
         o = parse_json(claim)
         near = o['host']==socket.gethostname() and os.name=='posix'
         pid,start = int(o['pid']),o['start']
-    except (ValueError, KeyError, TypeError):
+        if not 0<pid<2**31:
+            return age>60
+    except (ValueError, KeyError, TypeError, OverflowError):
         return age>60 # its maker had no time to write
     return _process_start(pid)!=start if near else age>patience
 
 # %% ../../nbs/batch/00_claims.ipynb #588121c3
+_MOST = 4096 # Bytes of a claim; ours have some 200
+
+def _read_claim(f, path):
+    claim = f.read(_MOST+1)
+    if len(claim)>_MOST:
+        raise FileExistsError(errno.EEXIST, f"{path.name} is no claim: remove it", str(path))
+    return claim
+
 class Claims:
     "The outputs that this process is making"
     every = 300. # Seconds between renewals
@@ -68,6 +78,9 @@ class Claims:
         self._identity = json.dumps(process_identity()).encode()
         self._lock = threading.Lock()  # of those who touch a claim of ours
         self._over = threading.Event() # set when none is held any more
+    def _signed(self, path):
+        with open(open_regular(path, os.O_RDONLY), 'rb') as f:
+            return _read_claim(f, path)==self._identity
     def _sign(self, fd, path):
         try:
             with open(fd, 'wb') as f:
@@ -82,7 +95,7 @@ def _renew(self:Claims):
     "Say that we are still at work"
     for path in [*self.held.values()]:
         with self._lock, suppress(OSError): # released just now, or a share that is away
-            if path.read_bytes()==self._identity:
+            if self._signed(path):
                 os.utime(path)
 
 @patch
@@ -95,18 +108,20 @@ def _keep(self:Claims, over):
 def _take_over(self:Claims, path):
     "Make a dead process's claim ours; the kernel's lock decides between two who try"
     try:
-        with open(path, 'r+b') as f:
+        with open(open_regular(path, os.O_RDWR), 'r+b') as f:
             if fcntl:
                 fcntl.flock(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
             now = os.stat(path)
             if not os.path.samestat(now, os.fstat(f.fileno())):
                 return False
-            if not is_abandoned(f.read(), time.time()-now.st_mtime):
+            if not is_abandoned(_read_claim(f, path), time.time()-now.st_mtime):
                 return False
             f.seek(0)
             f.truncate()
             f.write(self._identity)
             return True
+    except FileExistsError: # something else of this name
+        raise
     except OSError: # released just now, or being taken over
         return False
 
@@ -116,7 +131,7 @@ def take(self:Claims,
     out:Path,     # Output to make
     *more:Path,   # Made along with it
 ) -> bool:        # False: another process is making it
-    "Claim an output. Raises `OSError` where no file can be created"
+    "Claim an output. Raises `OSError` where no file can be created, or is no claim"
     path = out.with_name(f'.{short_name(out.name)}.claim')
     try:
         fd = os.open(path, os.O_CREAT|os.O_EXCL|os.O_WRONLY, 0o644)
@@ -147,8 +162,8 @@ def release(self:Claims,
     with self._lock:
         for o in list(self.held) if out is None else [out]:
             path = self.held.pop(o, None)
-            with suppress(FileNotFoundError):
-                if path and path.read_bytes()==self._identity: # another may have taken it over
+            with suppress(FileNotFoundError, FileExistsError): # gone, or something else is there
+                if path and self._signed(path): # another may have taken it over
                     path.unlink()
         if not self.held:
             self._over.set()

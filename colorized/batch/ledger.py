@@ -11,7 +11,7 @@ __all__ = ['COLUMNS', 'is_complete', 'output_status', 'utc_now', 'read_report', 
 import csv, json, os, time
 from pathlib import Path
 from fastcore.basics import patch
-from ..files import atomic_write, parse_json
+from ..files import atomic_write, open_regular, parse_json
 from ..photo.provenance import Provenance, expected_properties, read_provenance
 
 # %% ../../nbs/batch/04_ledger.ipynb #a48eb6ec
@@ -80,8 +80,9 @@ def read_report(
     folder:str|Path, # Folder of outputs
 ) -> dict:           # Path of a photograph -> its latest row
     "The report so far"
-    path = Path(folder)/'report.jsonl'
-    return _rows(path.read_bytes()) if path.exists() else {}
+    try: fd = open_regular(Path(folder)/'report.jsonl', os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError): return {}
+    with open(fd, 'rb') as f: return _rows(f.read())
 
 # %% ../../nbs/batch/04_ledger.ipynb #9039c7e5
 class Report:
@@ -89,10 +90,10 @@ class Report:
     def __init__(self, folder:Path):
         self.folder,self.error = folder,None
         path = folder/'report.jsonl'
-        self.fd = os.open(path, os.O_WRONLY|os.O_APPEND|os.O_CREAT, 0o644)
+        self.fd = open_regular(path, os.O_WRONLY|os.O_APPEND|os.O_CREAT)
         self._synced = time.time()
-        self._good = set()             # photographs that are reported as colored,
-        self._reader = open(path, 'rb') # as far as the report was read
+        self._good = set() # photographs that are reported as colored,
+        self._reader = open(open_regular(path, os.O_RDONLY), 'rb') # as far as it was read
         if self._ends_in_a_line(): os.write(self.fd, b'\n')
         self._reader.seek(0)
     def _ends_in_a_line(self):
@@ -126,6 +127,10 @@ def knows(self:Report,
     return path in self._good
 
 # %% ../../nbs/batch/04_ledger.ipynb #2c0c061a
+def _cell(v):
+    "Text that no spreadsheet takes for a formula"
+    return f"'{v}" if isinstance(v, str) and v.startswith(('=', '+', '-', '@', '\t', '\r')) else v
+
 def _write_csv(path, rows):
     # with the mark by which Excel knows it for UTF-8
     with atomic_write(path, 'w', encoding='utf-8-sig', errors='backslashreplace', newline='') as f:
@@ -134,7 +139,7 @@ def _write_csv(path, rows):
         for row in rows:
             said = row.get('warnings') or []
             if isinstance(said, list): said = '; '.join(map(str, said))
-            w.writerow({**row, 'warnings':said})
+            w.writerow({k: _cell(v) for k,v in {**row, 'warnings':said}.items()})
 
 @patch
 def close(self:Report,

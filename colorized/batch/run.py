@@ -125,7 +125,7 @@ def claim(self:FolderRun, job):
         if self.claims.take(*job.outputs): return True
     except OSError as e:
         number = e.errno if e.errno in DISK_ERRORS else None
-        self.fail(job, f"{out}: cannot be written ({e.strerror})", number)
+        self.fail(job, f"{out}: cannot be written ({e.strerror or e})", number)
     else:
         if job.retried: self.end(job, 'elsewhere', report=False)
         else: self.deferred.append(job)

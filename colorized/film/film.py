@@ -117,14 +117,18 @@ def _color_all(run, bar, color):
     return list(notes.items())
 
 # %% ../../nbs/film/16_film.ipynb #f251790c
-def _segments(dst): return dst.with_name(f'.{short_name(dst.name)}.segments')
+def _segments(dst):
+    folder = dst.with_name(f'.{short_name(dst.name)}.segments')
+    if folder.is_symlink(): # what is in there may be anybody's
+        raise FilmError(f"{folder}: is a link and no folder: remove it")
+    return folder
 
 def _tidy_up(dst, film, keep):
     "Remove what a run left that was killed after its film had its name"
-    claims = Claims()
+    claims,folder = Claims(),_segments(dst)
     if any(dst.parent.glob(f'.{escape(short_name(dst.name))}.*')) and claims.take(*outputs_of(dst)):
-        if not keep and _segments(dst).exists():
-            Segments(_segments(dst), film, {}).remove()
+        if not keep and folder.exists():
+            Segments(folder, film, {}).remove()
         claims.release()
 
 # %% ../../nbs/film/16_film.ipynb #f251790cb

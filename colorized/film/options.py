@@ -9,7 +9,7 @@ __all__ = ['FIELDS', 'FilmOptions', 'output_of', 'check_output', 'sheet_of', 'ou
            'check_hints', 'hints_by_shot']
 
 # %% ../../nbs/film/14_options.ipynb #d479818b
-import errno, json, os
+import errno, os
 from dataclasses import dataclass, field
 from pathlib import Path
 from fastcore.basics import patch
@@ -18,7 +18,7 @@ from .propagation import Propagation
 from .record import COLUMNS, is_sheet, read_tags, tags_of
 from .shots import Plan
 from .streams import CONTAINERS
-from ..files import sha256_of
+from ..files import parse_json, sha256_of
 from ..inference.hints import hint_grid
 from ..photo.provenance import Provenance
 
@@ -150,7 +150,7 @@ def check_names(
 def _said_by(sidecar):
     "What a sidecar of ours says; None: it is something else"
     try:
-        said = json.loads(sidecar.read_text('utf-8'))
+        said = parse_json(sidecar.read_bytes())
         return said if {'Settings', 'shots'}<=said.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
@@ -168,8 +168,8 @@ def check_beside(
 ):
     "`FileExistsError` for a table or sidecar that is not ours, or another film's"
     _,table,sidecar = outputs_of(dst)
-    said = _said_by(sidecar)
-    for path,ours in (table, _is_table(table)),(sidecar, said):
+    said = sidecar.is_file() and _said_by(sidecar) # no pipe or device
+    for path,ours in (table, table.is_file() and _is_table(table)),(sidecar, said):
         if path.exists() and not ours:
             raise FileExistsError(f"{path} exists already and was not made by this program: "
                                   "it is not replaced; give another --out")

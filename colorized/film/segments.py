@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 import av
 from fastcore.basics import patch
-from ..files import atomic_write, make_folder, sha256_of, write_json
+from ..files import atomic_write, make_folder, read_json, sha256_of, write_json
 from .container import METADATA_OPTIONS, Film, FilmError, silence_log
 from .interlacing import mark_stream, marked
 
@@ -126,7 +126,7 @@ def done(self:Segments,
 ) -> dict|None:     # What is known of it; None: it has to be made
     "Is it there, whole, and what would be made now?"
     try:
-        note = json.loads(self._note(i).read_text('utf-8'))
+        note = read_json(self._note(i))
         if note['key']!=_key([self.facts, frames, more]):
             return None
         return note if sha256_of(self.path(i))==note['sha256'] else None
@@ -167,7 +167,8 @@ def reader(self:Segments,
 @patch
 def remove(self:Segments):
     "Remove all of them, and the folder if there is nothing else in it"
-    for pattern in ('[0-9]*.mkv', '[0-9]*.json', '.*.tmp', 'plan.json'):
+    number = '[0-9]'*6 # 1945.mkv is somebody's film
+    for pattern in (f'{number}.mkv', f'{number}.json', '.*.tmp', 'plan.json'):
         for o in self.folder.glob(pattern):
             o.unlink()
     if not any(self.folder.iterdir()):

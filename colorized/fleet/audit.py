@@ -37,8 +37,8 @@ def audit(
     store = dest if isinstance(dest, Store) else Store(dest, storage)
     columns = ['path', 'output', 'how', 'error', *MADE_COLUMNS]
     rows,there = read_record(store, columns=columns).to_pylist(),store.files()
-    good = {o['output']: o for o in rows if not o['error']}
-    new = Counter(o['output'] for o in rows if o['how']=='new')
+    good = {o['output']: o for o in rows if o['output'] and not o['error']}
+    new = Counter(o['output'] for o in rows if o['output'] and o['how']=='new')
     maps = {_map(k) for k,o in good.items() if o['uncertainty'] is not None}
     changed = [k for k,o in good.items() if k in there
                and not _is_unchanged(store, k, there[k], o, deep)]

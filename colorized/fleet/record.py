@@ -8,13 +8,15 @@ Docs: https://example.github.io/colorized/fleet/record.html.md"""
 __all__ = ['RECORD', 'MADE_COLUMNS', 'Record', 'read_record', 'Lease', 'same_object', 'plan']
 
 # %% ../../nbs/fleet/03_record.ipynb #7b35ce6b
+# Over 250 lines: the record, and the lease that decides who writes it
 import io, json, secrets, threading, time
 from collections import Counter
 from fastcore.basics import patch
 from ..batch.claims import is_abandoned, process_identity
 from ..batch.ledger import utc_now
-from ..batch.names import assign_outputs
-from .store import Store, modified_time, to_utf8
+from ..batch.names import assign_outputs, is_output_of
+from ..files import parse_json
+from .store import Store, misnamed, modified_time, to_utf8
 
 # %% ../../nbs/fleet/03_record.ipynb #2c7e96f1
 RECORD = dict( # Columns and types
@@ -63,33 +65,77 @@ class Record:
         return True
 
 # %% ../../nbs/fleet/03_record.ipynb #eab28994
+_MOST = 2**27 # Bytes that a shard may fill in memory; 5000 rows of 26 kB each
+
+def _check_shard(f, schema):
+    "`ValueError` for other columns, or more than a shard holds"
+    import pyarrow as pa
+    texts = pa.dictionary(pa.int32(), pa.string())
+    for k in schema.names:
+        expected = texts if schema.field(k).type==pa.string() else schema.field(k).type
+        if f.schema_arrow.field(k).type!=expected: raise ValueError(f"column {k} has another type")
+    about = f.metadata
+    size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    if max(size, 8*len(RECORD)*about.num_rows)>_MOST: raise ValueError("holds too much for a shard")
+
+def _text_bytes(column):
+    "Of a column of texts, written out"
+    import pyarrow.compute as pc
+    sizes = [pc.binary_length(o.dictionary).cast('int64').take(o.indices) for o in column.chunks]
+    return sum(pc.sum(o).as_py() or 0 for o in sizes)
+
+def _read_shard(data, schema):
+    "Rows of a shard. Texts stay in dictionaries: a file of 6 kB may repeat one of them 10⁵ times"
+    import pyarrow as pa, pyarrow.parquet as pq
+    texts = [k for k,v in RECORD.items() if v=='string']
+    f = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
+    _check_shard(f, schema)
+    table = f.read(columns=schema.names).select(schema.names)
+    columns = [o for o in table.columns if pa.types.is_dictionary(o.type)]
+    if sum(map(_text_bytes, columns))>_MOST: raise ValueError("holds too much for a shard")
+    table = table.cast(schema)
+    table.validate(full=True) # texts are UTF-8
+    return table
+
+# %% ../../nbs/fleet/03_record.ipynb #eab28995
+_KEYS = 'path','run','finished' # Which every row has
+
 def read_record(
     dest,                # `Store`, folder or URL of the outputs
     storage:dict=None,   # Options of its file system
     columns:list=None,   # None: all
 ):                       # `pyarrow.Table`, oldest row first
     "The whole record. Raises `ValueError` naming a shard that is damaged"
-    import pyarrow as pa, pyarrow.parquet as pq
+    import pyarrow as pa, pyarrow.compute as pc
     store = dest if isinstance(dest, Store) else Store(dest, storage)
-    schema = pa.schema([(k,v) for k,v in RECORD.items() if columns is None or k in columns])
+    names = [k for k in RECORD if columns is None or k in columns]
+    schema = pa.schema([(k,v) for k,v in RECORD.items() if k in (*names, *_KEYS)])
     shards = [schema.empty_table()]
     for name in sorted(Store(f'{store.url}/record', store.storage).files()):
         if not name.endswith('.parquet'): continue
-        data = io.BytesIO(store.get(f'record/{name}'))
-        try:
-            table = pq.read_table(data, columns=schema.names).cast(schema)
-            table.validate(full=True) # texts are UTF-8
-            shards.append(table)
-        except (pa.ArrowException, KeyError, OSError, UnicodeDecodeError) as e:
+        data = store.get(f'record/{name}')
+        try: shards.append(_read_shard(data, schema))
+        except (pa.ArrowException, KeyError, OSError, ValueError) as e:
             raise ValueError(f"{store.url}/record/{name}: is no shard of a record ({e})") from e
-    return pa.concat_tables(shards)
+    rows = pa.concat_tables(shards)
+    for k in _KEYS: rows = rows.filter(pc.is_valid(rows[k])) # none of ours is without
+    return rows.select(names)
 
 # %% ../../nbs/fleet/03_record.ipynb #f15cd66d
+def _who(note):
+    "Whose it is, for an error"
+    try: o = parse_json(note)
+    except ValueError: o = None
+    get = o.get if isinstance(o, dict) else {}.get
+    process = f"process {get('pid', 'unknown')} on {get('host', 'unknown')}"
+    return f"run {get('run', 'unknown')} is at work on it ({process})"
+
 class Lease:
     "One run at a time; `error` says what ended it. Raises `ValueError` if another run is at work"
     name = 'record/RUNNING' # Object
     every = 20.             # Seconds between renewals
     patience = 120.         # Seconds that a note of another machine counts
+    moment = 2.             # Seconds in which two runs that take over a note find each other
     def __init__(self, store:Store, run:str):
         self.store,self.error = store,None
         self._identity = json.dumps(process_identity(run=run)).encode()
@@ -102,11 +148,14 @@ class Lease:
         try: return self.store.put(self.name, self._identity)
         except FileExistsError: theirs = self.store.get(self.name)
         if not is_abandoned(theirs, self._age(), self.patience):
-            o = json.loads(theirs)
-            process = f"process {o['pid']} on {o['host']}"
-            raise ValueError(f"{self.store.url}: run {o['run']} is at work on it ({process}); "
+            raise ValueError(f"{self.store.url}: {_who(theirs)}; "
                              f"if that is long dead, remove {self.name}")
         self.store.put(self.name, self._identity, replace=True)
+        time.sleep(self.moment)
+        there = self.store.get(self.name)
+        if there!=self._identity: # who found it abandoned as well
+            raise ValueError(f"{self.store.url}: {_who(there)}, "
+                             "since the same moment as this one")
     def _age(self):
         "Seconds since the note was renewed; 0 if the store gives no time"
         then = modified_time(self.store.fs.info(f'{self.store.root}/{self.name}'))
@@ -142,18 +191,24 @@ _COMPARED = dict(seed='seed', model_sha256='model', settings_sha256='settings')
 MADE_COLUMNS = ( # Of what was made
     'source_sha256', 'output_etag', 'output_bytes', 'output_sha256', 'uncertainty')
 
+def _belongs(out, url):
+    "Could an output be that of a photograph? Anybody may have written the record"
+    name = '/'.join(url.split('/')[-1-out.count('/'):]) # relative to another root, perhaps
+    return not misnamed(out) and is_output_of(out, name)
+
 def _history(store):
     """From the record: (output -> its last good row, URL -> output, URL -> attempts, URLs whose
     last row is an error)"""
     columns = ['path', 'etag', 'output', 'error', *MADE_COLUMNS, *_COMPARED]
-    good,given,tries,failed = {},{},Counter(),set()
+    good,tries,failed = {},Counter(),set()
     for row in read_record(store, columns=columns).to_pylist():
         tries[row['path']] += 1
         failed.add(row['path'])
         if row['error'] is None and row['output']:
             failed.discard(row['path'])
+            good.pop(row['output'], None) # in the order of the last rows
             good[row['output']] = row
-            given[row['path']] = row['output']
+    given = {row['path']: out for out,row in good.items() if _belongs(out, row['path'])}
     return good,given,tries,failed
 
 def same_object(

@@ -144,7 +144,8 @@ def _leading(store, lease, summary):
             publish = lambda: store.put('record/report.md', text(), replace=True)
             for end in (publish, lease.release):
                 try: end()
-                except OSError as e: summary.stopped = summary.stopped or str(e)
+                except Exception as e: # a report that fails keeps no lease
+                    summary.stopped = summary.stopped or str(e)
 
 @contextmanager
 def _watched(run):

@@ -11,7 +11,8 @@ __all__ = ['photographs']
 import io, os, re
 from concurrent.futures import ThreadPoolExecutor
 from ..batch.names import existing_colorings
-from .store import Store, is_local, object_tag, resolve_url, to_utf8, with_retries
+from .store import (
+    Store, is_local, misnamed, object_tag, resolve_url, to_utf8, with_retries)
 from ..photo.reading import READABLE
 
 # %% ../../nbs/fleet/02_sources.ipynb #d032384e
@@ -138,11 +139,6 @@ def _search(source, storage, ignored):
     return *_measure(_choose(files, start, ignored)),start
 
 # %% ../../nbs/fleet/02_sources.ipynb #ad13a648
-def _misnamed(name):
-    "Why no output can bear this name, or None"
-    if {'', '.', '..'} & {*name.split('/')}: return "has a part that is empty or only dots"
-    if to_utf8(name)!=name: return "is not UTF-8"
-
 def _give_names(found, errors, start):
     "({URL: file with its name}, errors), for files below the folder `start`"
     named,errors = {},dict(errors)
@@ -151,7 +147,7 @@ def _give_names(found, errors, start):
         if not k.startswith(f'{start}/') or start.endswith(':/'):
             where = start or 'one place with the others'
             errors[k] = f"{k}: does not lie in {where}, so its output has no name (root)"
-        elif why:=_misnamed(name):
+        elif why:=misnamed(name):
             k = to_utf8(k)
             errors[k] = f"{k}: its name {why}, so no output can bear it: rename it"
         else: named[k] = dict(found[k], name=name)

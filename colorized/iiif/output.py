@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/iiif/output.html.md"""
 __all__ = ['OutputFolder', 'claimed', 'protect_manifest']
 
 # %% ../../nbs/iiif/08_output.ipynb #6279b99f
-import hashlib, json, os, time
+import hashlib, json, os, re, time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,10 +19,27 @@ from ..files import clear_leftovers, make_folder, parse_json, sha256_of, write_j
 from .choice import is_ours, rights_remark
 from .fetch import IIIFError
 from .image import Download, write_tiles
-from .manifest import Picture
+from .manifest import CREDIT_KEYS, Picture
 from ..inference.colorizer import Colorizer
 from ..photo.provenance import Provenance
 from ..photo.reading import read_scan
+
+# %% ../../nbs/iiif/08_output.ipynb #49a32651
+_SAID = {'Seed', 'Steps', 'Settings'} # Of every color version
+
+def _is_sound(row):
+    "Can a row of the report be offered in a manifest? Anybody may have written it"
+    out,made,credit = row.get('output'),row.get('made'),row.get('credit')
+    if not out:
+        return not made
+    try:
+        said = {k for _,k in Provenance(**made).properties} if made else _SAID
+    except (TypeError, ValueError):
+        return False
+    is_ours = isinstance(out, str) and re.fullmatch(r'color/[^/\\:]+\.(jpg|png|webp)', out)
+    is_measured = all(type(row.get(k)) is int for k in ('width', 'height'))
+    is_credit = not credit or isinstance(credit, dict) and credit.keys()<=set(CREDIT_KEYS)
+    return bool(is_ours and is_measured and is_credit and said>=_SAID and row.get('output_sha256'))
 
 # %% ../../nbs/iiif/08_output.ipynb #49a32652
 class OutputFolder:
@@ -42,7 +59,8 @@ class OutputFolder:
         more = {} if file['format']=='png' else dict(quality=file['quality'])
         self.expected_file = replace( # and what its file says
             self.expected, settings={**self.expected.settings, **more})
-        self.rows,self.report = read_report(path),Report(path)
+        self.rows = {k: o for k,o in read_report(path).items() if _is_sound(o)}
+        self.report = Report(path)
     def color_path(self, p:Picture) -> Path:
         "File of a color version"
         format = self.file['format']

@@ -1,5 +1,5 @@
 "Claims on outputs: for how long they count on another machine, and whose they are"
-import json, os, subprocess, sys, threading, time
+import json, os, socket, subprocess, sys, threading, time
 import pytest
 from batch_tools import env, until
 from colorized.batch.claims import Claims, process_identity
@@ -64,3 +64,40 @@ def test_a_claim_keeps_no_program_from_ending(tmp_path):
     start = time.time()
     assert subprocess.run([sys.executable, '-c', code], env=env, timeout=60).returncode==0
     assert time.time()-start<50 and (tmp_path/'.a.claim').exists()
+
+def plant(kind, path, original):
+    "Something under a name that is ours, and what it leads to"
+    if kind=='link': path.symlink_to(original)
+    elif kind=='device': path.symlink_to('/dev/zero')
+    elif kind=='pipe': os.mkfifo(path)
+    elif kind=='folder': path.mkdir()
+    else: os.link(original, path)
+
+@pytest.mark.parametrize('kind', ['link', 'device', 'pipe', 'folder', 'hard link'])
+def test_what_is_no_claim_is_left_alone_and_named(tmp_path, claims, kind):
+    original = tmp_path/'master.tif'
+    original.write_bytes(b'II*\0'+bytes(5000))
+    make_old(original)
+    plant(kind, tmp_path/'.a.jpg.claim', original)
+    why = r'\.a\.jpg\.claim is (a link or no file|no claim): remove it'
+    with pytest.raises(FileExistsError, match=why): claims.take(tmp_path/'a.jpg')
+    assert original.read_bytes()==b'II*\0'+bytes(5000) and not claims.held
+
+def test_a_claim_that_was_replaced_by_a_link_is_neither_renewed_nor_removed(tmp_path, claims):
+    claim,copy = tmp_path/'.a.jpg.claim',tmp_path/'copy'
+    assert claims.take(tmp_path/'a.jpg')
+    claim.rename(copy)
+    claim.symlink_to(copy)
+    make_old(copy)
+    time.sleep(0.1)
+    assert age(copy)>3600
+    claims.release()
+    assert claim.is_symlink()
+
+@pytest.mark.parametrize('pid', ['1e999', str(10**30), str(2**31), '0', '-1', '"x"', '[1]'])
+def test_numbers_that_no_process_has(tmp_path, claims, pid):
+    host,claim = json.dumps(socket.gethostname()),tmp_path/'.a.claim'
+    claim.write_text(f'{{"host":{host},"pid":{pid},"start":""}}')
+    assert not claims.take(tmp_path/'a') # its maker may be writing still
+    make_old(claim)
+    assert claims.take(tmp_path/'a')

@@ -96,6 +96,26 @@ def test_provenance_that_another_program_has_written_again(tmp_path):
     assert read_provenance(path) is None
     assert {**expected_properties(made), 'x':'y'}.items()>=want.items()
 
+@pytest.mark.parametrize('target', ['scan.tif', '/dev/zero', 'nowhere'])
+def test_a_report_that_is_a_link_is_refused(tmp_path, target):
+    scan = tmp_path/'scan.tif'
+    scan.write_bytes(b'II*\0 scan')
+    (tmp_path/'report.jsonl').symlink_to(target)
+    why = 'report.jsonl is a link or no file: remove it'
+    with pytest.raises(FileExistsError, match=why): Report(tmp_path)
+    with pytest.raises(FileExistsError, match=why): read_report(tmp_path)
+    assert scan.read_bytes()==b'II*\0 scan' and not (tmp_path/'nowhere').exists()
+
+def test_a_planted_claim_costs_one_photograph(tmp_path, colorizer):
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    out.mkdir()
+    (out/'.00.jpg.claim').symlink_to(src/'01.jpg')
+    before = files(src)
+    got = quick(src, out, colorizer)
+    assert (got.done, got.failed)==(1, 1) and files(src)==before
+    why = '00.jpg: cannot be written (.00.jpg.claim is a link or no file: remove it)'
+    assert read_report(out)['00.jpg']['error'].endswith(why)
+
 def test_report_on_a_line_cut_short(tmp_path):
     (tmp_path/'report.jsonl').write_text('{"path": "a.j')
     r = Report(tmp_path)
@@ -129,6 +149,19 @@ def test_table_for_the_spreadsheet(tmp_path):
     first = json.loads((tmp_path/'report.jsonl').read_text().splitlines()[0])
     assert list(first)[:len(COLUMNS)]==COLUMNS and first['finished'].endswith('Z')
     assert [o.name for o in tmp_path.iterdir() if o.name.startswith('.')]==[]
+
+def test_no_cell_is_a_formula(tmp_path):
+    "The table is made for spreadsheets, and names come from anywhere"
+    r = Report(tmp_path)
+    names = ['=HYPERLINK("http://x","open").jpg', '+1.jpg', '-1.jpg', '@a.jpg', '\tb.jpg', "'a"]
+    for o in names: r.add(dict(path=o, output=o, hue=-3.5, warnings=['=1'], error=f'{o}: no'))
+    r.close()
+    with open(tmp_path/'report.csv', encoding='utf-8-sig', newline='') as f:
+        table = list(csv.DictReader(f))
+    assert sorted(o['path'] for o in table)==sorted(["'"+o for o in names[:-1]]+names[-1:])
+    assert {(o['hue'], o['warnings']) for o in table}=={('-3.5', "'=1")}
+    assert all(o['output']==o['path'] and o['error']==f"{o['path']}: no" for o in table)
+    assert sorted(read_report(tmp_path))==sorted(names)
 
 def test_a_report_on_a_full_disk_says_so_and_goes_on(tmp_path, monkeypatch):
     def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')

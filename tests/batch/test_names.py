@@ -1,5 +1,5 @@
 "Which output belongs to which photograph"
-import csv, shutil
+import csv, json, shutil
 from pathlib import Path
 import pytest
 from batch_tools import files, photographs, quick
@@ -82,9 +82,26 @@ def test_a_report_is_not_trusted_with_names():
             dict(path='b.bmp', output=7), dict(path='c.bmp'), dict(path='d.bmp', output='d.png'),
             dict(path='d.tif', output='d.png', error='broken'),
             dict(path='e.bmp', output='e.png', finished='2026-01-01T00:00:00Z'),
-            dict(path='e.gif', output='e.png', finished='2026-01-02T00:00:00Z')]
+            dict(path='e.gif', output='e.png', finished='2026-01-02T00:00:00Z'),
+            dict(path='f.gif', output='f:x.png'), dict(path='g.gif', output='g\\..\\x.png'),
+            dict(path='h.gif', output='h\0.png'), dict(path='i.gif', output='i\ud800.png'),
+            dict(path='j.gif', output='j/../x.png'), dict(path='k.gif', output='k'),
+            dict(path='\udcfc\\:.gif', output='\udcfc\\:.gif.png')] # names that can be on a disk
     given = given_outputs({o['path']: o for o in rows})
-    assert given=={'d.bmp': 'd.png', 'e.gif': 'e.png'}
+    assert given=={'d.bmp': 'd.png', 'e.gif': 'e.png', '\udcfc\\:.gif': '\udcfc\\:.gif.png'}
+
+def test_a_report_with_impossible_names_stops_nobody(tmp_path, colorizer):
+    src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
+    out.mkdir()
+    rows = [dict(path='00.jpg', output='00\0.jpg'), dict(path='01.jpg', output='01\ud800.jpg')]
+    (out/'report.jsonl').write_text(''.join(json.dumps(o)+'\n' for o in rows))
+    assert quick(src, out, colorizer).done==2 and set(files(out))=={'00.jpg', '01.jpg'}
+
+def test_a_folder_with_names_that_are_no_text_is_colored_once(tmp_path, colorizer):
+    src = photographs(tmp_path/'in', 1)
+    (src/'00.jpg').rename(src/'\udcff\\ a:b.jpg')
+    assert quick(src, tmp_path/'out', colorizer).done==1
+    assert quick(src, tmp_path/'out', colorizer).skipped==1
 
 def test_what_was_given_stays():
     "also when another photograph has that name, and whatever the key"

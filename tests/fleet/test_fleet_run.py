@@ -373,6 +373,13 @@ def test_what_is_missing_or_passed_over_is_said(tmp_path, model, capsys):
     assert error in said and f'passed over in {src}: 1 .dng\n' in said and '1 failed' in said
     assert [o['error'] for o in read_record(out).to_pylist()]==[error]
 
+def test_a_report_that_fails_keeps_no_lease(tmp_path, model, monkeypatch):
+    def fail(store): raise TypeError('no order')
+    monkeypatch.setattr(module, 'report', fail)
+    got = colorize_dataset([tmp_path/'gone.jpg'], tmp_path/'out', model, progress=False)
+    assert got.stopped=='no order' and got.exit_code==1
+    assert [o.suffix for o in (tmp_path/'out/record').iterdir()]==['.parquet'] # no RUNNING
+
 def test_dry_run_starts_no_cluster(tmp_path, model, capsys):
     src = loopback.snapshots(tmp_path/'scans', 2)
     own = ['--model', str(model), '--dry-run']

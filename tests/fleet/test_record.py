@@ -1,5 +1,5 @@
 "The record, the lease, and what is left to do"
-import datetime, json, os, socket, time
+import datetime, json, os, socket, threading, time
 import pytest
 from fleet_tools import made, until, world
 from colorized.batch.names import assign_outputs
@@ -78,13 +78,40 @@ def test_the_record_gives_the_names(tmp_path):
     photos,store = world(tmp_path)
     record = Record(store, every=1e9)
     url = next(iter(photos))
-    row = dict(path=url, etag=photos[url]['etag'], output='older.jpg', output_bytes=3, how='new')
+    row = dict(path=url, etag=photos[url]['etag'], output='a.old.jpg', output_bytes=3, how='new')
     record.add(dict(row, **made))
     record.flush()
-    store.put('older.jpg', b'old')
-    (tmp_path/'in/older.jpg').write_bytes(b'late')
+    store.put('a.old.jpg', b'old')
+    (tmp_path/'in/a.old.jpg').write_bytes(b'late')
     todo,done,_ = plan(photographs(tmp_path/'in')[0], store, made)
-    assert [o['row']['output'] for o in todo]==['older.jpg.jpg'] and len(done)==3
+    assert [o['row']['output'] for o in todo]==['a.old.jpg.jpg'] and len(done)==3
+
+def record_of(store, *rows):
+    record = Record(store, every=1e9)
+    for row in rows: record.add(dict(dict(etag='e', output_bytes=1, how='new', **made), **row))
+    record.flush()
+
+def outputs_of(store, photos):
+    todo,done,refused = plan(photos, store, made)
+    named = {o['name']: o['row']['output'] for o in todo}
+    return named | {o['path']: o['output'] for o in refused} | dict.fromkeys(done)
+
+@pytest.mark.parametrize('output', [
+    '../in/b.jpg', '{in}/b.jpg', '{in}/a.jpg', 'b.jpg', './a.jpg', 'in//a.jpg', 'a\0.jpg',
+    'a/b.jpg', 'x/a.jpg', 'a.jpg/../../in/b.jpg', 'a.jpg.uncertainty.png', 'ab.jpg', ''])
+def test_the_record_is_not_trusted_with_names(tmp_path, output):
+    "Anybody may have written it"
+    photos,store = photographs(world(tmp_path)[1].url.replace('out', 'in'))[0],Store(tmp_path/'2')
+    url = f'{tmp_path}/in/a.jpg'
+    record_of(store, dict(path=url, output=output.replace('{in}', f'{tmp_path}/in')))
+    assert outputs_of(store, photos)[url]=='a.jpg'
+
+def test_what_two_got_belongs_to_the_one_that_was_colored_last(tmp_path):
+    "as lists with other folders in common leave it"
+    photos = {f'b://{k}/a.jpg': dict(name=f'{k}/a.jpg', bytes=1, etag='e') for k in 'xy'}
+    store = Store(tmp_path)
+    record_of(store, *(dict(path=k, output='a.jpg') for k in photos))
+    assert outputs_of(store, photos)=={'b://x/a.jpg': 'x/a.jpg', 'b://y/a.jpg': 'a.jpg'}
 
 def test_another_format_means_other_files(tmp_path):
     photos,store = world(tmp_path)
@@ -136,7 +163,88 @@ def test_damaged_shard_is_named(tmp_path):
     store.put('record/99.parquet', b'PAR1 and then nothing')
     with pytest.raises(ValueError, match='record/99.parquet: is no shard'): read_record(store)
 
+def write_shard(folder, table, **how):
+    import pyarrow.parquet as pq
+    (folder/'record').mkdir()
+    pq.write_table(table, folder/'record/0.parquet', compression='zstd', **how)
+    return (folder/'record/0.parquet').stat().st_size
+
+def columns_of(n, **more):
+    "A table of the record's columns; those not given are empty"
+    import pyarrow as pa
+    return pa.table({k: more.get(k, pa.nulls(n, v)) for k,v in RECORD.items()})
+
+@pytest.fixture
+def pool():
+    "Counts what is allocated for tables"
+    import pyarrow as pa
+    was = pa.default_memory_pool()
+    out = pa.proxy_memory_pool(was)
+    pa.set_memory_pool(out)
+    yield out
+    pa.set_memory_pool(was)
+
+@pytest.mark.parametrize('how', ['dictionary', 'plain', 'rows', 'binary', 'list'])
+def test_a_shard_fills_no_memory(tmp_path, how, request):
+    import pyarrow as pa
+    words = pa.array(['x'*300_000]).take(pa.array([0]*1000))
+    table = dict(
+        dictionary=lambda: columns_of(1000, warnings=words),
+        plain=lambda: columns_of(1000, tone=words),
+        rows=lambda: columns_of(10**6),
+        binary=lambda: columns_of(1000, warnings=words.cast('binary')),
+        list=lambda: columns_of(1, error=pa.array([['x']])))
+    assert write_shard(tmp_path, table[how](), use_dictionary=['warnings'])<100_000
+    pool = request.getfixturevalue('pool')
+    with pytest.raises(ValueError, match='record/0.parquet: is no shard of a record'):
+        read_record(tmp_path, columns=['path', 'warnings', 'tone', 'error'])
+    assert pool.max_memory()<30*10**6
+
+def test_rows_that_say_too_little_count_for_nothing(tmp_path):
+    _,store = world(tmp_path)
+    first = report(store)
+    rows = read_record(store).to_pylist()
+    gone = [dict(rows[0], **{k: None}) for k in ('path', 'run', 'finished')]
+    import pyarrow as pa, pyarrow.parquet as pq
+    table = pa.Table.from_pylist(gone, pa.schema(RECORD.items()))
+    pq.write_table(table, tmp_path/'out/record/9.parquet')
+    assert read_record(store, columns=['output'])['output'].to_pylist()==['a.jpg', 'b.jpg', 'c.jpg']
+    assert report(store)==first
+    (tmp_path/'out/record/9.parquet').unlink()
+    pq.write_table(pa.Table.from_pylist([dict(rows[0], output=None)], table.schema),
+                   tmp_path/'out/record/9.parquet')
+    assert audit(store)['done']==['a.jpg', 'b.jpg', 'c.jpg'] and '4 |' in report(store)
+
 # The lease
+
+@pytest.mark.parametrize('note', [
+    b'', b'null', b'[1]', b'{', b'{"host": "other", "pid": 1, "start": ""}', b'['*10**5, b'\xff'])
+def test_notes_that_say_nothing(tmp_path, note):
+    store = Store(tmp_path)
+    store.put(Lease.name, note)
+    with pytest.raises(ValueError, match='run unknown is at work on it .*remove record/RUNNING'):
+        Lease(store, 'ours')
+
+def test_of_two_that_find_an_old_note_one_goes_on(tmp_path, monkeypatch):
+    store,barrier,age = Store(tmp_path),threading.Barrier(2),Lease._age
+    store.put(Lease.name, note_of('elsewhere').encode())
+    os.utime(tmp_path/Lease.name, (1, 1))
+    def both(self):
+        found = age(self)
+        barrier.wait(10)
+        return found
+    monkeypatch.setattr(Lease, '_age', both)
+    ends = []
+    def go(run):
+        try: ends.append(Lease(store, run))
+        except ValueError as e: ends.append(str(e))
+    threads = [threading.Thread(target=go, args=(o,)) for o in ('one', 'two')]
+    for o in threads: o.start()
+    for o in threads: o.join()
+    lease,error = sorted(ends, key=lambda o: isinstance(o, str))
+    assert 'is at work on it' in error and 'since the same moment' in error
+    lease.release()
+    assert not (tmp_path/Lease.name).exists()
 
 def note_of(host, **more):
     return json.dumps(dict(pid=1, host=host, start='1', run='theirs', **more))

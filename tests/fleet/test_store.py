@@ -5,7 +5,7 @@ from fleet_tools import client_of
 from loopback import KEYS, moody
 from colorized.fleet import store as module
 from colorized.fleet.record import Record, read_record
-from colorized.fleet.store import Store, object_tag, with_retries
+from colorized.fleet.store import Store, misnamed, object_tag, with_retries
 
 @pytest.fixture
 def hurry(monkeypatch):
@@ -153,3 +153,31 @@ def test_what_no_second_try_mends_is_not_tried_again(hurry):
         def fail(): raise e
         with pytest.raises(type(e)): with_retries(fail, 'x')
     assert not hurry
+
+@pytest.mark.parametrize('name', ['../b', '/b', 'a/../../b', 'a//b', '.', '', 'a\0', '\udcff'])
+def test_no_name_leads_out_of_the_folder(tmp_path, name):
+    (tmp_path/'b').write_bytes(b'original')
+    store = Store(tmp_path/'out')
+    for do in (lambda: store.get(name), lambda: store.put(name, b'1', replace=True)):
+        with pytest.raises(ValueError, match='its name'): do()
+    assert [o.name for o in tmp_path.iterdir()]==['b'] and (tmp_path/'b').read_bytes()==b'original'
+
+def test_a_pipe_or_device_in_the_folder_is_named(tmp_path):
+    (tmp_path/'a').symlink_to('/dev/zero')
+    os.mkfifo(tmp_path/'b')
+    store = Store(tmp_path)
+    for name in 'ab':
+        for do in (lambda: store.get(name), lambda: store.put(name, b'1')):
+            with pytest.raises(FileExistsError, match=f'is no file: remove it.*/{name}'): do()
+
+NOT_ON_WINDOWS = [
+    'C:/Users/x/a.png', 'a\\..\\..\\x.png', 'a:b.png', 'con.png', 'x.png ', 'x/a./b.png', 'a"b.png',
+    'Lpt¹', 'COM1 .tar.gz', 'nul', 'a\n.png', 'who?.png', '<a>|*.png']
+
+@pytest.mark.parametrize('name', NOT_ON_WINDOWS)
+def test_names_that_windows_takes_for_something_else(name, monkeypatch):
+    assert misnamed(name) is None
+    with monkeypatch.context() as m:
+        m.setattr('os.name', 'nt')
+        why = misnamed(name),misnamed('box 1/Kön.ig & Co..png'),misnamed('console.png')
+    assert why==("has a part that Windows allows no file", None, None)

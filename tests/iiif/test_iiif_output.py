@@ -81,6 +81,23 @@ def test_a_row_is_kept_with_its_file(open_folder, tmp_path):
     folder.rows[PICTURE.key] = dict(output=None, tone='color')
     assert folder.kept_row(PICTURE)==dict(output=None, tone='color')
 
+@pytest.mark.parametrize('change', [
+    dict(output='../secret.jpg'), dict(output='/etc/secret.jpg'), dict(output='color/../a.jpg'),
+    dict(output=['color/a.jpg']), dict(output=None), dict(width=None), dict(height='9'),
+    dict(made=dict(other=1)), dict(made=[1]), dict(made='x'), dict(made=dict(seed=1)),
+    dict(made=dict(source_type=['x'])), dict(credit='x'), dict(credit=dict(id='https://evil')),
+    dict(output_sha256=None)], ids=str)
+def test_rows_of_others_are_passed_over(open_folder, tmp_path, change):
+    "A report may have been written by anybody"
+    from colorized.batch.ledger import Report
+    row = write(open_folder(), tmp_path)
+    assert open_folder().rows[PICTURE.key]['made']==row['made']
+    report = Report(tmp_path/'out')
+    report.add({**row, **change})
+    report.close()
+    folder = open_folder()
+    assert not folder.rows and folder.kept_row(PICTURE)=={} and folder.state(PICTURE)[0]=='broken'
+
 def test_tiles_follow_the_color_version(open_folder, tmp_path):
     folder = open_folder()
     row = write(folder, tmp_path)
