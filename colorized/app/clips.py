@@ -26,6 +26,7 @@ from ..film.coloring import FilmRun
 from ..film.container import open_film, pictures_of
 from ..film.film import colorize_film, plan_film
 from ..film.options import FilmOptions
+from ..film.record import small_size
 
 # %% ../../nbs/app/03c_clips.ipynb #2ad33205
 CONTAINERS = { # FFmpeg's names and ours
@@ -47,11 +48,19 @@ def check_container(
     except (av.error.FFmpegError, ValueError):
         raise Refused(f"“{name}” could not be opened as a film. This page takes "
                       f"{', '.join(CONTAINERS.values())}.") from None
-    for w,h in sizes: # 0 × 0 where a decoder has refused them
-        if not 0<w*h<=max_pixels:
-            size = f': {w} × {h}' if w*h else ''
-            raise Refused(f"The frames of “{name}” are too large{size}. "
-                          f"The limit is {max_pixels/1e6:.1f} megapixels.")
+    for w,h in sizes:
+        _check_size(w, h, name, max_pixels)
+
+_MOST_SIDES = 64 # Longer side over the shorter one
+
+def _check_size(w, h, name, max_pixels):
+    if not 0<w*h<=max_pixels: # 0 × 0 where a decoder has refused them
+        size = f': {w} × {h}' if w*h else ''
+        raise Refused(f"The frames of “{name}” are too large{size}. "
+                      f"The limit is {max_pixels/1e6:.1f} megapixels.")
+    if max(w, h)>_MOST_SIDES*min(w, h):
+        raise Refused(f"The frames of “{name}” are too narrow: {w} × {h}. "
+                      f"One side may be {_MOST_SIDES} times as long as the other.")
 
 # %% ../../nbs/app/03c_clips.ipynb #2ad33205b
 @contextmanager
@@ -104,7 +113,10 @@ class ClipSession:
 # %% ../../nbs/app/03c_clips.ipynb #7880b2a3b
 @patch
 def _look_through(self:ClipSession, progress):
-    o,lim,film = FilmOptions(),self.limits,open_film(self.path)
+    o,lim = FilmOptions(),self.limits
+    film = open_film(self.path, lim.clip_pixels)
+    h,w = film.shape # as seen, with square pixels
+    _check_size(w, h, self.name, lim.clip_pixels)
     _check_length(film.seconds, film.n_frames, self.name, lim)
     expected = film.n_frames or film.seconds*float(film.rate or 25) or lim.clip_frames
     def seen(n):
@@ -147,7 +159,7 @@ def thumbnail(self:ClipSession, shot:int, width:int=320) -> Image.Image:
     "The frame that stands for a shot, colored by itself"
     with _for_visitors(self.home), self._reading:
         im = self.run.preview(self.check_shot(shot))
-    return im.resize((width, max(1, round(im.height*width/im.width))), reducing_gap=3)
+    return im.resize(small_size(im.size, width), reducing_gap=3)
 
 @patch
 def frame(self:ClipSession, shot:int) -> FrameSession:
@@ -219,7 +231,8 @@ def color(self:ClipSession,
 ) -> tuple:       # ([file, …], remarks); each file has its sidecar beside it, as `.json`
     "Color it: the copy for keeping, and one for viewing where MP4 can hold its sound"
     viewing = folder/'viewing'
-    more = dict(colorizer=self.colorizer, segments=self._segments, keep=True, hints=hints)
+    more = dict(colorizer=self.colorizer, segments=self._segments, keep=True, hints=hints,
+                max_pixels=self.limits.clip_pixels)
     check = partial(check_disk, self.home, self.name)
     bar = lambda told: _VisitorsBar(told, check)
     with _for_visitors(self.home):

@@ -182,6 +182,7 @@ def colorize_film(
     segments:str|Path=None,   # Folder for its segments; None: one beside the output
     cluster=None,             # `FilmCluster` whose machines color it; None: this machine
     workers:int=1,            # Processes of this machine that color at once; a GPU needs only one
+    max_pixels:int=None,      # Of a frame: larger ones are not decoded
     **kwargs,                 # See `FilmOptions`
 ) -> FilmReport:
     """Color a film. What was done stays done if it is interrupted, and the same call goes on
@@ -189,7 +190,7 @@ def colorize_film(
     Raises `FilmError` for a film that cannot be colored, `ValueError` for bad settings,
     `FileExistsError`, and `OSError` for a full disk."""
     o,path,start = FilmOptions(**kwargs),Path(path),time.time()
-    film,dst = open_film(path),output_of(path, out, o.codec)
+    film,dst = open_film(path, max_pixels),output_of(path, out, o.codec)
     check_hints(o.hints, film)
     check_names(*outputs_of(dst))
     codec = choose_codec(dst, o.codec)

@@ -517,6 +517,17 @@ def test_a_hint_takes_a_time_from_the_table(tmp_path, color):
     hint = rows[1]['begin'],32,24,'red'
     assert color(path, overwrite=True, hints=[hint]).rows[1]['hints']==1
 
+def test_what_is_small_stays_small():
+    "A picture of two columns, or of two rows, is not enlarged to a million"
+    from colorized.film.record import contact_sheet, small_size
+    from colorized.film.shots import thumbnail
+    assert small_size((720, 576))==(320, 256) and small_size((720, 1280))==(320, 569)
+    assert small_size((2, 4000))==(1, 640) and small_size((4000, 2))==(320, 1)
+    assert contact_sheet([('a', np.zeros((4000, 2, 3), np.uint8))]).height<700
+    for size in (2, 30000), (4000, 2), (48, 64):
+        assert thumbnail(np.zeros(size, np.uint8), 8).size<=144*576
+    assert thumbnail(np.zeros((48, 64), np.uint8), 8).shape==(144, 192)
+
 def test_the_contact_sheet_of_many_shots_can_be_written(tmp_path):
     "It is not higher than its format allows"
     for name,format,n in ('a.jpg', 'JPEG', 170), ('a.webp', 'WEBP', 50):
