@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from PIL import Image
 from .frames import MOST_DISCS, FrameSession, stroke_hints
 from .queue import Turns
-from .session import check_strokes
+from .session import check_painted
 from .visitors import Limits, Refused, check_disk, format_size
 from ..batch.progress import ProgressBar
 from ..files import sha256_of
@@ -125,7 +125,7 @@ def _look_through(self:ClipSession, progress):
         progress(min(1, n/expected))
     plan = plan_film(film, o, self._segments, sha256_of(self.path), seen)
     self._check_presence()
-    self.run = FilmRun(film, plan, self.colorizer, o, None, {})
+    self.run = self._new_run(film, plan)
     self.seconds = float((plan.pts[-1]+plan.durations[-1]-plan.pts[0])*film.time_base)
     _check_length(self.seconds, 0, self.name, lim)
 
@@ -171,11 +171,19 @@ def frame(self:ClipSession, shot:int) -> FrameSession:
         raise Refused("This shot is in color already, and is left as it is.")
     with _for_visitors(self.home), self._reading:
         if shot not in self._frames:
-            made = FrameSession(self.run, shot)
-            while len(self._frames)>=4:
-                del self._frames[next(iter(self._frames))]
-            self._frames[shot] = made
+            last = list(self._frames.items())[-3:]
+            self._frames = dict(last)|{shot: FrameSession(self.run, shot)}
         return self._frames[shot]
+
+@patch
+def forget(self:ClipSession):
+    "Drop the frames that were opened; they are opened again when they are asked for"
+    with self._reading:
+        self._frames,self.run = {},self._new_run(self.run.film, self.run.plan)
+
+@patch
+def _new_run(self:ClipSession, film, plan):
+    return FilmRun(film, plan, self.colorizer, FilmOptions(), None, {})
 
 # %% ../../nbs/app/03c_clips.ipynb #20ab341b
 def stepwise(
@@ -209,13 +217,10 @@ class _VisitorsBar(ProgressBar):
 # %% ../../nbs/app/03c_clips.ipynb #100c623f
 @patch
 def hints(self:ClipSession,
-    strokes:list, # [[number of a shot, strokes on its frame], …], see `check_strokes`
+    strokes:list, # See `check_painted`
 ) -> list:        # As `FilmOptions` takes them
     "What was painted on frames. Raises `ValueError` for what is no such list"
-    pairs = isinstance(strokes, list) and all(type(o) is list and len(o)==2 for o in strokes)
-    if not pairs:
-        raise ValueError("strokes must be a list of [shot, strokes]")
-    by_shot = {self.check_shot(k): check_strokes(o) for k,o in strokes}
+    by_shot = {self.check_shot(k): o for k,o in check_painted(strokes)}
     shape,when = self.run.film.shape,self.run.seconds
     found = [h for k in sorted(by_shot) for h in stroke_hints(by_shot[k], shape, when(k))]
     if len(found)>MOST_DISCS:
