@@ -142,7 +142,8 @@ def test_not_for_other_websites(server):
     "What a browser sends for a page of another origin, or to show ours inside it"
     own = server.base.rstrip('/')
     assert ask(server, 'visits', 'POST', Origin=own, **{'Sec-Fetch-Site':'same-origin'})[0]==200
-    for origin in 'http://evil.example', 'null', own.replace('127.0.0.1', 'localhost'), own+'0':
+    for origin in 'http://evil.example', 'null', own.replace('127.0.0.1', 'localhost'), own+'0', \
+            'http://[x':
         assert ask(server, 'visits', 'POST', Origin=origin)[0]==403, origin
     link = {'Sec-Fetch-Site':'cross-site', 'Sec-Fetch-Mode':'navigate',
             'Sec-Fetch-Dest':'document'}

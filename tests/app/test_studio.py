@@ -151,7 +151,7 @@ def test_a_question_that_waits_is_small_and_about_a_photograph(studio, bring):
     right = dict(photo=id, seed=0, strokes=[dict(STROKE, more=[[]]*99)], saturation=1)
     kept, = studio.check_question('color', right)['strokes']
     assert set(kept)==set(STROKE)
-    for wrong,word in [(dict(photo='guess'), 'not here any more'), (dict(strokes=[[]]*9), 'strokes'),
+    for wrong,word in [(dict(photo='guess'), 'not here'), (dict(strokes=[[]]*9), 'strokes'),
             (dict(seed=[[]]*9), 'seed must be a number'), (dict(saturation='1'*999), 'saturation')]:
         with pytest.raises(Refused, match=word):
             studio.check_question('color', dict(right, **wrong))
