@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
-import numpy as np
 from .. import __version__
 from ..batch.claims import Claims
 from ..batch.progress import ProgressBar
@@ -25,7 +24,7 @@ from .interlacing import deinterlaced, field_order, refuse_interlaced
 from .muxing import check_muxing, choose_codec, keeps_fields, write_film
 from .options import (FilmOptions, check_beside, check_hints, check_names,
     check_output, hints_by_shot, output_of, outputs_of, sheet_of)
-from .record import shot_rows, tags_of, write_sheet, write_sidecar, write_table
+from .record import shot_rows, shrunk, tags_of, write_sheet, write_sidecar, write_table
 from .segments import Segments
 from .shots import Plan, find_shots
 from .stretches import load_plan, save_plan, stretches
@@ -241,7 +240,7 @@ def preview_film(
         run = FilmRun(film, plan, colorizer, o, None, {})
         bar.total,bar.unit = len(plan.shots),' shots'
         for k in range(len(plan.shots)):
-            pictures.append((_caption(run, k), np.asarray(run.preview(k))))
+            pictures.append((_caption(run, k), shrunk(run.preview(k))))
             bar.update()
     made = colorizer.provenance(o.sampling(colorizer), source_type=o.source_type,
                                 recolor=o.recolor, source_sha256=sha256_of(path))

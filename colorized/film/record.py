@@ -6,11 +6,12 @@ Docs: https://example.github.io/colorized/film/record.html.md"""
 
 # %% auto #0
 __all__ = ['COLUMNS', 'tags_of', 'read_tags', 'runs_of', 'times_of', 'shot_rows', 'write_sidecar', 'write_table', 'small_size',
-           'contact_sheet', 'write_sheet', 'is_sheet']
+           'shrunk', 'contact_sheet', 'write_sheet', 'is_sheet']
 
 # %% ../../nbs/film/13_record.ipynb #b5ec841d
 import csv, json, os, warnings
 from array import array
+from collections import defaultdict
 import av, numpy as np
 from PIL import Image, ImageDraw
 from ..files import atomic_write, write_json
@@ -71,10 +72,12 @@ def shot_rows(
     seed:int,
 ) -> list:      # A dict for each shot
     "What became of each shot"
-    rows = []
+    rows,by_shot = [],defaultdict(list)
+    for stretch,note in notes:
+        by_shot[stretch.shot].append(note)
     when = lambda pts: float((pts-plan.pts[0])*film.time_base) # as hints count
     for k,shot in enumerate(plan.shots):
-        own = [note for stretch,note in notes if stretch.shot==k]
+        own = by_shot[k]
         total = lambda name: sum(o.get(name, 0) for o in own)
         last = shot.end-1
         rows.append(dict(
@@ -127,6 +130,13 @@ def small_size(
     scale = min(width/w, 2*width/h)
     return tuple(max(1, round(o*scale)) for o in size)
 
+def shrunk(
+    im:Image.Image, # Frame of a shot
+    width:int=320,  # Pixels
+) -> np.ndarray:    # (h,w,3) uint8
+    "A picture as a contact sheet shows it: whole ones of a thousand shots would fill the memory"
+    return np.asarray(im.resize(small_size(im.size, width)))
+
 def contact_sheet(
     pictures:list,  # (caption, (H,W,3) uint8) of each shot
     width:int=320,  # Of each picture, pixels
@@ -136,8 +146,7 @@ def contact_sheet(
     "Pictures of shots in rows, each above its caption"
     cells = []
     for caption,x in pictures:
-        im = Image.fromarray(x)
-        cells.append((caption, im.resize(small_size(im.size, width))))
+        cells.append((caption, Image.fromarray(shrunk(Image.fromarray(x), width))))
     h,gap,line = max(im.height for _,im in cells),8,16
     columns = min(max(columns, -(-len(cells)//max(1, (most-gap)//(h+line+gap)))), len(cells))
     rows = -(-len(cells)//columns)

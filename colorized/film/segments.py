@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 import av
 from fastcore.basics import patch
-from ..files import atomic_write, make_folder, sha256_of, write_json
+from ..files import atomic_write, make_folder, parse_json, sha256_of, write_json
 from .container import METADATA_OPTIONS, Film, FilmError, silence_log
 from .interlacing import mark_stream, marked
 
@@ -126,7 +126,7 @@ def done(self:Segments,
 ) -> dict|None:     # What is known of it; None: it has to be made
     "Is it there, whole, and what would be made now?"
     try:
-        note = json.loads(self._note(i).read_text('utf-8'))
+        note = parse_json(self._note(i).read_bytes())
         if note['key']!=_key([self.facts, frames, more]):
             return None
         return note if sha256_of(self.path(i))==note['sha256'] else None

@@ -164,7 +164,8 @@ class _Pass:
         p.scanning = self.fields.found
         ends = [*self.cuts.cuts, len(p.pts)]
         for first,end in zip([0, *self.cuts.cuts], ends):
-            seen = [v for i,v in self.colored.items() if first<=i<end]
+            sampled = range(-(-first//SAMPLED)*SAMPLED, end, SAMPLED)
+            seen = [self.colored[i] for i in sampled]
             seen = seen or [self.colored[first//SAMPLED*SAMPLED]] # a very short one
             p.shots.append(Shot(first, end, p.pts[first], sum(seen)>len(seen)/2,
                                 sum(p.repeated[first+1:end])))

@@ -9,7 +9,7 @@ __all__ = ['MOST_FRAMES', 'MOST_MORE', 'REFERENCES', 'FAR', 'MEETING', 'Stretch'
            'load_plan', 'Reader', 'Lightness', 'passing']
 
 # %% ../../nbs/film/12_stretches.ipynb #a25f3eaf
-import json, math
+import math
 from array import array
 from dataclasses import asdict, dataclass
 import torch
@@ -18,7 +18,7 @@ from .interlacing import Scanning, deinterlaced
 from .propagation import Passing
 from .shots import Plan, Shot
 from .ycbcr import lightness_table, luma, small_lightness
-from ..files import write_json
+from ..files import parse_json, write_json
 
 # %% ../../nbs/film/12_stretches.ipynb #23cd2d81
 MOST_FRAMES = 240 # Of a stretch
@@ -79,13 +79,13 @@ def load_plan(
 ) -> Plan|None:  # None: there is none, or it is of something else
     "What `save_plan` has kept"
     try:
-        d = json.loads(path.read_text('utf-8'))
+        d = parse_json(path.read_bytes())
         if d['key']!=key:
             return None
         times = [array('q', d[k]) for k in ('pts', 'durations')]
         return Plan([Shot(**o) for o in d['shots']], *times, bytearray.fromhex(d['repeated']),
                     Scanning(**d['scanning']), d['corrupt'])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 # %% ../../nbs/film/12_stretches.ipynb #2919ac7d
