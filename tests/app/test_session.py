@@ -16,7 +16,8 @@ def session(colorizer):
 
 @pytest.mark.parametrize('change', [dict(color='red'), dict(color='#9c2f2'), dict(color=7),
     dict(color='#9c2f2c;'), dict(radius=10**400), dict(radius=0), dict(radius=0.51),
-    dict(radius='nan'), dict(points=[]), dict(points=[[0,0,0]]), dict(points=[[2.01,0]]), dict(points=[[0,-1.01]]), dict(points=7),
+    dict(radius='nan'), dict(points=[]), dict(points=[[0,0,0]]),
+    dict(points=[[2.01,0]]), dict(points=[[0,-1.01]]), dict(points=7),
     dict(points=[['x',0]]), dict(points=[[float('inf'),0]])])
 def test_strokes_that_are_none(change):
     check_strokes([RED])

@@ -77,7 +77,8 @@ def test_what_cannot_be_read_is_refused(net, tmp_path):
     ('schedule', 'shift', 0), ('param', None, 'eps'), ('chroma_scale', None, 0.),
     ('chroma_scale', None, -20.), ('chroma_scale', None, 'x'), ('sampling', 'anchor_gain', None),
     ('sampling', 'average_until', 'x'), ('sampling', 'steps', 6.5),
-    ('sampling', 'min_size', 320_000), ('net', 'groups', -32), ('net', 'heads', 0), ('net', 'factor', 0), ('net', 'patch', 2.)])
+    ('sampling', 'min_size', 320_000), ('net', 'groups', -32),
+    ('net', 'heads', 0), ('net', 'factor', 0), ('net', 'patch', 2.)])
 def test_what_could_not_be_used_is_refused_at_once(net, tmp_path, place, name, value):
     "and the file is named"
     path = tmp_path/'a.safetensors'
