@@ -152,6 +152,18 @@ def test_a_frame_is_painted_on_like_a_photograph(start, reel):
     with pytest.raises(ValueError, match='too much paint'):
         studio.paint(id, 0, much)
 
+def test_a_frame_that_was_forgotten_is_opened_again(start, reel):
+    "Where others were asked for since: what is kept of frames is as large as photographs"
+    studio = start(ready=1)
+    ids = [bring(studio, reel) for _ in range(2)]
+    for o in ids:
+        studio.shots(o)
+    studio.frame(ids[0], 0)
+    first = studio.paint(ids[0], 0, [STROKE])
+    studio.frame(ids[1], 0)
+    assert [len(studio.visitors.photo(o).clip._frames) for o in ids]==[0, 1]
+    assert studio.paint(ids[0], 0, [STROKE])==first
+
 def test_a_shot_in_color_is_left_alone(start, tmp_path):
     chroma = np.full((24, 32), 60),np.full((24, 32), 190)
     chroma[0][:,16:] = 200
