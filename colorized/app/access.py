@@ -24,10 +24,17 @@ def is_local(
         return False
 
 # %% ../../nbs/app/00_access.ipynb #ac000009
+def _address(origin):
+    "Host and port; None where it is none"
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError: # such as http://[x
+        return None
+
 def _is_foreign(method, headers):
     "Did a browser send this for another website?"
     origin,site = headers.get('origin'),headers.get('sec-fetch-site', 'none')
-    if origin is not None and urlsplit(origin).netloc.lower()!=headers.get('host', '').lower():
+    if origin is not None and _address(origin)!=headers.get('host', '').lower():
         return True
     is_link = method=='GET' and headers.get('sec-fetch-mode')=='navigate' \
         and headers.get('sec-fetch-dest')=='document'

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from PIL import Image
 from .frames import MOST_DISCS, FrameSession, stroke_hints
 from .queue import Turns
-from .session import check_strokes
+from .session import check_painted
 from .visitors import Limits, Refused, check_disk, format_size
 from ..batch.progress import ProgressBar
 from ..files import sha256_of
@@ -26,6 +26,7 @@ from ..film.coloring import FilmRun
 from ..film.container import open_film, pictures_of
 from ..film.film import colorize_film, plan_film
 from ..film.options import FilmOptions
+from ..film.record import small_size
 
 # %% ../../nbs/app/03c_clips.ipynb #2ad33205
 CONTAINERS = { # FFmpeg's names and ours
@@ -47,11 +48,19 @@ def check_container(
     except (av.error.FFmpegError, ValueError):
         raise Refused(f"“{name}” could not be opened as a film. This page takes "
                       f"{', '.join(CONTAINERS.values())}.") from None
-    for w,h in sizes: # 0 × 0 where a decoder has refused them
-        if not 0<w*h<=max_pixels:
-            size = f': {w} × {h}' if w*h else ''
-            raise Refused(f"The frames of “{name}” are too large{size}. "
-                          f"The limit is {max_pixels/1e6:.1f} megapixels.")
+    for w,h in sizes:
+        _check_size(w, h, name, max_pixels)
+
+_MOST_SIDES = 64 # Longer side over the shorter one
+
+def _check_size(w, h, name, max_pixels):
+    if not 0<w*h<=max_pixels: # 0 × 0 where a decoder has refused them
+        size = f': {w} × {h}' if w*h else ''
+        raise Refused(f"The frames of “{name}” are too large{size}. "
+                      f"The limit is {max_pixels/1e6:.1f} megapixels.")
+    if max(w, h)>_MOST_SIDES*min(w, h):
+        raise Refused(f"The frames of “{name}” are too narrow: {w} × {h}. "
+                      f"One side may be {_MOST_SIDES} times as long as the other.")
 
 # %% ../../nbs/app/03c_clips.ipynb #2ad33205b
 @contextmanager
@@ -104,7 +113,10 @@ class ClipSession:
 # %% ../../nbs/app/03c_clips.ipynb #7880b2a3b
 @patch
 def _look_through(self:ClipSession, progress):
-    o,lim,film = FilmOptions(),self.limits,open_film(self.path)
+    o,lim = FilmOptions(),self.limits
+    film = open_film(self.path, lim.clip_pixels)
+    h,w = film.shape # as seen, with square pixels
+    _check_size(w, h, self.name, lim.clip_pixels)
     _check_length(film.seconds, film.n_frames, self.name, lim)
     expected = film.n_frames or film.seconds*float(film.rate or 25) or lim.clip_frames
     def seen(n):
@@ -113,7 +125,7 @@ def _look_through(self:ClipSession, progress):
         progress(min(1, n/expected))
     plan = plan_film(film, o, self._segments, sha256_of(self.path), seen)
     self._check_presence()
-    self.run = FilmRun(film, plan, self.colorizer, o, None, {})
+    self.run = self._new_run(film, plan)
     self.seconds = float((plan.pts[-1]+plan.durations[-1]-plan.pts[0])*film.time_base)
     _check_length(self.seconds, 0, self.name, lim)
 
@@ -147,7 +159,7 @@ def thumbnail(self:ClipSession, shot:int, width:int=320) -> Image.Image:
     "The frame that stands for a shot, colored by itself"
     with _for_visitors(self.home), self._reading:
         im = self.run.preview(self.check_shot(shot))
-    return im.resize((width, max(1, round(im.height*width/im.width))), reducing_gap=3)
+    return im.resize(small_size(im.size, width), reducing_gap=3)
 
 @patch
 def frame(self:ClipSession, shot:int) -> FrameSession:
@@ -159,11 +171,19 @@ def frame(self:ClipSession, shot:int) -> FrameSession:
         raise Refused("This shot is in color already, and is left as it is.")
     with _for_visitors(self.home), self._reading:
         if shot not in self._frames:
-            made = FrameSession(self.run, shot)
-            while len(self._frames)>=4:
-                del self._frames[next(iter(self._frames))]
-            self._frames[shot] = made
+            last = list(self._frames.items())[-3:]
+            self._frames = dict(last)|{shot: FrameSession(self.run, shot)}
         return self._frames[shot]
+
+@patch
+def forget(self:ClipSession):
+    "Drop the frames that were opened; they are opened again when they are asked for"
+    with self._reading:
+        self._frames,self.run = {},self._new_run(self.run.film, self.run.plan)
+
+@patch
+def _new_run(self:ClipSession, film, plan):
+    return FilmRun(film, plan, self.colorizer, FilmOptions(), None, {})
 
 # %% ../../nbs/app/03c_clips.ipynb #20ab341b
 def stepwise(
@@ -197,13 +217,10 @@ class _VisitorsBar(ProgressBar):
 # %% ../../nbs/app/03c_clips.ipynb #100c623f
 @patch
 def hints(self:ClipSession,
-    strokes:list, # [[number of a shot, strokes on its frame], …], see `check_strokes`
+    strokes:list, # See `check_painted`
 ) -> list:        # As `FilmOptions` takes them
     "What was painted on frames. Raises `ValueError` for what is no such list"
-    pairs = isinstance(strokes, list) and all(type(o) is list and len(o)==2 for o in strokes)
-    if not pairs:
-        raise ValueError("strokes must be a list of [shot, strokes]")
-    by_shot = {self.check_shot(k): check_strokes(o) for k,o in strokes}
+    by_shot = {self.check_shot(k): o for k,o in check_painted(strokes)}
     shape,when = self.run.film.shape,self.run.seconds
     found = [h for k in sorted(by_shot) for h in stroke_hints(by_shot[k], shape, when(k))]
     if len(found)>MOST_DISCS:
@@ -219,7 +236,8 @@ def color(self:ClipSession,
 ) -> tuple:       # ([file, …], remarks); each file has its sidecar beside it, as `.json`
     "Color it: the copy for keeping, and one for viewing where MP4 can hold its sound"
     viewing = folder/'viewing'
-    more = dict(colorizer=self.colorizer, segments=self._segments, keep=True, hints=hints)
+    more = dict(colorizer=self.colorizer, segments=self._segments, keep=True, hints=hints,
+                max_pixels=self.limits.clip_pixels)
     check = partial(check_disk, self.home, self.name)
     bar = lambda told: _VisitorsBar(told, check)
     with _for_visitors(self.home):

@@ -69,11 +69,11 @@ class FrameSession(PhotoSession):
     ) -> list:        # [(seconds, x, y, color, radius), …]
         "What the strokes are to the film"
         return stroke_hints(strokes, self.shape, self.run.seconds(self.shot))
-    def _compute(self, seed, strokes):
+    def _compute(self, seed, hints):
         shot = copy(self._palette)
         shot.changes = []
-        if strokes:
-            points = [o[1:] for o in self.hints(strokes)]
+        if hints is not None:
+            points = [o[1:] for o in hints]
             shot.add_hints(self._L, self.run.hint_planes(self._L, points), self._plain)
         return shot.recolored(self._plain)
     def image(self,

@@ -18,7 +18,8 @@ from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.routing import Route
 from .access import AccessControl
 from .studio import Studio, TooManyWaiting, why_no_clips
-from .visitors import Refused
+from .visitors import Refused, in_time
+from ..files import parse_json
 
 # %% ../../nbs/app/05_routes.ipynb #c41ab1fa
 def _complaint(error):
@@ -46,27 +47,25 @@ async def _event_stream(events):
         yield f'data: {json.dumps(dict(error=_complaint(e)))}\n\n'
 
 # %% ../../nbs/app/05_routes.ipynb #cdf73e55
-_MAX_QUESTION = 2**24 # Bytes
+_MAX_QUESTION = 2_000_000 # Bytes: 20,000 points of strokes have half of it
 
 async def _read_json(request):
-    body = b''
-    async for chunk in request.stream():
+    body,silence = bytearray(),request.app.state.studio.visitors.limits.silence
+    async for chunk in in_time(request.stream(), silence, "This question"):
         body += chunk
         if len(body)>_MAX_QUESTION:
             raise HTTPException(413, "This question is too long.")
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise HTTPException(400, "This question is no JSON.") from None
+        return parse_json(bytes(body))
+    except ValueError:
+        raise Refused("This question is no JSON.") from None
 
 async def _ask(request):
     studio,question = request.app.state.studio,request.path_params['question']
-    arguments = await _read_json(request)
     try:
-        studio.check_question(question, arguments)
+        arguments = studio.check_question(question, await _read_json(request))
     except Refused as e:
-        status = 503 if isinstance(e, TooManyWaiting) else 400
-        raise HTTPException(status, str(e)) from None
+        return _error(str(e), 503 if isinstance(e, TooManyWaiting) else 400)
     events = _event_stream(studio.ask(question, arguments))
     return StreamingResponse(events, media_type='text/event-stream')
 

@@ -15,7 +15,7 @@ from inspect import signature
 from pathlib import Path
 from fastcore.basics import patch
 from .queue import Turns, WorkQueue
-from .session import PhotoSession, data_url
+from .session import PhotoSession, check_painted, check_strokes, data_url
 from .visitors import Limits, Refused, Visitors, check_disk, check_size, format_size
 from ..inference.colorizer import Colorizer
 from ..photo.scan import ScanError
@@ -77,28 +77,33 @@ def _open(self:Studio, p):
         raise Refused(f"“{p.name}” could not be opened: {_why_not(e, p)}.") from e
 
 @patch
-def read(self:Studio, photo:str) -> dict:
-    "Read and encode a photograph; what there is to know of it"
+def _session(self:Studio, photo):
+    "The session of a photograph, encoded anew if others were asked for since"
     p = self.visitors.photo(photo)
+    if (known := p.session) is not None:
+        return known
     try:
-        p.session = p.session or self._open(p)
+        made = p.session = self._open(p)
     except Refused:
         self.visitors.remove_photo(photo)
         raise
-    s = p.session
-    return dict(name=p.name, width=s.shape[1], height=s.shape[0], bits=s.bits, format=s.format,
+    self.visitors.forget_all_but_last()
+    return made
+
+@patch
+def read(self:Studio, photo:str) -> dict:
+    "Read and encode a photograph; what there is to know of it"
+    s = self._session(photo)
+    return dict(name=s.name, width=s.shape[1], height=s.shape[0], bits=s.bits, format=s.format,
         before=s.before, remarks=s.remarks)
 
 # %% ../../nbs/app/04_studio.ipynb #eca2a487b
 @patch
 def _colored(self:Studio, photo, seed, strokes):
     "The session of a photograph, with that coloring computed"
-    p = self.visitors.photo(photo)
-    if p.session is None:
-        self.read(photo)
-    with self._network.turn():
-        p.session.chroma(_check_seed(seed), strokes)
-    return p.session
+    s = self._session(photo)
+    s.chroma(_check_seed(seed), strokes, self._network.turn)
+    return s
 
 # %% ../../nbs/app/04_studio.ipynb #dc688b75
 @patch
@@ -212,6 +217,7 @@ def thumbnail(self:Studio, photo:str, shot:int) -> dict:
 def frame(self:Studio, photo:str, shot:int) -> dict:
     "Open the frame of a shot for the brush"
     s = self._clip(photo).frame(shot)
+    self.visitors.forget_all_but_last()
     return dict(width=s.shape[1], height=s.shape[0], before=s.before)
 
 @patch
@@ -238,12 +244,23 @@ def film(self:Studio, photo:str, strokes:list, progress=lambda done, doing: None
 def _arguments(self:Studio, question):
     return set(signature(getattr(self, question)).parameters)-{'progress'}
 
+def _check_values(question, arguments):
+    "The same, cleaned: while it waits, nothing is kept that is neither a number nor a stroke"
+    check = check_painted if question=='film' else check_strokes
+    for k,v in arguments.items():
+        if k not in ('photo', 'strokes') and not isinstance(v, (int, float)):
+            raise Refused(f"{k} must be a number.")
+    try:
+        return {k: check(v) if k=='strokes' else v for k,v in arguments.items()}
+    except ValueError as e:
+        raise Refused(str(e)) from None
+
 @patch
 def check_question(self:Studio,
     question:str, # One of `QUESTIONS`
     arguments,    # Whatever the page sent
-):
-    "Raises `Refused` for what is no question"
+) -> dict:        # The arguments, cleaned
+    "Raises `Refused` for what is no question, or one about a photograph that is not here"
     if question not in QUESTIONS:
         raise Refused(f"There is no question “{question}”.")
     names = self._arguments(question)
@@ -253,6 +270,8 @@ def check_question(self:Studio,
         raise Refused("photo must be a text.")
     if self.queues[QUESTIONS[question]].is_full:
         raise TooManyWaiting("Too many people are waiting. Please try again in a moment.")
+    self.visitors.photo(arguments['photo'])
+    return _check_values(question, arguments)
 
 @patch
 def ask(self:Studio,

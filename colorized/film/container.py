@@ -11,7 +11,7 @@ __all__ = ['METADATA_OPTIONS', 'OPEN_OPTIONS', 'FilmError', 'Film', 'describe', 
 # %% ../../nbs/film/02_container.ipynb #31bd6205
 # Over 250 lines: what a film says of itself is found while it is opened, read and sought in
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -50,6 +50,7 @@ class Film:
     remarks:list = field(default_factory=list) # What somebody should know
     seconds:float=0.      # How long it says it is
     field_order:str=None  # 'tff' or 'bff': pictures that are made of it are marked as interlaced
+    max_pixels:int=None   # Of a frame: larger ones are not decoded
     def __repr__(self):
         m,span = MATRICES[self.matrix][0],'full' if self.range==FULL else 'limited'
         return (f"Film({self.path.name}: {self.width}×{self.height}, {self.format.source}, "
@@ -107,6 +108,7 @@ def describe(
     if _is_mirrored(first):
         raise FilmError(f"{path}: is shown mirrored, which is not supported: "
                         "store its pictures as they are seen, and color that file")
+    aspect = _aspect(stream, path)
     more = sum(not is_cover(s) for s in container.streams.video)-1
     said4 = "may be transparent (VP8's or VP9's second layer): that is not carried over" \
         if stream.metadata.get('alpha_mode')=='1' else None
@@ -114,15 +116,23 @@ def describe(
     said5 = f"has no times: taken for {float(rate):.6g} frames a second" \
         if first.pts is None and rate else None
     said3 = f"has {more+1} streams of pictures: the first one is colored" if more else None
-    aspect = stream.sample_aspect_ratio
     return Film(
         path, stream.width, stream.height, fmt, span, matrix, stream.color_primaries,
-        stream.color_trc, Fraction(aspect) if aspect else Fraction(1),
-        round(first.rotation/90)*90%360, stream.time_base,
+        stream.color_trc, aspect, round(first.rotation/90)*90%360, stream.time_base,
         rate, stream.start_time or 0, stream.frames, stream.codec.name, container.format.name,
         [o for o in (said1, said2, said3, said4, said5) if o], (container.duration or 0)/1e6)
 
 # %% ../../nbs/film/02_container.ipynb #9721538d
+_MOST_ASPECT = 16 # Film and video have 1/2 to 3
+
+def _aspect(stream, path):
+    "Width of a pixel over its height, 1 where it is not told"
+    aspect = Fraction(stream.sample_aspect_ratio or 1)
+    if not 1/_MOST_ASPECT<=aspect<=_MOST_ASPECT:
+        raise FilmError(f"{path}: its pixels are said to be {aspect.numerator}:"
+                        f"{aspect.denominator}, expected 1:{_MOST_ASPECT} to {_MOST_ASPECT}:1")
+    return aspect
+
 def _is_mirrored(frame):
     "Does its display matrix turn left and right around?"
     matrix = frame.side_data.get('DISPLAYMATRIX')
@@ -176,25 +186,32 @@ def _is_photograph(path):
     except (OSError, SyntaxError, ValueError): # as Pillow says it
         return False
 
+def _open(path, limit):
+    "What FFmpeg makes of a file. Raises as `open_container` does"
+    if path.is_dir() or not path.exists():
+        raise FileNotFoundError(f"{path}: no such file" if not path.is_dir() else
+                                f"{path}: is a folder, expected a film")
+    options = dict(OPEN_OPTIONS, options=_LIMITS|limit)
+    try:
+        return av.open(os.path.abspath(path), **options) # “a: b.mkv” is no URL
+    except (av.error.FFmpegError, ValueError) as e:
+        if _is_photograph(path): raise _still(path) from None
+        cause = "it is a list of other files" if _leads_elsewhere(path) else _cause(e)
+        raise FilmError(f"{path}: cannot be opened as a film ({cause})") from None
+
 def _still(path):
     return FilmError(f"{path}: is a photograph, not a film: color it without `film`")
 
 # %% ../../nbs/film/02_container.ipynb #02191fd2b
 def open_container(
-    path:str|Path, # File
-):                 # Of PyAV, for reading
+    path:str|Path,       # File
+    max_pixels:int=None, # Of a frame: larger ones are not decoded
+):                       # Of PyAV, for reading
     "Raises `FilmError` for what is no film, `OSError` for what is not there"
     silence_log()
     path = Path(path)
-    if path.is_dir() or not path.exists():
-        raise FileNotFoundError(f"{path}: no such file" if not path.is_dir() else
-                                f"{path}: is a folder, expected a film")
-    try:
-        container = av.open(os.path.abspath(path), **OPEN_OPTIONS) # “a: b.mkv” is no URL
-    except (av.error.FFmpegError, ValueError) as e:
-        if _is_photograph(path): raise _still(path) from None
-        cause = "it is a list of other files" if _leads_elsewhere(path) else _cause(e)
-        raise FilmError(f"{path}: cannot be opened as a film ({cause})") from None
+    limit = {} if max_pixels is None else dict(max_pixels=str(max_pixels))
+    container = _open(path, limit) # which decodes some to know the streams
     if container.format.name.endswith('_pipe'): # FFmpeg's readers of PNG, TIFF and the like
         container.close()
         raise _still(path)
@@ -206,17 +223,19 @@ def open_container(
         container.close()
         raise FilmError(f"{path}: its pictures are in a form that no decoder here knows, "
                         "or encrypted")
+    pictures.codec_context.options = limit # of those that are decoded later
     return container
 
 # %% ../../nbs/film/02_container.ipynb #405a1127
 def open_film(
-    path:str|Path, # File
+    path:str|Path,       # File
+    max_pixels:int=None, # Of a frame: larger ones are not decoded, now or later
 ) -> Film:
     "Look at a film. Raises `FilmError` for what cannot be colored"
     path = Path(path)
-    with open_container(path) as container:
+    with open_container(path, max_pixels) as container:
         for frame in frames_of(container, path):
-            return describe(path, container, frame)
+            return replace(describe(path, container, frame), max_pixels=max_pixels)
     raise FilmError(f"{path}: holds no picture")
 
 # %% ../../nbs/film/02_container.ipynb #e1be96c1
@@ -244,7 +263,9 @@ def frames_of(
             frames = packet.decode()
         except av.error.FFmpegError as e:
             when = '' if last is None else f" after {last:.3f} s"
-            raise FilmError(f"{path}: is damaged or encrypted{when} ({_cause(e)})") from None
+            limit = container.options.get('max_pixels')
+            large = f", or has a frame of more than {limit} pixels" if limit else ''
+            raise FilmError(f"{path}: is damaged or encrypted{large}{when} ({_cause(e)})") from None
         for frame in frames:
             last = frame.time or 0.
             yield frame
@@ -259,12 +280,12 @@ def frames(self:Film,
     It seeks to a second before the timestamp and reads on from there; where a file cannot seek
     exactly, it reads from the beginning."""
     if start is not None:
-        with open_container(self.path) as c:
+        with open_container(self.path, self.max_pixels) as c:
             it = self._after_seeking(c, start)
             if it is not None:
                 yield from it
                 return
-    with open_container(self.path) as c:
+    with open_container(self.path, self.max_pixels) as c:
         for frame in self._stamped(frames_of(c, self.path)):
             if start is None or frame.pts>=start:
                 yield frame

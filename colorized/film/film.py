@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
-import numpy as np
 from .. import __version__
 from ..batch.claims import Claims
 from ..batch.progress import ProgressBar
@@ -25,7 +24,8 @@ from .interlacing import deinterlaced, field_order, refuse_interlaced
 from .muxing import check_muxing, choose_codec, keeps_fields, write_film
 from .options import (FilmOptions, check_beside, check_hints, check_names,
     check_output, hints_by_shot, output_of, outputs_of, sheet_of)
-from .record import shot_rows, tags_of, write_sheet, write_sidecar, write_table
+from colorized.film.record import (shot_rows, shrunk, tags_of, write_sheet, write_sidecar,
+    write_table)
 from .segments import Segments
 from .shots import Plan, find_shots
 from .stretches import load_plan, save_plan, stretches
@@ -186,6 +186,7 @@ def colorize_film(
     segments:str|Path=None,   # Folder for its segments; None: one beside the output
     cluster=None,             # `FilmCluster` whose machines color it; None: this machine
     workers:int=1,            # Processes of this machine that color at once; a GPU needs only one
+    max_pixels:int=None,      # Of a frame: larger ones are not decoded
     **kwargs,                 # See `FilmOptions`
 ) -> FilmReport:
     """Color a film. What was done stays done if it is interrupted, and the same call goes on
@@ -193,7 +194,7 @@ def colorize_film(
     Raises `FilmError` for a film that cannot be colored, `ValueError` for bad settings,
     `FileExistsError`, and `OSError` for a full disk."""
     o,path,start = FilmOptions(**kwargs),Path(path),time.time()
-    film,dst = open_film(path),output_of(path, out, o.codec)
+    film,dst = open_film(path, max_pixels),output_of(path, out, o.codec)
     check_hints(o.hints, film)
     check_names(*outputs_of(dst))
     codec = choose_codec(dst, o.codec)
@@ -244,7 +245,7 @@ def preview_film(
         run = FilmRun(film, plan, colorizer, o, None, {})
         bar.total,bar.unit = len(plan.shots),' shots'
         for k in range(len(plan.shots)):
-            pictures.append((_caption(run, k), np.asarray(run.preview(k))))
+            pictures.append((_caption(run, k), shrunk(run.preview(k))))
             bar.update()
     made = colorizer.provenance(o.sampling(colorizer), source_type=o.source_type,
                                 recolor=o.recolor, source_sha256=sha256_of(path))

@@ -119,7 +119,7 @@ def field_order(
     film:Film,
 ) -> str|None: # 'tff' or 'bff'; None: it is not marked
     "Which field of an interlaced film is shown first, as the file says, or else its first picture"
-    with open_container(film.path) as c:
+    with open_container(film.path, film.max_pixels) as c:
         frame = next(frames_of(c, film.path))
         order = _ORDERS.get(pictures_of(c).codec_context.field_order)
     if order is None and frame.interlaced_frame:

@@ -170,7 +170,8 @@ def check_muxing(
 ):
     "Before anything is colored: `FilmError` for what container or encoder would not take"
     name,options = _container(dst)
-    with open_container(film.path) as source, suppress(av.error.FFmpegError): # of its end
+    with open_container(film.path, film.max_pixels) as source, \
+            suppress(av.error.FFmpegError): # of its end
         with av.open(BytesIO(), 'w', format=name, container_options=options,
                      **METADATA_OPTIONS) as out:
             stream,_ = _set_up(out, source, film, None, codec, {})
@@ -218,7 +219,7 @@ def write_film(
             set_display_size(f, size)
         if conclude:
             conclude(f, m.remarks)
-    with open_container(film.path) as source:
+    with open_container(film.path, film.max_pixels) as source:
         with writing(dst, name, options, replace, finish) as out:
             stream,m = _set_up(out, source, film, segments, codec, tags)
             pictures = rows(stream, film, plan, segments, numbers)

@@ -23,6 +23,7 @@ from ..photo.scan import Scan
 
 # %% ../../nbs/film/05_shots.ipynb #66fd3b15
 THUMBNAIL_HEIGHT = 144 # Rows of the pictures that are compared
+_MOST_WIDTH = 4*THUMBNAIL_HEIGHT # A few rows of a very wide picture are not enlarged to millions
 LEAST_CHANGE = 15.     # Mean change of luma at a cut, of 255
 FLASH = 4              # Frames that a flash lasts at most
 
@@ -32,7 +33,8 @@ def thumbnail(
 ) -> np.ndarray:  # (144,w) uint8
     "A frame as small as cuts need it"
     h,w = Y.shape
-    size = max(16, round(w*THUMBNAIL_HEIGHT/h)),THUMBNAIL_HEIGHT
+    width = min(max(16, round(w*THUMBNAIL_HEIGHT/h)), _MOST_WIDTH)
+    size = width,THUMBNAIL_HEIGHT
     small = cv2.resize(Y, size, interpolation=cv2.INTER_AREA)
     return small if bits==8 else (small>>(bits-8)).astype(np.uint8)
 
@@ -162,7 +164,8 @@ class _Pass:
         p.scanning = self.fields.found
         ends = [*self.cuts.cuts, len(p.pts)]
         for first,end in zip([0, *self.cuts.cuts], ends):
-            seen = [v for i,v in self.colored.items() if first<=i<end]
+            sampled = range(-(-first//SAMPLED)*SAMPLED, end, SAMPLED)
+            seen = [self.colored[i] for i in sampled]
             seen = seen or [self.colored[first//SAMPLED*SAMPLED]] # a very short one
             p.shots.append(Shot(first, end, p.pts[first], sum(seen)>len(seen)/2,
                                 sum(p.repeated[first+1:end])))
@@ -196,7 +199,7 @@ def _damaged(film):
     "How many pictures of FFV1 are; its decoder mends them without a word"
     if film.codec!='ffv1':
         return 0
-    with open_container(film.path) as c:
+    with open_container(film.path, film.max_pixels) as c:
         return sum(is_damaged(bytes(o)) for o in c.demux(pictures_of(c)) if o.size)
 
 # %% ../../nbs/film/05_shots.ipynb #f53fd680

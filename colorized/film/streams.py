@@ -42,7 +42,7 @@ def copy_tags(
 def _cover(source, codec, path):
     "Name, kind and bytes of a picture of the case"
     kind = 'jpeg' if codec=='mjpeg' else codec
-    with open_container(path) as c:
+    with open_container(path, source.container.options.get('max_pixels')) as c:
         data = next(bytes(o) for o in c.demux(c.streams[source.index]) if o.size)
     tags = source.metadata
     return (tags.get('filename') or f"cover.{kind.replace('jpeg', 'jpg')}",

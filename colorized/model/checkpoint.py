@@ -41,6 +41,8 @@ def _check_kinds(settings):
             raise ValueError(f"{f.name} must be {_EXPECTED[kind]}, got {value!r}")
 
 # %% ../../nbs/model/03_checkpoint.ipynb #chkset00
+_MOST = dict(steps=1000, cells=16384, working_size=4096, min_size=4096) # Time and memory end there
+
 @dataclass(frozen=True)
 class SamplingSettings:
     "How chroma is drawn from a set of weights. Raises `ValueError` for impossible values"
@@ -71,6 +73,9 @@ class SamplingSettings:
         for k in ('temperature', 'average_restored', 'hint_reach'):
             if getattr(self, k)<0:
                 raise ValueError(f"{k} must not be negative, got {getattr(self, k)}")
+        for k,most in _MOST.items():
+            if getattr(self, k)>most:
+                raise ValueError(f"{k} must lie in 1..{most}, got {getattr(self, k)}")
     def changed(self,
         **settings, # By name; None: as it is
     ):

@@ -6,7 +6,7 @@ import numpy as np, pytest, torch
 
 av = pytest.importorskip('av', reason="needs the extra film")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'film'))
-from film_files import luma_planes, picture, write_film
+from film_files import film_of_aspect, growing_film, luma_planes, picture, write_film
 from colorized.app import studio as module
 from colorized.app.studio import Studio, TooManyWaiting
 from colorized.app.visitors import Limits, Refused
@@ -152,6 +152,18 @@ def test_a_frame_is_painted_on_like_a_photograph(start, reel):
     with pytest.raises(ValueError, match='too much paint'):
         studio.paint(id, 0, much)
 
+def test_a_frame_that_was_forgotten_is_opened_again(start, reel):
+    "Where others were asked for since: what is kept of frames is as large as photographs"
+    studio = start(ready=1)
+    ids = [bring(studio, reel) for _ in range(2)]
+    for o in ids:
+        studio.shots(o)
+    studio.frame(ids[0], 0)
+    first = studio.paint(ids[0], 0, [STROKE])
+    studio.frame(ids[1], 0)
+    assert [len(studio.visitors.photo(o).clip._frames) for o in ids]==[0, 1]
+    assert studio.paint(ids[0], 0, [STROKE])==first
+
 def test_a_shot_in_color_is_left_alone(start, tmp_path):
     chroma = np.full((24, 32), 60),np.full((24, 32), 190)
     chroma[0][:,16:] = 200
@@ -198,6 +210,32 @@ def test_a_frame_that_is_too_large_is_not_decoded(start, tmp_path, monkeypatch):
     assert path.stat().st_size<100_000
     monkeypatch.setattr('colorized.app.clips.open_film', None)
     assert '4096 × 2048. The limit is 2.1 megapixels' in refused(start(), path)
+
+def test_a_frame_that_grows_is_not_decoded(start, tmp_path):
+    "At the door it is small"
+    path = growing_film(tmp_path/'a.mkv', (64, 48), (4000, 4000))
+    studio = start()
+    assert 'a frame of more than 2088960 pixels' in refused(studio, path)
+
+@pytest.mark.parametrize('size, word', [((3000, 2), '3000 × 2'), ((2, 4000), '2 × 4000')])
+def test_a_frame_that_is_a_line_is_refused(start, tmp_path, size, word):
+    "The thumbnail of a line would be a million pixels long"
+    path = write_film(tmp_path/'a.mkv', [np.full(size[::-1], 99, np.uint8)]*3, size=size,
+                      pix_fmt='gray')
+    assert f'too narrow: {word}. One side may be 64 times' in refused(start(), path)
+
+@pytest.mark.parametrize('size, aspect, word', [
+    ((64, 48), 40000, 'a.mov: its pixels are said to be 40000:1'),
+    ((1280, 720), 16, 'too large: 20480 × 720'), ((640, 48), 8, 'too narrow: 5120 × 48')])
+def test_a_frame_counts_as_it_is_seen(start, tmp_path, size, aspect, word):
+    assert word in refused(start(), film_of_aspect(tmp_path/'a.mov', aspect, size))
+
+def test_the_thumbnail_of_a_high_frame_is_no_tower(start, tmp_path):
+    path = write_film(tmp_path/'a.mkv', [picture(i, (16, 960)) for i in range(2)], size=(16, 960))
+    studio = start()
+    id = bring(studio, path)
+    studio.shots(id)
+    assert studio.visitors.photo(id).clip.thumbnail(0).size==(11, 640)
 
 def test_the_limits_are_met_exactly(start, reel):
     studio = start(clip_frames=6, clip_pixels=64*48, clip_bytes=reel.stat().st_size)

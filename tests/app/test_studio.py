@@ -4,7 +4,7 @@ from collections import namedtuple
 from pathlib import Path
 import pytest
 from PIL import Image
-from colorized.app.routes import _event_stream
+from colorized.app.routes import _event_stream, make_app
 from colorized.app.studio import QUESTIONS, Studio, TooManyWaiting
 from colorized.app.visitors import Limits, Refused
 from colorized.photo.scan import ScanError
@@ -124,15 +124,16 @@ def test_who_removes_a_photograph_while_it_is_saved_is_told_that(studio, bring):
         studio.save(id, 0, [], 1, lambda done: studio.visitors.remove_photo(id))
     assert not list(studio.visitors.folder.iterdir())
 
-def test_questions_take_their_arguments_alone(studio):
-    color = dict(photo='a', seed=0, strokes=[], saturation=1)
-    arguments = dict(read=dict(photo='a'), color=color, sample=color, save=color,
-        uncertainty=dict(photo='a', strokes=[]), shots=dict(photo='a'),
-        thumbnail=dict(photo='a', shot=0), frame=dict(photo='a', shot=0),
-        paint=dict(photo='a', shot=0, strokes=[]), film=dict(photo='a', strokes=[]))
+def test_questions_take_their_arguments_alone(studio, bring):
+    id = bring(PHOTO)
+    color = dict(photo=id, seed=0, strokes=[], saturation=1)
+    arguments = dict(read=dict(photo=id), color=color, sample=color, save=color,
+        uncertainty=dict(photo=id, strokes=[]), shots=dict(photo=id),
+        thumbnail=dict(photo=id, shot=0), frame=dict(photo=id, shot=0),
+        paint=dict(photo=id, shot=0, strokes=[]), film=dict(photo=id, strokes=[]))
     assert set(arguments)==set(QUESTIONS)
     for question,right in arguments.items():
-        studio.check_question(question, right)
+        assert studio.check_question(question, right)==right
         fewer = {k:v for k,v in right.items() if k!='photo'}
         for wrong in dict(right, progress=1), dict(right, photo=1), fewer, [], None:
             with pytest.raises(Refused):
@@ -141,3 +142,59 @@ def test_questions_take_their_arguments_alone(studio):
         queue.max_waiting = 0
     with pytest.raises(TooManyWaiting):
         studio.check_question('color', color)
+
+STROKE = dict(color='#9c2f2c', radius=0.05, points=[[0.3,0.6], [0.4,0.6]])
+
+def test_a_question_that_waits_is_small_and_about_a_photograph(studio, bring):
+    "Anything else would be kept while it waits"
+    id = bring(PHOTO)
+    right = dict(photo=id, seed=0, strokes=[dict(STROKE, more=[[]]*99)], saturation=1)
+    kept, = studio.check_question('color', right)['strokes']
+    assert set(kept)==set(STROKE)
+    for wrong,word in [(dict(photo='guess'), 'not here'), (dict(strokes=[[]]*9), 'strokes'),
+            (dict(seed=[[]]*9), 'seed must be a number'), (dict(saturation='1'*999), 'saturation')]:
+        with pytest.raises(Refused, match=word):
+            studio.check_question('color', dict(right, **wrong))
+    film = dict(photo=id, strokes=[[0, [STROKE]], [1, [STROKE]]])
+    assert [k for k,_ in studio.check_question('film', film)['strokes']]==[0, 1]
+    much = [[k, [dict(STROKE, points=[[0,0]]*7000)]] for k in range(3)]
+    for wrong in [STROKE], [[[], [STROKE]]], [[0, [[]]]], much:
+        with pytest.raises(Refused, match='shot|stroke|too much paint'):
+            studio.check_question('film', dict(film, strokes=wrong))
+
+@pytest.mark.parametrize('body, said', [
+    (b'{"photo"', 'This question stopped arriving'), (bytes(2_000_001), 'too long')])
+def test_a_question_arrives_in_time_and_is_short(tmp_path, body, said):
+    sent,more = [],iter([dict(type='http.request', body=body, more_body=True)])
+    async def receive(): return next(more, None) or await asyncio.sleep(30)
+    async def send(message): sent.append(message)
+    app = make_app(Studio(None, tmp_path, Limits(silence=0.05)))
+    scope = dict(type='http', method='POST', path='/questions/color', query_string=b'',
+                 headers=[(b'host', b'localhost')])
+    async def ask(): await asyncio.wait_for(app(scope, receive, send), 10)
+    asyncio.run(ask())
+    assert sent[0]['status'] in (400, 413) and said in sent[1]['body'].decode()
+
+def test_only_the_last_photographs_stay_encoded(studio, bring):
+    "Each takes 35 MB; one that was asked for earlier is encoded again, and colored as before"
+    studio.visitors.limits.ready = 2
+    ids = [bring(PHOTO) for _ in range(4)]
+    encoded = lambda: [studio.visitors.photo(o).session is not None for o in ids]
+    first = studio.sample(ids[0], 0, [STROKE], 1)
+    for o in ids[1:3]:
+        studio.read(o)
+    studio.visitors.photo(ids[1]) # any question counts
+    studio.read(ids[3])
+    assert encoded()==[False, True, False, True]
+    assert studio.sample(ids[0], 0, [STROKE], 1)==first
+
+def test_strokes_are_drawn_while_others_have_the_network(studio, bring, monkeypatch):
+    id,drawn = bring(PHOTO),[]
+    session = studio._session(id)
+    hints = session.hints
+    def noted(strokes):
+        drawn.append(len(studio._network._line)) # turns that are taken or asked for
+        return hints(strokes)
+    monkeypatch.setattr(session, 'hints', noted)
+    studio.sample(id, 0, [STROKE], 1)
+    assert drawn==[0]

@@ -1,7 +1,8 @@
 "Films that tests write, and what is in a film, as PyAV sees it"
-import hashlib
+import hashlib, io
 from fractions import Fraction
 import av, numpy as np
+from PIL import Image
 from colorized.film.interlacing import FrameFilter
 
 def picture(i, size=(64, 48), seed=0, top=235):
@@ -55,6 +56,30 @@ def write_film(path, frames, rate=16, codec='ffv1', size=(64, 48), pix_fmt='yuv4
             for o in fields(f):
                 c.mux(s.encode(o))
         c.mux(s.encode(None))
+    return path
+
+def growing_film(path, *sizes, n=30):
+    "MJPEG whose frames, `n` of each size, are not all as large as it says"
+    with av.open(str(path), 'w') as c:
+        s = c.add_stream('mjpeg', rate=25)
+        (s.width,s.height),s.pix_fmt = sizes[0],'yuvj420p'
+        c.start_encoding()
+        for i in range(n*len(sizes)):
+            f = io.BytesIO()
+            Image.new('RGB', sizes[i//n], 'gray').save(f, 'JPEG', quality=5)
+            o = av.Packet(f.getvalue())
+            o.stream,o.pts,o.dts,o.duration,o.time_base = s,i,i,1,Fraction(1, 25)
+            o.is_keyframe = True
+            c.mux(o)
+    return path
+
+def film_of_aspect(path, aspect, size=(64, 48), n=2):
+    "A MOV whose pixels are `aspect` times as wide as high, which FFmpeg would not write of any"
+    def setup(c, s): s.codec_context.sample_aspect_ratio = Fraction(17)
+    write_film(path, [picture(i, size) for i in range(n)], codec='libx264', size=size, setup=setup)
+    box = lambda o: b'pasp'+o.numerator.to_bytes(4, 'big')+o.denominator.to_bytes(4, 'big')
+    head,body = path.read_bytes().split(box(Fraction(17)))
+    path.write_bytes(head+box(Fraction(aspect))+body)
     return path
 
 def _track(c, k):

@@ -3,7 +3,7 @@ import av, numpy as np, pytest
 from fractions import Fraction
 from pathlib import Path
 from PIL import Image
-from film_files import frame, luma_planes, picture, write_film
+from film_files import film_of_aspect, frame, growing_film, luma_planes, picture, write_film
 from colorized.film.container import OPEN_OPTIONS, FilmError, open_film
 from colorized.film.pixels import FULL, LIMITED
 from colorized.film.segments import Segments
@@ -55,6 +55,19 @@ def test_rotation(tmp_path, degrees, shape):
     turn = lambda c, s: s.set_display_rotation(degrees)
     film = open_film(write_film(tmp_path/'a.mkv', gray(1), setup=turn))
     assert (film.rotation, film.shape)==(degrees, shape)
+
+@pytest.mark.parametrize('aspect, taken', [
+    ('16', True), ('1/16', True), ('64/45', True), ('17', False), ('1/17', False),
+    ('40000', False), ('100000000', False)])
+def test_pixels_of_no_possible_shape_are_refused(tmp_path, aspect, taken):
+    "64×48 of 40000:1 would be 2,560,000×48 as seen"
+    path = film_of_aspect(tmp_path/'a.mov', aspect)
+    if taken:
+        assert open_film(path).aspect==Fraction(aspect)
+    else:
+        said = aspect.replace('/', ':')+':1'*('/' not in aspect)
+        with pytest.raises(FilmError, match=f'a.mov: its pixels are said to be {said}, expected'):
+            open_film(path)
 
 def test_mirrored_films_are_refused(tmp_path):
     path = write_film(tmp_path/'a.mp4', [picture(0)], codec='libx264')
@@ -129,6 +142,17 @@ def test_sound_alone(tmp_path):
 def test_no_picture_in_the_stream(tmp_path):
     with pytest.raises(FilmError, match='holds no picture|cannot be opened|no stream'):
         open_film(write_film(tmp_path/'a.mkv', []))
+
+def test_frames_above_a_limit_are_not_decoded(tmp_path):
+    path = growing_film(tmp_path/'a.mkv', (64, 48), (640, 480))
+    assert {o.width for o in open_film(path).frames()}=={64, 640}
+    film = open_film(path, 64*48)
+    for start in None, film.start:
+        with pytest.raises(FilmError, match='a.mkv: .* or has a frame of more than 3072 pixels'):
+            for o in film.frames(start):
+                assert o.width==64
+    with pytest.raises(FilmError, match='more than 3071 pixels'):
+        open_film(path, 64*48-1)
 
 def test_encrypted(tmp_path):
     "Common encryption, as streaming services use it"

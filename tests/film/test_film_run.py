@@ -1,7 +1,9 @@
 "From file to file: times, sound, luma; interruptions; what is refused"
 import hashlib, json, os, signal, socket, subprocess, sys, time
+from array import array
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 import av, numpy as np, pytest
 from PIL import Image
 from film_files import luma_planes, packets, picture, write_film
@@ -516,6 +518,53 @@ def test_a_hint_takes_a_time_from_the_table(tmp_path, color):
     assert [o['begin'] for o in rows]==[0, 0.62] and rows[0]['end']<1
     hint = rows[1]['begin'],32,24,'red'
     assert color(path, overwrite=True, hints=[hint]).rows[1]['hints']==1
+
+@pytest.mark.parametrize('text', ['['*100_000, '{', '\xff', '{"key": "k", "pts": [%d]}' % 10**30])
+def test_what_was_kept_of_another_program_is_made_anew(tmp_path, text):
+    from colorized.film.segments import Segments
+    from colorized.film.stretches import load_plan
+    for name in '000000.json', 'plan.json':
+        (tmp_path/name).write_bytes(text.encode('latin-1'))
+    assert Segments(tmp_path, None, {}).done(0, [0, 1]) is None
+    assert load_plan(tmp_path/'plan.json', 'k') is None
+
+def test_ten_thousand_shots_take_no_time():
+    "Each was looked for among all"
+    from colorized.film.record import shot_rows
+    from colorized.film.shots import _Pass
+    from colorized.film.stretches import Stretch
+    n,film = 20_000,SimpleNamespace(time_base=Fraction(1, 25))
+    state = _Pass(film)
+    state.cuts.cuts,state.colored = list(range(1, n)),{i: i>=n//2 for i in range(0, n, 4)}
+    state.fields.add = lambda o: None
+    p = state.plan
+    p.pts,p.durations,p.repeated = array('q', range(n)),array('q', [1]*n),bytearray(n)
+    start = time.process_time()
+    plan = state.finish()
+    notes = [(Stretch(k, k, k, k+1), dict(kind='made', sha256=k)) for k in range(n)]
+    rows = shot_rows(film, plan, notes, 0)
+    assert time.process_time()-start<1.5
+    assert [o.in_color for o in plan.shots]==[False]*(n//2)+[True]*(n//2)
+    assert [o['segments'] for o in rows]==[[k] for k in range(n)]
+
+def test_a_preview_keeps_small_pictures(tmp_path, tiny, monkeypatch):
+    "A thousand shots of 1080p would be 6 GB"
+    kept = []
+    monkeypatch.setattr('colorized.film.film.write_sheet', lambda *a: kept.extend(a[2]))
+    path = write_film(tmp_path/'a.mkv', [picture(0, (640, 480))], size=(640, 480))
+    preview_film(path, tmp_path/'a.jpg', tiny, False, steps=1, working_size=64)
+    assert [o.shape for _,o in kept]==[(240, 320, 3)]
+
+def test_what_is_small_stays_small():
+    "A picture of two columns, or of two rows, is not enlarged to a million"
+    from colorized.film.record import contact_sheet, small_size
+    from colorized.film.shots import thumbnail
+    assert small_size((720, 576))==(320, 256) and small_size((720, 1280))==(320, 569)
+    assert small_size((2, 4000))==(1, 640) and small_size((4000, 2))==(320, 1)
+    assert contact_sheet([('a', np.zeros((4000, 2, 3), np.uint8))]).height<700
+    for size in (2, 30000), (4000, 2), (48, 64):
+        assert thumbnail(np.zeros(size, np.uint8), 8).size<=144*576
+    assert thumbnail(np.zeros((48, 64), np.uint8), 8).shape==(144, 192)
 
 def test_the_contact_sheet_of_many_shots_can_be_written(tmp_path):
     "It is not higher than its format allows"
