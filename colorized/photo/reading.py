@@ -13,7 +13,7 @@ import io, logging, math, struct, threading, warnings
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
-from .blocks import check_items, codestreams
+from .blocks import check_items, codestreams, tiff_pages, tiff_pages_below
 from .metadata import OpenFile, clean_exif, read_dpi, read_metadata, turn_subject
 from .pixels import (JPEG2000_IN_TIFF, collapse_gray, decode_pixels,
                                     pillow_pixels, turn_upright)
@@ -127,16 +127,15 @@ _RAW = ( # (where, what) is found in camera raw files that are no TIFF, or begin
     (0, b'FOVb'), (4, b'ftypcrx'), (6, b'HEAPCCDR'), (8, b'CR\2'), (8, b'IIII'), (8, b'waR'))
 _SENSOR = 32803,34892 # Photometric interpretations: mosaic of colors, linear raw
 
-def _is_raw(head, tiff=None):
+def _is_raw(head, f=None, pages=()):
     "Is it what a camera's sensor saw?"
     if any(head[at:].startswith(o) for at,o in _RAW): return True
-    if tiff is None: return False
-    pages = [o for page in tiff.pages for o in (page, *(page.pages or ()))]
-    return 50706 in pages[0].tags or any(p.photometric in _SENSOR for p in pages)
+    found = [o for page in pages[:16] for o in (page, *tiff_pages_below(f, page))]
+    return bool(pages) and (50706 in pages[0] or any(o.get(262) in _SENSOR for o in found))
 
-def _refuse(head, path, tiff=None):
+def _refuse(head, path, f=None, pages=()):
     "Raise `ScanError` for what archives have, and have to decide on before it is colored"
-    if _is_raw(head, tiff):
+    if _is_raw(head, f, pages):
         raise ScanError(f"{path}: is a camera raw file, in which tones are still open: develop it "
                         "to a TIFF of 16 bits first, for instance with darktable or RawTherapee")
     if head.startswith(b'8BPS'):
@@ -174,8 +173,9 @@ def _open_file(f, path, max_pixels):
     is_tiff = head[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
     f.seek(0)
     if is_tiff:
-        file.tiff = tifffile.TiffFile(f)
-        if len(file.tiff.pages): _refuse(head, path, file.tiff)
+        _refuse(head, path, f, tiff_pages(f))
+        f.seek(0)
+        file.tiff = tifffile.TiffFile(f, is_scanimage=False, is_lsm=False, is_ndpi=False)
         _check_tiff(file.tiff, size, path, max_pixels)
     f.seek(0)
     file.image = _identify(f, path, is_tiff, max_pixels)
@@ -184,7 +184,8 @@ def _open_file(f, path, max_pixels):
 
 # %% ../../nbs/photo/08_reading.ipynb #06cc3418
 def _count_pages(file):
-    if file.tiff: return sum(not p.is_reduced for p in file.tiff.pages)
+    if file.tiff: # 254: the new kind of page, of which it is a bit, 255: the old one
+        return sum(not (p.get(254, 0)&1 or p.get(255)==2) for p in tiff_pages(file.f))
     return 1 if file.format=='MPO' else getattr(file.image, 'n_frames', 1)
 
 def _warn_of_pages(file):

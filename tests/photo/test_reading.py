@@ -1,5 +1,5 @@
 "What is opened and what is refused: pages, phones, damage, hostile files, threads"
-import io, logging, os, re, struct, threading, warnings, zlib
+import io, logging, os, re, struct, threading, time, warnings, zlib
 import imagecodecs, numpy as np, pillow_heif, pytest, tifffile
 from PIL import Image
 from colorized.photo import reading
@@ -87,6 +87,73 @@ def test_a_document_of_photoshop_is_refused_with_advice(tmp_path):
     assert Image.open(tmp_path/'a.psd').format=='PSD'
     with pytest.raises(ScanError, match='a.psd: is a Photoshop document.*flattened as TIFF'):
         read_scan(tmp_path/'a.psd')
+
+def seconds_to_read(data):
+    "Of CPU"
+    start = time.process_time()
+    try: read_scan(data)
+    except ScanError: pass
+    return time.process_time()-start
+
+@pytest.mark.parametrize('order', '<>')
+@pytest.mark.parametrize('big', [False, True])
+def test_pages_that_lead_round_in_a_circle_end(order, big, tmp_path):
+    "tifffile looks for the circle at page 100 only, and read for ever"
+    f = tmp_path/'a.tif'
+    tifffile.imwrite(f, np.zeros((120,8,8), np.uint8), photometric='minisblack', metadata=None,
+                     byteorder=order, bigtiff=big)
+    assert read_scan(f).warnings==['only the first of 120 pages was read']
+    with tifffile.TiffFile(f) as tiff:
+        before,last = tiff.pages[118].offset,tiff.pages[119]
+        sizes = tiff.tiff.tagnosize,tiff.tiff.tagsize,tiff.tiff.offsetformat
+        end = last.offset+sizes[0]+len(last.tags)*sizes[1]
+    data = bytearray(f.read_bytes())
+    struct.pack_into(sizes[2], data, end, before)
+    f.write_bytes(data)
+    with pytest.raises(ScanError, match='a.tif: .*TIFF whose pages lead round in a circle'):
+        read_scan(f)
+
+def chain(n, *entries, tail=b''):
+    "A TIFF whose first page is a picture, and `n` more of one entry, whose values may be the tail"
+    out = io.BytesIO()
+    tifffile.imwrite(out, gray8[:8,:8], metadata=None, byteorder='<')
+    data = bytearray(out.getvalue())
+    first, = struct.unpack_from('<I', data, 4)
+    size,start = 2+12*len(entries)+4,len(data)+len(tail)
+    struct.pack_into('<I', data, first+2+12*struct.unpack_from('<H', data, first)[0], start)
+    for i in range(n):
+        tail += struct.pack('<H', len(entries))
+        tail += b''.join(struct.pack('<HHII', *o, len(data)) for o in entries)
+        tail += struct.pack('<I', start+(i+1)*size if i<n-1 else 0)
+    return bytes(data)+tail
+
+def test_a_tiff_has_so_many_pages_and_no_more():
+    s = read_scan(chain(999, (305, 2, 9)))
+    assert s.warnings==['only the first of 1000 pages was read']
+    with pytest.raises(ScanError, match='TIFF of more than 1000 pages: split it'):
+        read_scan(chain(1000, (305, 2, 9)))
+
+def test_what_lies_below_pages_is_looked_at_here_and_there():
+    "500 pages with the same 500 below each: 11 kB took 6 s and 244 MB"
+    lower = struct.pack('<HHHIIH', 1, 256, 3, 1, 8, 0)+bytes(2)
+    data = chain(500, (330, 4, 500), tail=500*struct.pack('<I', 8)+lower)
+    assert seconds_to_read(data)<1
+
+def test_pages_do_not_share_the_tables_of_their_pixels():
+    "900 pages, each with the same 100,000 strips: 400 kB took 9 s"
+    data = chain(900, (273, 4, 100_000), (279, 4, 100_000), tail=bytes(400_000))
+    with pytest.raises(ScanError, match='share the tables of their pixels'): read_scan(data)
+
+def test_no_frames_are_made_up(monkeypatch):
+    "As tifffile does for microscopes: frames times strips, 427 kB took 155 MB"
+    made = []
+    monkeypatch.setattr(tifffile.TiffPages, '_load_virtual_frames', lambda o: made.append(o))
+    out = io.BytesIO()
+    tifffile.imwrite(out, gray8, description='state.config.x=1', metadata=None)
+    out.seek(0)
+    assert tifffile.TiffFile(out).is_scanimage and made
+    made.clear()
+    assert read_scan(out.getvalue()).shape==gray8.shape and not made
 
 def test_samples_are_limited_as_pixels_are(tmp_path):
     "Found by fuzzing: 65,535 samples a pixel took half a gigabyte before the refusal"
