@@ -16,7 +16,7 @@ from .scan import ScanError, convert_to_srgb, max_level
 
 # %% ../../nbs/photo/07_pixels.ipynb #80d4ccc6
 def _from_floats(x, path, warnings):
-    x = x.astype(np.promote_types(x.dtype, np.float32)) # half precision ends at 65,504
+    x = x.astype(np.promote_types(x.dtype, np.float32), copy=False) # half precision ends at 65,504
     if not np.isfinite(x).all():
         n = np.count_nonzero(~np.isfinite(x))
         raise ScanError(f"{path}: holds {n} pixel values that are not finite (NaN or infinity)")
@@ -27,7 +27,11 @@ def _from_floats(x, path, warnings):
     if white!=1 or x.min()<0:
         span = f"{x.min():.4g}…{top:.4g}"
         warnings.append(f"float values {span} were scaled from 0…{white:.4g} and clipped")
-    return (np.clip(x/white, 0, 1)*65535+0.5).astype(np.uint16)
+    x = x/white
+    np.clip(x, 0, 1, out=x) # in place, for memory's sake
+    x *= 65535
+    x += 0.5
+    return x.astype(np.uint16)
 
 def _from_integers(x, bits, path):
     "Stretch `bits`-bit integers to 8 or 16"
@@ -118,6 +122,7 @@ def _tiff_values(page, path, warnings):
     if page.axes=='SYX': x = np.moveaxis(x, 0, -1)
     elif page.axes not in ('YX', 'YXS'):
         raise ScanError(f"{path}: a TIFF with axes {page.axes} is not a photograph")
+    if x.ndim==3: x = _drop_extra_channels(x, page, _KINDS[kind], warnings)
     if x.dtype.kind=='f': return _from_floats(x, path, warnings)
     return _from_integers(x, page.bitspersample, path)
 
@@ -128,15 +133,15 @@ def _warn_of_extra_channels(n, warnings):
     if n>0: warnings.append(f"{n} extra channels without a meaning were ignored")
 
 def _drop_extra_channels(x, page, n, warnings):
-    "(H,W,C) -> `n` channels and alpha"
-    _warn_of_extra_channels(x.shape[2]-n-_has_alpha(page), warnings)
-    if _has_alpha(page): x,alpha = _split_alpha(x[...,:n+1], page.extrasamples[0]==1)
-    else: x,alpha = x[...,:n],None
-    return x[...,0] if x.ndim==3 and x.shape[2]==1 else x,alpha
+    "(H,W,C) -> `n` channels, and alpha where there is one"
+    n += _has_alpha(page)
+    _warn_of_extra_channels(x.shape[2]-n, warnings)
+    return x[...,:n]
 
 def _decode_tiff(page, path, icc, warnings):
     x,kind,alpha = _tiff_values(page, path, warnings),page.photometric.name,None
-    if x.ndim==3: x,alpha = _drop_extra_channels(x, page, _KINDS[kind], warnings)
+    if x.ndim==3 and _has_alpha(page): x,alpha = _split_alpha(x, page.extrasamples[0]==1)
+    elif x.ndim==3 and x.shape[2]==1: x = x[...,0]
     if kind=='MINISWHITE': x = max_level(x.dtype)-x # the gray only, and divided by its alpha
     if kind!='SEPARATED': return Decoded(x, alpha)
     return Decoded(_cmyk_to_rgb(x, icc, warnings), alpha, is_srgb=True)

@@ -10,6 +10,7 @@ __all__ = ['READABLE', 'MAX_PIXELS', 'open_image', 'read_scan', 'scan_from_pillo
 # %% ../../nbs/photo/08_reading.ipynb #c3002d7b
 # Over 250 lines: what is refused of each format, and what is read of all
 import io, logging, math, struct, threading, warnings
+from collections import Counter
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
@@ -29,18 +30,28 @@ MAX_PIXELS = 2.5e8 # A photograph of more is refused unless asked for
 _MAX_SIDE = 100000 # pixels; memory for what is laid along a side grows with it
 _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000','AVIF'
 _MOST_SAMPLES = 8 # A pixel, on average, of as many as are allowed
+_MOST_PARTS = 4 # Of JPEG 2000, on average of as many pixels; 5 are the most at all
+_MOST_SEGMENTS = 100_000 # Strips or tiles of JPEG 2000 in a TIFF, each of which has its headers
 _PIXELS_A_BLOCK = 50 # Of JPEG 2000, on average of as many, at least: a block takes 540 bytes
 _OPENING = threading.Lock()
 
 # %% ../../nbs/photo/08_reading.ipynb #addc53c2b
 def _check_jpeg2000(data, max_pixels):
-    "`ValueError` where it is so large, or so finely cut, that a decoder's memory may not do"
-    for w,h,blocks in codestreams(data):
-        most = int(max_pixels//_PIXELS_A_BLOCK)
+    "How many pixels; `ValueError` where a decoder might take too long, or too much memory"
+    pixels = 0
+    for w,h,parts,blocks,visits in codestreams(data):
+        most,size = int(max_pixels//_PIXELS_A_BLOCK),f"JPEG 2000 of {w}×{h} pixels"
         if w*h>max_pixels: raise ValueError(
-            f"JPEG 2000 of {w}×{h} pixels, more than the {max_pixels:.0f} of max_pixels")
+            f"{size}, more than the {max_pixels:.0f} of max_pixels")
+        if parts>_MOST_PARTS+1 or w*h*parts>_MOST_PARTS*max_pixels: raise ValueError(
+            f"{size} and {parts} components: at most {_MOST_PARTS} of the largest size are allowed")
         if blocks>most: raise ValueError(
             f"JPEG 2000 that is cut into up to {blocks} code blocks, {most} are allowed")
+        if visits>20*most: raise ValueError(
+            f"JPEG 2000 that is cut, in its layers of quality, into up to {visits} pieces, "
+            f"{20*most} are allowed")
+        pixels += w*h
+    return pixels
 
 def open_image(
     f,                           # File, open for reading
@@ -99,6 +110,18 @@ class _Silence:
 _SILENCE = _Silence()
 
 # %% ../../nbs/photo/08_reading.ipynb #ea898277
+def _check_segments(f, segments, size, max_pixels):
+    "Of JPEG 2000: they may share their bytes, each once more for the decoder"
+    n_bytes = sum(n for _,n in segments)
+    if len(segments)>_MOST_SEGMENTS or n_bytes>2*size+2**24: raise ValueError(
+        f"JPEG 2000 in {len(segments)} strips or tiles with {n_bytes} bytes in all")
+    pixels = 0
+    for (start,n),times in Counter(segments).items():
+        f.seek(start)
+        pixels += times*_check_jpeg2000(f.read(n), max_pixels)
+    if pixels>2*max_pixels: raise ValueError(
+        f"JPEG 2000 whose strips or tiles have {pixels} pixels, {2*max_pixels:.0f} are allowed")
+
 def _check_tiff(tiff, size, path, max_pixels):
     if not len(tiff.pages):
         raise ScanError(f"{path}: truncated, the directory of its pages is missing")
@@ -108,18 +131,19 @@ def _check_tiff(tiff, size, path, max_pixels):
                         "(DNG, NEF) do; these are not read: export the photograph as TIFF")
     _check_size(page.imagewidth, page.imagelength, path, max_pixels)
     tile = page.tilewidth*page.tilelength*page.samplesperpixel if page.is_tiled else 0
-    values = max(math.prod(page.shape), tile)
+    wide = page.dtype.itemsize//2 if page.dtype is not None else 1
+    values = max(math.prod(page.shape), tile)*max(wide, 1)
     if values>_MOST_SAMPLES*max_pixels:
         raise ScanError(f"{path}: {values} values in its pixels, or in a tile, are more than the "
-                        f"limit of {_MOST_SAMPLES} for each of {max_pixels/1e6:.0f} megapixels")
+                        f"limit of {_MOST_SAMPLES} for each of {max_pixels/1e6:.0f} megapixels "
+                        "(a value of 32 bits counts as two)")
     segments = list(zip(page.dataoffsets, page.databytecounts))
     beyond = sum(start+n>size for start,n in segments)
     if beyond:
         which = f"{beyond} of {len(page.dataoffsets)} strips or tiles"
         raise ScanError(f"{path}: truncated, {which} lie beyond the end of the file")
-    for start,n in segments if page.compression in JPEG2000_IN_TIFF else ():
-        tiff.filehandle.seek(start)
-        _check_jpeg2000(tiff.filehandle.read(n), max_pixels)
+    if page.compression in JPEG2000_IN_TIFF:
+        _check_segments(tiff.filehandle, segments, size, max_pixels)
 
 # %% ../../nbs/photo/08_reading.ipynb #1847e4c8
 _RAW = ( # (where, what) is found in camera raw files that are no TIFF, or begin as if they were one

@@ -293,3 +293,22 @@ def test_ink_beyond_srgb_is_cut_off_and_does_not_wrap(monkeypatch, dtype, top):
     profile = bytes(16)+b'CMYK'+bytes(200)
     got = _cmyk_to_rgb(np.zeros((1, 1, 4), dtype), profile, [])
     assert got.dtype==dtype and got[0,0].tolist()==[0, (top+1)//2, top]
+
+def test_extra_channels_of_floats_do_not_say_where_white_is(tmp_path):
+    x = (gray8/255).astype(np.float32)
+    tifffile.imwrite(tmp_path/'a.tif', np.dstack([x, np.full_like(x, 60000)]), metadata=None,
+                     photometric='minisblack', planarconfig='contig', extrasamples=['unspecified'])
+    s = read_scan(tmp_path/'a.tif')
+    assert np.abs(s.pixels/257-gray8).max()<0.01
+    assert s.warnings==['1 extra channels without a meaning were ignored']
+
+def test_wide_values_count_several_times(tmp_path):
+    "279 kB of eight 64-bit floats a pixel took 978 MB"
+    f,x = tmp_path/'a.tif',np.zeros((500,500,8))
+    for dtype,is_read in {'u2': True, 'f4': False, 'f8': False}.items():
+        tifffile.imwrite(f, x.astype(dtype), compression='zlib', photometric='minisblack',
+                         planarconfig='contig', metadata=None)
+        if is_read: assert read_scan(f, 250_000).shape==(500,500)
+        else:
+            with pytest.raises(ScanError, match='limit of 8 .*counts as two'):
+                read_scan(f, 250_000)

@@ -3,6 +3,7 @@ import io, logging, os, re, struct, threading, time, warnings, zlib
 import imagecodecs, numpy as np, pillow_heif, pytest, tifffile
 from PIL import Image
 from colorized.photo import reading
+from colorized.photo.blocks import codestreams
 from colorized.photo.reading import (MAX_PIXELS, open_image, open_rgb, read_scan,
                                      scan_from_pillow)
 from colorized.photo.scan import ScanError
@@ -209,6 +210,53 @@ def test_a_tile_without_an_end_ends():
     assert data[sot+12:sot+14]==b'\xff\x93'
     with pytest.raises(ScanError, match='broken data'): # says Pillow
         read_scan(data[:sot+6]+struct.pack('>I', 12)+data[sot+10:])
+
+def j2k(side, parts=1, layers=1, precincts=b''):
+    "A codestream of 16 bits without data"
+    siz = struct.pack('>2H8IH', 38+3*parts, 0, side, side, 0, 0, side, side, 0, 0, parts)
+    cod = struct.pack('>HBBHB', 12+len(precincts), bool(precincts), 0, layers, 0)
+    cod += bytes([max(len(precincts)-1, 0) if precincts else 5, 4, 4, 0, 1])+precincts
+    qcd = struct.pack('>HHBB', 0xff5c, 4, 0x40, 0x40)
+    tile = struct.pack('>HHHIBB', 0xff90, 10, 0, 0, 0, 1)+b'\xff\x93'+bytes(64)
+    head = b'\xff\x4f\xff\x51'+siz+parts*b'\x0f\1\1'
+    return head+b'\xff\x52'+cod+qcd+tile+b'\xff\xd9'
+
+def test_layers_of_quality_are_counted():
+    "146 bytes with 16,000 of them took 12 s and 489 MB"
+    with pytest.raises(ScanError, match='layers of quality, into up to [0-9]{9} pieces'):
+        read_scan(j2k(2000, layers=16000, precincts=b'\x44'))
+    with pytest.raises(ScanError, match='layers of quality'): read_scan(j2k(8000, layers=65535))
+    usual, = codestreams(j2k(15800, parts=4, layers=50))
+    fine, = codestreams(j2k(15800, parts=3, layers=20, precincts=5*b'\x77'+b'\x88'))
+    for o in usual,fine: assert o.visits<20*MAX_PIXELS/50 and o.width==15800
+
+def test_components_are_counted():
+    "Each takes four bytes a pixel, whatever the container says of their number"
+    box = lambda kind, body: struct.pack('>I4s', len(body)+8, kind)+body
+    header = box(b'ihdr', struct.pack('>2IH4B', 1000, 1000, 3, 15, 7, 0, 0))
+    header = box(b'jp2h', header+box(b'colr', b'\1\0\0'+struct.pack('>I', 16)))
+    head = box(b'jP  ', b'\r\n\x87\n')+box(b'ftyp', b'jp2 \0\0\0\0jp2 ')+header+box(b'free', b'1234')
+    for parts in 5,6,100:
+        with pytest.raises(ScanError, match=f'1000×1000 pixels and {parts} components'):
+            read_scan(head+box(b'jp2c', j2k(1000, parts)), max_pixels=1e6)
+
+def tiles_of_jpeg2000(n, side, data):
+    "A TIFF of `n` tiles of 16 bits, all of which are the same data"
+    start = 8+2+12*12+4+len(data)
+    tags = [(256, n*side), (257, side), (258, 16), (259, 34712), (262, 1), (277, 1), (284, 1),
+            (322, side), (323, side), (324, start), (325, start+4*n), (339, 1)]
+    entry = lambda k, v: struct.pack('<HHII', k, 4, n if k in (324, 325) else 1, v)
+    head = b'II*\0'+struct.pack('<IH', 8, len(tags))+b''.join(entry(*o) for o in tags)+bytes(4)
+    return head+data+n*struct.pack('<I', len(head))+n*struct.pack('<I', len(data))
+
+def test_tiles_of_jpeg2000_may_share_their_bytes_but_not_for_ever():
+    one = imagecodecs.jpeg2k_encode(gray16[:16,:16].copy(), level=0, codecformat='j2k')
+    x = read_scan(tiles_of_jpeg2000(9, 16, one)).pixels
+    assert np.array_equal(x, np.tile(gray16[:16,:16], 9))
+    with pytest.raises(ScanError, match='in 9 strips or tiles with 1[0-9]{8} bytes in all'):
+        read_scan(tiles_of_jpeg2000(9, 16, one+bytes(20_000_000)))
+    with pytest.raises(ScanError, match='strips or tiles have 2250000 pixels, 2000000 are allowed'):
+        read_scan(tiles_of_jpeg2000(9, 16, j2k(500)), max_pixels=1e6)
 
 @pytest.mark.parametrize('suffix', ['jp2', 'tif'])
 def test_a_codestream_is_measured_whatever_its_container_says(suffix, tmp_path):
