@@ -6,11 +6,11 @@ Docs: https://example.github.io/colorized/photo/blocks.html.md"""
 
 # %% auto #0
 __all__ = ['IPTC', 'photoshop_resources', 'hexadecimal_profile', 'jp2_boxes', 'Codestream', 'codestreams', 'check_items',
-           'xmp_of_gif', 'tiff_pages', 'tiff_pages_below']
+           'xmp_of_gif', 'tiff_pages', 'tiff_pages_below', 'check_jpeg', 'png_chunks']
 
 # %% ../../nbs/photo/04d_blocks.ipynb #blkimp01
 # Over 250 lines: each format has a structure of its own
-import struct
+import io, re, struct
 from functools import partial
 from typing import NamedTuple
 
@@ -75,8 +75,8 @@ def jp2_boxes(
 _SIZ = b'\xff\x4f\xff\x51'
 _COD,_COC,_SOT,_SOD,_EOC = 0xff52,0xff53,0xff90,0xff93,0xffd9
 _KNOWN = {_COD, _COC, _SOT, 0xff50, *range(0xff55, 0xff64), 0xff64, 0xff74, 0xff75, 0xff77, 0xff78}
-_MOST_MARKERS = 200_000 # In all headers of a file: three for each of 65,535 tiles, the most there are
-_FINEST = 0,(0, 0),[],65535 # Nobody knows what a decoder makes of a header that it does not know
+_MOST_MARKERS = 200_000 # In all headers of a file: three for each of 65,535 tiles, the most
+_FINEST = 0,(0, 0),[],65535 # Nobody knows what a decoder makes of a header it does not know
 
 def _coding_styles(data, at, n_components, left):
     "What the headers of a codestream say: (levels, exponents of block and of precincts, layers)"
@@ -148,22 +148,56 @@ def codestreams(
             yield Codestream(width, height, parts, parts*tiles*blocks, parts*tiles*visits)
         at = data.find(_SIZ, at+1)
 
+# %% ../../nbs/photo/04d_blocks.ipynb #heifchk3
+def _item_sizes(data, start, end):
+    "{number: bytes} of a container's items, from where it says that they lie"
+    f = io.BytesIO(data[start:end])
+    number = lambda n: int.from_bytes(f.read(n), 'big')
+    version,_,widths = number(1),number(3),number(2)
+    of_place,of_length,of_base,of_index = (widths>>o&15 for o in (12, 8, 4, 0))
+    wide,out = 2 if version<2 else 4,{}
+    for _ in range(number(wide)):
+        item = f.read(wide).lstrip(b'\0')
+        f.read((2 if version else 0)+2+of_base)
+        for _ in range(number(2) if of_length else 0):
+            f.read((of_index if version else 0)+of_place)
+            out[item] = out.get(item, 0)+number(of_length)
+        if f.tell()>=end-start: break
+    return out
+
+
 # %% ../../nbs/photo/04d_blocks.ipynb #heifchk1
+def _item_kinds(data, start, end):
+    "{number: kind} of a container's items, but for hidden ones"
+    out = {}
+    for kind,*item in _boxes(data, start+(6 if data[start:start+1]==b'\0' else 8), end):
+        if kind!=b'infe': continue
+        item = data[slice(*item)]
+        wide = 2 if item[:1]<b'\3' else 4
+        about = item[6+wide:] # behind version, number and protection
+        about.split(b'\0\0')[0].decode('utf-8')
+        is_hidden = item[3:4]>b'\0' and item[3]&1 # a tile of another
+        if not is_hidden: out[item[4:4+wide].lstrip(b'\0')] = about[:4]
+    return out
+
 def check_items(
     f, # HEIC or AVIF file
 ):
-    "Raises `ValueError` if a kind of item is no text, of which pi-heif would die"
+    "Raises `ValueError` if an item has no text for a name, of which pi-heif dies, or much memory"
     f.seek(0)
     data = f.read()
     f.seek(0)
     inside = [o[1:] for o in _boxes(data, 0, len(data)) if o[0]==b'meta']
-    tables = [o[1:] for start,end in inside for o in _boxes(data, start+4, end) if o[0]==b'iinf']
-    for start,end in tables:
-        for kind,*item in _boxes(data, start+(6 if data[start:start+1]==b'\0' else 8), end):
-            if kind!=b'infe': continue
-            item = data[slice(*item)]
-            about = item[8 if item[:1]<b'\3' else 10:] # behind version, number and protection
-            about.split(b'\0\0')[0].decode('utf-8')
+    parts = [o for start,end in inside for o in _boxes(data, start+4, end)]
+    kinds,sizes = {},{}
+    for kind,start,end in parts:
+        if kind==b'iinf': kinds |= _item_kinds(data, start, end)
+        if kind==b'iloc': sizes |= _item_sizes(data, start, end)
+    if any(n>len(data) for n in sizes.values()):
+        raise ValueError("HEIC or AVIF with an item that is larger than the file")
+    said = sum(sizes.get(k, 0) for k,v in kinds.items() if v in (b'Exif', b'mime', b'uri '))
+    if said*len(kinds)>4*len(data)+2**26:
+        raise ValueError(f"HEIC or AVIF that gives {said} bytes to each of many pictures")
 
 # %% ../../nbs/photo/04d_blocks.ipynb #bcdeca02
 def xmp_of_gif(
@@ -188,6 +222,7 @@ def _tiff_numbers(f):
     order = 'little' if head[:2]==b'II' else 'big'
     return partial(int.from_bytes, byteorder=order),8 if b'+' in head else 4
 
+# %% ../../nbs/photo/04d_blocks.ipynb #blktif04
 def _tiff_directory(f, at):
     "({tag: value, or where several lie}, bytes of it and its tables, where the next one lies)"
     number,width = _tiff_numbers(f)
@@ -240,4 +275,39 @@ def tiff_pages_below(
     "What lies below a page, as far as it is looked at"
     end = f.seek(0, 2)
     return [_tiff_directory(f, at)[0] for at in page.get(_BELOW, ()) if 0<at<end]
+
+
+# %% ../../nbs/photo/04d_blocks.ipynb #blkjpg01
+_MOST_SEGMENTS = 100 # Scans of a JPEG, segments of EXIF: a progressive one has about ten, and one
+_MOST_TEXTS = 1000 # Compressed texts and profiles of a PNG
+_MARKER = re.compile(rb'\xff[^\x00\x01\xd0-\xd8\xff]') # neither a byte of pixels nor without length
+
+def check_jpeg(
+    data:bytes, # JPEG
+):
+    "Raises `ValueError` where it has more scans, or segments of EXIF, than anybody writes"
+    scans,exif,at = 0,0,2
+    while found := _MARKER.search(data, at):
+        at = found.end()
+        marker = data[at-1]
+        if marker==0xd9: return # what lies behind is another picture
+        scans += marker==0xda
+        exif += marker==0xe1 and data[at+2:at+6]==b'Exif'
+        if max(scans, exif)>_MOST_SEGMENTS: raise ValueError(
+            f"JPEG with more than {_MOST_SEGMENTS} scans or segments of EXIF")
+        at += int.from_bytes(data[at:at+2], 'big')
+
+# %% ../../nbs/photo/04d_blocks.ipynb #blkjpg03
+def png_chunks(
+    data:bytes, # PNG
+):              # Yields (kind, start, end) with length and checksum
+    "Where its chunks lie. Raises `ValueError` where more are compressed than anybody writes"
+    at,texts = 8,0
+    while at+8<=len(data):
+        n,kind = struct.unpack('>I4s', data[at:at+8])
+        texts += kind in (b'iCCP', b'zTXt', b'iTXt')
+        if texts>_MOST_TEXTS: raise ValueError(
+            f"PNG with more than {_MOST_TEXTS} compressed texts or profiles")
+        yield kind,at,at+12+n
+        at += 12+n
 

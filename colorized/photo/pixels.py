@@ -11,6 +11,7 @@ __all__ = ['JPEG2000_IN_TIFF', 'Decoded', 'pillow_pixels', 'decode_pixels', 'tur
 from typing import NamedTuple
 import numpy as np
 from PIL import Image
+from .blocks import png_chunks
 from .metadata import OpenFile
 from .scan import ScanError, convert_to_srgb, max_level
 
@@ -51,7 +52,7 @@ def _cmyk_to_rgb(x, icc, warnings):
         try:
             rgb = convert_to_srgb(x, icc, 'cmyk').clip(0, 1)
             return (rgb*max_level(x.dtype)+0.5).astype(x.dtype)
-        except imagecodecs.CmsError:
+        except (ValueError, imagecodecs.CmsError):
             warnings.append("ICC profile is damaged: CMYK was converted by the simple formula")
     else:
         warnings.append("CMYK without a profile: converted by the simple formula")
@@ -147,11 +148,15 @@ def _decode_tiff(page, path, icc, warnings):
     return Decoded(_cmyk_to_rgb(x, icc, warnings), alpha, is_srgb=True)
 
 # %% ../../nbs/photo/07_pixels.ipynb #978a3ba8
+_OF_PIXELS = b'IHDR',b'PLTE',b'tRNS',b'IDAT',b'IEND' # Chunks of a PNG; libpng unpacks all others
+
 def _decode_png(file):
     import imagecodecs
     file.f.seek(24) # the depth, in its header
-    if file.f.read(1)==b'\x10':
-        return _with_alpha(imagecodecs.png_decode(file.read()))
+    if file.f.read(1)!=b'\x10': return None
+    data = memoryview(file.read())
+    parts = [data[a:b] for kind,a,b in png_chunks(data) if kind in _OF_PIXELS]
+    return _with_alpha(imagecodecs.png_decode(b''.join([data[:8], *parts])))
 
 def _decode_jpeg2000(file):
     import imagecodecs
@@ -163,11 +168,14 @@ def _decode_jpeg2000(file):
         x = imagecodecs.jpeg2k_decode(head+data[size_marker:])
         return _with_alpha(_from_integers(x, bits, file.path))
 
+# %% ../../nbs/photo/07_pixels.ipynb #978a3ba8b
 def _decode_avif(file):
     import imagecodecs
     data = file.read()
     flags = data[data.find(b'av1C')+6]
-    if flags&0x40:
+    if flags&0x40 and getattr(file.image, 'n_frames', 1)>1: # all of them would be decoded
+        file.warnings.append("of a film in AVIF the first frame was read, in 8 bits")
+    elif flags&0x40:
         bits = 12 if flags&0x20 else 10
         return _with_alpha(_from_integers(imagecodecs.avif_decode(data), bits, file.path))
 

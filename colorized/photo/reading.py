@@ -14,7 +14,8 @@ from collections import Counter
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
-from .blocks import check_items, codestreams, tiff_pages, tiff_pages_below
+from .blocks import (check_items, check_jpeg, codestreams, png_chunks,
+                                    tiff_pages, tiff_pages_below)
 from .metadata import OpenFile, clean_exif, read_dpi, read_metadata, turn_subject
 from .pixels import (JPEG2000_IN_TIFF, collapse_gray, decode_pixels,
                                     pillow_pixels, turn_upright)
@@ -32,6 +33,7 @@ _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000','AVIF'
 _MOST_SAMPLES = 8 # A pixel, on average, of as many as are allowed
 _MOST_PARTS = 4 # Of JPEG 2000, on average of as many pixels; 5 are the most at all
 _MOST_SEGMENTS = 100_000 # Strips or tiles of JPEG 2000 in a TIFF, each of which has its headers
+_MOST_PACKED = 50_000_000 # Pixels of a BMP whose runs are unpacked in Python, 0.15 µs for each
 _PIXELS_A_BLOCK = 50 # Of JPEG 2000, on average of as many, at least: a block takes 540 bytes
 _OPENING = threading.Lock()
 
@@ -53,18 +55,29 @@ def _check_jpeg2000(data, max_pixels):
         pixels += w*h
     return pixels
 
+# %% ../../nbs/photo/08_reading.ipynb #addc53c2c
+def _check_bmp(image):
+    "`ValueError` where Pillow would fill a large picture in Python, pixel by pixel"
+    is_packed = image.tile and image.tile[0][0]=='bmp_rle'
+    if is_packed and image.width*image.height>_MOST_PACKED: raise ValueError(
+        f"BMP of run lengths and more than {_MOST_PACKED/1e6:.0f} megapixels: save it as TIFF")
+
 def open_image(
     f,                           # File, open for reading
     max_pixels:float=MAX_PIXELS, # Of a GIF, whose first frame may be larger, and JPEG 2000
 ) -> Image.Image:
     "Pillow image, header only; our own size limit instead of Pillow's global one"
+    head = f.read(4)
+    f.seek(0)
+    if head[:2]==b'\xff\xd8': check_jpeg(f.read())
+    if head==b'\x89PNG': all(png_chunks(f.read()))
+    f.seek(0)
     with _OPENING:
-        limit,most = Image.MAX_IMAGE_PIXELS,None
-        if f.read(4)==b'GIF8': most = int(max_pixels//2) # Pillow refuses twice that
-        f.seek(0)
-        Image.MAX_IMAGE_PIXELS = most
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = int(max_pixels//2) if head==b'GIF8' else None # it allows twice
         try:
             image = Image.open(f, formats=_FORMATS)
+            if image.format=='BMP': _check_bmp(image)
             if image.format=='JPEG2000':
                 f.seek(0)
                 _check_jpeg2000(f.read(), max_pixels)
@@ -78,6 +91,7 @@ def open_image(
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
+# %% ../../nbs/photo/08_reading.ipynb #addc53c2d
 def _check_size(w, h, path, max_pixels):
     if w*h>max_pixels:
         limit = f"{max_pixels/1e6:.0f} megapixels (max_pixels)"
@@ -122,6 +136,7 @@ def _check_segments(f, segments, size, max_pixels):
     if pixels>2*max_pixels: raise ValueError(
         f"JPEG 2000 whose strips or tiles have {pixels} pixels, {2*max_pixels:.0f} are allowed")
 
+# %% ../../nbs/photo/08_reading.ipynb #ea898277b
 def _check_tiff(tiff, size, path, max_pixels):
     if not len(tiff.pages):
         raise ScanError(f"{path}: truncated, the directory of its pages is missing")

@@ -3,7 +3,7 @@ import io, logging, os, re, struct, threading, time, warnings, zlib
 import imagecodecs, numpy as np, pillow_heif, pytest, tifffile
 from PIL import Image
 from colorized.photo import reading
-from colorized.photo.blocks import codestreams
+from colorized.photo.blocks import check_items, check_jpeg, codestreams
 from colorized.photo.reading import (MAX_PIXELS, open_image, open_rgb, read_scan,
                                      scan_from_pillow)
 from colorized.photo.scan import ScanError
@@ -235,7 +235,8 @@ def test_components_are_counted():
     box = lambda kind, body: struct.pack('>I4s', len(body)+8, kind)+body
     header = box(b'ihdr', struct.pack('>2IH4B', 1000, 1000, 3, 15, 7, 0, 0))
     header = box(b'jp2h', header+box(b'colr', b'\1\0\0'+struct.pack('>I', 16)))
-    head = box(b'jP  ', b'\r\n\x87\n')+box(b'ftyp', b'jp2 \0\0\0\0jp2 ')+header+box(b'free', b'1234')
+    head = box(b'jP  ', b'\r\n\x87\n')+box(b'ftyp', b'jp2 \0\0\0\0jp2 ')
+    head += header+box(b'free', b'1234')
     for parts in 5,6,100:
         with pytest.raises(ScanError, match=f'1000×1000 pixels and {parts} components'):
             read_scan(head+box(b'jp2c', j2k(1000, parts)), max_pixels=1e6)
@@ -321,6 +322,66 @@ def test_items_that_are_no_text_kill_nobody(format, outcome, tmp_path):
     for before in b'',struct.pack('>I4sQ', 1, b'free', 16): # whose length has 64 bits
         f.write_bytes(data[:at]+before+data[at:])
         with pytest.raises(ScanError, match='a: damaged or not supported'): read_scan(f)
+
+def jpeg_with(scans=0, exif=0, side=8):
+    "A progressive JPEG with more empty scans, and more segments of EXIF, than it has"
+    out = io.BytesIO()
+    Image.new('L', (side, side), 100).save(out, 'JPEG', progressive=True, quality=90)
+    data = out.getvalue()
+    scan,segment = b'\xff\xda\0\x08\1\1\0\1\x3f\0',b'\xff\xe1\0\x09Exif\0\0x'
+    return data[:2]+exif*segment+data[2:-2]+scans*scan+data[-2:]
+
+@pytest.mark.parametrize('what', ['scans', 'exif'])
+def test_scans_and_exif_of_a_jpeg_are_counted(what):
+    "3,000 scans at 4 megapixels took seconds, and 30,000 segments of EXIF"
+    assert read_scan(jpeg_with(**{what: 50})).shape==(8,8)
+    with pytest.raises(ScanError, match='JPEG with more than 100 scans or segments of EXIF'):
+        read_scan(jpeg_with(**{what: 3000}, side=100))
+
+def test_what_lies_behind_a_jpeg_is_not_counted():
+    assert read_scan(jpeg_with()+jpeg_with(scans=200)).shape==(8,8)
+
+def test_markers_of_a_large_jpeg_are_found_quickly():
+    "Ten million bytes that might be markers, and are pixels"
+    data = jpeg_with()
+    start = time.process_time()
+    check_jpeg(data[:-2]+10_000_000*b'\xff\0'+data[-2:])
+    assert time.process_time()-start<2
+
+def packed_bmp(w, h):
+    "Of run lengths: each row one pixel, and the end of the row"
+    body = b'\1\0\0\0'*h+b'\0\1'
+    header = struct.pack('<IiiHHIIiiII', 40, w, h, 1, 8, 1, len(body), 0, 0, 256, 0)
+    head = b'BM'+struct.pack('<IHHI', 54+1024+len(body), 0, 0, 54+1024)
+    return head+header+b''.join(bytes([i, i, i, 0]) for i in range(256))+body
+
+def test_a_bmp_of_run_lengths_is_not_unpacked_for_ever():
+    "Pillow does it in Python: 33 kB of 80 megapixels took 12 s"
+    assert read_scan(packed_bmp(30, 20)).shape==(20,30)
+    with pytest.raises(ScanError, match='run lengths and more than 50 megapixels: save it as TIFF'):
+        read_scan(packed_bmp(10000, 5001))
+
+def heif(images, metas, extents, size):
+    "A container of `images`, each with `metas`, of which each lies in `extents` of `size` bytes"
+    box = lambda kind, body: struct.pack('>I4s', len(body)+8, kind)+body
+    full = lambda kind, body, version=0: box(kind, bytes([version, 0, 0, 0])+body)
+    n = images+metas
+    name = lambda i, kind: full(b'infe', struct.pack('>2H4s', i+1, 0, kind)+b'\0', 2)
+    names = b''.join(name(i, b'hvc1' if i<images else b'mime') for i in range(n))
+    piece = struct.pack('>2I', 0, size)
+    place = lambda i, k: struct.pack('>3H', i+1, 0, k)+k*piece
+    places = b''.join(place(i, 1 if i<images else extents) for i in range(n))
+    inside = full(b'iinf', struct.pack('>H', n)+names)
+    inside += full(b'iloc', b'\x44\0'+struct.pack('>H', n)+places)
+    return io.BytesIO(box(b'ftyp', b'heic')+full(b'meta', inside)+box(b'mdat', bytes(size)))
+
+def test_items_of_a_container_are_no_larger_than_it():
+    "116 kB, of which a piece was said a hundred times of each of hundreds of pictures, took 436 MB"
+    check_items(heif(300, 2, 1, 50_000))
+    with pytest.raises(ValueError, match='an item that is larger than the file'):
+        check_items(heif(1, 1, 3, 50_000))
+    with pytest.raises(ValueError, match='gives [0-9]+ bytes to each of many pictures'):
+        check_items(heif(300, 20, 1, 50_000))
 
 # Pictures in memory
 
