@@ -159,7 +159,8 @@ def _item_sizes(data, start, end):
     for _ in range(number(wide)):
         item = f.read(wide).lstrip(b'\0')
         f.read((2 if version else 0)+2+of_base)
-        for _ in range(number(2) if of_length else 0):
+        pieces = number(2)
+        for _ in range(pieces if of_place or of_length else 0):
             f.read((of_index if version else 0)+of_place)
             out[item] = out.get(item, 0)+number(of_length)
         if f.tell()>=end-start: break
