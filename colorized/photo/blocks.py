@@ -76,7 +76,7 @@ _SIZ = b'\xff\x4f\xff\x51'
 _COD,_COC,_SOT,_SOD,_EOC = 0xff52,0xff53,0xff90,0xff93,0xffd9
 _KNOWN = {_COD, _COC, _SOT, 0xff50, *range(0xff55, 0xff64), 0xff64, 0xff74, 0xff75, 0xff77, 0xff78}
 _MOST_MARKERS = 200_000 # In all headers of a file: three for each of 65,535 tiles, the most
-_FINEST = 0,(0, 0),[],65535 # Nobody knows what a decoder makes of a header it does not know
+_FINEST = 0,(0, 0),[] # Nobody knows what a decoder makes of a header it does not know
 
 def _coding_styles(data, at, n_components, left):
     "What the headers of a codestream say: (levels, exponents of block and of precincts, layers)"
@@ -91,7 +91,7 @@ def _coding_styles(data, at, n_components, left):
             at = max(behind, at+2)
             continue
         if marker not in _KNOWN:
-            yield _FINEST
+            yield *_FINEST,65535 if marker>0xff00 else 1 # what is no marker, no decoder skips
             return
         if marker==_SOT:
             size, = struct.unpack('>I', data[at+6:at+10])
@@ -141,7 +141,7 @@ def codestreams(
             width,height,w,h = max(W-x, 0),max(H-y, 0),max(w, 1),max(h, 1)
             tiles = -(-width//w)*-(-height//h)
             size = min(w, width),min(h, height)
-            styles = list(_coding_styles(data, at+4+n, parts, left)) or [_FINEST]
+            styles = list(_coding_styles(data, at+4+n, parts, left)) or [(*_FINEST, 1)]
             blocks = max(_blocks_of_tile(*size, *o[:3]) for o in styles)
             packets = max(_packets_of_tile(*size, o[0], o[2]) for o in styles)
             visits = max(blocks, packets)*max(o[3] for o in styles)
