@@ -53,11 +53,12 @@ def _tag_bytes(value, byteorder):
     if value is None or isinstance(value, bytes): return value
     if isinstance(value, tuple):
         return struct.pack(f'{byteorder}{len(value)}I', *value)
+    if isinstance(value, int): return None # `bytes` would make as many zeros of it
     return bytes(value)
 
 def _tiff_metadata(tiff):
-    tags = {t.code: t.value for t in tiff.pages[0].tags}
-    found = lambda code: _tag_bytes(tags.get(code), tiff.byteorder)
+    tags = tiff.pages[0].tags # whose value is read where it is asked for
+    found = lambda code: _tag_bytes(tags.valueof(code), tiff.byteorder)
     resources = photoshop_resources(found(34377) or b'')
     iptc = found(33723) or resources.get(IPTC)
     return Metadata(found(34675), found(700), iptc, photoshop=resources)

@@ -11,12 +11,13 @@ __all__ = ['JPEG2000_IN_TIFF', 'Decoded', 'pillow_pixels', 'decode_pixels', 'tur
 from typing import NamedTuple
 import numpy as np
 from PIL import Image
+from .blocks import png_chunks
 from .metadata import OpenFile
 from .scan import ScanError, convert_to_srgb, max_level
 
 # %% ../../nbs/photo/07_pixels.ipynb #80d4ccc6
 def _from_floats(x, path, warnings):
-    x = x.astype(np.promote_types(x.dtype, np.float32)) # half precision ends at 65,504
+    x = x.astype(np.promote_types(x.dtype, np.float32), copy=False) # half precision ends at 65,504
     if not np.isfinite(x).all():
         n = np.count_nonzero(~np.isfinite(x))
         raise ScanError(f"{path}: holds {n} pixel values that are not finite (NaN or infinity)")
@@ -27,7 +28,11 @@ def _from_floats(x, path, warnings):
     if white!=1 or x.min()<0:
         span = f"{x.min():.4g}…{top:.4g}"
         warnings.append(f"float values {span} were scaled from 0…{white:.4g} and clipped")
-    return (np.clip(x/white, 0, 1)*65535+0.5).astype(np.uint16)
+    x = x/white
+    np.clip(x, 0, 1, out=x) # in place, for memory's sake
+    x *= 65535
+    x += 0.5
+    return x.astype(np.uint16)
 
 def _from_integers(x, bits, path):
     "Stretch `bits`-bit integers to 8 or 16"
@@ -47,7 +52,7 @@ def _cmyk_to_rgb(x, icc, warnings):
         try:
             rgb = convert_to_srgb(x, icc, 'cmyk').clip(0, 1)
             return (rgb*max_level(x.dtype)+0.5).astype(x.dtype)
-        except imagecodecs.CmsError:
+        except (ValueError, imagecodecs.CmsError):
             warnings.append("ICC profile is damaged: CMYK was converted by the simple formula")
     else:
         warnings.append("CMYK without a profile: converted by the simple formula")
@@ -118,6 +123,7 @@ def _tiff_values(page, path, warnings):
     if page.axes=='SYX': x = np.moveaxis(x, 0, -1)
     elif page.axes not in ('YX', 'YXS'):
         raise ScanError(f"{path}: a TIFF with axes {page.axes} is not a photograph")
+    if x.ndim==3: x = _drop_extra_channels(x, page, _KINDS[kind], warnings)
     if x.dtype.kind=='f': return _from_floats(x, path, warnings)
     return _from_integers(x, page.bitspersample, path)
 
@@ -128,25 +134,29 @@ def _warn_of_extra_channels(n, warnings):
     if n>0: warnings.append(f"{n} extra channels without a meaning were ignored")
 
 def _drop_extra_channels(x, page, n, warnings):
-    "(H,W,C) -> `n` channels and alpha"
-    _warn_of_extra_channels(x.shape[2]-n-_has_alpha(page), warnings)
-    if _has_alpha(page): x,alpha = _split_alpha(x[...,:n+1], page.extrasamples[0]==1)
-    else: x,alpha = x[...,:n],None
-    return x[...,0] if x.ndim==3 and x.shape[2]==1 else x,alpha
+    "(H,W,C) -> `n` channels, and alpha where there is one"
+    n += _has_alpha(page)
+    _warn_of_extra_channels(x.shape[2]-n, warnings)
+    return x[...,:n]
 
 def _decode_tiff(page, path, icc, warnings):
     x,kind,alpha = _tiff_values(page, path, warnings),page.photometric.name,None
-    if x.ndim==3: x,alpha = _drop_extra_channels(x, page, _KINDS[kind], warnings)
+    if x.ndim==3 and _has_alpha(page): x,alpha = _split_alpha(x, page.extrasamples[0]==1)
+    elif x.ndim==3 and x.shape[2]==1: x = x[...,0]
     if kind=='MINISWHITE': x = max_level(x.dtype)-x # the gray only, and divided by its alpha
     if kind!='SEPARATED': return Decoded(x, alpha)
     return Decoded(_cmyk_to_rgb(x, icc, warnings), alpha, is_srgb=True)
 
 # %% ../../nbs/photo/07_pixels.ipynb #978a3ba8
+_OF_PIXELS = b'IHDR',b'PLTE',b'tRNS',b'IDAT',b'IEND' # Chunks of a PNG; libpng unpacks all others
+
 def _decode_png(file):
     import imagecodecs
     file.f.seek(24) # the depth, in its header
-    if file.f.read(1)==b'\x10':
-        return _with_alpha(imagecodecs.png_decode(file.read()))
+    if file.f.read(1)!=b'\x10': return None
+    data = memoryview(file.read())
+    parts = [data[a:b] for kind,a,b in png_chunks(data) if kind in _OF_PIXELS]
+    return _with_alpha(imagecodecs.png_decode(b''.join([data[:8], *parts])))
 
 def _decode_jpeg2000(file):
     import imagecodecs
@@ -158,11 +168,14 @@ def _decode_jpeg2000(file):
         x = imagecodecs.jpeg2k_decode(head+data[size_marker:])
         return _with_alpha(_from_integers(x, bits, file.path))
 
+# %% ../../nbs/photo/07_pixels.ipynb #978a3ba8b
 def _decode_avif(file):
     import imagecodecs
     data = file.read()
     flags = data[data.find(b'av1C')+6]
-    if flags&0x40:
+    if flags&0x40 and getattr(file.image, 'n_frames', 1)>1: # all of them would be decoded
+        file.warnings.append("of a film in AVIF the first frame was read, in 8 bits")
+    elif flags&0x40:
         bits = 12 if flags&0x20 else 10
         return _with_alpha(_from_integers(imagecodecs.avif_decode(data), bits, file.path))
 

@@ -10,10 +10,12 @@ __all__ = ['READABLE', 'MAX_PIXELS', 'open_image', 'read_scan', 'scan_from_pillo
 # %% ../../nbs/photo/08_reading.ipynb #c3002d7b
 # Over 250 lines: what is refused of each format, and what is read of all
 import io, logging, math, struct, threading, warnings
+from collections import Counter
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
-from .blocks import check_items, codestreams
+from .blocks import (check_items, check_jpeg, codestreams, png_chunks,
+                                    tiff_pages, tiff_pages_below)
 from .metadata import OpenFile, clean_exif, read_dpi, read_metadata, turn_subject
 from .pixels import (JPEG2000_IN_TIFF, collapse_gray, decode_pixels,
                                     pillow_pixels, turn_upright)
@@ -29,31 +31,53 @@ MAX_PIXELS = 2.5e8 # A photograph of more is refused unless asked for
 _MAX_SIDE = 100000 # pixels; memory for what is laid along a side grows with it
 _FORMATS = 'TIFF','JPEG','PNG','WEBP','BMP','GIF','JPEG2000','AVIF'
 _MOST_SAMPLES = 8 # A pixel, on average, of as many as are allowed
+_MOST_PARTS = 4 # Of JPEG 2000, on average of as many pixels; 5 are the most at all
+_MOST_SEGMENTS = 100_000 # Strips or tiles of JPEG 2000 in a TIFF, each of which has its headers
+_MOST_PACKED = 50_000_000 # Pixels of a BMP whose runs are unpacked in Python, 0.15 µs for each
 _PIXELS_A_BLOCK = 50 # Of JPEG 2000, on average of as many, at least: a block takes 540 bytes
 _OPENING = threading.Lock()
 
 # %% ../../nbs/photo/08_reading.ipynb #addc53c2b
 def _check_jpeg2000(data, max_pixels):
-    "`ValueError` where it is so large, or so finely cut, that a decoder's memory may not do"
-    for w,h,blocks in codestreams(data):
-        most = int(max_pixels//_PIXELS_A_BLOCK)
+    "How many pixels; `ValueError` where a decoder might take too long, or too much memory"
+    pixels = 0
+    for w,h,parts,blocks,visits in codestreams(data):
+        most,size = int(max_pixels//_PIXELS_A_BLOCK),f"JPEG 2000 of {w}×{h} pixels"
         if w*h>max_pixels: raise ValueError(
-            f"JPEG 2000 of {w}×{h} pixels, more than the {max_pixels:.0f} of max_pixels")
+            f"{size}, more than the {max_pixels:.0f} of max_pixels")
+        if parts>_MOST_PARTS+1 or w*h*parts>_MOST_PARTS*max_pixels: raise ValueError(
+            f"{size} and {parts} components: at most {_MOST_PARTS} of the largest size are allowed")
         if blocks>most: raise ValueError(
             f"JPEG 2000 that is cut into up to {blocks} code blocks, {most} are allowed")
+        if visits>20*most: raise ValueError(
+            f"JPEG 2000 that is cut, in its layers of quality, into up to {visits} pieces, "
+            f"{20*most} are allowed")
+        pixels += w*h
+    return pixels
+
+# %% ../../nbs/photo/08_reading.ipynb #addc53c2c
+def _check_bmp(image):
+    "`ValueError` where Pillow would fill a large picture in Python, pixel by pixel"
+    is_packed = image.tile and image.tile[0][0]=='bmp_rle'
+    if is_packed and image.width*image.height>_MOST_PACKED: raise ValueError(
+        f"BMP of run lengths and more than {_MOST_PACKED/1e6:.0f} megapixels: save it as TIFF")
 
 def open_image(
     f,                           # File, open for reading
     max_pixels:float=MAX_PIXELS, # Of a GIF, whose first frame may be larger, and JPEG 2000
 ) -> Image.Image:
     "Pillow image, header only; our own size limit instead of Pillow's global one"
+    head = f.read(4)
+    f.seek(0)
+    if head[:2]==b'\xff\xd8': check_jpeg(f.read())
+    if head==b'\x89PNG': all(png_chunks(f.read()))
+    f.seek(0)
     with _OPENING:
-        limit,most = Image.MAX_IMAGE_PIXELS,None
-        if f.read(4)==b'GIF8': most = int(max_pixels//2) # Pillow refuses twice that
-        f.seek(0)
-        Image.MAX_IMAGE_PIXELS = most
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = int(max_pixels//2) if head==b'GIF8' else None # it allows twice
         try:
             image = Image.open(f, formats=_FORMATS)
+            if image.format=='BMP': _check_bmp(image)
             if image.format=='JPEG2000':
                 f.seek(0)
                 _check_jpeg2000(f.read(), max_pixels)
@@ -67,6 +91,7 @@ def open_image(
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
+# %% ../../nbs/photo/08_reading.ipynb #addc53c2d
 def _check_size(w, h, path, max_pixels):
     if w*h>max_pixels:
         limit = f"{max_pixels/1e6:.0f} megapixels (max_pixels)"
@@ -99,6 +124,19 @@ class _Silence:
 _SILENCE = _Silence()
 
 # %% ../../nbs/photo/08_reading.ipynb #ea898277
+def _check_segments(f, segments, size, max_pixels):
+    "Of JPEG 2000: they may share their bytes, each once more for the decoder"
+    n_bytes = sum(n for _,n in segments)
+    if len(segments)>_MOST_SEGMENTS or n_bytes>2*size+2**24: raise ValueError(
+        f"JPEG 2000 in {len(segments)} strips or tiles with {n_bytes} bytes in all")
+    pixels = 0
+    for (start,n),times in Counter(segments).items():
+        f.seek(start)
+        pixels += times*_check_jpeg2000(f.read(n), max_pixels)
+    if pixels>2*max_pixels: raise ValueError(
+        f"JPEG 2000 whose strips or tiles have {pixels} pixels, {2*max_pixels:.0f} are allowed")
+
+# %% ../../nbs/photo/08_reading.ipynb #ea898277b
 def _check_tiff(tiff, size, path, max_pixels):
     if not len(tiff.pages):
         raise ScanError(f"{path}: truncated, the directory of its pages is missing")
@@ -108,18 +146,19 @@ def _check_tiff(tiff, size, path, max_pixels):
                         "(DNG, NEF) do; these are not read: export the photograph as TIFF")
     _check_size(page.imagewidth, page.imagelength, path, max_pixels)
     tile = page.tilewidth*page.tilelength*page.samplesperpixel if page.is_tiled else 0
-    values = max(math.prod(page.shape), tile)
+    wide = page.dtype.itemsize//2 if page.dtype is not None else 1
+    values = max(math.prod(page.shape), tile)*max(wide, 1)
     if values>_MOST_SAMPLES*max_pixels:
         raise ScanError(f"{path}: {values} values in its pixels, or in a tile, are more than the "
-                        f"limit of {_MOST_SAMPLES} for each of {max_pixels/1e6:.0f} megapixels")
+                        f"limit of {_MOST_SAMPLES} for each of {max_pixels/1e6:.0f} megapixels "
+                        "(a value of 32 bits counts as two)")
     segments = list(zip(page.dataoffsets, page.databytecounts))
     beyond = sum(start+n>size for start,n in segments)
     if beyond:
         which = f"{beyond} of {len(page.dataoffsets)} strips or tiles"
         raise ScanError(f"{path}: truncated, {which} lie beyond the end of the file")
-    for start,n in segments if page.compression in JPEG2000_IN_TIFF else ():
-        tiff.filehandle.seek(start)
-        _check_jpeg2000(tiff.filehandle.read(n), max_pixels)
+    if page.compression in JPEG2000_IN_TIFF:
+        _check_segments(tiff.filehandle, segments, size, max_pixels)
 
 # %% ../../nbs/photo/08_reading.ipynb #1847e4c8
 _RAW = ( # (where, what) is found in camera raw files that are no TIFF, or begin as if they were one
@@ -127,16 +166,15 @@ _RAW = ( # (where, what) is found in camera raw files that are no TIFF, or begin
     (0, b'FOVb'), (4, b'ftypcrx'), (6, b'HEAPCCDR'), (8, b'CR\2'), (8, b'IIII'), (8, b'waR'))
 _SENSOR = 32803,34892 # Photometric interpretations: mosaic of colors, linear raw
 
-def _is_raw(head, tiff=None):
+def _is_raw(head, f=None, pages=()):
     "Is it what a camera's sensor saw?"
     if any(head[at:].startswith(o) for at,o in _RAW): return True
-    if tiff is None: return False
-    pages = [o for page in tiff.pages for o in (page, *(page.pages or ()))]
-    return 50706 in pages[0].tags or any(p.photometric in _SENSOR for p in pages)
+    found = [o for page in pages[:16] for o in (page, *tiff_pages_below(f, page))]
+    return bool(pages) and (50706 in pages[0] or any(o.get(262) in _SENSOR for o in found))
 
-def _refuse(head, path, tiff=None):
+def _refuse(head, path, f=None, pages=()):
     "Raise `ScanError` for what archives have, and have to decide on before it is colored"
-    if _is_raw(head, tiff):
+    if _is_raw(head, f, pages):
         raise ScanError(f"{path}: is a camera raw file, in which tones are still open: develop it "
                         "to a TIFF of 16 bits first, for instance with darktable or RawTherapee")
     if head.startswith(b'8BPS'):
@@ -174,8 +212,9 @@ def _open_file(f, path, max_pixels):
     is_tiff = head[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
     f.seek(0)
     if is_tiff:
-        file.tiff = tifffile.TiffFile(f)
-        if len(file.tiff.pages): _refuse(head, path, file.tiff)
+        _refuse(head, path, f, tiff_pages(f))
+        f.seek(0)
+        file.tiff = tifffile.TiffFile(f, is_scanimage=False, is_lsm=False, is_ndpi=False)
         _check_tiff(file.tiff, size, path, max_pixels)
     f.seek(0)
     file.image = _identify(f, path, is_tiff, max_pixels)
@@ -184,7 +223,8 @@ def _open_file(f, path, max_pixels):
 
 # %% ../../nbs/photo/08_reading.ipynb #06cc3418
 def _count_pages(file):
-    if file.tiff: return sum(not p.is_reduced for p in file.tiff.pages)
+    if file.tiff: # 254: the new kind of page, of which it is a bit, 255: the old one
+        return sum(not (p.get(254, 0)&1 or p.get(255)==2) for p in tiff_pages(file.f))
     return 1 if file.format=='MPO' else getattr(file.image, 'n_frames', 1)
 
 def _warn_of_pages(file):

@@ -23,6 +23,8 @@ class ScanError(ValueError):
     "A photograph that cannot be read or written; the message names the file and the reason"
 
 # %% ../../nbs/photo/04_scan.ipynb #52f2de84
+_MOST_ELEMENTS = 16 # Steps of a profile from the file's colors to others; three or five are usual
+
 def srgb_profile() -> bytes: # ICC
     "Little CMS's sRGB profile, its date fixed: the same photograph must give the same bytes"
     import imagecodecs
@@ -30,13 +32,22 @@ def srgb_profile() -> bytes: # ICC
     profile[24:36] = struct.pack('>6H', 2000, 1, 1, 0, 0, 0)
     return bytes(profile)
 
+def _check_elements(icc):
+    "`ValueError` where a profile does so many things with each pixel"
+    number = lambda at: int.from_bytes(icc[at:at+4], 'big')
+    for i in range(min(number(128), 100)): # Little CMS reads no more
+        at = number(136+12*i)
+        n = number(at+12) if icc[at:at+4]==b'mpet' else 0
+        if n>_MOST_ELEMENTS: raise ValueError(f"{n} steps for each pixel")
+
 def convert_to_srgb(
     pixels:np.ndarray, # (H,W), (H,W,3) or (H,W,4), integers
     icc:bytes,         # Their profile
     space:str='rgb',   # Theirs: 'gray', 'rgb' or 'cmyk'
 ) -> np.ndarray:       # (H,W,3) float32
-    "Pixels through their ICC profile to sRGB, with perceptual intent, in floating point"
+    "Pixels through their ICC profile to sRGB, perceptual, in floats. Raises `ValueError`"
     import imagecodecs
+    _check_elements(icc)
     return imagecodecs.cms_transform(np.ascontiguousarray(pixels), icc, srgb_profile(),
         colorspace=space, outcolorspace='rgb', outdtype='float32', intent=0)
 

@@ -1,5 +1,5 @@
 "Pixels of every depth and kind, none lost on the way"
-import io, struct
+import io, struct, zlib
 import imagecodecs, numpy as np, PIL, pytest, tifffile
 from PIL import Image
 from colorized.photo.pixels import (
@@ -8,7 +8,7 @@ from colorized.photo.reading import read_scan
 from colorized.photo.scan import ScanError
 from colorized.photo.writing import write_color
 from photo_files import (L_of, WRITE, ab, change, gray16, gray8, gray_L_of, heic, is_close, largest,
-                         rgb16, rgb8, tags)
+                         png_chunk, rgb16, rgb8, tags)
 
 @pytest.mark.parametrize('kind', WRITE)
 def test_reads(kind, tmp_path):
@@ -293,3 +293,67 @@ def test_ink_beyond_srgb_is_cut_off_and_does_not_wrap(monkeypatch, dtype, top):
     profile = bytes(16)+b'CMYK'+bytes(200)
     got = _cmyk_to_rgb(np.zeros((1, 1, 4), dtype), profile, [])
     assert got.dtype==dtype and got[0,0].tolist()==[0, (top+1)//2, top]
+
+def test_extra_channels_of_floats_do_not_say_where_white_is(tmp_path):
+    x = (gray8/255).astype(np.float32)
+    tifffile.imwrite(tmp_path/'a.tif', np.dstack([x, np.full_like(x, 60000)]), metadata=None,
+                     photometric='minisblack', planarconfig='contig', extrasamples=['unspecified'])
+    s = read_scan(tmp_path/'a.tif')
+    assert np.abs(s.pixels/257-gray8).max()<0.01
+    assert s.warnings==['1 extra channels without a meaning were ignored']
+
+def test_wide_values_count_several_times(tmp_path):
+    "279 kB of eight 64-bit floats a pixel took 978 MB"
+    f,x = tmp_path/'a.tif',np.zeros((500,500,8))
+    for dtype,is_read in {'u2': True, 'f4': False, 'f8': False}.items():
+        tifffile.imwrite(f, x.astype(dtype), compression='zlib', photometric='minisblack',
+                         planarconfig='contig', metadata=None)
+        if is_read: assert read_scan(f, 250_000).shape==(500,500)
+        else:
+            with pytest.raises(ScanError, match='limit of 8 .*counts as two'):
+                read_scan(f, 250_000)
+
+def long_profile(space, n):
+    "An ICC profile of `n` steps from its colors to others, all of which change nothing"
+    channels = 4 if space==b'CMYK' else 3
+    matrix = lambda k: b'matf'+struct.pack('>I2H', 0, k, 3)+struct.pack(
+        f'>{3*k+3}f', *np.eye(3, k).ravel(), 0, 0, 0)
+    first,other,start = matrix(channels),matrix(3),16+8*n
+    table = struct.pack('>2I', start, len(first))
+    table += struct.pack('>2I', start+len(first), len(other))*(n-1)
+    tag = b'mpet'+struct.pack('>I2HI', 0, channels, 3, n)+table+first+other
+    tags = struct.pack('>I4s2I', 1, b'D2B0', 144, len(tag))
+    head = struct.pack('>I4sI4s4s4s', 144+len(tag), b'lcms', 0x04300000, b'mntr', space, b'XYZ ')
+    head += struct.pack('>6H', 2000, 1, 1, 0, 0, 0)+b'acsp'+bytes(28)
+    return head+struct.pack('>3I', 0xf6d6, 0x10000, 0xd32d)+bytes(48)+tags+tag
+
+@pytest.mark.parametrize('mode, space', [('RGB', b'RGB '), ('CMYK', b'CMYK')])
+def test_a_profile_has_few_steps(mode, space):
+    "One of 20,000, all the same, took 9 s in 497 bytes"
+    out = {}
+    for n in 3,17:
+        f = io.BytesIO()
+        im = Image.fromarray(rgb8).convert(mode)
+        im.save(f, 'TIFF', icc_profile=long_profile(space, n))
+        out[n] = read_scan(f.getvalue())
+    assert not out[3].warnings and 'ICC profile is damaged' in out[17].warnings[0]
+
+def test_of_a_film_in_avif_the_first_frame_is_decoded():
+    "All were: 80 frames took 156 MB, and were no picture then"
+    frames = np.stack([rgb16>>6, 1023-(rgb16>>6)])
+    s = read_scan(bytes(imagecodecs.avif_encode(frames, level=95, speed=9, bitspersample=10)))
+    assert s.pixels.dtype==np.uint8 and np.abs(s.pixels.astype(int)-rgb8).mean()<9
+    assert s.warnings==['only the first of 2 pages was read',
+                        'of a film in AVIF the first frame was read, in 8 bits']
+
+def test_texts_of_a_deep_png_are_not_its_pixels():
+    "libpng unpacked them all: 1.4 MB took 999 MB"
+    import resource
+    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    png = bytes(imagecodecs.png_encode(rgb16))
+    text = png_chunk(b'iTXt', b'a\0\1\0\0\0'+zlib.compress(bytes(1_000_000)+b'\xff', 9))
+    before = peak()
+    assert np.array_equal(read_scan(png[:33]+300*text+png[33:]).pixels, rgb16)
+    assert peak()-before<150_000 # kB
+    with pytest.raises(ScanError, match='PNG with more than 1000 compressed texts'):
+        read_scan(png[:33]+1001*text+png[33:])

@@ -1,8 +1,9 @@
 "What is opened and what is refused: pages, phones, damage, hostile files, threads"
-import io, logging, os, re, struct, threading, warnings, zlib
+import io, logging, os, re, struct, threading, time, warnings, zlib
 import imagecodecs, numpy as np, pillow_heif, pytest, tifffile
 from PIL import Image
 from colorized.photo import reading
+from colorized.photo.blocks import check_items, check_jpeg, codestreams
 from colorized.photo.reading import (MAX_PIXELS, open_image, open_rgb, read_scan,
                                      scan_from_pillow)
 from colorized.photo.scan import ScanError
@@ -88,6 +89,73 @@ def test_a_document_of_photoshop_is_refused_with_advice(tmp_path):
     with pytest.raises(ScanError, match='a.psd: is a Photoshop document.*flattened as TIFF'):
         read_scan(tmp_path/'a.psd')
 
+def seconds_to_read(data):
+    "Of CPU"
+    start = time.process_time()
+    try: read_scan(data)
+    except ScanError: pass
+    return time.process_time()-start
+
+@pytest.mark.parametrize('order', '<>')
+@pytest.mark.parametrize('big', [False, True])
+def test_pages_that_lead_round_in_a_circle_end(order, big, tmp_path):
+    "tifffile looks for the circle at page 100 only, and read for ever"
+    f = tmp_path/'a.tif'
+    tifffile.imwrite(f, np.zeros((120,8,8), np.uint8), photometric='minisblack', metadata=None,
+                     byteorder=order, bigtiff=big)
+    assert read_scan(f).warnings==['only the first of 120 pages was read']
+    with tifffile.TiffFile(f) as tiff:
+        before,last = tiff.pages[118].offset,tiff.pages[119]
+        sizes = tiff.tiff.tagnosize,tiff.tiff.tagsize,tiff.tiff.offsetformat
+        end = last.offset+sizes[0]+len(last.tags)*sizes[1]
+    data = bytearray(f.read_bytes())
+    struct.pack_into(sizes[2], data, end, before)
+    f.write_bytes(data)
+    with pytest.raises(ScanError, match='a.tif: .*TIFF whose pages lead round in a circle'):
+        read_scan(f)
+
+def chain(n, *entries, tail=b''):
+    "A TIFF whose first page is a picture, and `n` more of one entry, whose values may be the tail"
+    out = io.BytesIO()
+    tifffile.imwrite(out, gray8[:8,:8], metadata=None, byteorder='<')
+    data = bytearray(out.getvalue())
+    first, = struct.unpack_from('<I', data, 4)
+    size,start = 2+12*len(entries)+4,len(data)+len(tail)
+    struct.pack_into('<I', data, first+2+12*struct.unpack_from('<H', data, first)[0], start)
+    for i in range(n):
+        tail += struct.pack('<H', len(entries))
+        tail += b''.join(struct.pack('<HHII', *o, len(data)) for o in entries)
+        tail += struct.pack('<I', start+(i+1)*size if i<n-1 else 0)
+    return bytes(data)+tail
+
+def test_a_tiff_has_so_many_pages_and_no_more():
+    s = read_scan(chain(999, (305, 2, 9)))
+    assert s.warnings==['only the first of 1000 pages was read']
+    with pytest.raises(ScanError, match='TIFF of more than 1000 pages: split it'):
+        read_scan(chain(1000, (305, 2, 9)))
+
+def test_what_lies_below_pages_is_looked_at_here_and_there():
+    "500 pages with the same 500 below each: 11 kB took 6 s and 244 MB"
+    lower = struct.pack('<HHHIIH', 1, 256, 3, 1, 8, 0)+bytes(2)
+    data = chain(500, (330, 4, 500), tail=500*struct.pack('<I', 8)+lower)
+    assert seconds_to_read(data)<1
+
+def test_pages_do_not_share_the_tables_of_their_pixels():
+    "900 pages, each with the same 100,000 strips: 400 kB took 9 s"
+    data = chain(900, (273, 4, 100_000), (279, 4, 100_000), tail=bytes(400_000))
+    with pytest.raises(ScanError, match='share the tables of their pixels'): read_scan(data)
+
+def test_no_frames_are_made_up(monkeypatch):
+    "As tifffile does for microscopes: frames times strips, 427 kB took 155 MB"
+    made = []
+    monkeypatch.setattr(tifffile.TiffPages, '_load_virtual_frames', lambda o: made.append(o))
+    out = io.BytesIO()
+    tifffile.imwrite(out, gray8, description='state.config.x=1', metadata=None)
+    out.seek(0)
+    assert tifffile.TiffFile(out).is_scanimage and made
+    made.clear()
+    assert read_scan(out.getvalue()).shape==gray8.shape and not made
+
 def test_samples_are_limited_as_pixels_are(tmp_path):
     "Found by fuzzing: 65,535 samples a pixel took half a gigabyte before the refusal"
     f = tmp_path/'a.tif'
@@ -142,6 +210,54 @@ def test_a_tile_without_an_end_ends():
     assert data[sot+12:sot+14]==b'\xff\x93'
     with pytest.raises(ScanError, match='broken data'): # says Pillow
         read_scan(data[:sot+6]+struct.pack('>I', 12)+data[sot+10:])
+
+def j2k(side, parts=1, layers=1, precincts=b''):
+    "A codestream of 16 bits without data"
+    siz = struct.pack('>2H8IH', 38+3*parts, 0, side, side, 0, 0, side, side, 0, 0, parts)
+    cod = struct.pack('>HBBHB', 12+len(precincts), bool(precincts), 0, layers, 0)
+    cod += bytes([max(len(precincts)-1, 0) if precincts else 5, 4, 4, 0, 1])+precincts
+    qcd = struct.pack('>HHBB', 0xff5c, 4, 0x40, 0x40)
+    tile = struct.pack('>HHHIBB', 0xff90, 10, 0, 0, 0, 1)+b'\xff\x93'+bytes(64)
+    head = b'\xff\x4f\xff\x51'+siz+parts*b'\x0f\1\1'
+    return head+b'\xff\x52'+cod+qcd+tile+b'\xff\xd9'
+
+def test_layers_of_quality_are_counted():
+    "146 bytes with 16,000 of them took 12 s and 489 MB"
+    with pytest.raises(ScanError, match='layers of quality, into up to [0-9]{9} pieces'):
+        read_scan(j2k(2000, layers=16000, precincts=b'\x44'))
+    with pytest.raises(ScanError, match='layers of quality'): read_scan(j2k(8000, layers=65535))
+    usual, = codestreams(j2k(15800, parts=4, layers=50))
+    fine, = codestreams(j2k(15800, parts=3, layers=20, precincts=5*b'\x77'+b'\x88'))
+    for o in usual,fine: assert o.visits<20*MAX_PIXELS/50 and o.width==15800
+
+def test_components_are_counted():
+    "Each takes four bytes a pixel, whatever the container says of their number"
+    box = lambda kind, body: struct.pack('>I4s', len(body)+8, kind)+body
+    header = box(b'ihdr', struct.pack('>2IH4B', 1000, 1000, 3, 15, 7, 0, 0))
+    header = box(b'jp2h', header+box(b'colr', b'\1\0\0'+struct.pack('>I', 16)))
+    head = box(b'jP  ', b'\r\n\x87\n')+box(b'ftyp', b'jp2 \0\0\0\0jp2 ')
+    head += header+box(b'free', b'1234')
+    for parts in 5,6,100:
+        with pytest.raises(ScanError, match=f'1000×1000 pixels and {parts} components'):
+            read_scan(head+box(b'jp2c', j2k(1000, parts)), max_pixels=1e6)
+
+def tiles_of_jpeg2000(n, side, data):
+    "A TIFF of `n` tiles of 16 bits, all of which are the same data"
+    start = 8+2+12*12+4+len(data)
+    tags = [(256, n*side), (257, side), (258, 16), (259, 34712), (262, 1), (277, 1), (284, 1),
+            (322, side), (323, side), (324, start), (325, start+4*n), (339, 1)]
+    entry = lambda k, v: struct.pack('<HHII', k, 4, n if k in (324, 325) else 1, v)
+    head = b'II*\0'+struct.pack('<IH', 8, len(tags))+b''.join(entry(*o) for o in tags)+bytes(4)
+    return head+data+n*struct.pack('<I', len(head))+n*struct.pack('<I', len(data))
+
+def test_tiles_of_jpeg2000_may_share_their_bytes_but_not_for_ever():
+    one = imagecodecs.jpeg2k_encode(gray16[:16,:16].copy(), level=0, codecformat='j2k')
+    x = read_scan(tiles_of_jpeg2000(9, 16, one)).pixels
+    assert np.array_equal(x, np.tile(gray16[:16,:16], 9))
+    with pytest.raises(ScanError, match='in 9 strips or tiles with 1[0-9]{8} bytes in all'):
+        read_scan(tiles_of_jpeg2000(9, 16, one+bytes(20_000_000)))
+    with pytest.raises(ScanError, match='strips or tiles have 2250000 pixels, 2000000 are allowed'):
+        read_scan(tiles_of_jpeg2000(9, 16, j2k(500)), max_pixels=1e6)
 
 @pytest.mark.parametrize('suffix', ['jp2', 'tif'])
 def test_a_codestream_is_measured_whatever_its_container_says(suffix, tmp_path):
@@ -206,6 +322,66 @@ def test_items_that_are_no_text_kill_nobody(format, outcome, tmp_path):
     for before in b'',struct.pack('>I4sQ', 1, b'free', 16): # whose length has 64 bits
         f.write_bytes(data[:at]+before+data[at:])
         with pytest.raises(ScanError, match='a: damaged or not supported'): read_scan(f)
+
+def jpeg_with(scans=0, exif=0, side=8):
+    "A progressive JPEG with more empty scans, and more segments of EXIF, than it has"
+    out = io.BytesIO()
+    Image.new('L', (side, side), 100).save(out, 'JPEG', progressive=True, quality=90)
+    data = out.getvalue()
+    scan,segment = b'\xff\xda\0\x08\1\1\0\1\x3f\0',b'\xff\xe1\0\x09Exif\0\0x'
+    return data[:2]+exif*segment+data[2:-2]+scans*scan+data[-2:]
+
+@pytest.mark.parametrize('what', ['scans', 'exif'])
+def test_scans_and_exif_of_a_jpeg_are_counted(what):
+    "3,000 scans at 4 megapixels took seconds, and 30,000 segments of EXIF"
+    assert read_scan(jpeg_with(**{what: 50})).shape==(8,8)
+    with pytest.raises(ScanError, match='JPEG with more than 100 scans or segments of EXIF'):
+        read_scan(jpeg_with(**{what: 3000}, side=100))
+
+def test_what_lies_behind_a_jpeg_is_not_counted():
+    assert read_scan(jpeg_with()+jpeg_with(scans=200)).shape==(8,8)
+
+def test_markers_of_a_large_jpeg_are_found_quickly():
+    "Ten million bytes that might be markers, and are pixels"
+    data = jpeg_with()
+    start = time.process_time()
+    check_jpeg(data[:-2]+10_000_000*b'\xff\0'+data[-2:])
+    assert time.process_time()-start<2
+
+def packed_bmp(w, h):
+    "Of run lengths: each row one pixel, and the end of the row"
+    body = b'\1\0\0\0'*h+b'\0\1'
+    header = struct.pack('<IiiHHIIiiII', 40, w, h, 1, 8, 1, len(body), 0, 0, 256, 0)
+    head = b'BM'+struct.pack('<IHHI', 54+1024+len(body), 0, 0, 54+1024)
+    return head+header+b''.join(bytes([i, i, i, 0]) for i in range(256))+body
+
+def test_a_bmp_of_run_lengths_is_not_unpacked_for_ever():
+    "Pillow does it in Python: 33 kB of 80 megapixels took 12 s"
+    assert read_scan(packed_bmp(30, 20)).shape==(20,30)
+    with pytest.raises(ScanError, match='run lengths and more than 50 megapixels: save it as TIFF'):
+        read_scan(packed_bmp(10000, 5001))
+
+def heif(images, metas, extents, size):
+    "A container of `images`, each with `metas`, of which each lies in `extents` of `size` bytes"
+    box = lambda kind, body: struct.pack('>I4s', len(body)+8, kind)+body
+    full = lambda kind, body, version=0: box(kind, bytes([version, 0, 0, 0])+body)
+    n = images+metas
+    name = lambda i, kind: full(b'infe', struct.pack('>2H4s', i+1, 0, kind)+b'\0', 2)
+    names = b''.join(name(i, b'hvc1' if i<images else b'mime') for i in range(n))
+    piece = struct.pack('>2I', 0, size)
+    place = lambda i, k: struct.pack('>3H', i+1, 0, k)+k*piece
+    places = b''.join(place(i, 1 if i<images else extents) for i in range(n))
+    inside = full(b'iinf', struct.pack('>H', n)+names)
+    inside += full(b'iloc', b'\x44\0'+struct.pack('>H', n)+places)
+    return io.BytesIO(box(b'ftyp', b'heic')+full(b'meta', inside)+box(b'mdat', bytes(size)))
+
+def test_items_of_a_container_are_no_larger_than_it():
+    "116 kB, of which a piece was said a hundred times of each of hundreds of pictures, took 436 MB"
+    check_items(heif(300, 2, 1, 50_000))
+    with pytest.raises(ValueError, match='an item that is larger than the file'):
+        check_items(heif(1, 1, 3, 50_000))
+    with pytest.raises(ValueError, match='gives [0-9]+ bytes to each of many pictures'):
+        check_items(heif(300, 20, 1, 50_000))
 
 # Pictures in memory
 
