@@ -357,8 +357,8 @@ def test_places_and_progress_are_shown(visitor, small_copies):
         new MutationObserver(() => seen.push(['busy', $("busy").textContent])).observe(
             $("busy"), {childList:true, characterData:true, subtree:true})
         new MutationObserver(() => seen.push(['progress', $("progress").value])).observe(
-            $("progress"), {attributes:true}) }''')
-    v.page.check('#show-uncertainty')
+            $("progress"), {attributes:true})
+        $("show-uncertainty").click() }''') # at once, while the others wait
     v.until('!$("uncertainty").hidden')
     seen = v.page.evaluate('seen')
     said = [o for kind,o in seen if kind=='busy']
