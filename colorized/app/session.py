@@ -62,6 +62,7 @@ def check_strokes(
         raise ValueError("a stroke lies outside the photograph, or is broader than it")
     return strokes
 
+# %% ../../nbs/app/02_session.ipynb #5fd460c3b
 def check_painted(
     strokes, # [[number of a shot, strokes on its frame], …]
 ) -> list:   # The same, cleaned

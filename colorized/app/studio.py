@@ -273,6 +273,7 @@ def check_question(self:Studio,
     self.visitors.photo(arguments['photo'])
     return _check_values(question, arguments)
 
+# %% ../../nbs/app/04_studio.ipynb #9c2eca8ab
 @patch
 def ask(self:Studio,
     question:str,   # See `check_question`

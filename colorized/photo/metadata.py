@@ -27,6 +27,7 @@ class OpenFile:
     path:str='<bytes>'        # For messages
     image:Image.Image=None    # As Pillow opened it; None: it cannot
     tiff:object=None          # Its `tifffile.TiffFile`; None: not a TIFF
+    pages:list=()             # Of a TIFF, see `tiff_pages`
     warnings:list=field(default_factory=list) # What a reader should know; readers append to it
     @property
     def format(self)->str: return self.image.format if self.image else None # Pillow's name

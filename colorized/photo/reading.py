@@ -62,6 +62,14 @@ def _check_bmp(image):
     if is_packed and image.width*image.height>_MOST_PACKED: raise ValueError(
         f"BMP of run lengths and more than {_MOST_PACKED/1e6:.0f} megapixels: save it as TIFF")
 
+def _open_by_pillow(f, limit):
+    with _OPENING: # and nothing else: what is checked of one file may take seconds
+        before,Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS,limit
+        try:
+            return Image.open(f, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
 def open_image(
     f,                           # File, open for reading
     max_pixels:float=MAX_PIXELS, # Of a GIF, whose first frame may be larger, and JPEG 2000
@@ -72,24 +80,19 @@ def open_image(
     if head[:2]==b'\xff\xd8': check_jpeg(f.read())
     if head==b'\x89PNG': all(png_chunks(f.read()))
     f.seek(0)
-    with _OPENING:
-        limit = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = int(max_pixels//2) if head==b'GIF8' else None # it allows twice
-        try:
-            image = Image.open(f, formats=_FORMATS)
-            if image.format=='BMP': _check_bmp(image)
-            if image.format=='JPEG2000':
-                f.seek(0)
-                _check_jpeg2000(f.read(), max_pixels)
-            return image
-        except Image.UnidentifiedImageError:
-            import pi_heif
-            f.seek(0)
-            if not pi_heif.is_supported(f): raise
-            check_items(f)
-            return pi_heif.HeifImageFile(f)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+    try:
+        image = _open_by_pillow(f, int(max_pixels//2) if head==b'GIF8' else None) # it allows twice
+    except Image.UnidentifiedImageError:
+        import pi_heif
+        f.seek(0)
+        if not pi_heif.is_supported(f): raise
+        check_items(f)
+        return pi_heif.HeifImageFile(f)
+    if image.format=='BMP': _check_bmp(image)
+    if image.format=='JPEG2000':
+        f.seek(0)
+        _check_jpeg2000(f.read(), max_pixels)
+    return image
 
 # %% ../../nbs/photo/08_reading.ipynb #addc53c2d
 def _check_size(w, h, path, max_pixels):
@@ -212,7 +215,8 @@ def _open_file(f, path, max_pixels):
     is_tiff = head[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
     f.seek(0)
     if is_tiff:
-        _refuse(head, path, f, tiff_pages(f))
+        file.pages = tiff_pages(f)
+        _refuse(head, path, f, file.pages)
         f.seek(0)
         file.tiff = tifffile.TiffFile(f, is_scanimage=False, is_lsm=False, is_ndpi=False)
         _check_tiff(file.tiff, size, path, max_pixels)
@@ -224,7 +228,7 @@ def _open_file(f, path, max_pixels):
 # %% ../../nbs/photo/08_reading.ipynb #06cc3418
 def _count_pages(file):
     if file.tiff: # 254: the new kind of page, of which it is a bit, 255: the old one
-        return sum(not (p.get(254, 0)&1 or p.get(255)==2) for p in tiff_pages(file.f))
+        return sum(not (p.get(254, 0)&1 or p.get(255)==2) for p in file.pages)
     return 1 if file.format=='MPO' else getattr(file.image, 'n_frames', 1)
 
 def _warn_of_pages(file):
