@@ -261,7 +261,17 @@ def test_reasons_are_true(visit, small_copies):
     v.until('photos[0]?.name=="buffalo-1908.jpg"')
     v.rest(1)
     assert len(v.messages)==1
-    assert 'was started again, or this page was left alone for too long' in v.messages[0]
+    assert 'started again, or this page was left, or left alone for too long' in v.messages[0]
+
+def test_a_page_that_the_browser_kept_says_that_its_photographs_are_gone(visit, small_copies):
+    v = visit(small_copies('riverfront-1931.jpg')[0])
+    v.page.evaluate('''() => {
+        dispatchEvent(new PageTransitionEvent('pagehide', {persisted:true}))
+        setTimeout(() => dispatchEvent(new PageTransitionEvent('pageshow', {persisted:true})), 1000)
+    }''')
+    v.until('document.querySelectorAll("#messages p").length')
+    assert 'this page was left' in v.messages[0]
+    assert v.page.evaluate('photos.length')==0
 
 def test_a_photograph_that_arrived_waits_where_a_queue_is_full(visit, small_copies):
     v = visit()
