@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from .fetch import Fetcher, IIIFError
 from .resources import (
-    add_credit, as_list, check_depth, id_of, language_map, read_json, type_of)
+    add_credit, as_list, check_depth, id_of, language_map, parse_document, type_of)
 from .v2 import to_v3
 
 # %% ../../nbs/iiif/06_manifest.ipynb #9b944447
@@ -55,7 +55,7 @@ def _load(source, fetcher):
     else:
         raise IIIFError(f"{source}: neither an address (http…) nor a file")
     try:
-        doc = read_json(data)
+        doc = parse_document(data)
     except ValueError as e:
         raise IIIFError(f"{source}: not JSON ({e})") from None
     if not isinstance(doc, dict):

@@ -21,7 +21,7 @@ from .image import Download, fetch_picture, image_size
 from .manifest import (
     JSON_TYPES, Picture, find_pictures, read_manifest, service_credit)
 from .output import OutputFolder, claimed, protect_manifest
-from .resources import id_of, read_json
+from .resources import id_of, parse_document
 from .service import parse_info
 from ..inference.colorizer import Colorizer
 from ..photo.scan import ScanError
@@ -53,9 +53,9 @@ def _fetch_info(fetcher, p):
     if not p.service: return None,[]
     url = f'{p.key}/info.json'
     def check(data):
-        parse_info(read_json(data), url)
+        parse_info(parse_document(data), url)
     try:
-        return read_json(fetcher.get(url, JSON_TYPES, check=check, most=2**22)),[]
+        return parse_document(fetcher.get(url, JSON_TYPES, check=check, most=2**22)),[]
     except IIIFError as e:
         if e.status in (None, 401, *RETRY_STATUS): raise
         if 'width' in p.service: return p.service,[]
