@@ -1,0 +1,82 @@
+"""What networks know before anything is drawn: the first guess against the true colors.
+
+    python benchmarks/first_guess.py FOLDER … --model A.safetensors [B.safetensors …] [--cell 32]
+
+The first guess is x0 as the network estimates it from nothing but noise, about the mean of all
+colorings. Central squares of the photographs are seen at 256 px. Estimate and truth are averaged
+over cells of `--cell` px, so that networks of different grids can be compared. For each folder and
+model: the root mean square distance of the chroma (CIELAB), the share of the colorful cells (true
+chroma above 8) whose hue is within 30 degrees, and both as differences to the first model,
+photograph by photograph, with 95 % intervals.
+"""
+import argparse
+from pathlib import Path
+import numpy as np
+import torch, torch.nn.functional as F
+from fastcore.basics import chunked
+from colorized.evaluation.folders import list_photos, load_crop
+from colorized.inference.colorizer import WEIGHTS
+from colorized.model.checkpoint import load_checkpoint
+from colorized.photo.lab import rgb_to_L, rgb_to_lab
+
+SIDE, GROUP = 256, 16
+COLORFUL, NEAR = 8, np.cos(np.pi/6) # chroma, cosine of the angle between hues
+
+def guess(net, config, rgb, seed):
+    "(N,2,h,w) chroma that the network expects, CIELAB units"
+    side = SIDE//config.net.factor
+    noise = torch.randn(len(rgb), 2, side, side, generator=torch.Generator().manual_seed(seed))
+    t = torch.full((len(rgb),), len(config.make_schedule())-1)
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        ab = config.denoiser(net)(noise, t, net.condition(rgb_to_L(rgb)))
+    return ab.float()*config.chroma_scale
+
+def look(net, config, files, cell):
+    "(n,2): of each photograph the mean squared distance, and how many hues are near (or NaN)"
+    rows = []
+    for k,group in enumerate(chunked(files, GROUP)):
+        rgb = torch.stack([load_crop(f, SIDE)[0] for f in group])/255
+        true = rgb_to_lab(F.avg_pool2d(rgb, cell))[:,1:]
+        ab = F.adaptive_avg_pool2d(guess(net, config, rgb, k), SIDE//cell)
+        colorful = true.norm(dim=1)>COLORFUL
+        near = (F.cosine_similarity(ab, true, dim=1)>NEAR) & colorful
+        distance = (ab-true).square().sum(1).mean((1,2))
+        rows.append(torch.stack([distance, near.sum((1,2))/colorful.sum((1,2))], 1))
+    return torch.cat(rows).double().numpy()
+
+def summarize(rows):
+    "Distance and agreement"
+    return np.array([np.sqrt(rows[:,0].mean()), np.nanmean(rows[:,1])])
+
+def differences(rows, first):
+    "(2,3): differences to the first model, with their intervals"
+    rng = np.random.default_rng(0)
+    picks = rng.integers(0, len(rows), (2000, len(rows)))
+    drawn = np.array([summarize(rows[p])-summarize(first[p]) for p in picks])
+    ends = np.quantile(drawn, [0.025,0.975], axis=0)
+    return np.stack([summarize(rows)-summarize(first), *ends], 1)
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+    p.add_argument('folders', type=Path, nargs='+')
+    p.add_argument('--model', nargs='+', default=['default'], help='default: the packaged one')
+    p.add_argument('--cell', type=int, default=32, help='pixels of a photograph of 256')
+    p.add_argument('--n', type=int, default=400, help='photographs of a folder, evenly spread')
+    args = p.parse_args()
+    torch.set_num_threads(1)
+    for folder in args.folders:
+        files,first = [*list_photos(folder).values()],None
+        files = files[::max(1, len(files)//args.n)][:args.n]
+        for name in args.model:
+            path = WEIGHTS/'default.safetensors' if name=='default' else name
+            net,config,_ = load_checkpoint(path)
+            rows = look(net.eval(), config, files, args.cell)
+            distance,hue = summarize(rows)
+            print(f'{folder.name} ({len(files)}) {name}: {distance:.3f}, hue {hue:.4f}', end='')
+            if first is None: first = rows
+            else:
+                for o,low,high in differences(rows, first):
+                    print(f', {o:+.3f} [{low:+.3f}, {high:+.3f}]', end='')
+            print(flush=True)
+
+if __name__=='__main__': main()
