@@ -126,7 +126,7 @@ def test_a_clip_is_not_lost_by_haste(server, browser, reel, small_copies):
     v.until(SHOTS)
     page.locator('#shots button').nth(1).click()
     v.until('now.kind=="frame" && now.image && !now.painting')
-    page.evaluate('''() => { const f = fetch
+    page.evaluate('''() => { const f = window.known = fetch
         window.fetch = async (...a) => {
             await new Promise(yes => setTimeout(yes, 500))
             return f(...a) } }''')
@@ -155,6 +155,7 @@ def test_a_clip_is_not_lost_by_haste(server, browser, reel, small_copies):
     page.focus('#remove')
     v.press('Enter')
     assert v.focus()=='clip-remove'
+    page.evaluate('window.fetch = known; null') # a page that closes has no half second
     v.close(server.base)
 
 def test_what_it_does_not_take_is_said_at_once(server, browser, reel, tmp_path):
