@@ -61,26 +61,31 @@ def _return_memory():
 class _Running:
     "The studio, served from a thread until `end`"
     def __init__(self, studio, listener, folder, local, token):
-        self.studio,self.folder,self._ended = studio,folder,threading.Event()
+        self.studio,self.folder = studio,folder
+        self._ended,self._served = threading.Event(),threading.Event()
         app = make_app(studio, local, token)
         config = uvicorn.Config(app, loop='asyncio', http='h11', ws='none',
             lifespan='off', log_config=None, log_level='warning', access_log=False,
             proxy_headers=False, server_header=False, timeout_graceful_shutdown=1)
         self.server = uvicorn.Server(config)
-        run = lambda: self.server.run(sockets=[listener])
-        self.threads = [threading.Thread(target=o, daemon=True) for o in (run, self._sweep)]
+        serve = lambda: self._serve(listener)
+        self.threads = [threading.Thread(target=o, daemon=True) for o in (serve, self._sweep)]
         for thread in self.threads:
             thread.start()
         while not self.server.started:
-            self.threads[0].join(0.01)
-            if not self.threads[0].is_alive():
+            if self._served.wait(0.01):
                 raise OSError("the page could not be served")
+    def _serve(self, listener):
+        try:
+            self.server.run(sockets=[listener])
+        finally:
+            self._served.set()
     def _sweep(self):
         while not self._ended.wait(30):
             self.studio.visitors.remove_idle()
             _return_memory()
     def wait(self):
-        self.threads[0].join()
+        self._served.wait() # a `join` that Ctrl+C cuts short makes Python 3.11 forget the thread
     def end(self):
         "Stop serving, delete all files"
         self._ended.set()

@@ -8,7 +8,6 @@ Docs: https://example.github.io/colorized/cli/app.html.md"""
 __all__ = ['app']
 
 # %% ../../nbs/cli/07_app.ipynb #dc631c93
-import os, sys
 from typing import Annotated
 from .options import Device, Model, Threads, check_threads, set_threads
 
@@ -38,8 +37,3 @@ def app(
         clip_frames=max_clip_frames, clip_bytes=int(1e6*max_clip_megabytes))
     set_threads(threads)
     serve(host, port, model, device, limits, open, token=token)
-    # All is closed and deleted. The interpreter's own end aborted one time in ten after a film was
-    # stopped: a library's thread was still there ("terminate called without an active exception")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)

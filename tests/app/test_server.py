@@ -374,6 +374,21 @@ def test_folders_of_dead_servers_go(tmp_path, monkeypatch):
     assert photos.exists() and photos.stat().st_mode&0o777==0o700
     folder.cleanup()
 
+def test_ctrl_c_does_not_lose_the_thread_that_serves(model, tmp_path, monkeypatch, port):
+    "Lost, it went on while the interpreter ended, which aborted now and then"
+    import colorized.app.server as module
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    listener = module._listen('127.0.0.1', port)
+    running = module._start(listener, str(model), 'cpu', None, True, None)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    with pytest.raises(KeyboardInterrupt):
+        running.wait()
+    signal.signal(signal.SIGALRM, before)
+    assert all(o.is_alive() for o in running.threads)
+    running.end()
+    assert not any(o.is_alive() for o in running.threads) and not list(tmp_path.iterdir())
+
 def test_a_port_that_is_taken(server):
     command = 'import sys; from colorized.cli.main import main; sys.exit(main())'
     for port,word in (server.port, 'choose another with --port'),(0, '1..65535'):
