@@ -64,12 +64,12 @@ def main():
     p.add_argument('--n', type=int, default=400, help='photographs of a folder, evenly spread')
     args = p.parse_args()
     torch.set_num_threads(1)
+    paths = [WEIGHTS/'default.safetensors' if o=='default' else o for o in args.model]
+    models = [load_checkpoint(o)[:2] for o in paths]
     for folder in args.folders:
         files,first = [*list_photos(folder).values()],None
         files = files[::max(1, len(files)//args.n)][:args.n]
-        for name in args.model:
-            path = WEIGHTS/'default.safetensors' if name=='default' else name
-            net,config,_ = load_checkpoint(path)
+        for name,(net,config) in zip(args.model, models):
             rows = look(net.eval(), config, files, args.cell)
             distance,hue = summarize(rows)
             print(f'{folder.name} ({len(files)}) {name}: {distance:.3f}, hue {hue:.4f}', end='')

@@ -20,8 +20,9 @@ and at the full rate, which falls over the rest.
 
 `row` adds to a table what `colorized evaluate --json` said of a checkpoint.
 
-With `--compile` the frozen encoder runs in OpenVINO where that is installed: on one thread, in
-bfloat16, four photographs of 256 px at a time, one takes 4.4 ms, and 15 ms compiled by PyTorch.
+With `--compile` the frozen encoder runs in OpenVINO where that is installed. On one thread, in
+bfloat16, a photograph of 256 px takes 4.4 ms, four at a time; compiled by PyTorch 15 ms, 32 at a
+time (CPU time of one run each, on a busy machine).
 
 `train` and `branch` can be stopped at any moment. SIGTERM and Ctrl-C save the state first, other
 stops lose what has been learned since the last save.
