@@ -98,12 +98,14 @@ class OpenVINOEncoder:
     def __init__(self, encoder):
         self.strides,self.sides = tuple(encoder.channels),{} # side -> what infers
         self.maps = nn.Module()
-        self.maps.encoder = encoder.eval()
-        self.maps.forward = lambda L: tuple(encoder(L)[s] for s in self.strides)
+        self.maps.encoder,forward = encoder.eval(),encoder.forward # that of now: this takes its place
+        self.maps.forward = lambda L: tuple(forward(L)[s] for s in self.strides)
     def open(self, side):
         "What infers squares of a side"
         shape = self.rows,1,side,side
-        model = openvino.convert_model(self.maps, example_input=torch.zeros(shape), input=[shape])
+        with torch.autocast('cpu', enabled=False): # what it adds cannot be converted
+            example = dict(example_input=torch.zeros(shape), input=[shape])
+            model = openvino.convert_model(self.maps, **example)
         options = dict(INFERENCE_PRECISION_HINT='bf16',
                        INFERENCE_NUM_THREADS=torch.get_num_threads())
         return openvino.Core().compile_model(model, 'CPU', options).create_infer_request()

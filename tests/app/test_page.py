@@ -320,6 +320,22 @@ def test_a_photograph_can_be_removed_while_it_comes(server, browser, when):
     assert late and no_files_within(server, 10, before) and not v.messages
     v.close(server.base)
 
+def test_nobody_asks_about_a_photograph_that_was_removed(server, browser):
+    "The server would call the question wrong"
+    v = Visitor(browser, server.base)
+    held = []
+    v.context.route('**/questions/read', lambda route: held.append(route))
+    v.bring(images/'campus-1910.jpg')
+    v.until('photos[0]?.id')
+    while not held:
+        v.page.wait_for_timeout(20)
+    with v.page.expect_response(lambda r: r.request.method=='DELETE'):
+        v.page.click('#remove')
+    for o in held: o.continue_() # comes after the removal
+    v.until('!running')
+    assert held and not v.messages
+    v.close(server.base)
+
 # Overlays for strokes that nobody painted yet: eight colorings each
 ASK_OVERLAYS = """n => { for (let i = 0; i < n; i++) ask("uncertainty", {photo:now.id, strokes:[
     {color:"#ff0000", radius:0.1, points:[[0.05*i, 0.5]]}]}).catch(() => {}) }"""

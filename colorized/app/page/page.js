@@ -16,8 +16,10 @@ async function post(url) {
   await check(r)
   return r.json()
 }
+const gone = {} // photograph -> its AbortController: what is asked about it ends when it is removed
+const until_gone = photo => (gone[photo] ??= new AbortController()).signal
 // A question waits in a queue of the server. The answer is a stream of events: places, progress, and at last the answer or an error
-async function ask(question, args, progress = () => {}, signal = null) {
+async function ask(question, args, progress = () => {}, signal = until_gone(args.photo)) {
   const stopped = () => { throw new Error('The program has stopped. Start it again, then load this page again.') }
   const r = await fetch(`questions/${question}`, {method:'POST', headers:JSON_TYPE, body:JSON.stringify(args), signal}).catch(stopped)
   await check(r)
@@ -130,7 +132,12 @@ function busy(p, what, {place, progress} = {}) {
   $('progress').value = progress ?? 0
 }
 const opened = () => now?.clip ?? now // a frame is part of its clip
-const discard = p => { if (p.id) fetch(`photos/${p.id}`, {method:'DELETE'}).catch(() => {}) }
+function discard(p) {
+  if (!p.id) return
+  gone[p.id]?.abort() // before the server forgets it and calls the question wrong
+  delete gone[p.id]
+  fetch(`photos/${p.id}`, {method:'DELETE'}).catch(() => {})
+}
 function forget(p) {
   const i = photos.indexOf(p), button = document.activeElement.id
   if (i < 0) return
@@ -203,7 +210,7 @@ async function show_uncertainty(p) {
       const {image} = await ask('uncertainty', {photo:p.id, strokes:p.strokes}, o => busy(p, 'Comparing eight colorings', o))
       Object.assign(p, {overlay:image, overlay_of:key})
       tell('Where the color is a guess is shown now.')
-    } catch (e) { fail(p, e); $('show-uncertainty').checked = false }
+    } catch (e) { fail(p, e); if (p === now) $('show-uncertainty').checked = false }
     if (p.comparing === key) p.comparing = null
     busy(p, '')
   }
