@@ -98,7 +98,8 @@ class OpenVINOEncoder:
     def __init__(self, encoder):
         self.strides,self.sides = tuple(encoder.channels),{} # side -> what infers
         self.maps = nn.Module()
-        self.maps.encoder,forward = encoder.eval(),encoder.forward # that of now: this takes its place
+        self.maps.encoder = encoder.eval()
+        forward = encoder.forward # that of now, whose place this takes
         self.maps.forward = lambda L: tuple(forward(L)[s] for s in self.strides)
     def open(self, side):
         "What infers squares of a side"

@@ -1,4 +1,4 @@
-"""`benchmarks/photographs.py` and `long_run.py`: what is taken, what not, and a set that grows."""
+"""`photographs.py`, `plates.py` and `long_run.py` of benchmarks: what is taken, what it becomes."""
 import subprocess
 import sys
 from functools import partial
@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageOps
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent/'benchmarks'))
 import long_run
 import photographs
+import plates
 from colorized.training.examples import Recipe
 from photographs import Pack, Source
 
@@ -149,3 +150,34 @@ def test_faster_gradients_are_the_gradients(side, bf16):
     for got,want in zip(gradients(), wanted):
         assert got.dtype==want.dtype==torch.float32
         assert (got-want).norm()<(0.01 if bf16 else 1e-5)*want.norm()
+
+def test_three_plates_become_one_picture(tmp_path):
+    "As in the scans: blue above green above red, none of them quite where the next one is"
+    images = Path(__file__).resolve().parent.parent/'nbs/images'
+    gray = np.asarray(Image.open(images/'campus-1910.jpg').convert('L').resize((400,340)))/255
+    rgb = np.stack([255*gray**o for o in (0.7,1,1.4)], 2).astype(np.uint8) # a warm one
+    moved = [np.roll(rgb[...,k], o, (0,1)) for k,o in ((2, (-9,4)), (1, (0,0)), (0, (7,-12)))]
+    scan = tmp_path/'scan.png'
+    Image.fromarray(np.concatenate(moved)).save(scan)
+    im,fit = plates.picture(*plates.plates(scan.read_bytes()))
+    m = round((plates.REACH+0.01)*400)
+    true = rgb[m:-m,m:-m]
+    assert fit>0.9 and im.size==true.shape[1::-1]
+    for k in range(3): # nothing but the stretching is left between the two
+        assert np.corrcoef(np.asarray(im)[...,k].ravel(), true[...,k].ravel())[0,1]>0.99
+
+def test_what_is_no_scan_of_plates_is_left_alone(tmp_path):
+    for name,im in dict(wide=colors(1).convert('L'), colored=colors(1, (120,320))).items():
+        im.save(tmp_path/f'{name}.png')
+        assert plates.plates((tmp_path/f'{name}.png').read_bytes()) is None
+
+def test_openvino_sees_what_the_encoder_sees():
+    pytest.importorskip('openvino')
+    encoder = long_run.start('default')[0].encoder
+    L = 100*torch.rand(6, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(): true = encoder(L)
+    encoder.forward = long_run.OpenVINOEncoder(encoder)
+    with torch.autocast('cpu', torch.bfloat16): seen = encoder(L)
+    assert seen.keys()==true.keys()
+    for k,o in seen.items(): # bfloat16 against float32
+        assert (o-true[k]).norm()<0.05*true[k].norm()
