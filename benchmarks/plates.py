@@ -31,17 +31,17 @@ from first_guess import COLORFUL, NEAR, differences, summarize
 from further import difference_hash, is_near
 from photographs import blobs, git_dir, listed
 
-SOURCES = (
-    ('09eesx/prokudin-gorskii-image', r'^data_e/'),
-    ('Abinesh-18/Colorizing-the-Prokudin-Gorskii-photo-collection', r'^Images/'),
-    ('ChengjiePL/Prokudin-Gorskii-Colorization', r'^(?:dataset|prueba)/'),
-    ('Terminou/Colorizing-the-Prokudin-Gorskii-photo-collection', r'^inputImages/'),
-    ('erickgualpa/prokudin-gorskii-colour', r'^img/'),
-    ('kevguy/Prokudin-Gorskii', r''),
-    ('klaseskilson/Prokudin-Gorskii-colorization', r'^images/'),
-    ('laplab/prokudin-gorsky', r'^data/small/'),
-    ('morgan-nanez/selected_projects', r'^cs194_proj1/Data/'),
-    ('msuatgunerli/Prokudin-Gorskii_Colorizer', r''))
+SOURCES = ( # repository, commit, which paths
+    ('09eesx/prokudin-gorskii-image', '436f0993', r'^data_e/'),
+    ('Abinesh-18/Colorizing-the-Prokudin-Gorskii-photo-collection', 'ae04b901', r'^Images/'),
+    ('ChengjiePL/Prokudin-Gorskii-Colorization', 'ad09c5fd', r'^(?:dataset|prueba)/'),
+    ('Terminou/Colorizing-the-Prokudin-Gorskii-photo-collection', 'f3b4a824', r'^inputImages/'),
+    ('erickgualpa/prokudin-gorskii-colour', '8cbc299f', r'^img/'),
+    ('kevguy/Prokudin-Gorskii', 'cedf73ab', r''),
+    ('klaseskilson/Prokudin-Gorskii-colorization', '3344805e', r'^images/'),
+    ('laplab/prokudin-gorsky', 'a8e3df8d', r'^data/small/'),
+    ('morgan-nanez/selected_projects', 'c6516290', r'^cs194_proj1/Data/'),
+    ('msuatgunerli/Prokudin-Gorskii_Colorizer', 'ae5983cc', r''))
 LEAST = 0.6   # correlation of the edges below which two plates are not aligned
 REACH = 0.08  # how far they may lie apart, and what borders take: shares of the width
 CELL = 32
@@ -73,16 +73,16 @@ def picture(blue, green, red):
     m = round((REACH+0.01)*green.shape[1])
     rgb = np.stack([red, green, blue], 2)[m:-m,m:-m]
     low,high = np.percentile(rgb, (0.5,99.5), axis=(0,1))
-    stretched = 255*(rgb-low)/(high-low)
+    stretched = 255*(rgb-low)/np.maximum(high-low, 1e-6)
     return Image.fromarray(stretched.clip(0, 255).round().astype(np.uint8)),min(b, r)
 
 def gather(args):
     args.out.mkdir(parents=True, exist_ok=True)
     hashes,n,loose = np.zeros((0,2), np.uint64),0,0
-    for repository,paths in SOURCES:
+    for repository,commit,paths in SOURCES:
         git = git_dir(args.clones, repository)
         if git is None: raise SystemExit(f'missing: {repository}')
-        for path,data in blobs(git, listed(git, 'HEAD', paths)):
+        for path,data in blobs(git, listed(git, commit, paths)):
             if (three := plates(data)) is None: continue
             im,fit = picture(*three)
             h = difference_hash(im)

@@ -24,22 +24,19 @@ from colorized.training.run import read_state
 from colorized.training.train import train
 from long_run import BS, SETTINGS, Compiled, Diary, source, start
 
-def go(args, small_share, cbs=(), run_args=None, **kwargs):
+def go(args, small_share, cbs, warmup, net, config):
+    "Train, or go on"
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     torch.set_num_threads(1)
     resume = (args.out/'state.pt').exists()
-    settings = SETTINGS|dict(lr=5e-4)
-    if resume: kwargs = {}
-    else:
-        settings |= dict(small_share=small_share)
-        kwargs |= dict(seed=args.seed)
+    settings = SETTINGS|dict(lr=5e-4, small_share=small_share)
+    begin = {} if resume else dict(net=net, config=config, seed=args.seed)
     return train(source(args.set), args.out, args.valid, hours=args.hours, resume=resume, bs=BS,
-                 num_workers=1, bar=False, settings=settings, cbs=[Diary(), Compiled(), *cbs],
-                 run_args=dict(decay=0.5, **(run_args or {})), **kwargs)
+                 num_workers=1, bar=False, settings=settings, cbs=[Diary(), *cbs],
+                 run_args=dict(decay=0.5, warmup=warmup), **begin)
 
 def run(args):
-    net,config = start('default')
-    go(args, '0.3', net=net, config=config)
+    go(args, '0.3', [Compiled()], 200, *start('default'))
 
 def weights_of(name):
     "(state of a network, its configuration) of a run's folder or a checkpoint"
@@ -74,7 +71,7 @@ def teach(args):
     net,config = start(args.strong)
     strong,weak = deepcopy(net),start(args.weak)[0]
     cbs = [SharedEncoder(strong, weak), DistillationCallback(strong, weak, args.scale)]
-    go(args, '0.75', cbs, dict(warmup=50), net=net, config=config)
+    go(args, '0.75', cbs, 50, net, config)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__,
