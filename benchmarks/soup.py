@@ -4,12 +4,12 @@
     python benchmarks/soup.py mean FILE RUN_OR_FILE …
     python benchmarks/soup.py teach SET OUT --valid VAL --hours 0.2 --strong FILE --weak FILE
 
-SET comes from `photographs.py`. `run` begins with the weights inside the package, or goes on where
-OUT was left: 128 px for three tenths of the photographs, then 256 px; over the second half of the
-time the learning rate falls to 0. `mean` writes the mean of the last weights of several runs, which
-needs no moving average, or of checkpoints. `teach` distills what STRONG predicts, guided away from
-WEAK; the three networks share what the frozen encoder sees. Each process takes one core. With
-OpenVINO installed the encoder runs there (`long_run.py`).
+SET comes from `photographs.py`. `run` begins with the weights inside the package or those of
+`--start`, or goes on where OUT was left: 128 px for three tenths of the photographs, then 256 px;
+over the second half of the time the learning rate falls to 0. `mean` writes the mean of the last
+weights of several runs, which needs no moving average, or of checkpoints. `teach` distills what
+STRONG predicts, guided away from WEAK; the three networks share what the frozen encoder sees. Each
+process takes one core. With OpenVINO installed the encoder runs there (`long_run.py`).
 """
 import argparse
 import os
@@ -36,7 +36,7 @@ def go(args, small_share, cbs, warmup, net, config):
                  run_args=dict(decay=0.5, warmup=warmup), **begin)
 
 def run(args):
-    go(args, '0.3', [Compiled()], 200, *start('default'))
+    go(args, '0.3', [Compiled()], 200, *start(args.start))
 
 def weights_of(name):
     "(state of a network, its configuration) of a run's folder or a checkpoint"
@@ -85,7 +85,9 @@ def main():
         c.add_argument('--seed', type=int, default=0)
         c.add_argument('--hours', type=float, default=hours)
         return c
-    trains('run', 0.82).set_defaults(do=run)
+    c = trains('run', 0.82)
+    c.add_argument('--start', default='default', help='checkpoint to begin with')
+    c.set_defaults(do=run)
     c = trains('teach', 0.2)
     c.add_argument('--strong', required=True)
     c.add_argument('--weak', required=True)

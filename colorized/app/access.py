@@ -88,6 +88,17 @@ class AccessControl:
         token:str=None, # What a visitor must know; None: nothing
     ):
         self.app,self.local,self.token = app,local,token
+        self._once = None
+    def one_time_token(self) -> str|None: # None: nobody needs one
+        "Lets in one browser, once; replaces the last such token"
+        self._once = self.token and secrets.token_urlsafe(16)
+        return self._once
+    def _admits(self, given):
+        "Is it the token, or the one that is good for one time, and now used up?"
+        if self._once and _is_same(given, self._once):
+            self._once = None
+            return True
+        return _is_same(given, self.token)
     def _answer(self, scope):
         "A refusal, or the way on; None: the application answers"
         from starlette.responses import PlainTextResponse, RedirectResponse
@@ -103,7 +114,7 @@ class AccessControl:
         if _is_same(_cookies(headers).get(name, ''), self.token):
             return None
         given = parse_qs(scope['query_string'].decode('latin-1')).get('token', [''])[0]
-        if scope['path']!='/' or not _is_same(given, self.token):
+        if scope['path']!='/' or not self._admits(given):
             told = "this page has another address: the one that was shown when it was started"
             return PlainTextResponse(told, 401)
         answer = RedirectResponse('./', 303)

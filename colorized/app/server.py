@@ -63,8 +63,8 @@ class _Running:
     def __init__(self, studio, listener, folder, local, token):
         self.studio,self.folder = studio,folder
         self._ended,self._served = threading.Event(),threading.Event()
-        app = make_app(studio, local, token)
-        config = uvicorn.Config(app, loop='asyncio', http='h11', ws='none',
+        self.app = make_app(studio, local, token)
+        config = uvicorn.Config(self.app, loop='asyncio', http='h11', ws='none',
             lifespan='off', log_config=None, log_level='warning', access_log=False,
             proxy_headers=False, server_header=False, timeout_graceful_shutdown=1)
         self.server = uvicorn.Server(config)
@@ -174,10 +174,11 @@ def serve(
     if wait:
         _end_by_signals()
     running = _start(listener, model, device, limits, local, token)
-    url = f"http://{'localhost' if host=='0.0.0.0' else host}:{port}/"+_query(token)
+    page = f"http://{'localhost' if host=='0.0.0.0' else host}:{port}/"
+    url = page+_query(token)
     try:
         if open_browser:
-            webbrowser.open(url)
+            webbrowser.open(page+_query(running.app.one_time_token()))
         if not wait:
             return url,running.end
         print(f"The page is at {url} (Ctrl+C ends it)", flush=True)

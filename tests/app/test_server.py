@@ -311,6 +311,24 @@ def test_who_has_the_address_is_in(open_server):
     visit = browser.open(Request(r.url+'visits', method='POST'))
     assert json.loads(visit.read())['local'] is False
 
+def test_the_opened_browser_gets_a_token_for_one_time(model, monkeypatch, tmp_path, port):
+    "Other users of the computer read it in the browser's command line"
+    from colorized.app.server import serve
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    opened = []
+    monkeypatch.setattr('webbrowser.open', opened.append)
+    url,end = serve('0.0.0.0', port, str(model), 'cpu', open_browser=True, wait=False)
+    try:
+        [address] = opened
+        assert address.split('?')[0]==url.split('?')[0] and address!=url
+        with build_opener(HTTPCookieProcessor(CookieJar())).open(address) as r:
+            assert r.status==200
+        with pytest.raises(HTTPError) as e:
+            urlopen(address)
+        assert e.value.code==401
+    finally:
+        end()
+
 def test_a_token_that_can_be_guessed_is_refused(port):
     from colorized.app.server import serve
     for token in 'letmein', '', 'sixteen letters!':
