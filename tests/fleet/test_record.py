@@ -174,14 +174,16 @@ def columns_of(n, **more):
     import pyarrow as pa
     return pa.table({k: more.get(k, pa.nulls(n, v)) for k,v in RECORD.items()})
 
+POOLS = [] # never freed: Arrow's threads return memory after a test has ended, to the pool it is of
+
 @pytest.fixture
 def pool():
     "Counts what is allocated for tables"
     import pyarrow as pa
     was = pa.default_memory_pool()
-    out = pa.proxy_memory_pool(was)
-    pa.set_memory_pool(out)
-    yield out
+    POOLS.append(pa.proxy_memory_pool(was))
+    pa.set_memory_pool(POOLS[-1])
+    yield POOLS[-1]
     pa.set_memory_pool(was)
 
 @pytest.mark.parametrize('how', ['dictionary', 'plain', 'rows', 'binary', 'list'])
