@@ -18,18 +18,20 @@ HERE = Path(__file__).resolve().parent
 SAMPLERS = ['ddim:4', 'ddim:8', 'ddim:166-332-499-666-832-999', 'ddim:1', 'ddim:2', 'ddpm:6',
             'ddpm:16', 'ddim:16', 'ddim:6:0.7', 'dpmpp_2m:6', 'ddpm:8', 'ddim:6:1:1:8']
 
-def jobs(val, outside, further, out, gain):
-    "Name -> command"
+def jobs(val, outside, further, out, gain, noise):
+    "Name -> command. Settings are compared at a noise of 1, figures are those of the defaults"
     plain = f'dpmpp_2m:6:1:{gain:g}' # sampler, steps, noise, gain
     def agree(steps=6, g=gain): return f'dpmpp_2m+agree:{steps}:1:{g:g}'
-    def default(steps=6): return f'dpmpp_2m+agree+keep:{steps}:1:{gain:g}'
+    def keep(steps=6): return f'dpmpp_2m+agree+keep:{steps}:1:{gain:g}'
+    def calm(t): return f'dpmpp_2m+agree+keep:6:{t:g}:{gain:g}'
+    default = calm(noise)
     def at(spec, *sizes): return [f'{spec}@{n}' for n in sizes]
     def steps(name, folder, specs, *more, reference=None, n=10**6):
         against = ['--reference', reference] if reference else []
         return ['steps.py', '--valid', folder, '--n', n, '--out', out/f'{name}.csv', *more,
                 *against, *specs]
     def own(name, folder):
-        return steps(name, folder, ['gray', f'{default()}@own'], reference='gray')
+        return steps(name, folder, ['gray', f'{default}@own'], reference='gray')
     def evaluate(*more): return ['colorized', 'evaluate', '--model', 'default', *more]
     gained,objects = f'ddim:6:1:{gain:g}',further/'objects'
     classes = further/'objects.json'
@@ -38,7 +40,7 @@ def jobs(val, outside, further, out, gain):
                     n=250),
         own_things=own('own_things', further/'things'),
         own_scenes=own('own_scenes', further/'scenes'),
-        objects=steps('objects', objects, ['gray', default(), f'{default()}@own'],
+        objects=steps('objects', objects, ['gray', default, f'{default}@own'],
                       '--labels', classes, '--extractor', 'lite2', reference='gray'),
         missing=['missing.py', objects, classes],
         own_val=own('own_val', val),
@@ -48,18 +50,22 @@ def jobs(val, outside, further, out, gain):
         size=steps('size', outside, [*at(agree(), 256, 320, 384, 512),
                    f'{agree(6, gain+0.2)}@384', f'{plain}@384'],
                    '--least', 512, reference=f'{agree()}@256'),
-        large=steps('large', outside, ['gray', *at(default(), 256, 384, 512)],
-                    '--least', 512, reference=f'{default()}@256'),
+        large=steps('large', outside, ['gray', *at(default, 256, 384, 512)],
+                    '--least', 512, reference=f'{default}@256'),
         agree=steps('agree', val, [gained, plain, *map(agree, (6,4,8,16)),
                     f'ddim+agree:6:1:{gain:g}'], reference=plain, n=250),
         agree_outside=steps('agree_outside', outside, [gained, plain, agree(), agree(8)],
                             reference=plain),
-        keep=steps('keep', val, [agree(), default(), default(8), f'ddim:1:1:{gain:g}'],
+        keep=steps('keep', val, [agree(), keep(), keep(8), f'ddim:1:1:{gain:g}'],
                    reference=agree(), n=250),
-        keep_outside=steps('keep_outside', outside, [f'{agree()}@own', f'{default()}@own'],
+        keep_outside=steps('keep_outside', outside, [f'{agree()}@own', f'{keep()}@own'],
                            reference=f'{agree()}@own'),
+        noise=steps('noise', val, map(calm, (1, 0.85, 0.7, 0.5, 0)), reference=calm(1), n=250),
+        noise_things=steps('noise_things', further/'things',
+                           [f'{calm(t)}@own' for t in (1, 0.85, 0.7, 0.5, 0)],
+                           reference=f'{calm(1)}@own', n=160),
         hints=['hints.py', val, '--csv', out/'hints.csv'],
-        worn=steps('worn', val, [default()], '--worn', reference=default(), n=250),
+        worn=steps('worn', val, [default], '--worn', reference=default, n=250),
         evaluate=evaluate('--true', val, '--samples', '2'),
         evaluate_lite2=evaluate('--true', val, '--extractor', 'lite2'),
         evaluate_outside=evaluate('--true', outside))
@@ -90,7 +96,8 @@ def main():
     from colorized.model.checkpoint import load_checkpoint
     args.out.mkdir(parents=True, exist_ok=True)
     _,config,_ = load_checkpoint(WEIGHTS/'default.safetensors')
-    todo = jobs(args.valid, args.outside, args.further, args.out, config.sampling.gain)
+    s = config.sampling
+    todo = jobs(args.valid, args.outside, args.further, args.out, s.gain, s.temperature)
     if unknown := set(args.only or ())-set(todo):
         p.error(f"no such table: {', '.join(sorted(unknown))} (known: {', '.join(todo)})")
     one = lambda name: run(name, todo[name], args.out/f'{name}.md')

@@ -28,51 +28,57 @@ class Photo(NamedTuple):
 PHOTOS = [
     Photo('riverfront-1931', 'New York riverfront, 1931',
           'Skyscrapers behind a wide river, wooden piles in front', True,
-          'Sky and stone as one expects them; one tower is bluish, and the water has little of the '
-          'sky.'),
+          'Sky and stone are plausible, but the crown of one tower is blue like the sky, and '
+          'the water is an even gray-brown that reflects none of that blue.'),
     Photo('taos-pueblo-1941', 'Church at Taos Pueblo, New Mexico, about 1941',
           'An adobe gateway with a cross, a church door behind it', True,
-          'Adobe and sky: the model has seen many like them. How warm the adobe is, each seed '
-          'decides anew.'),
+          'The sky is blue except for a gray patch between the two crosses. The adobe is a dull '
+          'khaki here, yellower with seed 1, a little redder with seed 2.'),
     Photo('cyclists-1895', 'Three cyclists, 1895',
           'Two women hold up a laughing third one on a bicycle', True,
-          'Grass, dark clothes and a little red on the bicycle: pleasant, and invented. Two of the '
-          'faces are rosy, the third is pale, and the legs have hardly any color.'),
+          "Grass and navy cloth are plausible. Two faces are pink, the left one is grayish; red "
+          "spills from the hands onto the handlebar, and one of the rider's boots is pink, the "
+          "other gray."),
     Photo('buffalo-1908', 'Buffalo, New York, about 1908',
           'A corner building with turrets at a wide street', True,
-          'The sky is fine and the stone may be gray; the street has hardly any color, and at the '
-          'left edge a strip of house is red.'),
+          'The sky is plausible; stone, street and shops are hardly more than gray. At the left '
+          'edge a house is red, and the finial of the middle roof is blue like the sky.'),
     Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936',
           'A worried woman, two children hide their faces at her shoulders', True,
-          'Skin, hair and cloth convince; the skin is a little red, and the green at the upper '
-          'left is invented.'),
+          'Skin, hair and cloth are plausible, if nearly all brown. The face is redder than the '
+          'arm, the skin in the neckline is grayish, and the dark green at the upper left is '
+          'invented.'),
     Photo('spinning-1907', 'Spinning, Donegal, 1907',
           'A girl at a spinning wheel before a thatched cottage, hens in front', True,
-          'The hill is green, stones and tub are brownish, faces and hands have a little color; '
-          'the clothes stay as good as gray.'),
+          "The hill is olive with a yellowish spot, and nearly everything else is brownish, as "
+          "in a sepia print: the girl's face has no more color than the stones. Other seeds "
+          "redden the sleeves."),
     Photo('cliff-house-1890', 'Cliff House, San Francisco, 1890',
           'People on a beach, a great house on the cliff above them', False,
-          'Roof, rock, bushes and a little of the sand; sea and most of the people have no color, '
-          'and the largest dress is navy.'),
+          'Roof and rock are brown, but the sea is nearly as beige as the sand and the sky '
+          'stays white. Most of the people have no color; the largest dress is navy.'),
     Photo('street-doctor-1877', 'Street doctor, London, 1877',
           'A man sells remedies from a folding table, two people listen', False,
-          'The brown of the print is removed first; faces, the blue coat and the wood are '
-          'plausible, the walls get a green tint, and the bare arm is pale. With other seeds the '
-          'dress is purple.'),
+          'Without the brown of the print, the coat is a dark violet-blue, the brick olive, the '
+          'face behind the table red and the bare arm almost gray. With seed 1 the bodice is '
+          'purple.'),
     Photo('wagons-1860s', 'Wagons in a wood, American Civil War',
           'Covered wagons between tall pines, grass in front', False,
-          'Moss and leaves are right, if loud, but most trunks are as green as they are. The other '
-          'seeds are browner.'),
+          'Grass and leaves are plausible, but most trunks, the road and the smoke at the right '
+          'are green, too. The other seeds are a little browner.'),
     Photo('campus-1910', 'University of Idaho, postcard, 1910',
           'A long brick building with a tower behind bare trees', False,
-          'Sky and brick are plausible, if dull; the lawn is brown here and greener with other '
-          'seeds, and the bare trees have leaves of green haze.'),
+          'The sky is plausible, but the brick is a dull olive-brown, and the bare trees carry '
+          'a green haze that spills over wall and roof. The lawn is clearly green only with '
+          'seed 1.'),
     Photo('bon-marche-1875', 'Le Bon Marché, Paris, 1875',
           'A department store with a curved staircase under a glass roof', False,
-          'Interiors get little color: brownish where the model does not know.'),
+          'Little more than a sepia print: wood, floor, cloth and glass roof are all brownish. '
+          'The other seeds are no different, but for one yellow lamp.'),
     Photo('dust-storm-1930s', 'Dust storm over the Great Plains, 1930s',
           'A wall of dust behind a small wooden building', False,
-          'The dust is bluish, like hills in fog, above a lawn: plausible, and wrong.'),
+          'The dust is slate blue, like a thundercloud, and the bare-looking ground has become '
+          'a lawn: plausible, and wrong.'),
 ]
 
 HERO = [o for o in PHOTOS if o.name in ('riverfront-1931', 'taos-pueblo-1941', 'nipomo-1936')]

@@ -48,7 +48,7 @@ class SamplingSettings:
     "How chroma is drawn from a set of weights. Raises `ValueError` for impossible values"
     steps:int=6                # Denoising steps
     sampler:str='dpmpp_2m'     # 'dpmpp_2m', 'ddim' or 'ddpm'
-    temperature:float=1.       # Scale of the initial noise: 1 draws from the model, less is calmer
+    temperature:float=0.85     # Scale of the initial noise: 1 draws from the model, less is calmer
     last_step:float=0.08       # Share of the chain that few steps leave for the last one
     gain:float=1.              # The first guess, made of nothing but noise, is multiplied by this
     average:bool=True          # Do cells that look alike agree on their color?

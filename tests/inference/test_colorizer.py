@@ -50,7 +50,7 @@ assert not {'fastai', 'torchvision', 'torchmetrics', 'timm'} & set(sys.modules)"
 # Options and what becomes of them
 
 def test_options_are_those_of_the_checkpoint_unless_named(colorizer):
-    want = dict(seed=0, steps=6, temperature=1., saturation=1., working_size=384)
+    want = dict(seed=0, steps=6, temperature=0.85, saturation=1., working_size=384)
     assert colorizer.options()==want
     named = dict(seed=3, steps=2, temperature=0.5, saturation=2., working_size=256)
     assert colorizer.options(1, **named)==named
@@ -59,7 +59,7 @@ def test_options_are_those_of_the_checkpoint_unless_named(colorizer):
 
 def test_provenance_names_what_differs_from_the_checkpoint(colorizer):
     plain = colorizer.provenance(colorizer.options(seed=7), bits=16)
-    always = dict(temperature=1., saturation=1., working_size=384, hints=False)
+    always = dict(temperature=0.85, saturation=1., working_size=384, hints=False)
     assert plain.settings=={**always, 'bits': 16} and plain.seed==7 and plain.steps==6
     assert plain.model_sha256==colorizer.sha256 and plain.model=='colorized-default'
     changes = dict(average=False, steps=4, gain=1.5)
