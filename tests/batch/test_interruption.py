@@ -60,9 +60,9 @@ def test_workers_are_killed_then_the_terminal_is_closed(tmp_path, model, coloriz
     victim = worker_processes(p.pid)[0]
     os.kill(victim, signal.SIGKILL)
     said = p.communicate(timeout=90)[1]
-    made = len(files(out))
-    assert made>=23 and p.returncode==(made<24) and 'Traceback' not in said, said
-    assert said.count('the process that worked on it died')==24-made
+    made,failed = len(files(out)),said.count('the process that worked on it died')
+    assert failed<=1 and p.returncode==failed and 'Traceback' not in said, said
+    assert made>=24-failed # it may have died between the file and the word of it
     for o in list(files(out))[:18]: (out/o).unlink()
 
     p = start(model, src, out)

@@ -42,3 +42,10 @@ def test_settings_of_the_model():
     for bad,word in refused.items():
         with pytest.raises(ValueError, match=word):
             load_colorizer(set=[bad])
+
+def test_defaults_that_the_help_names_are_those_of_the_settings():
+    from colorized.cli.options import Steps, Temperature
+    from colorized.model.checkpoint import SamplingSettings
+    s = SamplingSettings()
+    for option,value in (Steps, s.steps), (Temperature, s.temperature):
+        assert option.__metadata__[0].endswith(f'(default: {value})')

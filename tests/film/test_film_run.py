@@ -227,7 +227,7 @@ def test_a_long_still_is_cut_into_stretches(tmp_path, color, monkeypatch):
     "It stands for 200 frames behind 10 that move: where it is cut its color does not jump"
     monkeypatch.setattr('colorized.film.stretches.stretches.__defaults__', (30,))
     frames = [picture(min(i, 10)) for i in range(210)]
-    report = color(write_film(tmp_path/'a.mkv', frames), gap=12)
+    report = color(write_film(tmp_path/'a.mkv', frames), gap=12, temperature=1.)
     said = json.loads((tmp_path/'a.colorized.json').read_text())
     assert len(said['shots'][0]['segments'])==4 and report.rows[0]['repeated']==199
     assert all((a==b).all() for (_,a),b in zip(luma_planes(report.output), frames))
