@@ -10,6 +10,7 @@ __all__ = ['MIN_TOKEN', 'HEADERS', 'is_local', 'choose_token', 'AccessControl']
 # %% ../../nbs/app/00_access.ipynb #ac000003
 import ipaddress, re, secrets
 from urllib.parse import parse_qs, urlsplit
+from fastcore.basics import patch
 
 # %% ../../nbs/app/00_access.ipynb #ac000006
 def is_local(
@@ -87,18 +88,7 @@ class AccessControl:
         local:bool,     # Is it for this computer alone?
         token:str=None, # What a visitor must know; None: nothing
     ):
-        self.app,self.local,self.token = app,local,token
-        self._once = None
-    def one_time_token(self) -> str|None: # None: nobody needs one
-        "Lets in one browser, once; replaces the last such token"
-        self._once = self.token and secrets.token_urlsafe(16)
-        return self._once
-    def _admits(self, given):
-        "Is it the token, or the one that is good for one time, and now used up?"
-        if self._once and _is_same(given, self._once):
-            self._once = None
-            return True
-        return _is_same(given, self.token)
+        self.app,self.local,self.token,self._once = app,local,token,None
     def _answer(self, scope):
         "A refusal, or the way on; None: the application answers"
         from starlette.responses import PlainTextResponse, RedirectResponse
@@ -130,3 +120,18 @@ class AccessControl:
                 message['headers'] = theirs+ours
             await send(message)
         await (self._answer(scope) or self.app)(scope, receive, send_kept)
+
+# %% ../../nbs/app/00_access.ipynb #ac000021
+@patch
+def one_time_token(self:AccessControl) -> str|None: # None: nobody needs one
+    "Lets in one browser, once; replaces the last such token"
+    self._once = self.token and secrets.token_urlsafe(16)
+    return self._once
+
+@patch
+def _admits(self:AccessControl, given):
+    "Is it the token, or the one that is good for one time, and now used up?"
+    if self._once and _is_same(given, self._once):
+        self._once = None
+        return True
+    return _is_same(given, self.token)

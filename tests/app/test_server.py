@@ -321,10 +321,11 @@ def test_the_opened_browser_gets_a_token_for_one_time(model, monkeypatch, tmp_pa
     try:
         [address] = opened
         assert address.split('?')[0]==url.split('?')[0] and address!=url
-        with build_opener(HTTPCookieProcessor(CookieJar())).open(address) as r:
+        visit = lambda: build_opener(HTTPCookieProcessor(CookieJar())).open(address)
+        with visit() as r:
             assert r.status==200
-        with pytest.raises(HTTPError) as e:
-            urlopen(address)
+        with pytest.raises(HTTPError) as e: # with a place for the cookie, too
+            visit()
         assert e.value.code==401
     finally:
         end()
