@@ -1,0 +1,92 @@
+"""Old photographs whose colors are known: 1,615 color slides of 1939 to 1944, from the USA.
+
+    python benchmarks/kodachromes.py gather CLONE OUT
+    python benchmarks/kodachromes.py measure OUT MODEL[:GAIN[:TEMPERATURE]] … [--every 6]
+
+The photographers of the Farm Security Administration and the Office of War Information took them;
+the Library of Congress knows of no restrictions. distant-viewing/hdpy holds copies of 150 px with
+the frames of the slides; CLONE is a clone of it. OUT gets each without a tenth of its sides.
+
+`measure` colors their lightness at 160×128 px, seed i for the i-th, and compares with the true
+chroma: its mean, its strength, and the distance on cells of 4×4 of its grid, of the coloring and of
+the first guess without its gain. Differences to the first MODEL, photograph by photograph, have
+95 % intervals.
+"""
+import argparse
+import io
+from pathlib import Path
+import numpy as np
+import torch, torch.nn.functional as F
+from PIL import Image
+from colorized.inference.colorizer import Colorizer
+from colorized.photo.lab import rgb_to_lab
+from photographs import blobs, listed
+
+COMMIT,PATHS = 'f89833e9',r'^data/fsac/thm/'
+FRAME = 0.1 # share of the sides that the frame takes, at most
+
+def gather(args):
+    args.out.mkdir(parents=True, exist_ok=True)
+    for path,data in blobs(args.clone, listed(args.clone, COMMIT, PATHS)):
+        im = Image.open(io.BytesIO(data)).convert('RGB')
+        w,h = im.size
+        box = [int(share*side) for share in (FRAME, 1-FRAME) for side in (w, h)]
+        im.crop(box).save(args.out/f'{Path(path).stem}.png')
+
+def photograph(path):
+    "(3,H,W) CIELAB"
+    im = Image.open(path).convert('RGB')
+    im = im.resize((160,128) if im.width>im.height else (128,160), Image.LANCZOS)
+    return rgb_to_lab(torch.from_numpy(np.array(im)).permute(2,0,1)[None])[0]
+
+def distance(ab, true):
+    "Root mean square of the chroma on cells of 4×4 of its grid"
+    return F.avg_pool2d(ab-true, 4).pow(2).sum(0).mean().sqrt().item()
+
+def colored(c, lab, seed, gain, temperature):
+    "Mean a, mean b, mean chroma, distance, distance of the first guess"
+    settings = c.settings.changed(gain=gain, temperature=temperature)
+    cond = c.prepare(c.condition(lab[None,:1]), settings)
+    ab = c.sample(cond, [seed], gain=gain, temperature=temperature)[0]
+    guess = cond.first_guess[0].float().cpu()*c.config.chroma_scale/gain
+    true = F.interpolate(lab[None,1:], ab.shape[1:], mode='area')[0]
+    return [*ab.mean((1,2)).tolist(), ab.norm(dim=0).mean().item(), distance(ab, true),
+            distance(guess, true)]
+
+def measure(args):
+    labs = [photograph(o) for o in sorted(args.out.glob('*.png'))[::args.every]]
+    mean = torch.stack([o[1:].mean((1,2)) for o in labs]).mean(0)
+    chroma = torch.stack([o[1:].norm(dim=0).mean() for o in labs]).mean()
+    print(f'true, n={len(labs)}: a {mean[0]:.2f}, b {mean[1]:.2f}, chroma {chroma:.2f}', flush=True)
+    first = None
+    for spec in args.models:
+        model,gain,temperature = (spec.split(':')+['1.2', '0.85'][spec.count(':'):])[:3]
+        c = Colorizer.from_pretrained(None if model=='default' else model, device='cpu')
+        rows = [colored(c, o, i, float(gain), float(temperature)) for i,o in enumerate(labs)]
+        rows = np.array(rows)
+        a,b,chroma,drawn,guess = rows.mean(0)
+        line = f'{spec}: a {a:.2f}, b {b:.2f}, chroma {chroma:.2f}, distance {drawn:.2f}'
+        print(f'{line}, of the first guess {guess:.2f}', end='')
+        for k in (3, 4) if first is not None else ():
+            d = rows[:,k]-first[:,k]
+            print(f', {d.mean():+.2f} ± {1.96*d.std(ddof=1)/len(d)**.5:.2f}', end='')
+        print(flush=True)
+        first = rows if first is None else first
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = p.add_subparsers(required=True)
+    c = commands.add_parser('gather')
+    c.add_argument('clone', type=Path)
+    c.add_argument('out', type=Path)
+    c.set_defaults(do=gather)
+    c = commands.add_parser('measure')
+    c.add_argument('out', type=Path)
+    c.add_argument('models', nargs='+', metavar='MODEL')
+    c.add_argument('--every', type=int, default=6)
+    c.set_defaults(do=measure)
+    args = p.parse_args()
+    args.do(args)
+
+if __name__=='__main__': main()
