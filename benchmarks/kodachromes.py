@@ -10,7 +10,7 @@ the frames of the slides; CLONE is a clone of it. OUT gets each without a tenth 
 `measure` colors their lightness at 160×128 px, seed i for the i-th, and compares with the true
 chroma: its mean, its strength, and the distance on cells of 4×4 of its grid, of the coloring and of
 the first guess without its gain. Differences to the first MODEL, photograph by photograph, have
-95 % intervals.
+95 % intervals (normal). GAIN and TEMPERATURE are the checkpoint's own where none is given.
 """
 import argparse
 import io
@@ -43,12 +43,12 @@ def distance(ab, true):
     "Root mean square of the chroma on cells of 4×4 of its grid"
     return F.avg_pool2d(ab-true, 4).pow(2).sum(0).mean().sqrt().item()
 
-def colored(c, lab, seed, gain, temperature):
+def colored(c, lab, seed, changes):
     "Mean a, mean b, mean chroma, distance, distance of the first guess"
-    settings = c.settings.changed(gain=gain, temperature=temperature)
+    settings = c.settings.changed(**changes)
     cond = c.prepare(c.condition(lab[None,:1]), settings)
-    ab = c.sample(cond, [seed], gain=gain, temperature=temperature)[0]
-    guess = cond.first_guess[0].float().cpu()*c.config.chroma_scale/gain
+    ab = c.sample(cond, [seed], **changes)[0]
+    guess = cond.first_guess[0].float().cpu()*c.config.chroma_scale/settings.gain
     true = F.interpolate(lab[None,1:], ab.shape[1:], mode='area')[0]
     return [*ab.mean((1,2)).tolist(), ab.norm(dim=0).mean().item(), distance(ab, true),
             distance(guess, true)]
@@ -60,10 +60,10 @@ def measure(args):
     print(f'true, n={len(labs)}: a {mean[0]:.2f}, b {mean[1]:.2f}, chroma {chroma:.2f}', flush=True)
     first = None
     for spec in args.models:
-        model,gain,temperature = (spec.split(':')+['1.2', '0.85'][spec.count(':'):])[:3]
+        model,*values = spec.split(':')
+        changes = {k: float(v) for k,v in zip(('gain', 'temperature'), values)}
         c = Colorizer.from_pretrained(None if model=='default' else model, device='cpu')
-        rows = [colored(c, o, i, float(gain), float(temperature)) for i,o in enumerate(labs)]
-        rows = np.array(rows)
+        rows = np.array([colored(c, o, i, changes) for i,o in enumerate(labs)])
         a,b,chroma,drawn,guess = rows.mean(0)
         line = f'{spec}: a {a:.2f}, b {b:.2f}, chroma {chroma:.2f}, distance {drawn:.2f}'
         print(f'{line}, of the first guess {guess:.2f}', end='')
