@@ -162,6 +162,7 @@ def _check_regular(path, found):
         why = f"{path.name} is a link or no file: remove it"
         raise FileExistsError(errno.EEXIST, why, str(path))
 
+# %% ../nbs/00_files.ipynb #bfedbbd7
 def open_regular(
     path:str|Path, # File
     flags:int,     # For `os.open`
@@ -184,7 +185,6 @@ def read_json(
     "A value from a file of JSON. Raises `OSError` or `ValueError`"
     with open(open_regular(path, os.O_RDONLY), 'rb') as f:
         return parse_json(f.read())
-
 
 # %% ../nbs/00_files.ipynb #f01de504
 def _flush_tree(folder):

@@ -51,6 +51,7 @@ def check_container(
     for w,h in sizes:
         _check_size(w, h, name, max_pixels)
 
+# %% ../../nbs/app/03c_clips.ipynb #bd666181
 _MOST_SIDES = 64 # Longer side over the shorter one
 
 def _check_size(w, h, name, max_pixels):
@@ -175,6 +176,7 @@ def frame(self:ClipSession, shot:int) -> FrameSession:
             self._frames = dict(last)|{shot: FrameSession(self.run, shot)}
         return self._frames[shot]
 
+# %% ../../nbs/app/03c_clips.ipynb #a7fc9776
 @patch
 def forget(self:ClipSession):
     "Drop the frames that were opened; they are opened again when they are asked for"

@@ -43,6 +43,7 @@ def _is_plausible(stroke):
 
 MAX_POINTS = 20000 # Of all strokes together
 
+# %% ../../nbs/app/02_session.ipynb #331334ac
 def check_strokes(
     strokes,             # [{'color':'#rrggbb', 'radius':r, 'points':[[x,y],…]}, …], fractions
     max_strokes:int=200, # More are refused
@@ -91,6 +92,7 @@ def _paint(line, r):
     lengths = [hypot(u-x, v-y) for (x,y),(u,v) in pairwise(line)]
     return pi*r*r*len(line)+2*r*sum(lengths)
 
+# %% ../../nbs/app/02_session.ipynb #c1bdffc2
 def draw_strokes(
     strokes:list, # See `check_strokes`
     shape:tuple,  # (H,W) of the overlay
@@ -183,6 +185,7 @@ def _compute(self:PhotoSession, seed, hints):
     plain = self.chroma(seed)
     return c.sample(self.condition.with_hints(hints.to(c.device)), [seed], plain=plain)
 
+# %% ../../nbs/app/02_session.ipynb #15dadff3
 @patch
 def chroma(self:PhotoSession,
     seed:int,         # Which coloring

@@ -184,6 +184,7 @@ def why_no_clips(
         return "For clips of film: pip install 'colorized[film]'."
     return ''
 
+# %% ../../nbs/app/04_studio.ipynb #8a4f630d
 @patch
 def shots(self:Studio, photo:str, progress=lambda done: None) -> dict:
     "Look through a clip; what there is to know of it"
@@ -226,6 +227,7 @@ def paint(self:Studio, photo:str, shot:int, strokes:list) -> dict:
     s = self._clip(photo).frame(shot)
     return dict(image=data_url(s.image(strokes)), clipped=s.is_clipped(strokes))
 
+# %% ../../nbs/app/04_studio.ipynb #afb99bdb
 @patch
 def film(self:Studio, photo:str, strokes:list, progress=lambda done, doing: None) -> dict:
     "Color a clip; where its files can be fetched. `strokes`: see `ClipSession.hints`"
@@ -255,6 +257,7 @@ def _check_values(question, arguments):
     except ValueError as e:
         raise Refused(str(e)) from None
 
+# %% ../../nbs/app/04_studio.ipynb #43ff7449
 @patch
 def check_question(self:Studio,
     question:str, # One of `QUESTIONS`

@@ -51,6 +51,7 @@ def file(self:BatchOptions) -> dict:
     "How an output is written: keyword arguments of `Colorization.save`"
     return dict(format=self.format, bits=self.bits, quality=self.quality)
 
+# %% ../../nbs/batch/02_options.ipynb #fd643323
 @patch
 def check_format(self:BatchOptions,
     source, # Where the photographs are, for the error

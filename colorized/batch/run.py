@@ -196,6 +196,7 @@ def predict(self:FolderRun, jobs):
         job.row['seconds'] += (time.time()-start)/len(jobs)
         self.write(job, ab.numpy())
 
+# %% ../../nbs/batch/07_run.ipynb #842c213f
 @patch
 def write(self:FolderRun, job, ab):
     "Have the output written"

@@ -68,6 +68,7 @@ def _parse(argv):
         options.pop(k, None)
     return func,options.pop(_MANY.get(func, 'source'), ()),options
 
+# %% ../../nbs/cli/11_main.ipynb #80575fd6
 # PyTorch's words: of an allocation, and of a helper, which the kernel kills when memory runs out
 _OUT_OF_MEMORY = ("out of (shared )?memory|can't allocate memory|not enough memory|"
                   "DataLoader worker .*(signal: Killed|exited)")

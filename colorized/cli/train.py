@@ -23,6 +23,7 @@ def _check_pair(config, other, start, weak):
             wrong = f"its {k} is {b}, expected {a}"
             raise UsageError(f"--weak {weak} does not go with --start {start}: {wrong}")
 
+# %% ../../nbs/cli/03_train.ipynb #0ea2ebea
 def _begin_with(start, weak, guidance):
     "Arguments of `train` to begin with a checkpoint; callbacks to learn from two"
     if not start:
@@ -63,6 +64,7 @@ def _device(device):
         device = torch.device('cuda', int(os.environ['LOCAL_RANK']))
     return device,distributed
 
+# %% ../../nbs/cli/03_train.ipynb #a7d8f6ec
 def _fid_callback(every):
     "Callback that measures FID on the validation photographs"
     from colorized.training.fid import FIDCallback

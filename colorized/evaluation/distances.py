@@ -102,6 +102,7 @@ class PairedKID(NamedTuple):
         "Lower and upper end of the 95 % interval, or NaN"
         return _interval(self.drawn) if len(self.drawn) else (math.nan, math.nan)
 
+# %% ../../nbs/evaluation/02_distances.ipynb #b19025c8
 def paired_kid(
     real:Tensor,     # (N,D) features of real photographs
     fake:Tensor,     # (N,D) of the same photographs, colorized

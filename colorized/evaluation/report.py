@@ -159,6 +159,7 @@ def _mean(self:Evaluator, name, values, note=''):
     interval = bootstrap(values, seed=self.seed)
     return self._measurement(name, values.mean().item(), network, len(values), interval, note)
 
+# %% ../../nbs/evaluation/05_report.ipynb #7e6c9eef
 @patch
 def _size_of_mean(self:Evaluator, name, values):
     "The size of the mean of `values`, (N,), with its interval"

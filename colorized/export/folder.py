@@ -33,6 +33,7 @@ def chain_of(
                 noise=chain.sqrt_one_minus_alphas_cumprod.tolist(),
                 log_snr=[o if math.isfinite(o) else None for o in logs])
 
+# %% ../../nbs/export/02_folder.ipynb #d4af414c
 def describe(
     colorizer:Colorizer, # What is exported
 ) -> dict:               # JSON-able

@@ -69,6 +69,7 @@ def _palette(self:FilmRun, shot, hints):
         out.add_hints(seen[i], self.hint_planes(seen[i], points))
     return out
 
+# %% ../../nbs/film/15_coloring.ipynb #36d83f82
 @patch
 def hint_planes(self:FilmRun,
     L:Tensor,    # (1,1,h,w) lightness of a frame

@@ -251,6 +251,7 @@ def _packets(container, path):
         except av.error.FFmpegError as e:
             raise FilmError(f"{path}: cannot be read any further ({_cause(e)})") from None
 
+# %% ../../nbs/film/02_container.ipynb #422f6fb4
 def frames_of(
     container, # Of PyAV, open for reading
     path:Path, # For messages

@@ -127,6 +127,7 @@ def field_order(
         order = 'tff' if [*top(frame), *top(None)] else 'bff'
     return order
 
+# %% ../../nbs/film/04_interlacing.ipynb #cb0d2439
 def mark_stream(
     stream, # Of PyAV, to be written
     film:Film,

@@ -55,6 +55,7 @@ def _fields(film, codec):
     there = film.field_order and codec!='ffv1' and keeps_fields(film, codec)
     return {'x264-params': f'{film.field_order}=1'} if there else {}
 
+# %% ../../nbs/film/11_muxing.ipynb #b53ad0ec
 def _add_pictures(out, film, segments, codec):
     "The stream of the colored pictures; without segments one that could be theirs"
     if codec=='ffv1' and segments is None:
@@ -154,6 +155,7 @@ def _set_up(out, source, film, segments, codec, tags):
         out.set_chapters(chapters)
     return pictures,m
 
+# %% ../../nbs/film/11_muxing.ipynb #fc340da3
 def _container(dst):
     "(FFmpeg's name, options)"
     name = CONTAINERS[dst.suffix.lower()]
@@ -182,6 +184,7 @@ def check_muxing(
                 raise FilmError(f"{film.path}: {name} does not take its streams ({e.strerror}): "
                                 f"take {_other(name)}") from None
 
+# %% ../../nbs/film/11_muxing.ipynb #e7312dcb
 def _encode_one(stream, film, codec):
     picture = av.VideoFrame(film.width, film.height, film.format.output)
     picture.pts,picture.time_base = 0,film.time_base

@@ -147,6 +147,7 @@ def check_names(
                                 f"({len(os.fsencode(path.name))} bytes): "
                                 "give a shorter one with --out") from None
 
+# %% ../../nbs/film/14_options.ipynb #afe1cc7f
 def _said_by(sidecar):
     "What a sidecar of ours says; None: it is something else"
     try:

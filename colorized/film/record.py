@@ -137,6 +137,7 @@ def shrunk(
     "A picture as a contact sheet shows it: whole ones of a thousand shots would fill the memory"
     return np.asarray(im.resize(small_size(im.size, width)))
 
+# %% ../../nbs/film/13_record.ipynb #46df1ab1
 def contact_sheet(
     pictures:list,  # (caption, (H,W,3) uint8) of each shot
     width:int=320,  # Of each picture, pixels

@@ -119,6 +119,7 @@ def _note(run, stretch, outcome):
         raise FilmError(f"{run.name(stretch)}: {why}")
     return said
 
+# %% ../../nbs/film/15b_workers.ipynb #6dc2dd14
 @patch
 def color(self:FilmWorkers,
     run:FilmRun,

@@ -37,6 +37,7 @@ def _knock(address):
     if port.isdecimal():
         socket.create_connection((host.strip('[]'), int(port)), 20).close()
 
+# %% ../../nbs/fleet/06_cluster.ipynb #0fa8c787
 @patch
 def connect(self:Cluster) -> bool: # Does it have to be shut down?
     "Connect to the cluster of this process, of `address` or of RAY_ADDRESS, else start one here"

@@ -78,6 +78,7 @@ def _check_shard(f, schema):
     size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
     if max(size, 8*len(RECORD)*about.num_rows)>_MOST: raise ValueError("holds too much for a shard")
 
+# %% ../../nbs/fleet/03_record.ipynb #8a4fe271
 def _text_bytes(column):
     "Of a column of texts, written out"
     import pyarrow.compute as pc
@@ -211,6 +212,7 @@ def _history(store):
     given = {row['path']: out for out,row in good.items() if _belongs(out, row['path'])}
     return good,given,tries,failed
 
+# %% ../../nbs/fleet/03_record.ipynb #62b7b2ee
 def same_object(
     store:Store, # Of the outputs
     object,      # (bytes, tag), as `Store.files` gives them

@@ -205,6 +205,7 @@ def _list(source, storage, root, store):
     other = Counter(_outside(ignored, store).values())
     return photos,errors,[passed_over(source, other)] if other else []
 
+# %% ../../nbs/fleet/07_run.ipynb #e10bec90
 def _dry_run(errors, remarks, store, planned):
     "Say what would be done, touch nothing"
     todo,done,refused = planned

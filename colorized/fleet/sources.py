@@ -88,6 +88,7 @@ def _choose(files, start, ignored):
 
 def _raise(e): raise e
 
+# %% ../../nbs/fleet/02_sources.ipynb #203f421a
 def _list_here(fs, path, is_pattern):
     "(files, links to folders) on this machine"
     if is_pattern:

@@ -85,6 +85,7 @@ def object_tag(
         if info.get(k): return str(info[k]).strip('"')
     return f"{modified_time(info) or ''}-{info['size']}"
 
+# %% ../../nbs/fleet/01_store.ipynb #9bb1a267
 def to_utf8(
     name:str, # As a folder gives it: names of files may be any bytes
 ) -> str:

@@ -32,6 +32,7 @@ LABELS = dict( # Of the original and of the color version
     pt=("Original", "Versão a cores (cores inventadas por um programa)"),
     sv=("Original", "Färgversion (färgerna är påhittade av ett program)"))
 
+# %% ../../nbs/iiif/07_choice.ipynb #4ca823e8
 def find_languages(
     doc, # Manifest of version 3, or a part of it
 ) -> set:

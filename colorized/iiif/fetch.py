@@ -147,6 +147,7 @@ def _request(self:Fetcher, url, accept, most):
     finally:
         self._deadline.forget()
 
+# %% ../../nbs/iiif/01_fetch.ipynb #1dd2d07a
 @patch
 def _read(self:Fetcher, url, r, most):
     "The answer's bytes, as they arrive"
@@ -183,6 +184,7 @@ def _retry_after(r):
     except (exceptions.InvalidHeader, ValueError, OverflowError): # a year of 400 digits
         return None
 
+# %% ../../nbs/iiif/01_fetch.ipynb #d38354dd
 def _cause(e):
     "What went wrong on the way, without the machinery's names, and its status"
     from requests import exceptions

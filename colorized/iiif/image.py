@@ -78,6 +78,7 @@ class Download(NamedTuple):
     remarks:list      # What a reader should know
     credit:dict=None  # Rights and credit that its image service demands
 
+# %% ../../nbs/iiif/03_image.ipynb #689c5363
 def fetch_picture(
     fetcher:Fetcher,
     s:ImageService,    # What the server can do
@@ -117,6 +118,7 @@ def _same_shape(a, b):
     i = int(b[1]>b[0]) # the longer side
     return abs(a[1-i]-b[1-i]*a[i]/b[i])<=2
 
+# %% ../../nbs/iiif/03_image.ipynb #6326402d
 def _too_large(s):
     if s.width*s.height<=MAX_PIXELS: return None
     return f"{s.width}×{s.height} pixels are more than fit into memory"

@@ -158,6 +158,7 @@ class Picture:
     def where(self)->str: # For messages
         return _canvas_name(self.places[0][0])
 
+# %% ../../nbs/iiif/06_manifest.ipynb #b0eba58a
 def _canvas_name(canvas):
     labels = canvas.get('label') or {}
     label = next((str(t) for v in labels.values() for t in as_list(v)), None)
@@ -167,7 +168,6 @@ def _cut(text):
     "The beginning of it: said of each of thousands of pictures, more would be too much"
     text = str(text)
     return text if len(text)<=80 else text[:79]+'…'
-
 
 # %% ../../nbs/iiif/06_manifest.ipynb #b456a613
 def _shown(anno):

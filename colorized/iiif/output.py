@@ -93,6 +93,7 @@ def state(self:OutputFolder,
         return 'other',f"was made with size {row.get('asked')} (now {self.size})"
     return kind,why
 
+# %% ../../nbs/iiif/08_output.ipynb #a64421c8
 @patch
 def kept_row(self:OutputFolder,
     p:Picture,

@@ -29,6 +29,7 @@ def parse_document(
     check_depth(value)
     return value
 
+# %% ../../nbs/iiif/04_resources.ipynb #17cc3ce6
 def _finite(text):
     if not math.isfinite(number := float(text)):
         raise ValueError(f"{text[:20]} is no number")
@@ -163,6 +164,7 @@ def add_credit(
     _add_rights(o, out)
     _add_provider(o, out)
 
+# %% ../../nbs/iiif/04_resources.ipynb #3abc4bbd
 def _add_rights(o, out):
     for v in map(str, filter(None, as_list(o.get('license')))):
         known = _RIGHTS.search(v) # some wrap it into HTML

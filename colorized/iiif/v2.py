@@ -124,6 +124,7 @@ def _ranges(structures, mint):
     tops = [build(k) for k in flat if k not in below]
     return tops+[build(k) for k in flat if k not in used] # those that contain each other
 
+# %% ../../nbs/iiif/05_v2.ipynb #f67b4ffd
 def _child_ranges(o):
     members = [v for v in as_list(o.get('members')) if type_of(v, '')=='Range']
     return [id_of(v) for v in [*as_list(o.get('ranges')), *members]]
@@ -159,6 +160,7 @@ def to_v3(
         out['structures'] = ranges
     return out
 
+# %% ../../nbs/iiif/05_v2.ipynb #a4d4a414
 def _joined(o, first):
     "What the manifest says of itself, then what its first sequence adds"
     keys = ('metadata', 'description', 'attribution', 'license', 'logo', 'thumbnail', 'related',

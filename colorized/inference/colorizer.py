@@ -179,6 +179,7 @@ def colorize(self:Colorizer,
     made = self.provenance(options, hints=grid is not None)
     return Colorization(scan, ab, seeds, made, sha)
 
+# %% ../../nbs/inference/03_colorizer.ipynb #6066919c
 @patch
 def _hint_grid(self:Colorizer, hints, shape, L):
     "Hints on the grid of the chroma, or None"

@@ -84,6 +84,7 @@ def _as_overlay(hints, shape, grid):
                          f"got {hints!r}") from None
     return _draw_points(points, shape, grid)
 
+# %% ../../nbs/inference/01_hints.ipynb #38b4a955
 def _read_overlay(path, shape):
     try:
         with open(path, 'rb') as f:

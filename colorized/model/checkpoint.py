@@ -222,6 +222,7 @@ def _with_weights(config, state):
     net.load_state_dict(state, assign=True)
     return net
 
+# %% ../../nbs/model/03_checkpoint.ipynb #a935d591
 def load_checkpoint(
     path:str|Path, # A file that `save_checkpoint` wrote
     device='cpu',  # Where the network goes

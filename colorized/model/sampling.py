@@ -264,6 +264,7 @@ def sample(self:ChromaSampler,
     influence,mask = [o.cpu().repeat_interleave(n, 0) for o in (influence, cond.hints[:,-1:])]
     return _follow_hints(ab, plain, influence, mask)
 
+# %% ../../nbs/model/05_sampling.ipynb #40dc9f3a
 def _follow_hints(ab, plain, influence, mask):
     "From `plain` towards `ab`, as far as hints reach, and nowhere farther than under the hints"
     change = ab-plain

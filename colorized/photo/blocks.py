@@ -78,6 +78,7 @@ _KNOWN = {_COD, _COC, _SOT, 0xff50, *range(0xff55, 0xff64), 0xff64, 0xff74, 0xff
 _MOST_MARKERS = 200_000 # In all headers of a file: three for each of 65,535 tiles, the most
 _FINEST = 0,(0, 0),[] # Nobody knows what a decoder makes of a header it does not know
 
+# %% ../../nbs/photo/04d_blocks.ipynb #b17ee7cf
 def _coding_styles(data, at, n_components, left):
     "What the headers of a codestream say: (levels, exponents of block and of precincts, layers)"
     behind = len(data) # the tile
@@ -181,6 +182,7 @@ def _item_kinds(data, start, end):
         if not is_hidden: out[item[4:4+wide].lstrip(b'\0')] = about[:4]
     return out
 
+# %% ../../nbs/photo/04d_blocks.ipynb #0c9cddb8
 def check_items(
     f, # HEIC or AVIF file
 ):

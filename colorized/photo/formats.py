@@ -170,6 +170,7 @@ def _directory_entries(f, big):
     n,first = read(count),at+struct.calcsize(count)
     return {struct.unpack('<H', f.read(size)[:2])[0]: first+size*i for i in range(n)}
 
+# %% ../../nbs/photo/09_formats.ipynb #a022baa8
 def _append_directories(f, directories):
     "Append EXIF's directories and point the reserved tags to them"
     f.seek(2)

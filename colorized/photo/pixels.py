@@ -59,6 +59,7 @@ def _cmyk_to_rgb(x, icc, warnings):
     top = max_level(x.dtype)
     return ((top-x[...,:3].astype(np.uint32))*(top-x[...,3:])//top).astype(x.dtype)
 
+# %% ../../nbs/photo/07_pixels.ipynb #16f31009
 def _divide_by_alpha(x, alpha):
     "Colors that were stored multiplied by their alpha"
     top = max_level(x.dtype)

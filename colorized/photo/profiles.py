@@ -35,6 +35,7 @@ def _check_profile(icc, is_gray):
         return None,f"ICC profile is damaged and was ignored ({e})"
     return icc if change>0.004 else None,None
 
+# %% ../../nbs/photo/05b_profiles.ipynb #900df906
 def usable_profile(
     icc:bytes|None, # As read
     is_gray:bool,   # Are the pixels?

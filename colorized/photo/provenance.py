@@ -31,6 +31,7 @@ def _source_uri(source_type):
                          f"{', '.join(SOURCE_TYPES)}; got {source_type!r}")
     return _TERMS+term
 
+# %% ../../nbs/photo/06_provenance.ipynb #519fa765
 @dataclass
 class Provenance:
     "How the color came about"
@@ -75,6 +76,7 @@ def _empty_packet():
         f'<x:xmpmeta xmlns:x="{ns["x"]}"><rdf:RDF xmlns:rdf="{ns["rdf"]}">'
         '<rdf:Description rdf:about=""/></rdf:RDF></x:xmpmeta>')
 
+# %% ../../nbs/photo/06_provenance.ipynb #c9d026b8
 def _add_description(dom, properties):
     "Add a description with these properties, of what the first one is about"
     rdf = rdf_of(dom)

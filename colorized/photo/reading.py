@@ -70,6 +70,7 @@ def _open_by_pillow(f, limit):
         finally:
             Image.MAX_IMAGE_PIXELS = before
 
+# %% ../../nbs/photo/08_reading.ipynb #284bb52f
 def open_image(
     f,                           # File, open for reading
     max_pixels:float=MAX_PIXELS, # Of a GIF, whose first frame may be larger, and JPEG 2000
@@ -205,6 +206,7 @@ def _identify(f, path, is_tiff, max_pixels):
     formats = "TIFF, JPEG, PNG, WebP, BMP, GIF, JPEG 2000, HEIC, AVIF"
     raise ScanError(f"{path}: not a photograph in a format that can be read ({formats})")
 
+# %% ../../nbs/photo/08_reading.ipynb #a5aa655d
 def _open_file(f, path, max_pixels):
     import tifffile
     file,size = OpenFile(f, path),f.seek(0, 2)

@@ -40,6 +40,7 @@ def _check_elements(icc):
         n = number(at+12) if icc[at:at+4]==b'mpet' else 0
         if n>_MOST_ELEMENTS: raise ValueError(f"{n} steps for each pixel")
 
+# %% ../../nbs/photo/04_scan.ipynb #cf2772b2
 def convert_to_srgb(
     pixels:np.ndarray, # (H,W), (H,W,3) or (H,W,4), integers
     icc:bytes,         # Their profile

@@ -57,6 +57,7 @@ def _check_strip(x, w):
         raise ValueError(f"rgb must be uint8 or uint16 (H,{w},3), got {x.dtype} {x.shape}")
     return x
 
+# %% ../../nbs/photo/10_writing.ipynb #4058d8c1
 def _stack_strips(strips, shape):
     "(H,W,3) array, and how many of its rows there are"
     out,n = None,0
@@ -94,6 +95,7 @@ def _check_destination(dst, original, overwrite, replace_original):
         return True
     return overwrite
 
+# %% ../../nbs/photo/10_writing.ipynb #b6567564
 def _add_alpha(x, alpha):
     "(H,W,3) and (H,W) of any depth -> (H,W,4)"
     if alpha.dtype!=x.dtype:

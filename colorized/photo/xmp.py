@@ -68,6 +68,7 @@ def _depth(dom):
     while level: level,n = [c for o in level for c in o.childNodes],n+1
     return n
 
+# %% ../../nbs/photo/03_xmp.ipynb #635a0f6e
 def parse_xmp(
     xmp:bytes, # A packet, in UTF-8, UTF-16 or UTF-32
 ) -> minidom.Document:
@@ -212,6 +213,7 @@ def _declare(element, prefixes):
     for k in (f'xmlns:{o}' if o else 'xmlns' for o in used):
         if k in prefixes and not element.hasAttribute(k): element.setAttribute(k, prefixes[k])
 
+# %% ../../nbs/photo/03_xmp.ipynb #ff60d343
 def _join_packets(xmp, more):
     "One packet of two; the first alone where either is damaged"
     try:

@@ -131,6 +131,7 @@ def _average(x0_hat, cond, restored):
         change = mean*(spread(own)/spread(mean))**restored - own
         return x0_hat + F.interpolate(change, size, mode='bilinear', align_corners=False)
 
+# %% ../../nbs/theory/06_guidance.ipynb #d8ede5e2
 def average_similar(
     denoise:Callable,       # `denoise(x_t, t, cond) -> x0_hat`
     schedule:NoiseSchedule, # The chain, not respaced

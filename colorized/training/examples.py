@@ -97,6 +97,7 @@ class ColorizationDataset:
         if not (self.train and rng.random()<self.recipe.archival): return lightness(rgb)
         return simulate_aging(lightness(rgb, film_weights(rng)), rng)
 
+# %% ../../nbs/training/03_examples.ipynb #3a8a4d8f
 def _small_chroma(rgb, factor):
     "(2,h,w) chroma of the means of `factor` by `factor` pixels"
     rgb = torch.from_numpy(rgb.astype(np.float32)/255).permute(2,0,1)[None]

@@ -86,6 +86,7 @@ def _look_at_photos(self:FIDCallback):
         self.photos = torch.stack([center_crop(photos[i]) for i in range(len(photos))])
     self.real = extract_features(self.photos, self.net)
 
+# %% ../../nbs/training/12_fid.ipynb #b1aaccc8
 @patch
 @torch.no_grad()
 def _measure(self:FIDCallback):

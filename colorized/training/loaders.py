@@ -65,6 +65,7 @@ def get_idxs(self:ResumableLoader):
     blanks = 1 if own and not own[-1] else 0
     return [(int(order[p]), self.seed, self.epoch) for o in own for p in o] + [None]*blanks
 
+# %% ../../nbs/training/04_loaders.ipynb #95c59889
 @patch
 def create_item(self:ResumableLoader, key):
     "The example of a key of `get_idxs`"

@@ -100,6 +100,7 @@ def _restore(self:RunCallback, state):
         print(f"going on after {self.photos} photographs, from epoch {self.epoch0}, "
               f"batch {self.batch0}", flush=True)
 
+# %% ../../nbs/training/10_run.ipynb #9cc2eaa1
 @patch
 def before_epoch(self:RunCallback): self.trained = False
 
@@ -181,6 +182,7 @@ def _log_row(self:RunCallback):
                **{m.name: m.value for m in self.learn.metrics})
     return {k: f'{v:.6g}' if isinstance(v, float) else v for k,v in row.items()}
 
+# %% ../../nbs/training/10_run.ipynb #93a7540b
 def _append_row(path, row):
     "One row more, instead of a killed run's; columns that are new are empty in the rows before"
     try:

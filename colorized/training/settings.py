@@ -83,6 +83,7 @@ def configure(
     _check_fit(config, recipe, given['learner'].get('weight', known['learner']['weight']))
     return config,recipe,given['learner']
 
+# %% ../../nbs/training/14_settings.ipynb #fc199264
 def _check_names(settings, known):
     "Raise `ValueError` unless all names are known"
     strange = [k for k in settings if not any(k in o for o in known.values())]
