@@ -1,7 +1,7 @@
 """Old photographs whose colors are known: 1,615 color slides of 1939 to 1944, from the USA.
 
     python benchmarks/kodachromes.py gather CLONE OUT
-    python benchmarks/kodachromes.py measure OUT MODEL[:GAIN[:TEMPERATURE]] … [--every 6]
+    python benchmarks/kodachromes.py measure OUT MODEL[:GAIN[:TEMPERATURE]] … [--every 6] [--apart]
 
 The photographers of the Farm Security Administration and the Office of War Information took them;
 the Library of Congress knows of no restrictions. distant-viewing/hdpy holds copies of 150 px with
@@ -10,7 +10,9 @@ the frames of the slides; CLONE is a clone of it. OUT gets each without a tenth 
 `measure` colors their lightness at 160×128 px, seed i for the i-th, and compares with the true
 chroma: its mean, its strength, and the distance on cells of 4×4 of its grid, of the coloring and of
 the first guess without its gain. Differences to the first MODEL, photograph by photograph, have
-95 % intervals (normal). GAIN and TEMPERATURE are the checkpoint's own where none is given.
+95 % bootstrap intervals. GAIN and TEMPERATURE are the checkpoint's own where none is given. The
+slides come in the order of their numbers, pictures of the same day side by side; with `--apart`
+every other block of 50 is left out, so that a network may learn from those.
 """
 import argparse
 import io
@@ -18,12 +20,14 @@ from pathlib import Path
 import numpy as np
 import torch, torch.nn.functional as F
 from PIL import Image
+from colorized.evaluation.distances import bootstrap
 from colorized.inference.colorizer import Colorizer
 from colorized.photo.lab import rgb_to_lab
 from photographs import blobs, listed
 
 COMMIT,PATHS = 'f89833e9',r'^data/fsac/thm/'
 FRAME = 0.1 # share of the sides that the frame takes, at most
+BLOCK = 50
 
 def gather(args):
     args.out.mkdir(parents=True, exist_ok=True)
@@ -54,7 +58,9 @@ def colored(c, lab, seed, changes):
             distance(guess, true)]
 
 def measure(args):
-    labs = [photograph(o) for o in sorted(args.out.glob('*.png'))[::args.every]]
+    files = sorted(args.out.glob('*.png'))
+    if args.apart: files = [o for i,o in enumerate(files) if i//BLOCK%2]
+    labs = [photograph(o) for o in files[::args.every]]
     mean = torch.stack([o[1:].mean((1,2)) for o in labs]).mean(0)
     chroma = torch.stack([o[1:].norm(dim=0).mean() for o in labs]).mean()
     print(f'true, n={len(labs)}: a {mean[0]:.2f}, b {mean[1]:.2f}, chroma {chroma:.2f}', flush=True)
@@ -69,7 +75,8 @@ def measure(args):
         print(f'{line}, of the first guess {guess:.2f}', end='')
         for k in (3, 4) if first is not None else ():
             d = rows[:,k]-first[:,k]
-            print(f', {d.mean():+.2f} ± {1.96*d.std(ddof=1)/len(d)**.5:.2f}', end='')
+            low,high = bootstrap(d)
+            print(f', {d.mean():+.2f} [{low:+.2f}, {high:+.2f}]', end='')
         print(flush=True)
         first = rows if first is None else first
 
@@ -85,6 +92,7 @@ def main():
     c.add_argument('out', type=Path)
     c.add_argument('models', nargs='+', metavar='MODEL')
     c.add_argument('--every', type=int, default=6)
+    c.add_argument('--apart', action='store_true', help='only the blocks of odd number')
     c.set_defaults(do=measure)
     args = p.parse_args()
     args.do(args)
