@@ -32,7 +32,7 @@ def clone(folder, name, pictures):
                                        capture_output=True, text=True).stdout
     git('init', '-q')
     for path,im in pictures.items():
-        (at/path).parent.mkdir(exist_ok=True)
+        (at/path).parent.mkdir(parents=True, exist_ok=True)
         if isinstance(im, bytes): (at/path).write_bytes(im)
         else: im.save(at/path)
     git('add', '-A')
