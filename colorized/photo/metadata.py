@@ -16,7 +16,8 @@ from PIL import Image
 from .blocks import (IPTC, check_items, hexadecimal_profile, jp2_boxes,
                                     photoshop_resources, xmp_of_gif)
 from .exif import EXIF, NOTE_MOVED, Entry, Exif, exif_block, note_moves, read_exif
-from .words import clean_descriptions, foreign_segments, read_texts
+from .words import (clean_descriptions, foreign_segments, read_texts,
+                                   unread_profiles)
 from .xmp import turn_point, xmp_packet
 
 # %% ../../nbs/photo/05_metadata.ipynb #b3fc376f
@@ -49,17 +50,15 @@ class Metadata:
     photoshop:dict=field(default_factory=dict) # Resources of Photoshop, by number
 
 # %% ../../nbs/photo/05_metadata.ipynb #cd38ff8f
-def _tag_bytes(value, byteorder):
-    "A tag's value as bytes, however tifffile read it"
-    if value is None or isinstance(value, bytes): return value
-    if isinstance(value, tuple):
-        return struct.pack(f'{byteorder}{len(value)}I', *value)
-    if isinstance(value, int): return None # `bytes` would make as many zeros of it
-    return bytes(value)
+def _tag_bytes(tiff, code):
+    "A tag's value as the bytes that lie in the file, of whatever type they are said to be"
+    tag = tiff.pages[0].tags.get(code)
+    if tag is None or tag.count<2: return None # a lone number is no profile
+    tiff.filehandle.seek(tag.valueoffset)
+    return tiff.filehandle.read(tag.valuebytecount)
 
 def _tiff_metadata(tiff):
-    tags = tiff.pages[0].tags # whose value is read where it is asked for
-    found = lambda code: _tag_bytes(tags.valueof(code), tiff.byteorder)
+    found = lambda code: _tag_bytes(tiff, code)
     resources = photoshop_resources(found(34377) or b'')
     iptc = found(33723) or resources.get(IPTC)
     return Metadata(found(34675), found(700), iptc, photoshop=resources)
@@ -79,6 +78,8 @@ def _warn_of_losses(file, found, boxes):
         file.warnings.append("Photoshop's mark of copyright and its address were left behind")
     if more := foreign_segments(file.image) if file.format in ('JPEG', 'MPO') else []:
         file.warnings.append(f"what other programs keep in it was left behind: {', '.join(more)}")
+    if more := unread_profiles(file.image) if file.image else []:
+        file.warnings.append(f"{', '.join(more)} was left behind")
     file.f.seek(max(0, file.f.seek(0, 2)-256))
     if file.format=='JPEG' and not file.f.read().rstrip(b'\0 \r\n').endswith(b'\xff\xd9'):
         file.warnings.append("what lies behind the end of the JPEG was left behind")
@@ -135,7 +136,8 @@ def read_metadata(
 ) -> Metadata:
     "ICC, XMP, IPTC and EXIF of an opened file; what is lost goes to its warnings"
     found = _tiff_metadata(file.tiff) if file.tiff else _image_metadata(file.image)
-    data = file.read() if file.format in ('JPEG2000', 'GIF') else b''
+    is_looked_through = file.format in ('JPEG2000', 'GIF') or getattr(file.image, 'text', None)
+    data = file.read() if is_looked_through else b''
     boxes = jp2_boxes(data) if file.format=='JPEG2000' else {}
     for k in ('icc', 'xmp', 'iptc'): setattr(found, k, boxes.get(k, getattr(found, k)))
     if file.format=='GIF': found.xmp = found.xmp or xmp_of_gif(data)

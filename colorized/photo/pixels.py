@@ -22,12 +22,13 @@ def _from_floats(x, path, warnings):
         n = np.count_nonzero(~np.isfinite(x))
         raise ScanError(f"{path}: holds {n} pixel values that are not finite (NaN or infinity)")
     top = float(x.max())
-    if top>65535:
+    # sharpening and resampling shoot beyond white, but not by as much again
+    white = next((o for o in (1., 255., 65535.) if top<=2*o), None)
+    if white is None:
         raise ScanError(f"{path}: holds float values up to {top:.3g}, which have no agreed white")
-    white = 1. if top<=1 else 255. if top<=255 else 65535.
-    if white!=1 or x.min()<0:
+    if white!=1 or x.min()<0 or top>1:
         span = f"{x.min():.4g}…{top:.4g}"
-        warnings.append(f"float values {span} were scaled from 0…{white:.4g} and clipped")
+        warnings.append(f"float values {span} were scaled from 0…{white:.0f} and clipped")
     x = x/white
     np.clip(x, 0, 1, out=x) # in place, for memory's sake
     x *= 65535
@@ -189,6 +190,12 @@ def _decode_heif(file):
     return _with_alpha(_from_integers(x, heif.info['bit_depth'], file.path), heif.mode[-1]=='a')
 
 # %% ../../nbs/photo/07_pixels.ipynb #88ffacb6
+def _beyond_pillow(page):
+    "Does Pillow read a TIFF's page wrongly or not at all?"
+    planes = page.planarconfig==2 and page.samplesperpixel>1 and page.photometric!=6 # not YCbCr
+    # it takes signed bytes for unsigned ones, and planes of CIELAB for others
+    return page.bitspersample>8 or page.sampleformat==2 or planes
+
 _DECODERS = dict(PNG=_decode_png, JPEG2000=_decode_jpeg2000, AVIF=_decode_avif, HEIF=_decode_heif)
 
 def decode_pixels(
@@ -196,9 +203,8 @@ def decode_pixels(
     icc:bytes|None, # Its profile
 ) -> Decoded:
     "The pixels of a file, as they are stored"
-    deep = file.tiff and (file.page.bitspersample>8 or file.page.sampleformat==2
-                          or file.image is None) # Pillow takes signed bytes for unsigned ones
-    if deep: return _decode_tiff(file.page, file.path, icc, file.warnings)
+    if file.tiff and (file.image is None or _beyond_pillow(file.page)):
+        return _decode_tiff(file.page, file.path, icc, file.warnings)
     decode = _DECODERS.get(file.format)
     decoded = decode(file) if decode else None
     if decoded is not None: return Decoded(*decoded)

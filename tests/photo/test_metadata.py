@@ -1,9 +1,8 @@
 "Metadata, written by ExifTool and read by ExifTool behind our own reading and writing"
 import io, json, struct, time
 import imagecodecs, numpy as np, pytest, tifffile
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 from colorized.photo.blocks import hexadecimal_profile, jp2_boxes
-from colorized.photo.metadata import _tag_bytes
 from colorized.photo.profiles import usable_profile
 from colorized.photo.provenance import Provenance
 from colorized.photo.reading import read_scan
@@ -298,10 +297,44 @@ def test_tags_keep_their_types(tmp_path):
 def test_hexadecimal_profiles(text, want):
     assert hexadecimal_profile(text)==want
 
-def test_a_tag_in_whatever_form():
-    assert _tag_bytes(None, '<') is None and _tag_bytes(b'ab', '<')==b'ab'
-    assert _tag_bytes((1, 2), '<')==b'\1\0\0\0\2\0\0\0' and _tag_bytes((1,), '>')==b'\0\0\0\1'
-    assert _tag_bytes(np.array([1, 2], np.uint8), '<')==b'\1\2'
+BOX_7 = ('<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/'
+         '22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+         'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:source>Box 7, Łódź</dc:source>'
+         '</rdf:Description></rdf:RDF></x:xmpmeta>').encode()
+
+@pytest.mark.parametrize('kind', [2, 1, 6, 7], ids=['ASCII', 'BYTE', 'SBYTE', 'UNDEFINED'])
+def test_xmp_of_a_tiff_in_a_tag_of_any_type(kind, tmp_path):
+    "tifffile makes of it text, bytes or numbers; ExifTool reads them all"
+    value = np.frombuffer(BOX_7, np.int8).tolist() if kind==6 else BOX_7
+    count = 0 if kind==2 else len(BOX_7)
+    tifffile.imwrite(tmp_path/'a.tif', gray8, metadata=None,
+                     extratags=[(700, kind, count, value, True)])
+    assert tags(tmp_path/'a.tif')['XMP-dc:Source']=='Box 7, Łódź'
+    s = read_scan(tmp_path/'a.tif')
+    assert not s.warnings and not write_color(tmp_path/'out.tif', s, ab)
+    assert tags(tmp_path/'out.tif')['XMP-dc:Source']=='Box 7, Łódź'
+
+def in_hexadecimal(kind, data):
+    "A text of a PNG, as ImageMagick 7.1 writes a profile"
+    texts = PngImagePlugin.PngInfo()
+    digits = '\n'.join(data.hex()[i:i+72] for i in range(0, 2*len(data), 72))
+    texts.add_text(f'Raw profile type {kind}', f'\n{kind}\n{len(data):8}\n{digits}\n', zip=True)
+    return texts
+
+def test_xmp_of_a_png_in_hexadecimal(tmp_path):
+    "With it the mark of an invented color"
+    mark = f'Iptc4xmpExt:DigitalSourceType="{IPTC}compositeWithTrainedAlgorithmicMedia"'
+    where = 'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+    xmp = BOX_7.replace(b'rdf:about=""', f'rdf:about="" {where} {mark}'.encode())
+    Image.fromarray(rgb8).save(tmp_path/'a.png', pnginfo=in_hexadecimal('xmp', xmp))
+    assert tags(tmp_path/'a.png')['XMP-dc:Source']=='Box 7, Łódź'
+    s = read_scan(tmp_path/'a.png')
+    assert s.is_generated and s.xmp==xmp and not s.warnings
+
+def test_hexadecimal_digits_that_nobody_reads_are_reported(tmp_path):
+    Image.fromarray(gray8).save(tmp_path/'a.png', pnginfo=in_hexadecimal('APP1', b'Exif'))
+    s = read_scan(tmp_path/'a.png')
+    assert s.warnings==['Raw profile type APP1 was left behind'] and not s.texts
 
 def tiff_with(count, kind, value, tags):
     "A TIFF of which all these tags have the same value, or are the same megabyte"
@@ -328,5 +361,4 @@ def test_only_the_tags_that_are_wanted_are_read():
 
 def test_a_number_where_bytes_belong_is_nothing():
     "300,000,000 became as many zeros"
-    assert _tag_bytes(300_000_000, '<') is None
     assert read_scan(tiff_with(1, 4, 300_000_000, [34675, 34377])).icc is None

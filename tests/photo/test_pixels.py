@@ -213,8 +213,17 @@ def test_white_of_floats(top, tmp_path):
     tifffile.imwrite(tmp_path/'a.tif', x)
     s = read_scan(tmp_path/'a.tif')
     assert largest(s.pixels, np.linspace(0, 65535, 64*64).reshape(64,64).round())<=1
-    assert s.warnings==([] if top==1 else [f'float values 0…{top:.4g} were scaled from 0…{top:.4g} '
+    assert s.warnings==([] if top==1 else [f'float values 0…{top:.4g} were scaled from 0…{top} '
                                            'and clipped'])
+
+@pytest.mark.parametrize('white', [1, 255, 65535])
+def test_floats_that_shoot_beyond_white_do_not_darken_all_others(white, tmp_path):
+    "As sharpening leaves them"
+    x = np.linspace(0, 1.02*white, 64*64).reshape(64,64)
+    tifffile.imwrite(tmp_path/'a.tif', x)
+    s = read_scan(tmp_path/'a.tif')
+    assert largest(s.pixels, (x/white*65535).clip(0, 65535).round())<=1
+    assert s.warnings==[f'float values 0…{1.02*white:.4g} were scaled from 0…{white} and clipped']
 
 def test_negative_floats_are_black(tmp_path):
     tifffile.imwrite(tmp_path/'a.tif', np.array([[-0.5, 0.5], [1, 0]], np.float32))
@@ -357,3 +366,23 @@ def test_texts_of_a_deep_png_are_not_its_pixels():
     assert peak()-before<150_000 # kB
     with pytest.raises(ScanError, match='PNG with more than 1000 compressed texts'):
         read_scan(png[:33]+1001*text+png[33:])
+
+@pytest.mark.parametrize('x, kind, extra', [
+    (rgb8, 'rgb', []), (np.dstack([rgb8, gray8]), 'rgb', ['assocalpha']),
+    (np.dstack([gray8, 255-gray8]), 'minisblack', ['unassalpha'])])
+def test_8_bit_planes_are_read_like_pixels(x, kind, extra, tmp_path):
+    "Pillow refused some of them"
+    write = lambda name, x, how: tifffile.imwrite(
+        tmp_path/name, x, photometric=kind, planarconfig=how, extrasamples=extra, metadata=None)
+    write('a.tif', np.moveaxis(x, -1, 0).copy(), 'separate')
+    write('b.tif', x, 'contig')
+    a,b = (read_scan(tmp_path/o) for o in ('a.tif', 'b.tif'))
+    # Pillow rounds down where it divides by alpha
+    assert largest(a.pixels, b.pixels)<=1 and np.array_equal(a.alpha, b.alpha)
+    assert a.warnings==b.warnings
+
+def test_planes_of_cielab_are_refused_and_not_misread(tmp_path):
+    planes = np.moveaxis(rgb8, -1, 0).copy()
+    tifffile.imwrite(tmp_path/'a.tif', planes, photometric='cielab', planarconfig='separate')
+    with pytest.raises(ScanError, match='photometric interpretation CIELAB is not supported'):
+        read_scan(tmp_path/'a.tif')

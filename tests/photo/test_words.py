@@ -1,6 +1,6 @@
 "What people and programs wrote beside EXIF, IPTC and XMP"
 import struct, subprocess, time
-import pytest
+import pytest, tifffile
 from PIL import Image, PngImagePlugin
 from colorized.photo.exif import EXIF, Entry, Exif, exif_block
 from colorized.photo.reading import read_scan
@@ -167,3 +167,26 @@ def test_provenance_is_about_what_an_old_packet_is_about(tmp_path):
     write_color(tmp_path/'out.jpg', read_scan(tmp_path/'a.webp'), ab)
     after = tags(tmp_path/'out.jpg')
     assert after['XMP-dc:Source']=='Box 7' and not [k for k in after if 'Warning' in k]
+
+def test_texts_of_one_name_are_lines_of_one(tmp_path):
+    "The PNG specification allows for several; Pillow has the last"
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text('Comment', 'first note')
+    texts.add_text('Author', 'Änne')
+    texts.add_text('Comment', 'second note', zip=True)
+    texts.add_itxt('Comment', 'かもめ')
+    Image.fromarray(gray8).save(tmp_path/'a.png', pnginfo=texts)
+    s = read_scan(tmp_path/'a.png')
+    assert s.texts==dict(Comment='first note\nsecond note\nかもめ', Author='Änne')
+    assert not write_color(tmp_path/'out.png', s, ab)
+    assert read_scan(tmp_path/'out.png').texts==s.texts
+
+@pytest.mark.parametrize('text, kept', [
+    ('{"shape": [80, 111], "Title": "Dvo\\u0159\\u00e1k"}', '{"Title": "Dvořák"}'),
+    ('{"shape": [80, 111], "Title": "Dvořák"}', '{"Title": "Dvořák"}'),
+    ('<OME><Image><Description>Smith &amp; Søns &lt;1910&gt;</Description><Pixels/></Image></OME>',
+     'Smith & Søns <1910>')])
+def test_words_of_a_description_keep_their_letters(text, kept, tmp_path):
+    tifffile.imwrite(tmp_path/'a.tif', gray8, metadata=None, description=text.encode())
+    write_color(tmp_path/'out.tif', read_scan(tmp_path/'a.tif'), ab)
+    assert tags(tmp_path/'out.tif')['IFD0:ImageDescription']==kept
