@@ -23,7 +23,7 @@ from .visitors import Limits, Refused, check_disk, format_size
 from ..batch.progress import ProgressBar
 from ..files import sha256_of
 from ..film.coloring import FilmRun
-from ..film.container import open_film, pictures_of
+from ..film.container import FilmError, open_film, pictures_of
 from ..film.film import colorize_film, plan_film
 from ..film.options import FilmOptions
 from ..film.record import small_size
@@ -64,19 +64,23 @@ def _check_size(w, h, name, max_pixels):
                       f"One side may be {_MOST_SIDES} times as long as the other.")
 
 # %% ../../nbs/app/03c_clips.ipynb #2ad33205b
+_COMMAND = "For such films there is the command: colorized film."
+
 @contextmanager
 def _for_visitors(home):
-    "Errors without our paths, which are nobody's business"
+    "Errors without our paths, which are nobody's business, and without options of the command"
     try:
         yield
     except Refused:
         raise
     except ValueError as e: # with `FilmError`
-        said = re.sub(re.escape(f'{home}{os.sep}')+r'(?:[0-9a-zA-Z_-]+/)*', '', str(e))
-        raise Refused(said) from e
+        said = e.what if isinstance(e, FilmError) else str(e)
+        said = re.sub(re.escape(f'{home}{os.sep}')+r'(?:[0-9a-zA-Z_-]+/)*', '', said)
+        advice = isinstance(e, FilmError) and e.advice
+        raise Refused(f'{said}. {_COMMAND}' if advice else said) from e
 
 # %% ../../nbs/app/03c_clips.ipynb #8482d91a
-def _clock(seconds): return f'{int(seconds//60)}:{seconds%60:02.0f}'
+def _clock(seconds): return '{}:{:02}'.format(*divmod(round(seconds), 60))
 
 def _check_length(seconds, frames, name, lim):
     longer = "For longer films there is the command: colorized film."

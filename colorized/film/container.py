@@ -24,7 +24,15 @@ from colorized.film.pixels import (FULL, LIMITED, MATRICES, UNSPECIFIED, PixelFo
 # %% ../../nbs/film/02_container.ipynb #55de078e
 class FilmError(ValueError):
     "A film that cannot be read, colored or written; the message names the file"
+    def __init__(self,
+        what:str,      # What is wrong
+        advice:str='', # Options of the command that help; the page has none
+    ):
+        super().__init__(what, advice)
+        self.what,self.advice = what,advice
+    def __str__(self): return f'{self.what}: {self.advice}' if self.advice else self.what
 
+_MOST_RATE = 1000 # Frames a second; of raw DV FFmpeg gives the inverse of its time base
 _HDR = {16: 'PQ', 18: 'HLG'} # Transfer tags (H.273, table 3) whose code values are no display's
 
 # %% ../../nbs/film/02_container.ipynb #284c34a1
@@ -113,6 +121,8 @@ def describe(
     said4 = "may be transparent (VP8's or VP9's second layer): that is not carried over" \
         if stream.metadata.get('alpha_mode')=='1' else None
     rate = stream.average_rate or stream.guessed_rate
+    if rate and rate>_MOST_RATE:
+        rate = stream.guessed_rate
     said5 = f"has no times: taken for {float(rate):.6g} frames a second" \
         if first.pts is None and rate else None
     said3 = f"has {more+1} streams of pictures: the first one is colored" if more else None

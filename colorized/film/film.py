@@ -65,12 +65,14 @@ def _remarks(film, plan, dst, codec):
     out = [*film.remarks, plan.scanning.remark]
     if plan.corrupt:
         out.append(f"{plan.corrupt} damaged frames were mended by the decoder")
+    if plan.captioned:
+        out.append("has captions inside its pictures (CEA-608 or 708): they are left behind")
     if film.field_order and not keeps_fields(film, codec):
         out.append(f"is interlaced, which its copy in {codec} does not say: ffv1 says it")
     whole = all((1000*film.time_base*t).denominator==1 for t in plan.pts[:100])
     if dst.suffix.lower()=='.mkv' and not whole:
         out.append("its times are no whole milliseconds: Matroska rounds them (by 0.5 ms at most, "
-                   "without drift), the sidecar has them exactly, and so has --out name.mov")
+                   "without drift), the sidecar has them exactly, and so would a MOV")
     end = float((plan.pts[-1]+plan.durations[-1])*film.time_base)
     if film.n_frames>len(plan)+1 or film.seconds>end+1:
         out.append(f"its pictures end at {end:.1f} s, though it says {film.seconds:.1f} s: "
@@ -138,7 +140,7 @@ def _refuse_colored(o, film, plan, folder):
         return
     if not any(folder.glob('[0-9]*')): # what a run with --recolor has done stays
         Segments(folder, film, {}).remove()
-    raise FilmError(f"{film.path}: is in color already: --recolor colors it")
+    raise FilmError(f"{film.path}: is in color already", "--recolor colors it")
 
 def _hints(o, film, plan, remarks):
     "By shot; shots that are left alone use none"

@@ -88,9 +88,9 @@ def refuse_interlaced(
     if found.is_interlaced:
         told = found.progressive+found.interlaced
         seen = f"{found.interlaced} of {told} pictures" if told else "its flags say so"
-        raise FilmError(f"{film.path}: is interlaced ({seen}): each picture holds two moments. "
-                        "Deinterlacing (--fields deinterlace) makes new luma; "
-                        "--fields ignore takes the film for progressive")
+        raise FilmError(f"{film.path}: is interlaced ({seen}), each picture holds two moments",
+                        "--fields deinterlace makes new luma, --fields ignore takes the film for "
+                        "progressive")
 
 # %% ../../nbs/film/04_interlacing.ipynb #4a66fe76
 def deinterlaced(
@@ -102,7 +102,7 @@ def deinterlaced(
     taken = film.format.source,film.format.planar
     def restored(o):
         if o.format.name not in taken: # FFmpeg has changed them for bwdif
-            raise FilmError(f"{film.path}: cannot be deinterlaced in this format ({taken[0]}): "
+            raise FilmError(f"{film.path}: cannot be deinterlaced in this format ({taken[0]})",
                             "deinterlace it beforehand; --fields ignore takes the film for "
                             "progressive")
         o.pts = round(o.pts*o.time_base/film.time_base)

@@ -195,9 +195,9 @@ def _encode_one(stream, film, codec):
             stream.encode(o)
     except av.error.FFmpegError as e:
         size = f"{film.width}×{film.height} {film.format.output}"
-        other = '' if codec=='ffv1' else ': take .mkv without --codec'
+        other = '' if codec=='ffv1' else 'take .mkv without --codec'
         raise FilmError(f"{film.path}: the encoder {CODECS[codec]} does not take {size} "
-                        f"({e.strerror}){other}") from None
+                        f"({e.strerror})", other) from None
 
 # %% ../../nbs/film/11_muxing.ipynb #1a2a17f5
 def write_film(

@@ -125,6 +125,7 @@ class Plan:
     repeated:bytearray # 1 where a frame is the one before once more
     scanning:Scanning  # Combs
     corrupt:int=0      # Frames that the decoder had to mend
+    captioned:int=0    # Frames that carry captions for a television set
     def __len__(self): return len(self.pts)
 
 # %% ../../nbs/film/05_shots.ipynb #4ecd4f91b
@@ -152,12 +153,13 @@ class _Pass:
         p.durations.append(frame.duration or 0)
         p.repeated.append(again)
         p.corrupt += frame.is_corrupt
+        p.captioned += frame.side_data.get('A53_CC') is not None
         if not again:
             self.cuts.add(i, thumbnail(Y, bits))
+            self.last = Y.copy() # or a slow fade would be one frame, over and over
         if i%SAMPLED==0:
             self.colored[i] = is_in_color(self.film, frame)
         self.fields.add(frame)
-        self.last = Y.copy()
     def finish(self):
         p = self.plan
         self.fields.add(None)

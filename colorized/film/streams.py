@@ -29,12 +29,22 @@ class Muxing:
     as_text:set = field(default_factory=set)    # Indices of those that become plain text
     remarks:list = field(default_factory=list)
 
+# MOV's codes of languages that are not those of ISO 639-2/T, as FFmpeg's table has them
+_QUICKTIME = dict(
+    cym='wel', deu='ger', ell='gre', eus='baq', fre='fra', hye='arm', isl='ice', kat='geo',
+    mkd='mac', msa='may', mya='bur', nld='dut', bod='tib', sqi='alb', swe='sve', zho='chi')
+
 def copy_tags(
     source, # Stream of PyAV
     stream, # That of the output
 ):
     "Title, language and disposition of a stream, without what was counted of it"
     kept = {k: v for k,v in source.metadata.items() if not _STATISTICS.match(k)}
+    if 'name' in kept: # FFmpeg's for the title of a track of MP4 or MOV, which is written as title
+        kept.setdefault('title', kept.pop('name'))
+    language = kept.get('language')
+    if stream.container.format.name=='mov' and language in _QUICKTIME:
+        kept['language'] = _QUICKTIME[language]
     stream.metadata.update(kept)
     stream.disposition = source.disposition
 
@@ -90,6 +100,9 @@ def add_copy(
 ):             # Stream of the output, or None
     "What takes the packets of a stream. Raises `FilmError` where nothing does"
     codec = source.codec_context.name if source.codec_context else 'unknown'
+    if source.type=='subtitle' and not source.codec_context: # such as teletext
+        m.remarks.append(f"stream {source.index} (subtitles of an unknown kind) is left behind")
+        return None
     if source.type=='attachment' or is_cover(source):
         return _attach(out, source, codec, name, m, path)
     if codec=='mov_text' and name=='matroska':
@@ -121,6 +134,15 @@ def _subrip(packet, stream):
     return new
 
 # %% ../../nbs/film/10b_streams.ipynb #strmpkt
+_PRIMING = 0.1 # Seconds that a decoder of sound may want before those that are heard
+
+def _is_cut_away(packet, stream):
+    "Is it hidden by an edit list, which Matroska has not?"
+    if not packet.is_discard or stream.container.format.name!='matroska':
+        return False
+    begin = packet.stream.start_time or 0
+    return not begin-_PRIMING/packet.time_base<=(packet.pts or packet.dts)<begin
+
 def other_packets(
     source,    # Container of PyAV, open for reading
     m:Muxing,  # Streams and their copies
@@ -132,9 +154,9 @@ def other_packets(
         return
     try:
         for packet in source.demux(streams):
-            if not packet.size or packet.dts is None:
-                continue
             stream,index = m.copied[packet.stream.index],packet.stream.index
+            if not packet.size or packet.dts is None or _is_cut_away(packet, stream):
+                continue
             if index in m.as_text:
                 packet = _subrip(packet, stream)
             else:

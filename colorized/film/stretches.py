@@ -71,7 +71,7 @@ def save_plan(
     "As JSON"
     write_json(path, dict(key=key, shots=[asdict(o) for o in plan.shots], pts=list(plan.pts),
         durations=list(plan.durations), repeated=bytes(plan.repeated).hex(),
-        scanning=asdict(plan.scanning), corrupt=plan.corrupt))
+        scanning=asdict(plan.scanning), corrupt=plan.corrupt, captioned=plan.captioned))
 
 def load_plan(
     path,        # File
@@ -84,7 +84,7 @@ def load_plan(
             return None
         times = [array('q', d[k]) for k in ('pts', 'durations')]
         return Plan([Shot(**o) for o in d['shots']], *times, bytearray.fromhex(d['repeated']),
-                    Scanning(**d['scanning']), d['corrupt'])
+                    Scanning(**d['scanning']), d['corrupt'], d['captioned'])
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
 

@@ -1,7 +1,7 @@
 "A clip of film on the page, in a real browser: shots, a frame under the brush, the files"
 import hashlib, json, signal, sys
 from pathlib import Path
-import pytest
+import numpy as np, pytest
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 from app_server import Server
@@ -71,6 +71,18 @@ def paint_by_keyboard(v):
     v.page.focus('#back')
     v.press('Enter')
     assert 'corrected' in v.page.evaluate('document.activeElement.innerText')
+
+def test_a_clip_in_color_is_not_offered_to_be_colored(server, browser, tmp_path):
+    chroma = np.full((48, 64), 60),np.full((48, 64), 190)
+    chroma[0][:,32:] = 200
+    path = write_film(tmp_path/'a.mkv', [picture(i, (128, 96)) for i in range(4)], size=(128, 96),
+                      chroma=chroma)
+    v = Visitor(browser, server.base)
+    v.bring(path)
+    v.until(SHOTS)
+    assert v.page.is_hidden('#color-clip')
+    assert v.page.inner_text('#clip-says')=='This clip is in color already.'
+    v.close(server.base)
 
 @pytest.mark.slow
 def test_color_correct_save(server, browser, reel, tmp_path):

@@ -8,6 +8,7 @@ av = pytest.importorskip('av', reason="needs the extra film")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'film'))
 from film_files import film_of_aspect, growing_film, luma_planes, picture, write_film
 from colorized.app import studio as module
+from colorized.app.clips import _clock
 from colorized.app.studio import Studio, TooManyWaiting
 from colorized.app.visitors import Limits, Refused
 from colorized.cli.main import main
@@ -183,7 +184,7 @@ def refused(studio, file, name=None):
         studio.shots(id)
     said = str(e.value)
     assert '\n' not in said and str(studio.visitors.folder) not in said, said
-    assert not any(o in said for o in ('original', 'Error', '/clip')), said
+    assert not any(o in said for o in ('original', 'Error', '/clip', ' --')), said
     with pytest.raises(Refused, match='not here any more'):
         studio.shots(id)
     assert not list(studio.visitors.folder.iterdir())
@@ -196,6 +197,16 @@ def refused(studio, file, name=None):
     (dict(clip_bytes=1000), 'too large')])
 def test_limits(start, reel, limits, word):
     assert word in refused(start(**limits), reel)
+
+def test_almost_two_minutes_are_two():
+    assert [*map(_clock, (59.4, 59.6, 119.7))]==['0:59', '1:00', '2:00']
+
+def test_an_interlaced_clip_is_told_of_the_command_and_not_of_its_options(start, tmp_path):
+    moments = [picture(i) for i in range(40)]
+    woven = [np.where(np.arange(48)[:,None]%2, moments[i+1], moments[i]) for i in range(0, 38, 2)]
+    path = write_film(tmp_path/'a.mkv', woven, mark='tff')
+    said = refused(start(), path)
+    assert said.startswith('a.mkv: is interlaced') and said.endswith('the command: colorized film.')
 
 def test_limits_count_what_is_read_and_not_what_a_file_says(start, tmp_path):
     "A raw stream of MPEG says neither how long it is nor how many frames it has"

@@ -46,6 +46,19 @@ def test_avi_with_frames_in_the_order_of_decoding(tmp_path):
     with pytest.raises(FilmError, match='a.avi: times do not increase .*ffmpeg .*NEW.mkv'):
         find_shots(open_film(path))
 
+def test_a_slow_fade_is_no_frame_over_and_over(tmp_path):
+    "Each frame differs from the one before by less than a level, as those of a title do"
+    bright = picture(0).astype(float)
+    fade = [(16+(bright-16)*i/400).round().astype(np.uint8) for i in range(401)]
+    path = write_film(tmp_path/'a.mkv', fade, codec='ffv1', rate=50)
+    plan = find_shots(open_film(path))
+    assert len(plan.shots)==1
+    shown,drift = None,0
+    for Y,again in zip(fade, plan.repeated):
+        shown = shown if again else Y.astype(int)
+        drift = max(drift, np.abs(Y-shown).max())
+    assert drift<=1 and sum(plan.repeated)<300
+
 def test_gray_pictures(tmp_path):
     film = open_film(write_film(tmp_path/'a.mkv', gray(2), pix_fmt='gray'))
     assert film.format.is_gray and film.range==FULL and film.format.output=='yuv420p'

@@ -1,9 +1,9 @@
 "What is beside the pictures: covers, sound, text, attachments"
 import io
 from fractions import Fraction
-import av, pytest
+import av, numpy as np, pytest
 from PIL import Image
-from film_files import luma_planes, picture, write_film
+from film_files import frame, luma_planes, packets, picture, write_film
 from colorized.film.container import FilmError, open_film
 
 def cover(color='red'):
@@ -121,3 +121,93 @@ def test_a_cover_that_comes_first_is_not_the_film(tmp_path, color):
     film = open_film(path)
     assert (film.width,film.height)==(64,48)
     assert [o.shape for _,o in luma_planes(color(path).output)]==[(48, 64)]*4
+
+@pytest.mark.parametrize('into', ['.mkv', '.mov', '.mp4'])
+@pytest.mark.parametrize('of', ['.mkv', '.mov', '.mp4'])
+def test_titles_and_languages_of_sound_stay(tmp_path, color, of, into):
+    "FFmpeg calls a title of MP4 and MOV a name, and MOV has a table of languages of its own"
+    path = write_film(tmp_path/f'reel{of}', SMALL, codec='libx264', sound=3)
+    with av.open(str(color(path, tmp_path/f'out{into}').output)) as c:
+        told = [(o.language, o.metadata.get('title') or o.metadata['name'])
+                for o in c.streams.audio]
+        assert into!='.mkv' or 'NAME' not in c.streams.audio[0].metadata
+    assert [title for _,title in told]==['track 0', 'track 1', 'track 2']
+    assert [language for language,_ in told][1:]==['eng', 'fra']
+    if of!='.mov': # there the test's own 'deu' is lost
+        assert told[0][0]==('ger' if into=='.mov' else 'deu')
+
+def hide_first_second(path, rates):
+    "Have the edit lists of an MP4 begin a second later, as phones trim; `rates`: ticks a second"
+    data = bytearray(path.read_bytes())
+    at = data.index(b'moov')
+    for kind,rate in rates.items():
+        at = data.index(b'elst', data.index(kind, at)-400)
+        begin = int.from_bytes(data[at+16:at+20], 'big')
+        data[at+16:at+20] = (begin+rate).to_bytes(4, 'big')
+    path.write_bytes(data)
+
+def test_what_an_edit_list_hides_is_not_heard_in_matroska(tmp_path, color):
+    path = tmp_path/'reel.mp4'
+    with av.open(str(path), 'w') as c:
+        s,a = c.add_stream('libx264', rate=25, options=dict(g='1', bf='0')),c.add_stream('aac')
+        s.width,s.height,s.pix_fmt,s.time_base = 64,48,'yuv420p',Fraction(1, 25)
+        a.layout,a.rate = 'mono',48000
+        c.start_encoding()
+        for i in range(75):
+            c.mux(s.encode(frame(picture(i), 'yuv420p', i)))
+        for i in range(140):
+            o = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
+            o.sample_rate,o.pts,o.time_base = 48000,1024*i,Fraction(1, 48000)
+            c.mux(a.encode(o))
+        for o in s,a:
+            c.mux(o.encode(None))
+        ticks = int(1/s.time_base)
+    whole = packets(color(path, tmp_path/'whole.mkv').output)[0][2]
+    assert whole[0][0]<0 and len(whole)>140 # what the decoder needs before the sound
+    hide_first_second(path, {b'vide': ticks, b'soun': 48000})
+    kept = packets(color(path, tmp_path/'trimmed.mkv').output)[0][2]
+    assert -0.1<=kept[0][0]<0 and len(kept)<len(whole)-40
+    assert {o for _,o in kept}<={o for _,o in whole}
+
+def test_raw_dv_becomes_a_copy_for_viewing(tmp_path, color):
+    "FFmpeg says 60000 pictures a second of it"
+    path = write_film(tmp_path/'tape.dv', [picture(i, (720, 576)) for i in range(2)],
+                      codec='dvvideo', rate=25, size=(720, 576))
+    assert open_film(path).rate==25
+    with av.open(str(color(path, tmp_path/'tape.mp4', codec='h264').output)) as c:
+        assert c.streams.video[0].average_rate==25
+
+def test_teletext_is_left_behind_and_told_of(tmp_path, color):
+    path = tmp_path/'reel.ts'
+    with av.open(str(path), 'w') as c:
+        s,t = c.add_stream('mpeg2video', rate=25),c.add_mux_stream('dvb_teletext')
+        s.width,s.height,s.pix_fmt,t.time_base = 64,48,'yuv420p',Fraction(1, 90000)
+        c.start_encoding()
+        for i in range(8):
+            f = frame(picture(i), 'yuv420p', i)
+            f.time_base = Fraction(1, 25)
+            c.mux(s.encode(f))
+        o = av.Packet(b'\x10'+2*(b'\x02\x2c'+b'\xff'*44))
+        o.stream,o.pts,o.dts,o.time_base = t,3600,3600,Fraction(1, 90000)
+        c.mux(o)
+        c.mux(s.encode(None))
+    report = color(path)
+    assert report.frames==8
+    assert 'stream 1 (subtitles of an unknown kind) is left behind' in report.remarks
+
+def test_captions_inside_the_pictures_are_told_of(tmp_path, color):
+    "As user data of MPEG-2 (ATSC A/53)"
+    captions = (b'GA94'+bytes([3, 0x42, 0xff])+bytes([0xfc, 0x94, 0x20, 0xfc, 0xc8, 0xe5])+b'\xff')
+    path = tmp_path/'reel.mpg'
+    write_film(path, [picture(i) for i in range(8)], codec='mpeg2video', rate=25)
+    assert not [o for o in color(path).remarks if 'captions' in o]
+    with av.open(str(path)) as a, av.open(str(tmp_path/'told.ts'), 'w') as b:
+        s = b.add_stream_from_template(a.streams.video[0])
+        for o in a.demux(video=0):
+            data = bytes(o)
+            if (at := data.find(b'\0\0\1\x01'))>=0: # the first slice
+                new = av.Packet(data[:at]+b'\0\0\1\xb2'+captions+data[at:])
+                new.stream,new.pts,new.dts,new.time_base = s,o.pts,o.dts,o.time_base
+                b.mux(new)
+    said = [o for o in color(tmp_path/'told.ts').remarks if 'captions' in o]
+    assert said==['has captions inside its pictures (CEA-608 or 708): they are left behind']

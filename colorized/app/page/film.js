@@ -58,7 +58,7 @@ function show_clip(p) {
   $('clip-facts').textContent = p.width ? [`${p.width} × ${p.height}`, clock(p.seconds), plural(p.shots.length, 'shot'), plural(p.n_frames, 'frame')].join(' · ') : ''
   $('clip').style.setProperty('--ratio', p.width ? p.width/p.height : 1.5)
   show_shots(p)
-  $('color-clip').hidden = !p.width || !!p.stop || made && !again
+  $('color-clip').hidden = !p.width || !!p.stop || made && !again || all_in_color(p)
   $('color-clip').textContent = made ? 'Color it again' : 'Color the clip'
   $('cancel').hidden = !p.stop
   show_progress(p)
@@ -66,7 +66,7 @@ function show_clip(p) {
   if (made) show_results(p)
 }
 function show_progress(p, progress) {
-  const idle = !p.width ? '' : p.note ?? (p.files ? p.made_of === JSON.stringify(painted(p)) ? '' : 'You have painted since. Only the shots that you corrected are colored anew.'
+  const idle = !p.width ? '' : all_in_color(p) ? 'This clip is in color already.' : p.note ?? (p.files ? p.made_of === JSON.stringify(painted(p)) ? '' : 'You have painted since. Only the shots that you corrected are colored anew.'
     : 'Is a color wrong? Open its shot and paint on it, now or later.')
   $('clip-says').textContent = p.busy || idle
   $('clip-progress').hidden = !p.busy
@@ -98,6 +98,7 @@ $('back').onclick = () => {
 }
 
 // ---- all of it ----
+const all_in_color = p => p.shots.length > 0 && p.shots.every(s => s.in_color)
 const painted = p => p.frames.flatMap(f => f?.strokes.length ? [[f.shot, f.strokes]] : EMPTY)
 function time_left(p, done) { // from what was done in the last half minute: shots that were there before took no time
   const now = performance.now()/1000
