@@ -6,7 +6,7 @@ Docs: https://example.github.io/colorized/files.html.md"""
 
 # %% auto #0
 __all__ = ['DISK_ERRORS', 'sync_folder', 'make_folder', 'short_name', 'atomic_write', 'write_bytes', 'write_json', 'parse_json',
-           'open_regular', 'read_json', 'atomic_folder', 'sha256_of', 'clear_leftovers']
+           'open_regular', 'read_json', 'atomic_folder', 'sha256_of', 'is_unfinished', 'clear_leftovers']
 
 # %% ../nbs/00_files.ipynb #497320f3
 import errno, hashlib, json, os, re, secrets, shutil, stat, time
@@ -224,6 +224,12 @@ def sha256_of(
         return hashlib.file_digest(f, 'sha256').hexdigest()
 
 # %% ../nbs/00_files.ipynb #588121c1
+def is_unfinished(
+    name:str, # Of a file or folder
+) -> bool:
+    "Is it what somebody here has begun to write, or had begun when it was killed?"
+    return re.fullmatch(r'\..+\.[0-9a-f]{8}\.tmp', name, re.DOTALL) is not None
+
 def clear_leftovers(
     folder:Path,        # Where to look
     name:str=None,      # Of the file or folder that was to be written; None: any

@@ -62,8 +62,9 @@ def assign_outputs(
     while True:
         n = Counter(o.lower() for o in names.values())
         shared = [k for k,v in names.items() if n[v.lower()]>1 and k not in kept]
-        own = {names[k].lower(): k for k in sorted(shared, key=photos.get, reverse=True)
-               if names[k]==photos[k]} # the first of those that would keep their name
+        last = lambda k: (names[k]!=photos[k], photos[k]) # who keeps a name goes first
+        own = {names[k].lower(): k for k in sorted(shared, key=last, reverse=True)
+               if names[k].startswith(photos[k])}
         clash = [k for k in shared if own.get(names[k].lower())!=k or names[k].lower() in taken]
         if not clash: return names
         for k in clash:

@@ -8,8 +8,9 @@ Docs: https://example.github.io/colorized/cli/app.html.md"""
 __all__ = ['app']
 
 # %% ../../nbs/cli/07_app.ipynb #dc631c93
+from math import inf
 from typing import Annotated
-from .options import Device, Model, Threads, check_threads, set_threads
+from .options import Device, Model, Threads, UsageError, check_threads, set_threads
 
 # %% ../../nbs/cli/07_app.ipynb #dc29bc5b
 def app(
@@ -33,6 +34,8 @@ def app(
     from colorized.app.visitors import Limits
     from colorized.app.server import serve
     check_threads(threads)
+    if not 0<max_clip_megabytes<inf:
+        raise UsageError(f"--max-clip-megabytes must be above 0, got {max_clip_megabytes}")
     limits = Limits(max_photos, max_megapixels, clip_seconds=max_clip_seconds,
         clip_frames=max_clip_frames, clip_bytes=int(1e6*max_clip_megabytes))
     set_threads(threads)

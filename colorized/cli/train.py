@@ -22,6 +22,11 @@ def _check_pair(config, other, start, weak):
         if not (0.98<b/a<1.02 if k=='chroma_scale' else a==b):
             wrong = f"its {k} is {b}, expected {a}"
             raise UsageError(f"--weak {weak} does not go with --start {start}: {wrong}")
+    for k in ('factor', 'channels'):
+        a,b = getattr(config.net, k),getattr(other.net, k)
+        if a!=b:
+            raise UsageError(f"--weak {weak} does not go with --start {start}: "
+                             f"its {k} is {b}, expected {a}")
 
 # %% ../../nbs/cli/03_train.ipynb #0ea2ebea
 def _begin_with(start, weak, guidance):
@@ -45,7 +50,8 @@ def _check_guidance(weak, guidance):
     "How far away from `weak`. Raises `UsageError` where there is nothing to guide away from"
     if guidance is None: return 1.5
     if not weak: raise UsageError("--guidance needs --weak, the checkpoint to be guided away from")
-    if not math.isfinite(guidance): raise UsageError(f"--guidance must be finite, got {guidance}")
+    if not (math.isfinite(guidance) and guidance>=0):
+        raise UsageError(f"--guidance must be a number of at least 0, got {guidance}")
     return guidance
 
 # %% ../../nbs/cli/03_train.ipynb #a0242825

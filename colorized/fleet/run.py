@@ -171,6 +171,7 @@ def _run(photos, errors, remarks, store, to_do, c, cluster, every):
     lease = Lease(store, record.run)
     out = Summary(folder=store.url)
     with _leading(store, lease, out) as last:
+        store.clear_leftovers()
         todo,done,refused = to_do()
         out.left,out.skipped = len(todo),len(done)
         with ProgressBar(len(photos), c.options.progress, len(done)) as bar:

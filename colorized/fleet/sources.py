@@ -46,18 +46,19 @@ def _is_folder(row): return f"{row['path']}: is a folder, and a list names photo
 
 def _look_up(row, storage):
     "(URL, row with size and tag), or (path, error)"
+    url = row['path'] # what is known of it is kept under one name, be it there or not
     try:
         fs,path,url = resolve_url(row['path'], storage)
         if row.get('etag') and row.get('bytes') is not None: return url,row
         if is_local(url):
-            if os.path.isdir(path): return row['path'],_is_folder(row)
+            if os.path.isdir(path): return url,_is_folder(row)
             info = os.stat(path)
             return url,{**row, 'bytes':info.st_size, 'etag':object_tag(info)}
         info = with_retries(lambda: fs.info(path), url)
-        if info['type']=='directory': return row['path'],_is_folder(row)
+        if info['type']=='directory': return url,_is_folder(row)
         return url,{**row, 'bytes':info['size'], 'etag':object_tag(info)}
-    except FileNotFoundError: return row['path'],f"{row['path']}: no such file"
-    except Exception as e: return row['path'],f"{row['path']}: {type(e).__name__}: {e}"
+    except FileNotFoundError: return url,f"{row['path']}: no such file"
+    except Exception as e: return url,f"{row['path']}: {type(e).__name__}: {e}"
 
 def _list_rows(rows, storage):
     "(files, errors, the folder that the files have in common)"
@@ -116,9 +117,9 @@ def _measure(paths):
     return found,errors
 
 # %% ../../nbs/fleet/02_sources.ipynb #srchx001
-def _list_there(fs, path, url, storage):
+def _list_there(fs, path, url, storage, is_pattern):
     "{URL: size and tag} of the objects of a store"
-    if not _is_pattern(path):
+    if not is_pattern:
         objects = Store(url, storage).files()
         return {f'{url}/{k}': dict(bytes=n, etag=tag) for k,(n,tag) in objects.items()}
     found = with_retries(lambda: fs.glob(path, detail=True), url)
@@ -128,11 +129,12 @@ def _list_there(fs, path, url, storage):
 def _search(source, storage, ignored):
     "(photographs, errors, their folder) of a folder or pattern"
     fs,path,url = resolve_url(source, storage)
-    is_folder = is_local(url) and os.path.isdir(path)
+    isdir = os.path.isdir if is_local(url) else fs.isdir # a name that is there is no pattern
+    is_folder = (is_local(url) or _is_pattern(path)) and with_retries(lambda: isdir(path), url)
     is_pattern = _is_pattern(path) and not is_folder
     start = re.split(r'[*?\[]', url)[0].rpartition('/')[0] if is_pattern else url
     if not is_local(url):
-        found = _list_there(fs, path, url, storage)
+        found = _list_there(fs, path, url, storage, is_pattern)
         return {k: found[k] for k in _choose(found, start, ignored)},{},start
     if not (is_folder or is_pattern): raise ValueError(f"{url}: no such file or folder")
     files,links = _list_here(fs, path, is_pattern)
@@ -160,7 +162,8 @@ def _rows(source, storage):
     if isinstance(source, (list, tuple)): return [dict(path=str(o)) for o in source]
     fs,path,url = resolve_url(source, storage)
     if url.lower().endswith(('.parquet', '.csv')): return _read_manifest(source, storage)
-    if is_local(url) and os.path.isfile(path): return [dict(path=url)]
+    isfile = os.path.isfile if is_local(url) else fs.isfile
+    if with_retries(lambda: isfile(path), url): return [dict(path=url)]
 
 def photographs(
     source,            # Folder, glob, list of files, or manifest (.parquet, .csv); paths or URLs

@@ -12,7 +12,7 @@ __all__ = ['FINAL_ERRORS', 'with_retries', 'is_local', 'resolve_url', 'modified_
 import errno, os, random, re, time
 from pathlib import Path
 from fastcore.basics import patch
-from ..files import DISK_ERRORS, write_bytes
+from ..files import DISK_ERRORS, clear_leftovers, is_unfinished, write_bytes
 
 # %% ../../nbs/fleet/01_store.ipynb #e78d95be
 FINAL_ERRORS = ( # That no second try will mend
@@ -54,6 +54,13 @@ def is_local(
     "Is it a path on this machine?"
     return '://' not in url
 
+def _real_folder(path):
+    "A folder has one name, whatever links lead to it; a file keeps its own, though it be a link"
+    path = os.path.abspath(os.path.expanduser(path))
+    if os.path.isdir(path): return os.path.realpath(path)
+    folder,name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)
+
 def resolve_url(
     url:str|Path,      # File or folder
     storage:dict=None, # Options of its file system, such as `endpoint_url`
@@ -62,8 +69,7 @@ def resolve_url(
     from fsspec.core import url_to_fs
     url = re.sub('^s3a://', 's3://', str(url))
     local = is_local(url) or url.startswith('file://')
-    if local: # a folder has one name, whatever links lead to it
-        url,storage = os.path.realpath(os.path.expanduser(url.removeprefix('file://'))),{}
+    if local: url,storage = _real_folder(url.removeprefix('file://')),{}
     elif url.startswith('s3://'): storage = {**_S3, **(storage or {})}
     fs,path = url_to_fs(url, **storage or {})
     return fs,path.rstrip('/'),url.rstrip('/')
@@ -140,6 +146,12 @@ def _raise_unless_missing(self:Store, e):
     if not (isinstance(e, FileNotFoundError) and e.filename==self.root): raise e
 
 @patch
+def clear_leftovers(self:Store):
+    "Remove from a folder what killed writers left there an hour ago or earlier"
+    if not self.local: return
+    for folder,*_ in os.walk(self.root): clear_leftovers(Path(folder))
+
+@patch
 def files(self:Store) -> dict: # Name -> (bytes, tag)
     "All that is in it"
     if not self.local:
@@ -148,7 +160,7 @@ def files(self:Store) -> dict: # Name -> (bytes, tag)
         return {k: (o['size'], object_tag(o)) for k,o in objects.items()}
     out = {}
     for folder,_,names in os.walk(self.root, onerror=self._raise_unless_missing):
-        for path in (os.path.join(folder, o) for o in names):
+        for path in (os.path.join(folder, o) for o in names if not is_unfinished(o)):
             try: st = os.stat(path)
             except OSError: continue # gone, or a link to nowhere
             out[os.path.relpath(path, self.root)] = st.st_size,object_tag(st)

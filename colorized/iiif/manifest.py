@@ -129,10 +129,12 @@ def image_service(
         if re.search(r'ImageService|/image(-api)?/', about):
             return o if _is_whole(body, o) else None
 
+_REGION = r'full|square|(?:pct:)?[\d.]+,[\d.]+,[\d.]+,[\d.]+' # Image API, section 4.1
+
 def _is_whole(body, service):
     "Is the picture's address that of the whole, not turned, or unlike those of the service?"
-    path = id_of(body).removeprefix(id_of(service).rstrip('/'))
-    part = re.fullmatch(r'/([^/]+)/[^/]+/([^/]+)/\w+\.\w+', path)
+    # whatever stands before it: some name a service with another scheme or host
+    part = re.search(rf'/({_REGION})/[^/]+/(!?[\d.]+)/\w+\.\w+$', id_of(body))
     whole = 'full',f"0,0,{service.get('width')},{service.get('height')}"
     return not part or part[1] in whole and part[2]=='0'
 

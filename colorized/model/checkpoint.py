@@ -73,6 +73,8 @@ class SamplingSettings:
         for k in ('temperature', 'average_restored', 'hint_reach'):
             if getattr(self, k)<0:
                 raise ValueError(f"{k} must not be negative, got {getattr(self, k)}")
+        if not 0<=self.anchor_around<=1:
+            raise ValueError(f"anchor_around must lie in [0,1], got {self.anchor_around}")
         for k,most in _MOST.items():
             if getattr(self, k)>most:
                 raise ValueError(f"{k} must lie in 1..{most}, got {getattr(self, k)}")
@@ -121,6 +123,8 @@ class ModelConfig:
         if self.schedule is None:
             default = dict(kind='cosine', n_steps=1000, shift=2.5, zero_terminal=True)
             object.__setattr__(self, 'schedule', default)
+        if (n := self.schedule.get('n_steps', 0))>100_000:
+            raise ValueError(f"a schedule has at most 100,000 steps, got {n}")
         if self.param not in ('x0','eps','v'):
             raise ValueError(f"param must be 'x0', 'eps' or 'v', got {self.param!r}")
         if not (_is_kind(self.chroma_scale, float) and self.chroma_scale>0):
@@ -157,8 +161,6 @@ def _not_finite(state):
 
 def _check_usable(config):
     "The configuration. Raises `ValueError` where schedule and prediction do not fit"
-    if config.schedule.get('n_steps', 0)>100_000:
-        raise ValueError(f"a schedule has at most 100,000 steps, got {config.schedule['n_steps']}")
     config.denoiser(None)
     return config
 

@@ -6,14 +6,16 @@ Docs: https://example.github.io/colorized/training/callbacks.html.md"""
 
 # %% auto #0
 __all__ = ['VALIDATION_EPOCH', 'keyed_generator', 'draw_timesteps', 'DiffusionCallback', 'weighted_mse', 'ValidationLoss',
-           'ema_multi_avg_fn', 'EMACallback', 'BFloat16Callback']
+           'ema_multi_avg_fn', 'EMACallback', 'BFloat16Callback', 'RunProgressCallback']
 
 # %% ../../nbs/training/06_callbacks.ipynb #a6a0dabf
 import numpy as np, torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from fastai.callback.core import Callback
+from fastai.callback.progress import ProgressCallback
 from fastai.learner import AvgLoss
+from fastprogress.fastprogress import progress_bar
 from ..model.checkpoint import ModelConfig
 from ..theory.denoiser import target
 from ..theory.vlb import loss_weight
@@ -143,3 +145,20 @@ class BFloat16Callback(Callback):
         "Compute in float32 again; after an error it is for the caller of `fit` to do so"
         ctx,self.ctx = self.ctx,None
         if ctx: ctx.__exit__(None, None, None)
+
+# %% ../../nbs/training/06_callbacks.ipynb #runbars2
+class RunProgressCallback(ProgressCallback):
+    "fastai's bars, with the epochs and the budget of a run instead of those of a call of `fit`"
+    def before_fit(self):
+        super().before_fit()
+        if hasattr(self, 'mbar'): self.mbar.main_bar.total = None # how many is not known
+    def _launch_pbar(self):
+        run,parent = self.learn.this_run,getattr(self, 'mbar', None)
+        self.pbar = progress_bar(self.dl, parent=parent, leave=False)
+        epoch = run.epoch0 if self.training else run.last_epoch
+        self.pbar.prefix = f'Epoch {epoch}, {min(run.progress, 1):.0%} of the budget:'
+        self.pbar.update(0)
+    def _write_stats(self, log):
+        row = [*log]
+        if isinstance(row[0], int): row[0] = self.learn.this_run.last_epoch # a row of figures
+        super()._write_stats(row)

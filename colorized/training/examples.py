@@ -62,8 +62,8 @@ class Recipe:
         for k in ('archival','no_hints'):
             if not 0<=(share := getattr(self, k))<=1:
                 raise ValueError(f"{k} must lie in [0,1], got {share}")
-        if self.size<1 or self.small<0:
-            raise ValueError("size must be at least 1 and small at least 0, "
+        if self.size<8 or not (self.small==0 or self.small>=8): # aging blurs by up to 5 pixels
+            raise ValueError("size must be at least 8, and small 0 or at least 8, "
                              f"got size={self.size}, small={self.small}")
         for k in ('size','small'):
             if (side := getattr(self, k))%(4*self.factor):

@@ -137,6 +137,7 @@ def photo_dataloaders(
         exclude += _watched_files(train, valid)
     train = _open_source(train, 'train', index, exclude)
     if valid is None: train,valid = _hold_back(train, valid_share)
+    elif not _is_same_folder(train, valid): train = _apart(train, valid)
     loader = partial(ResumableLoader, num_workers=num_workers, rank=rank, world=world)
     train_dl = loader(ColorizationDataset(train, recipe), bs, True, seed)
     valid_dl = loader(ColorizationDataset(valid, recipe, train=False), bs)
@@ -160,6 +161,30 @@ def _watched_files(train, valid):
     files = getattr(whole, 'files', ())
     return [files[i] for i in valid.idxs] if files and whole is not valid else list(files)
 
+def _is_same_folder(train, valid):
+    "Is a whole folder watched that is learned from, on purpose?"
+    if train is valid: return True
+    roots = [source_root(o) for o in (train, valid)]
+    is_part = isinstance(valid, Subset)
+    return not is_part and None not in roots and len({Path(o).resolve() for o in roots})==1
+
+def _files(source):
+    "The files of a source; none where its pictures come from elsewhere"
+    if not isinstance(source, Subset): return list(getattr(source, 'files', ()))
+    files = _files(source.source)
+    return [files[i] for i in source.idxs] if files else []
+
+def _apart(source, watched):
+    "Of a source what is not watched, under whatever name it is linked"
+    def identity(path):
+        st = path.stat()
+        return st.st_dev,st.st_ino
+    seen,files = {*map(identity, _files(watched))},_files(source)
+    kept = [i for i,o in enumerate(files) if identity(o) not in seen]
+    if len(kept)==len(files): return source
+    if not kept: raise ValueError("all photographs to learn from are watched")
+    return Subset(source, kept)
+
 def _hold_back(source, share):
     "Part of a source to learn from, and every n-th picture for validation"
     if len(source)<2:
@@ -167,4 +192,5 @@ def _hold_back(source, share):
                          f"got {len(source)}: name a folder to watch (valid)")
     every = max(2, round(1/share))
     kept = [i for i in range(len(source)) if i%every]
-    return Subset(source, kept),Subset(source, range(0, len(source), every))
+    held = Subset(source, range(0, len(source), every))
+    return _apart(Subset(source, kept), held),held

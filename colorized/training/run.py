@@ -96,7 +96,7 @@ def _restore(self:RunCallback, state):
         setattr(self, k, state[k])
     if self.batch0>=len(self.dls.train): # larger batches have left nothing of the epoch
         self.epoch0,self.batch0 = self.epoch0+1,0
-    if self.verbose and not rank_distrib():
+    if not rank_distrib():
         print(f"going on after {self.photos} photographs, from epoch {self.epoch0}, "
               f"batch {self.batch0}", flush=True)
 

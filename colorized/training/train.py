@@ -8,17 +8,18 @@ Docs: https://example.github.io/colorized/training/train.html.md"""
 __all__ = ['chroma_std', 'train']
 
 # %% ../../nbs/training/15_train.ipynb #a6a0dabf
-import math, operator
+import math, operator, re
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 import numpy as np, torch
-from fastai.callback.progress import ProgressCallback # noqa: F401
+from fastai.callback.progress import ProgressCallback
 from fastai.learner import Learner
 from fastai.torch_core import num_distrib, rank_distrib
 from ..model.checkpoint import ModelConfig
 from ..model.sampling import find_device
+from .callbacks import RunProgressCallback
 from .distillation import DistillationCallback
 from .distributed import (ProcessesCallback, check_ranks_agree, from_rank0,
                                             processes, rank0_first, restarted)
@@ -28,7 +29,7 @@ from .loaders import photo_dataloaders
 from .previews import PreviewCallback
 from .run import RunCallback, read_state, save_on_interrupt
 from .settings import configure, known_settings
-from .sources import names_checksum, source_fingerprint, source_root
+from .sources import Subset, names_checksum, source_fingerprint, source_root
 
 # %% ../../nbs/training/15_train.ipynb #5f2b6a2e
 def chroma_std(
@@ -205,7 +206,10 @@ def train(
         own = [run, PreviewCallback(), *([ProcessesCallback()] if distributed else [])]
         learn = diffusion_learner(dls, config, seed=plan.seed, cbs=[*own, *cbs], path=out,
                                   **plan.options)
-        if not bar or rank: _silence(learn)
+        if not rank: _tell_left_out(dls)
+        learn.remove_cbs(ProgressCallback)
+        if bar and not rank: learn.add_cb(RunProgressCallback())
+        else: learn.logger = lambda row: None # no table
         with nullcontext() if distributed else save_on_interrupt(run):
             _fit(learn)
     return learn
@@ -233,10 +237,20 @@ def _fit(learn):
     "Until the budget ends it; an error does not leave this process in bfloat16"
     try:
         learn.fit(10**6) # so many epochs take days, of however few photographs
+    except Exception as e: # fastai says first where it happened, in a line of its own
+        e.args = tuple(re.sub(_WHERE, '', o) if isinstance(o, str) else o for o in e.args)
+        raise
     finally:
         if hasattr(learn, 'bf16'): learn.bf16.leave()
 
-def _silence(learn):
-    "No progress bar, no table"
-    learn.remove_cbs(ProgressCallback)
-    learn.logger = lambda row: None
+def _tell_left_out(dls):
+    "Say what of the folders is of no use, if there is anything"
+    wholes = {}
+    for source in dls.train_ds.source,dls.valid_ds.source:
+        while isinstance(source, Subset): source = source.source
+        wholes[id(source)] = source
+    for o in wholes.values():
+        if any(getattr(o, k, ()) for k in ('gray', 'broken', 'generated', 'linked')):
+            print(o, flush=True)
+
+_WHERE = r"^Exception occured in `.*` when calling event `.*`:\n\t" # fastai's words

@@ -152,3 +152,12 @@ def test_folder_that_cannot_be_listed(tmp_path, colorizer, monkeypatch, capsys):
     assert 'locked' in table()
     monkeypatch.setattr(os, 'scandir', real)
     assert quick(src, tmp_path/'out', colorizer).exit_code==0 and 'locked' not in table()
+
+@pytest.mark.parametrize('format', [None, 'png', 'jpeg', 'tiff'])
+@pytest.mark.parametrize('photos', [
+    ['a.jpg', 'a.JPG'], ['a.bmp', 'a.BMP', 'A.bmp'], ['Box/a.tif', 'box/a.tif'],
+    ['a.tif', 'A.jpg', 'a.tif.png', 'a.TIF.png.png']])
+def test_names_that_differ_in_case_alone_get_outputs_that_differ_in_more(photos, format):
+    "Where the suffix changes, two of them grew by the same for ever"
+    out = assign_outputs({o: o for o in photos}, format)
+    assert len({o.lower() for o in out.values()})==len(photos)

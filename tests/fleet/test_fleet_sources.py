@@ -177,3 +177,31 @@ def test_colorings_beside_their_photographs_are_none(tmp_path):
     for o in ('a.jpg', 'a.colorized.jpg', 'b.colorized.jpg', '.c.jpg'): (tmp_path/o).touch()
     assert names(tmp_path)==names(f'{tmp_path}/*.jpg')==['a.jpg', 'b.colorized.jpg']
     assert names([tmp_path/'a.colorized.jpg'])==['a.colorized.jpg'] # named, so meant
+
+def test_links_in_a_list_keep_their_names(tmp_path):
+    "As in a store that is addressed by content; a folder has one name all the same"
+    (tmp_path/'store').mkdir()
+    (tmp_path/'chosen').mkdir()
+    (tmp_path/'store/7f3e.jpg').touch()
+    (tmp_path/'chosen/plain.jpg').touch()
+    (tmp_path/'chosen/mayor.jpg').symlink_to('../store/7f3e.jpg')
+    (tmp_path/'today').symlink_to('chosen')
+    listed = [tmp_path/'today/mayor.jpg', tmp_path/'chosen/plain.jpg']
+    assert names(listed)==names(tmp_path/'chosen')==['mayor.jpg', 'plain.jpg']
+    assert names(tmp_path/'today/mayor.jpg')==['mayor.jpg']
+
+def test_a_file_that_was_missing_keeps_its_place(tmp_path, monkeypatch):
+    "What failed and what is done later are rows of one photograph"
+    monkeypatch.chdir(tmp_path)
+    _,errors = photographs(['a.jpg'])
+    (tmp_path/'a.jpg').touch()
+    found,_ = photographs(['a.jpg'])
+    assert [*errors]==[*found]==[str(tmp_path/'a.jpg')]
+
+def test_one_object_and_names_with_brackets_in_a_bucket(s3):
+    store,_ = s3
+    for o in ('scan.jpg', 'Box [3]/x.jpg', 'Box 3/y.jpg'): store.put(o, b'x')
+    assert names(f'{store.url}/scan.jpg', store.storage)==['scan.jpg']
+    assert names(f'{store.url}/Box [3]', store.storage)==['x.jpg']
+    assert names(f'{store.url}/Box [3]/x.jpg', store.storage)==['x.jpg']
+    assert names(f'{store.url}/Box [0-9]/*.jpg', store.storage)==['Box 3/y.jpg']

@@ -181,3 +181,13 @@ def test_names_that_windows_takes_for_something_else(name, monkeypatch):
         m.setattr('os.name', 'nt')
         why = misnamed(name),misnamed('box 1/Kön.ig & Co..png'),misnamed('console.png')
     assert why==("has a part that Windows allows no file", None, None)
+
+def test_what_a_killed_writer_left_is_no_object_and_goes_after_an_hour(tmp_path):
+    store = Store(tmp_path)
+    store.put('box/a.tif', b'1')
+    old,new = tmp_path/'box/.b.tif.59a194e5.tmp',tmp_path/'.c.tif.0a1b2c3d.tmp'
+    for o in old,new: o.write_bytes(b'half')
+    os.utime(old, (0, 0))
+    assert [*store.files()]==['box/a.tif']
+    store.clear_leftovers()
+    assert not old.exists() and new.exists()

@@ -98,6 +98,8 @@ def test_the_service_stands_for_the_whole_picture(name, is_whole):
     others = [dict(id=f'{U}/search', type='SearchService1'), dict(type='ImageService3'), 'odd']
     body = dict(id=f'{U}/iiif/a/{name}', service=[*others, service])
     assert image_service(body)==(service if is_whole else None)
+    elsewhere = dict(service, id='http://images.example/iiif/a')
+    assert image_service(dict(body, service=elsewhere))==(elsewhere if is_whole else None)
 
 def test_names_of_files():
     "Readable, and different for addresses that differ; nothing in them can leave the folder"

@@ -1,7 +1,8 @@
 "Loaders: which photographs are learned from, in which order, and who gets which part of a batch"
+import os
 import numpy as np, pytest
 from colorized.training.examples import ColorizationDataset, Recipe
-from colorized.training.loaders import ResumableLoader, photo_dataloaders
+from colorized.training.loaders import ResumableLoader, _files, photo_dataloaders
 from colorized.photo.scan import ScanError
 from colorized.training.sources import PhotoFolder, Subset
 from test_sources import folder
@@ -85,3 +86,32 @@ def test_every_so_manieth_picture_is_held_back():
         held = dls.valid_ds.source.idxs
         assert held==list(range(0, 40, every))
         assert sorted(held+dls.train_ds.source.idxs)==list(range(40))
+
+def learned_and_watched(dls):
+    "Whole names of the files that are learned from, and of those that are watched"
+    return [{str(f.resolve()) for f in _files(o.source)} for o in (dls.train_ds, dls.valid_ds)]
+
+def test_a_part_of_the_same_folder_is_not_learned_from(tmp_path):
+    root = folder(tmp_path/'photos', 6)
+    whole = PhotoFolder(root)
+    for train in root,whole:
+        learned,watched = learned_and_watched(
+            photo_dataloaders(train, Subset(whole, [0, 3]), recipe=SMALL))
+        assert len(watched)==2 and len(learned)==4 and not learned&watched
+    assert len(photo_dataloaders(whole, root, recipe=SMALL).train_ds)==6 # on purpose
+
+def test_a_folder_below_a_source_is_not_learned_from(tmp_path):
+    root = folder(tmp_path/'photos', 3)
+    folder(root/'watched', 2)
+    learned,watched = learned_and_watched(
+        photo_dataloaders(PhotoFolder(root), root/'watched', recipe=SMALL))
+    assert len(learned)==3 and len(watched)==2 and not learned&watched
+
+@pytest.mark.parametrize('link', [os.symlink, os.link])
+def test_links_to_what_is_held_back_are_not_learned_from(tmp_path, link):
+    root = folder(tmp_path/'photos', 4)
+    (root/'z').mkdir()
+    link(root/'0.png', root/'z/0.png')
+    dls = photo_dataloaders(root, recipe=SMALL)
+    names = [[o.name for o in _files(d.source)] for d in (dls.train_ds, dls.valid_ds)]
+    assert names==[['1.png', '2.png', '3.png'], ['0.png']]
