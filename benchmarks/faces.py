@@ -16,7 +16,8 @@ from PIL import Image
 from further import is_colorful
 from steps import sample
 
-DEFAULT = ['ddim:1:1:1.2', 'dpmpp_2m+agree:6:1:1.2', 'dpmpp_2m+agree+keep:6:1:1.2']
+DEFAULT = ['ddim:1:1:1', 'dpmpp_2m+agree:6:1:1', 'dpmpp_2m+agree+keep:6:1:1',
+           'dpmpp_2m+agree+keep:8:1:1', 'dpmpp_2m+agree+keep:6:0.85:1']
 
 def photographs(clone, out):
     "Write those of the history that are not nearly gray"

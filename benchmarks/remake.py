@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SAMPLERS = ['ddim:4', 'ddim:8', 'ddim:166-332-499-666-832-999', 'ddim:1', 'ddim:2', 'ddpm:6',
+SAMPLERS = ['ddim:4', 'ddim:8', 'ddim:6even', 'ddim:1', 'ddim:2', 'ddpm:6',
             'ddpm:16', 'ddim:16', 'ddim:6:0.7', 'dpmpp_2m:6', 'ddpm:8', 'ddim:6:1:1:8']
+GAINS = [f'ddim:6:1:{gain}' for gain in (0.85, 1.2, 1.4, 1.6)] # 'ddim:6' has 1
 
 def jobs(val, outside, further, out, gain, noise):
     "Name -> command. Settings are compared at a noise of 1, figures are those of the defaults"
@@ -36,8 +37,7 @@ def jobs(val, outside, further, out, gain, noise):
     gained,objects = f'ddim:6:1:{gain:g}',further/'objects'
     classes = further/'objects.json'
     return dict(
-        steps=steps('steps', val, ['ddim:6', gained, 'ddim:6:1:1.4', 'ddim:6:1:1.6', *SAMPLERS],
-                    n=250),
+        steps=steps('steps', val, ['ddim:6', *GAINS, *SAMPLERS], n=250),
         own_things=own('own_things', further/'things'),
         own_scenes=own('own_scenes', further/'scenes'),
         objects=steps('objects', objects, ['gray', default, f'{default}@own'],

@@ -8,11 +8,11 @@ is in the file already is not measured again. SPEC@SIZE: the network works at th
 none is given, SPEC@own: at the size that is each photograph's default, and its chroma is judged on
 the lightness at 256. The spec gray is no color at all. SAMPLER+agree lets parts that look alike
 agree, SAMPLER+agree+keep (the default of the command) also lets small things keep the color of
-the first guess. STEPS is their number, or the timesteps themselves: 249-499-749-999. GAIN is 1
-where none is given, whatever the model's own; with a GUIDANCE other than 1 the model is led away
-from that of `--weak` (chapter Distillation). KID, the two-sample figure and top-1 are also given as
-differences to those of a reference on the same photographs, with the interval of the difference:
-what is not measurably worse has an interval that reaches zero.
+the first guess. STEPS is their number; 6even spreads six evenly, where a model's last step is a
+short one. GAIN is 1 where none is given, whatever the model's own; with a GUIDANCE other than 1 the
+model is led away from that of `--weak` (chapter Distillation). KID, the two-sample figure and top-1
+are also given as differences to those of a reference on the same photographs, with the interval of
+the difference: what is not measurably worse has an interval that reaches zero.
 `nbs/experiments/sampling.ipynb` draws the file."""
 import argparse, csv, json
 from dataclasses import replace
@@ -34,9 +34,10 @@ def parse_spec(spec):
     sampler,*ways = name.split('+')
     if unknown := {*ways}-{'agree', 'keep'}:
         raise ValueError(f"{spec}: a sampler goes with +agree and +keep, got {unknown.pop()!r}")
-    steps = [*map(int, steps.split('-'))] if '-' in steps else int(steps)
-    changes = dict(sampler=sampler, steps=steps, temperature=float(noise), gain=float(gain),
+    n = int(steps.removesuffix('even'))
+    changes = dict(sampler=sampler, steps=n, temperature=float(noise), gain=float(gain),
                    average='agree' in ways, anchor='keep' in ways)
+    if steps.endswith('even'): changes['last_step'] = 1/n
     return changes,int(mean_of),float(guidance)
 
 def sample(c, weak, conds, rows, spec):

@@ -145,7 +145,7 @@ def test_defaults_and_their_changes():
         anchor_chroma=8., anchor_around=1/6, anchor_gain=1.2, anchor_until=1., hint_reach=4.,
         working_size=384, min_size=256)
     assert s.changed(steps=None, gain=2.)==SamplingSettings(gain=2.)
-    assert load_checkpoint(WEIGHTS/'default.safetensors')[1].sampling==SamplingSettings(gain=1.2)
+    assert load_checkpoint(WEIGHTS/'default.safetensors')[1].sampling==SamplingSettings()
     with pytest.raises(ValueError, match='unknown setting agree, keep; known are steps, sampler'):
         s.changed(keep=1, agree=2)
 
