@@ -69,7 +69,8 @@ def _image_metadata(image):
     iptc = resources.get(IPTC)
     for k in ('Raw profile type iptc', 'Raw profile type 8bim'):
         if not iptc and k in info: iptc = hexadecimal_profile(info[k])
-    return Metadata(info.get('icc_profile'), xmp_packet(image), iptc, photoshop=resources)
+    xmp = xmp_packet(image) or hexadecimal_profile(info.get('Raw profile type xmp', ''))
+    return Metadata(info.get('icc_profile'), xmp, iptc, photoshop=resources)
 
 # %% ../../nbs/photo/05_metadata.ipynb #bcdeca03
 def _warn_of_losses(file, found, boxes):

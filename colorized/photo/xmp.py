@@ -11,7 +11,6 @@ __all__ = ['NAMESPACE', 'XMP_NAMESPACES', 'rdf_of', 'parse_xmp', 'remove_propert
 # %% ../../nbs/photo/03_xmp.ipynb #781bcd81
 import re
 from xml.dom import expatbuilder, minidom, xmlbuilder
-from .blocks import hexadecimal_profile
 
 # %% ../../nbs/photo/03_xmp.ipynb #85ff399e
 NAMESPACE = 'https://example.github.io/colorized/ns/1.0/' # Of our own properties
@@ -187,9 +186,7 @@ def turn_regions(
 
 # %% ../../nbs/photo/03_xmp.ipynb #029a7133
 def _first_packet(image):
-    info = image.info
-    xmp = info.get('xmp') or info.get('XML:com.adobe.xmp')
-    if not xmp: xmp = hexadecimal_profile(info.get('Raw profile type xmp', ''))
+    xmp = image.info.get('xmp') or image.info.get('XML:com.adobe.xmp')
     return xmp.encode() if isinstance(xmp, str) else xmp
 
 def _extended_xmp(image):

@@ -13,9 +13,8 @@ import numpy as np, torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from fastai.callback.core import Callback
-from fastai.callback.progress import ProgressCallback
+from fastai.callback.progress import ProgressCallback, progress_bar
 from fastai.learner import AvgLoss
-from fastprogress.fastprogress import progress_bar
 from ..model.checkpoint import ModelConfig
 from ..theory.denoiser import target
 from ..theory.vlb import loss_weight

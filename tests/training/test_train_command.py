@@ -57,12 +57,14 @@ def test_evaluate_what_was_trained(photos, trained, run, tmp_path):
     assert value('colorized')<1<value('truth')
     assert run('evaluate', '--true', photos)[0]==2
 
+WEAK = '--start','default','--weak','default'
+
 @pytest.mark.parametrize('options,said', [
     (['--workers', '-1'], '--workers must be at least 0, got -1'),
     (['--fid', '-1'], '--fid must be at least 0, got -1'),
     (['--guidance', '7'], '--guidance needs --weak'),
-    (['--start', 'default', '--weak', 'default', '--guidance', 'nan'], '--guidance must be a number'),
-    (['--start', 'default', '--weak', 'default', '--guidance', '-1'], 'at least 0, got -1.0'),
+    ([*WEAK, '--guidance', 'nan'], '--guidance must be a number of at least 0, got nan'),
+    ([*WEAK, '--guidance', '-1'], '--guidance must be a number of at least 0, got -1.0'),
     (['--size', '64', '--set', 'size=32'], '--size and --set size=…: give one of them'),
     (['--device', 'meta'], '--device must be cpu, cuda or mps, got meta')])
 def test_options_that_contradict_or_say_nothing(run, tmp_path, options, said):
