@@ -70,7 +70,7 @@ def test_provenance_names_what_differs_from_the_checkpoint(colorizer):
 def test_settings_change_the_colors(colorizer, gray):
     own = Colorizer.from_pretrained(device='cpu', settings=dict(gain=2.))
     a,b = [c.colorize(gray, steps=1).ab for c in (colorizer, own)]
-    assert torch.allclose(b, a*2/1.2, atol=0.2)
+    assert torch.allclose(b, a*2/colorizer.settings.gain, atol=0.2)
 
 @pytest.mark.parametrize('kw', [dict(n_samples=0), dict(steps=0), dict(steps=1001),
     dict(saturation=-1), dict(saturation=101), dict(seed=2**64), dict(seed=-2**64),
@@ -283,9 +283,9 @@ def test_saved_files_keep_the_lightness(colorizer, photo, tmp_path, name):
         return o.mean().item(),o.max().item()
     for suffix in 'tif', 'png':
         mean,most = moved(suffix)
-        assert round(mean, 2)==0.07 and most<0.25
+        assert round(mean, 2) in (0.06, 0.07, 0.08) and most<0.25 # as the first tutorial says
     assert moved('tif', bits=16)[1]<0.005
-    for suffix in 'jpg', 'webp': # as the first tutorial says; encoders differ a little
+    for suffix in 'jpg', 'webp': # so does this; encoders differ a little
         mean,most = moved(suffix)
         assert 0.15<mean<0.45 and 1<most<5
 

@@ -117,6 +117,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(net, tmp_path, monkeyp
     assert path.read_bytes()==b'old' and len(list(tmp_path.iterdir()))==1
 
 @pytest.mark.parametrize('kwargs,word', [(dict(param='y'), "'x0', 'eps' or 'v'"),
+    (dict(schedule=dict(kind='cosine', n_steps=100_001)), 'at most 100,000 steps'),
     (dict(chroma_scale=0), 'chroma_scale must'), (dict(chroma_scale=math.inf), 'chroma_scale must'),
     (dict(schedule=dict(kind='linear'), sampling=SamplingSettings(gain=2.)), 'gain=2.0 needs')])
 def test_configurations_that_cannot_be(kwargs, word):
@@ -125,6 +126,7 @@ def test_configurations_that_cannot_be(kwargs, word):
 
 @pytest.mark.parametrize('name,value', [('gain', 0.), ('gain', -1.), ('cells', 0), ('min_size', 0),
     ('working_size', 0), ('anchor_chroma', 0.), ('temperature', -0.1), ('average_restored', -1.),
+    ('anchor_around', 1.5), ('anchor_around', -0.1),
     ('hint_reach', -1.), ('sampler', 'euler'), ('gain', math.inf), ('anchor_gain', math.nan),
     ('average_until', -math.inf), pytest.param('gain', 10**400, id='gain-huge'),
     ('temperature', '1'), ('anchor_around', None),

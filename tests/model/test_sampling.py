@@ -189,7 +189,8 @@ def test_a_gain_does_not_change_what_is_prepared(packaged, L):
     cond = packaged.condition(L)
     ready = packaged.prepare(cond)
     draw = lambda cond, gain: packaged.sample(cond, [0], steps=1, gain=gain)
-    assert torch.equal(draw(ready, 2.), draw(cond, 1.2))
+    assert torch.equal(draw(ready, 2.), draw(cond, packaged.settings.gain))
+    assert not torch.equal(draw(cond, 2.), draw(cond, packaged.settings.gain))
 
 # The first guess, averaging, anchoring
 

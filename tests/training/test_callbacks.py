@@ -1,7 +1,9 @@
 "The callbacks of training: draws that never change, problems and losses against their formulas"
+import re
 from contextlib import suppress
 from functools import partial
 import numpy as np, pytest, torch
+from PIL import Image
 from fastai.callback.core import Callback, CancelBatchException, CancelStepException
 from colorized.theory.vlb import loss_weight
 from colorized.training.callbacks import (draw_timesteps, ema_multi_avg_fn, keyed_generator,
@@ -104,3 +106,19 @@ def test_validation_loss_counts_each_photograph_once(tmp_path):
     assert [n for _,n in losses]==[2, 1]
     expected = sum(l*n for l,n in losses)/3
     assert float(learn.recorder.loss.value)==pytest.approx(expected, rel=1e-6)
+
+def test_a_run_says_what_is_of_no_use_and_counts_its_own_epochs(tmp_path, capsys):
+    "Before and after it was resumed; in fastai's bar there were a million epochs"
+    data = crops(tmp_path/'photos', 8)
+    first,second,*_ = sorted(data.iterdir())
+    Image.open(first).convert('L').save(data/'gray.png')
+    (data/'torn.png').write_bytes(second.read_bytes()[:200])
+    brief = dict(BRIEF, bar=True, bs=4)
+    train(data, tmp_path/'run', photos=16, **brief)
+    said = capsys.readouterr().out
+    assert f'8 photographs below {data} (left out: 1 gray or of one tint, 1 broken' in said
+    assert 'Epoch 1, 50% of the budget' in said and '1000000' not in said
+    train(data, tmp_path/'run', photos=24, resume=True, **brief)
+    said = capsys.readouterr().out
+    assert 'going on after 16 photographs, from epoch 2' in said and 'Epoch 2, 67% of' in said
+    assert re.findall(r'(\d+) +\d\.\d+ +\d+\.\d+ +\d\d:\d\d', said)==['2'] # a row of the table

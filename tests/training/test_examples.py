@@ -10,7 +10,9 @@ def test_what_cannot_be_is_refused():
     for wrong,why in ((dict(size=0, small=0), 'size=0'), (dict(small=-32), 'small=-32'),
                       (dict(min_crop=0.), 'min_crop'), (dict(min_crop=1.5), 'min_crop'),
                       (dict(archival=-.1), 'archival'), (dict(no_hints=2.), 'no_hints'),
-                      (dict(small_share=1.), 'small_share'), (dict(size=100), 'size=100, fac')):
+                      (dict(small_share=1.), 'small_share'), (dict(size=100), 'size=100, fac'),
+                      (dict(size=4, small=0, factor=1), 'size=4'),
+                      (dict(small=4, factor=1), 'small=4')):
         with pytest.raises(ValueError, match=why): Recipe(**wrong)
 
 def test_hints_are_the_means_of_their_cells():
