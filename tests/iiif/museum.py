@@ -78,6 +78,9 @@ class Desk(SimpleHTTPRequestHandler):
         with self.lock:
             self.server.now -= self.busy
             self.busy = False
+    def send_error(self, *args, **kwargs):
+        self.done()
+        super().send_error(*args, **kwargs)
     def copyfile(self, source, out):
         data = source.read()
         self.done()
