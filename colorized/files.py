@@ -225,10 +225,12 @@ def sha256_of(
 
 # %% ../nbs/00_files.ipynb #588121c1
 def is_unfinished(
-    name:str, # Of a file or folder
+    name:str,    # Of a file or folder
+    of:str=None, # What was to be written; None: anything
 ) -> bool:
     "Is it what somebody here has begun to write, or had begun when it was killed?"
-    return re.fullmatch(r'\..+\.[0-9a-f]{8}\.tmp', name, re.DOTALL) is not None
+    written = re.escape(short_name(of)) if of else '.+'
+    return re.fullmatch(rf'\.{written}\.[0-9a-f]{{8}}\.tmp', name, re.DOTALL) is not None
 
 def clear_leftovers(
     folder:Path,        # Where to look
@@ -237,9 +239,8 @@ def clear_leftovers(
     folders:bool=False, # Folders as well, with all that is in them?
 ):
     "Remove what dead processes had begun to write, and nothing that another program wrote"
-    written = re.escape(short_name(name)) if name else '.+'
     for o in folder.glob('.*.tmp'):
-        if not re.fullmatch(rf'\.{written}\.[0-9a-f]{{8}}\.tmp', o.name, re.DOTALL):
+        if not is_unfinished(o.name, name):
             continue
         with suppress(OSError): # gone meanwhile
             if time.time()-o.stat().st_mtime<age:

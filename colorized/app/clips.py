@@ -23,7 +23,7 @@ from .visitors import Limits, Refused, check_disk, format_size
 from ..batch.progress import ProgressBar
 from ..files import sha256_of
 from ..film.coloring import FilmRun
-from ..film.container import FilmError, open_film, pictures_of
+from ..film.container import open_film, pictures_of
 from ..film.film import colorize_film, plan_film
 from ..film.options import FilmOptions
 from ..film.record import small_size
@@ -74,9 +74,8 @@ def _for_visitors(home):
     except Refused:
         raise
     except ValueError as e: # with `FilmError`
-        said = e.what if isinstance(e, FilmError) else str(e)
+        said,advice = getattr(e, 'what', str(e)),getattr(e, 'advice', '') # of `FilmError`
         said = re.sub(re.escape(f'{home}{os.sep}')+r'(?:[0-9a-zA-Z_-]+/)*', '', said)
-        advice = isinstance(e, FilmError) and e.advice
         raise Refused(f'{said}. {_COMMAND}' if advice else said) from e
 
 # %% ../../nbs/app/03c_clips.ipynb #8482d91a

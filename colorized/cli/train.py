@@ -16,17 +16,13 @@ from .options import (Threads, UsageError, check_positive, check_threads, keep_m
 # %% ../../nbs/cli/03_train.ipynb #e52c1e32
 def _check_pair(config, other, start, weak):
     "Raises `UsageError` unless two checkpoints speak of the same thing"
-    for k in ('param', 'schedule', 'chroma_scale'):
-        a,b = getattr(config, k),getattr(other, k)
+    for k in ('param', 'schedule', 'chroma_scale', 'factor', 'channels'):
+        of_net = k in ('factor', 'channels')
+        a,b = (getattr(o.net if of_net else o, k) for o in (config, other))
         # the chroma's scale is measured on the photographs of each run
         if not (0.98<b/a<1.02 if k=='chroma_scale' else a==b):
             wrong = f"its {k} is {b}, expected {a}"
             raise UsageError(f"--weak {weak} does not go with --start {start}: {wrong}")
-    for k in ('factor', 'channels'):
-        a,b = getattr(config.net, k),getattr(other.net, k)
-        if a!=b:
-            raise UsageError(f"--weak {weak} does not go with --start {start}: "
-                             f"its {k} is {b}, expected {a}")
 
 # %% ../../nbs/cli/03_train.ipynb #0ea2ebea
 def _begin_with(start, weak, guidance):

@@ -48,7 +48,7 @@ def test_avi_with_frames_in_the_order_of_decoding(tmp_path):
 
 def test_a_slow_fade_is_no_frame_over_and_over(tmp_path):
     "Each frame differs from the one before by less than a level, as those of a title do"
-    bright = picture(0).astype(float)
+    bright = np.random.default_rng(0).integers(16, 236, (48, 64)) # no part of it is of one gray
     fade = [(16+(bright-16)*i/400).round().astype(np.uint8) for i in range(401)]
     path = write_film(tmp_path/'a.mkv', fade, codec='ffv1', rate=50)
     plan = find_shots(open_film(path))
@@ -57,7 +57,7 @@ def test_a_slow_fade_is_no_frame_over_and_over(tmp_path):
     for Y,again in zip(fade, plan.repeated):
         shown = shown if again else Y.astype(int)
         drift = max(drift, np.abs(Y-shown).max())
-    assert drift<=1 and sum(plan.repeated)<300
+    assert drift<=3 and 0<sum(plan.repeated)<350
 
 def test_gray_pictures(tmp_path):
     film = open_film(write_film(tmp_path/'a.mkv', gray(2), pix_fmt='gray'))
