@@ -6,7 +6,7 @@ Docs: https://example.github.io/colorized/files.html.md"""
 
 # %% auto #0
 __all__ = ['DISK_ERRORS', 'sync_folder', 'make_folder', 'short_name', 'atomic_write', 'write_bytes', 'write_json', 'parse_json',
-           'open_regular', 'read_json', 'atomic_folder', 'sha256_of', 'is_unfinished', 'clear_leftovers']
+           'open_regular', 'read_json', 'atomic_folder', 'file_state', 'sha256_of', 'is_unfinished', 'clear_leftovers']
 
 # %% ../nbs/00_files.ipynb #497320f3
 import errno, hashlib, json, os, re, secrets, shutil, stat, time
@@ -216,6 +216,13 @@ def atomic_folder(
             shutil.rmtree(o, ignore_errors=True)
 
 # %% ../nbs/00_files.ipynb #6d6c66da
+def file_state(
+    path:str|Path|int, # A file, or the number of an open one
+) -> tuple:            # Another one when the file has changed
+    "Size and time of a file"
+    st = os.stat(path)
+    return st.st_size,st.st_mtime_ns
+
 def sha256_of(
     path:str|Path, # File
 ) -> str:          # 64 hexadecimal digits

@@ -88,6 +88,16 @@ def site():
     with served(out) as base:
         yield out,base
 
+def test_the_address_in_each_docstring_leads_to_the_chapter(site):
+    "In Markdown, with the code that the module holds"
+    modules = [o for o in (root/'colorized').rglob('*.py') if not o.name.startswith('_')]
+    for f in modules:
+        code = f.read_text('utf-8')
+        address = re.search(r'^Docs: https://[^/]+/colorized/(\S+)"""', code, re.M)
+        text = (site[0]/address[1]).read_text('utf-8')
+        names = re.findall(r'^(?:def|class) [a-zA-Z]\w*', code, re.M)
+        assert text.startswith('# ') and all(o in text for o in names), f
+
 def is_redirect(file): return 'http-equiv="refresh"' in file.read_text('utf-8')
 
 def pages(out):

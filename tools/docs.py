@@ -292,6 +292,25 @@ def _localize(out, base):
         text = re.sub(r'<img (?![^>]*\balt=)', '<img alt="What the code above draws" ', text)
         f.write_text(text, 'utf-8')
 
+def _as_text(cell):
+    "A cell of a prepared notebook in Markdown, without pictures"
+    source = _text(cell['source']).strip()
+    if cell['cell_type']!='code': return source
+    code = re.sub(r'^#\|.*\n?', '', source, flags=re.M).strip()
+    said = [_text(o.get('text') or o.get('data', {}).get('text/plain', ''))
+            for o in cell.get('outputs', []) if 'image/png' not in o.get('data', {})]
+    hidden = re.search(r'^#\|\s*echo:\s*false', source, re.M)
+    shown = [] if hidden or not code else [code]
+    return '\n\n'.join(f'```\n{o.rstrip()}\n```' for o in shown+said if o.strip())
+
+def _write_markdown(proc, out):
+    "Beside the page of each module the same in Markdown: its docstring names that address"
+    for f in proc.rglob('*.ipynb'):
+        page,cells = out/f.relative_to(proc).with_suffix('.html'),_read_nb(f)['cells']
+        if not page.exists(): continue
+        text = '\n\n'.join(o for o in map(_as_text, cells) if o)
+        page.with_name(f'{page.name}.md').write_text(FENCE.sub('', text+'\n'), 'utf-8')
+
 def site():
     "`_proc` -> `_docs`, unless the site is up to date"
     from nbdev.config import get_config
@@ -305,6 +324,7 @@ def site():
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(proc/'_docs', out)
     shutil.copytree(root/'tools/katex', out/'site_libs/katex')
+    _write_markdown(proc, out)
     _localize(out, f'{cfg.doc_host}{cfg.doc_baseurl}/')
     _mend_anchors(out)
     _redirect(out)

@@ -37,6 +37,7 @@ def _list_jobs(src, dst, options, colorizer):
     for photo,out in tree.outputs.items():
         files = [dst/out, dst/f'{out}{MAP_SUFFIX}'][:1+bool(options.uncertainty)]
         jobs.append(Job(src/photo, files, dict(path=photo, output=out, **common)))
+    options.check_depth(o.outputs[0] for o in jobs)
     return jobs,tree
 
 # %% ../../nbs/batch/08_folder.ipynb #66b46d0e

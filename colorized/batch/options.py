@@ -11,7 +11,7 @@ __all__ = ['UNCERTAINTY_SAMPLES', 'BatchOptions']
 from fastcore.basics import patch, store_attr
 from ..inference.colorizer import Colorizer
 from ..photo.provenance import Provenance
-from ..photo.formats import output_format
+from ..photo.formats import check_quality, output_format
 
 # %% ../../nbs/batch/02_options.ipynb #3ff6306f
 UNCERTAINTY_SAMPLES = 8 # From which the uncertainty is measured
@@ -56,8 +56,16 @@ def file(self:BatchOptions) -> dict:
 def check_format(self:BatchOptions,
     source, # Where the photographs are, for the error
 ):
-    "Raises `ValueError` for a format that cannot be written, or not with these bits"
+    "Raises `ValueError` for a format that cannot be written, or not with these bits or quality"
+    check_quality(self.quality)
     if self.format: output_format(f'{source}: outputs', self.format, self.bits)
+
+@patch
+def check_depth(self:BatchOptions,
+    outputs, # Names of files that are going to be written
+):
+    "Raises `ValueError` for the first that cannot hold these bits"
+    for o in outputs: output_format(o, self.format, self.bits)
 
 @patch
 def sampling(self:BatchOptions,

@@ -177,19 +177,27 @@ def _check_options(folder, out, samples, quality, threads, hint, hints):
     check_threads(threads)
     if hint and hints:
         raise UsageError("give either --hint or --hints")
+    if hints and not Path(hints).exists():
+        raise FileNotFoundError(f"--hints {hints}: no such file")
     if folder and not out:
         raise UsageError(f"{folder} is a folder: say with --out where its color photographs go")
     if folder and (samples>1 or hint or hints):
         raise UsageError("--samples, --hint and --hints are for single photographs")
 
-def _plan(photos, folder, out, format, samples, seed, uncertainty):
-    "([job, …], the folder `--out`)"
+def _check_writable(jobs, format, bits):
+    "Raises `ValueError` for an output of a format that cannot be written, or not with these bits"
+    from colorized.photo.formats import output_format
+    for job in jobs: output_format(job.outputs[0], format, bits)
+
+def _plan(photos, folder, out, format, bits, samples, seed, uncertainty):
+    "([job, …], the folder `--out`). Raises `ValueError` for outputs that cannot be written"
     to_file = bool(out) and _names_file(out, format)
     if to_file and (folder or len(photos)>1):
         raise UsageError(f"--out {out} names a file: several photographs need a folder")
     where = lambda p: Path(out) if to_file else _destination(p, out, format)
     jobs = [_job(p, where(p), samples, seed, uncertainty) for p in photos]
     _check_outputs(jobs)
+    _check_writable(jobs, format, bits)
     return jobs,Path(out) if out and not to_file else None
 
 # %% ../../nbs/cli/02_photo.ipynb #45176949
@@ -247,7 +255,7 @@ def color(
     from colorized.files import make_folder
     from colorized.photo.provenance import Provenance
     Provenance(source_type=source_type) # refuses an unknown one
-    jobs,out_folder = _plan(photos, folder, out, format, samples, seed, uncertainty)
+    jobs,out_folder = _plan(photos, folder, out, format, bits, samples, seed, uncertainty)
     set_threads(threads)
     sampling = dict(steps=steps, temperature=temperature, seed=seed, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)

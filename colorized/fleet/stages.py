@@ -17,9 +17,9 @@ import numpy as np, torch
 from fastcore.basics import patch
 from .. import __version__
 from ..batch.options import BatchOptions
-from ..batch.tasks import file_state, load_lightness, predict_chroma, write_output
+from ..batch.tasks import load_lightness, predict_chroma, write_output
 from ..batch.workers import disk_errno, error_message
-from ..files import sha256_of
+from ..files import file_state, sha256_of
 from .store import FINAL_ERRORS, Store, is_local, resolve_url, with_retries
 from ..inference.colorizer import Colorizer
 from ..photo.provenance import Provenance

@@ -24,6 +24,7 @@ from .output import OutputFolder, claimed, protect_manifest
 from .resources import id_of, parse_document
 from .service import parse_info
 from ..inference.colorizer import Colorizer
+from ..photo.formats import check_quality
 from ..photo.scan import ScanError
 from ..photo.reading import read_scan
 
@@ -215,7 +216,7 @@ def colorize_manifest(
     progress:bool=True,            # Say on stderr what goes wrong, and what became of it all?
 ) -> Published:                    # Its `exit_code` is 1 if a picture failed
     "Color a manifest's pictures and offer them in a new one. Raises `IIIFError` or `ValueError`"
-    _check_settings(base_url, format, tiles, size)
+    _check_settings(base_url, format, quality, tiles, size)
     out,base,start = Path(out),base_url.rstrip('/'),time.time()
     protect_manifest(out/'manifest.json', source)
     say = _say if progress else lambda message: None
@@ -236,12 +237,13 @@ def colorize_manifest(
     return run.conclude(time.time()-start)
 
 # %% ../../nbs/iiif/09_publish.ipynb #a4cd279c
-def _check_settings(base_url, format, tiles, size):
+def _check_settings(base_url, format, quality, tiles, size):
     "Raise `ValueError` before anything is loaded or fetched"
     if not re.match(r'https?://[^/]+', base_url):
         raise ValueError(f"base_url must be an address (http…), got {base_url!r}")
     if format not in ('jpeg', 'png', 'webp'):
         raise ValueError(f"format must be jpeg, png or webp, which browsers show, got {format!r}")
+    check_quality(quality)
     if tiles and format!='jpeg':
         raise ValueError(f"tiles are JPEG files: format must be jpeg, got {format!r}")
     if size is not None and size<1:

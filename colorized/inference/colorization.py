@@ -15,13 +15,13 @@ import numpy as np, torch
 from PIL import Image
 from fastcore.basics import patch
 from torch import Tensor
-from ..files import sha256_of
+from ..files import file_state, sha256_of
 from ..photo.resampling import down_chroma, up_chroma
 from ..photo.lab import combine_to_rgb
 from ..photo.provenance import Provenance
 from ..photo.scan import Scan
 from ..photo.writing import render_strips
-from ..photo.formats import output_format
+from ..photo.formats import check_quality, output_format
 from ..photo.writing import write_scan
 
 # %% ../../nbs/inference/02_colorization.ipynb #ddd0dae6
@@ -32,7 +32,7 @@ class Colorization:
     ab:Tensor               # (n,2,h,w) chroma of each sample, CIELAB units, on the network's grid
     seeds:list              # Seed of each sample
     provenance:Provenance   # How the color came about, but for seed and file
-    source_sha256:str=None  # Hash of the original file; None: that of `scan.path`, if it is a file
+    source_sha256:str=None  # Hash of the original; None: that of the file, if it is what was read
     def __len__(self): return len(self.ab)
     def __repr__(self):
         samples = f"{len(self)} sample{'s'*(len(self)>1)}"
@@ -62,8 +62,11 @@ def file_provenance(self:Colorization,
 ) -> Provenance:
     "What the file of a sample says about its making"
     self._ab(i) # raises `IndexError` where there is none
-    if self.source_sha256 is None and os.path.isfile(self.scan.path):
-        self.source_sha256 = sha256_of(self.scan.path) # kept: the file may be replaced by a sample
+    check_quality(quality)
+    if self.source_sha256 is None and self.scan.file:
+        path,*state = self.scan.file
+        if os.path.isfile(path) and [*file_state(path)]==state:
+            self.source_sha256 = sha256_of(path) # kept: the file may be replaced by a sample
     settings = dict(self.provenance.settings or {}, bits=bits, quality=quality,
                     source_sha256=self.source_sha256)
     return replace(self.provenance, seed=self.seeds[i], settings=settings)

@@ -121,7 +121,8 @@ def condition(self:ChromaSampler,
     L:Tensor,          # (N,1,H,W) lightness in [0,100]
     hints:Tensor=None, # (N,3,H/4,W/4) chroma in CIELAB units and mask
 ) -> Condition:
-    "Encode photographs, once for all seeds and hints"
+    "Encode photographs, once for all seeds and hints. Raises `ValueError` for other shapes"
+    if L.ndim!=4: raise ValueError(f"L must be (N,1,H,W), got {tuple(L.shape)}")
     if hints is not None:
         hints = self.config.scale_hints(hints).to(self.device)
     L = L.to(self.device, memory_format=torch.channels_last)
@@ -279,7 +280,11 @@ def colorize_batch(self:ChromaSampler,
     seeds:list[int], # N seeds
     **changes,       # Other `SamplingSettings`
 ) -> Tensor:         # (N,3,H,W) sRGB in [0,1], on the CPU
-    "Color photographs of one size at that size; their lightness is kept"
+    """Color photographs of one size at that size; their lightness is kept
+
+    Raises `ValueError` for another shape, and unless there are as many seeds."""
+    if len(seeds)!=len(L):
+        raise ValueError(f"{len(L)} photographs need as many seeds, got {len(seeds)}")
     ab = self.sample(self.condition(L), seeds, **changes)
     L = L.cpu()
     return combine_to_rgb(L, up_chroma(ab, L.shape[-2:], L))

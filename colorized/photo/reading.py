@@ -9,11 +9,12 @@ __all__ = ['READABLE', 'MAX_PIXELS', 'open_image', 'read_scan', 'scan_from_pillo
 
 # %% ../../nbs/photo/08_reading.ipynb #c3002d7b
 # Over 250 lines: what is refused of each format, and what is read of all
-import io, logging, math, struct, threading, warnings
+import io, logging, math, os, struct, threading, warnings
 from collections import Counter
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
+from ..files import file_state
 from .blocks import (check_items, check_jpeg, codestreams, png_chunks,
                                     tiff_pages, tiff_pages_below)
 from .metadata import OpenFile, clean_exif, read_dpi, read_metadata, turn_subject
@@ -281,7 +282,9 @@ def read_scan(
     name = '<bytes>' if in_memory else str(path)
     try:
         with io.BytesIO(path) if in_memory else open(path, 'rb') as f, _SILENCE:
-            return _read(_open_file(f, name, max_pixels))
+            scan = _read(_open_file(f, name, max_pixels))
+            if not in_memory: scan.file = os.path.abspath(path),*file_state(f.fileno())
+            return scan
     except ScanError:
         raise
     except Exception as e:
@@ -290,22 +293,33 @@ def read_scan(
         raise ScanError(f"{name}: {what} ({type(e).__name__}: {e})") from e
 
 # %% ../../nbs/photo/08_reading.ipynb #818029f9
+def _left_with_pillow(im):
+    "What is said of the metadata that does not come along with a picture of Pillow's"
+    there = dict(EXIF=im.getexif().keys()-{274}, resolution='dpi' in im.info,
+                 texts='comment' in im.info or getattr(im, 'text', None))
+    names = ', '.join(k for k,v in there.items() if v)
+    return [f"left behind by a PIL image: {names}; its file's path brings them"] if names else []
+
 def scan_from_pillow(
     im:Image.Image, # An opened picture
 )->Scan:            # Upright; of its metadata, profile and XMP
     "A Pillow picture as a `Scan`. Raises `ValueError` for pixels without an agreed white"
-    turn,im,notes = im.getexif().get(274),ImageOps.exif_transpose(im),[]
+    source = getattr(im, 'filename', '') # of the picture as opened; its pixels may be others
+    path = os.path.abspath(source) if source and isinstance(source, str) else '<memory>'
+    turn,notes = im.getexif().get(274),_left_with_pillow(im)
+    im = ImageOps.exif_transpose(im)
     xmp = turn_regions(xmp_packet(im), turn if turn in range(1, 9) else 1, im.size[::-1], notes)
     if im.mode in ('I', 'F'):
         x = np.asarray(im)
         if x.dtype.kind=='f' or x.min()<0 or x.max()>65535:
             raise ValueError(f"a PIL image of mode {im.mode} must hold integers in 0..65535, "
                              f"got {x.min()}..{x.max()}")
-        return Scan(x.astype(np.uint16), xmp=xmp, warnings=notes)
+        icc = usable_profile(im.info.get('icc_profile'), True, notes)
+        return Scan(x.astype(np.uint16), path, icc=icc, xmp=xmp, warnings=notes)
     x = pillow_pixels(im, notes)
     icc = im.info.get('icc_profile')
     icc = None if x.is_srgb else usable_profile(icc, x.pixels.ndim==2, notes)
-    return Scan(x.pixels, icc=icc, xmp=xmp, alpha=x.alpha, warnings=notes)
+    return Scan(x.pixels, path, icc=icc, xmp=xmp, alpha=x.alpha, warnings=notes)
 
 def open_rgb(
     path:str|Path, # Any photograph that `read_scan` reads

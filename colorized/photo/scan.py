@@ -11,6 +11,7 @@ __all__ = ['ScanError', 'srgb_profile', 'convert_to_srgb', 'max_level', 'Tone', 
 import struct
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
@@ -94,7 +95,7 @@ def _pixels_to_rgb(pixels, icc):
     "(h,w,3) integers -> (1,3,h,w) sRGB"
     if icc is not None: pixels = convert_to_srgb(pixels, icc)
     if pixels.dtype==np.uint16: pixels = pixels.astype(np.float32)/65535
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2,0,1)[None]
+    return torch.from_numpy(np.require(pixels, requirements='CW')).permute(2,0,1)[None]
 
 def _sample_rows_and_columns(pixels):
     "About 40,000 of the pixels, evenly spread"
@@ -123,6 +124,7 @@ class Scan:
     alpha:np.ndarray=None       # (H,W) transparency, same type
     warnings:list=field(default_factory=list) # What a reader should know
     texts:dict=field(default_factory=dict)    # Of PNG by name; a comment is `Comment`
+    file:tuple=None             # Absolute path and `file_state` when it was read, None: no file
     def __post_init__(self): _check_pixels(self.pixels)
     @property
     def bits(self)->int: return 8*self.pixels.itemsize
@@ -161,7 +163,7 @@ def L(self:Scan,
 
 # %% ../../nbs/photo/04_scan.ipynb #ff59d74f
 def _thumbnail_size(shape, size):
-    if not isinstance(size, int): return size
+    if not isinstance(size, Integral): return size
     s = min(1, size/min(shape))
     return tuple(max(1, round(n*s)) for n in shape)
 

@@ -163,4 +163,5 @@ def unread_profiles(
     image, # A PNG, opened by Pillow
 ) -> list: # Such as 'Raw profile type APP1'
     "What it holds in hexadecimal digits, as ImageMagick writes them, and nobody here reads"
-    return [o for o in image.info if str(o).startswith(_OF_ARRAYS[1]) and o not in _READ]
+    read = _READ|({'Raw profile type icc'} if 'icc_profile' in image.info else set())
+    return [o for o in image.info if str(o).startswith(_OF_ARRAYS[1]) and o not in read]

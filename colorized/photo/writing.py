@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 import numpy as np, torch
 from ..files import atomic_write
-from .formats import EmbeddedMetadata, encode_image, output_format
+from .formats import EmbeddedMetadata, check_quality, encode_image, output_format
 from .lab import combine_to_rgb, round_keeping_gray
 from .provenance import Provenance, merge_xmp
 from .resampling import down_chroma, up_chroma
@@ -130,8 +130,10 @@ def write_scan(
 )->list:                          # Remarks: what could not be carried over
     "Write a color photograph with its original's metadata, or nothing. Raises `ScanError`"
     dst,provenance = Path(dst),provenance or Provenance()
+    check_quality(quality)
     format,bits = output_format(dst, format, bits, like.bits)
-    replace = _check_destination(dst, like.path, overwrite, replace_original)
+    original = like.file[0] if like.file else like.path # the path may be relative to elsewhere
+    replace = _check_destination(dst, original, overwrite, replace_original)
     x,lost = _collect(rgb, like.shape, bits),[]
     if like.alpha is not None:
         if format=='JPEG':

@@ -9,7 +9,8 @@ from colorized.batch.options import BatchOptions
 
 BAD = [dict(steps=0), dict(saturation=-1), dict(temperature=-1), dict(working_size=100),
        dict(workers=-1), dict(batch=0), dict(format='gif'), dict(bits=16, format='jpeg'),
-       dict(source_type='a b'), dict(source_type='digitalCapture')]
+       dict(bits=16), dict(quality=0), dict(quality=101), dict(source_type='a b'),
+       dict(source_type='digitalCapture')]
 
 @pytest.mark.parametrize('kwargs', BAD, ids=str)
 def test_bad_settings_name_themselves(tmp_path, colorizer, kwargs):

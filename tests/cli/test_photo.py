@@ -388,6 +388,14 @@ def test_a_dry_run_says_all_that_would_be(scans, main, tmp_path):
     assert 'not even by --overwrite' in main(*plain)[1] and files(tmp_path)==['a.png']
     assert main(*plain, '--hint', 'red')[0]==2
 
+def test_what_could_not_be_written_is_refused_before_anything_is_computed(scans, main, tmp_path):
+    for more in (),('--dry-run',):
+        code,said,err = main(scans/'icon.png', '--out', tmp_path/'a.jpg', '--bits', '16', *more)
+        assert (code, said)==(1, '') and 'JPEG holds 8 bits only, 16 were asked for' in err
+    missing = '--hints', tmp_path/'none.png', '--dry-run'
+    code,said,err = main(scans/'icon.png', '--out', tmp_path/'a.png', *missing)
+    assert (code, said)==(1, '') and 'none.png: no such file' in err and not files(tmp_path)
+
 def test_no_folder_is_left_where_nothing_was_done(scans, main, tmp_path):
     (tmp_path/'empty').mkdir()
     code,_,err = main(tmp_path/'empty', '--out', tmp_path/'out')

@@ -105,6 +105,28 @@ def test_every_file_names_its_making(two, tmp_path):
         assert sha.encode() in read_scan(tmp_path/name).xmp
     assert b'<colorized:Seed>9<' in saved.xmp
 
+def test_the_original_is_known_wherever_the_program_has_gone(two, tmp_path, monkeypatch):
+    for name in 'here','there': (tmp_path/name).mkdir()
+    photo = tmp_path/'here'/'photo.png'
+    Image.fromarray(two.scan.pixels).save(photo)
+    Image.fromarray(255-two.scan.pixels).save(tmp_path/'there'/'photo.png')
+    before = photo.read_bytes()
+    monkeypatch.chdir(tmp_path/'here')
+    read = lambda: replace(two, scan=read_scan('photo.png'))
+    moved,changed = read(),read()
+    monkeypatch.chdir(tmp_path/'there')
+    with pytest.raises(ValueError, match='is the original'): moved.save(photo, overwrite=True)
+    sha = moved.file_provenance().settings['source_sha256']
+    assert sha==hashlib.sha256(before).hexdigest() and photo.read_bytes()==before
+    photo.write_bytes(before+b'more') # what was colored is no longer there to be hashed
+    assert changed.file_provenance().settings['source_sha256'] is None
+
+@pytest.mark.parametrize('quality', [0, 101, -5, 'high', 95.5, None])
+def test_a_quality_that_cannot_be(two, tmp_path, quality):
+    with pytest.raises(ValueError, match='quality must be an integer in 1..100'):
+        two.save(tmp_path/'a.jpg', quality=quality)
+    assert not any(tmp_path.iterdir())
+
 def test_progress_and_depth(two, tmp_path):
     seen = []
     two.save(tmp_path/'a.tif', bits=16, progress=seen.append)

@@ -319,6 +319,12 @@ def test_with_hints_agreement_goes_on_and_gives_nothing_back(packaged, monkeypat
 
 # Pictures
 
+def test_as_many_seeds_as_pictures(packaged, L):
+    for seeds in [],[1,2]:
+        with pytest.raises(ValueError, match=f'1 photographs need as many seeds, got {len(seeds)}'):
+            packaged.colorize_batch(L, seeds, steps=1)
+    with pytest.raises(ValueError, match='L must be'): packaged.colorize_batch(L[0], [1], steps=1)
+
 def test_pictures_keep_their_lightness_and_take_the_chroma(packaged, L):
     rgb = packaged.colorize_batch(L, [3], steps=2)
     assert rgb.shape==(1, 3, *L.shape[2:]) and rgb.min()>=0 and rgb.max()<=1

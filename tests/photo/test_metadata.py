@@ -336,6 +336,13 @@ def test_hexadecimal_digits_that_nobody_reads_are_reported(tmp_path):
     s = read_scan(tmp_path/'a.png')
     assert s.warnings==['Raw profile type APP1 was left behind'] and not s.texts
 
+def test_a_profile_that_was_read_is_not_reported(tmp_path):
+    icc = imagecodecs.cms_profile('gray', gamma=1.8)
+    more = dict(icc_profile=icc, pnginfo=in_hexadecimal('icc', icc)) # ImageMagick writes both
+    Image.fromarray(gray8).save(tmp_path/'a.png', **more)
+    s = read_scan(tmp_path/'a.png')
+    assert s.icc==icc and not s.warnings
+
 def tiff_with(count, kind, value, tags):
     "A TIFF of which all these tags have the same value, or are the same megabyte"
     out = io.BytesIO()

@@ -1,6 +1,6 @@
 "What is opened and what is refused: pages, phones, damage, hostile files, threads"
 import io, logging, os, re, struct, threading, time, warnings, zlib
-import imagecodecs, numpy as np, pillow_heif, pytest, tifffile
+import imagecodecs, numpy as np, pillow_heif, pytest, tifffile, torch
 from PIL import Image
 from colorized.photo import reading
 from colorized.photo.blocks import check_items, check_jpeg, codestreams
@@ -407,6 +407,31 @@ def test_pillow_integers_and_floats():
     for bad in x+1000,x-60000,x.astype(np.float32):
         with pytest.raises(ValueError, match='must hold integers in 0..65535'):
             scan_from_pillow(Image.fromarray(bad))
+
+def test_a_profile_tells_the_tones_of_pillow_integers_too(tmp_path):
+    icc = imagecodecs.cms_profile('gray', gamma=1.8)
+    tifffile.imwrite(tmp_path/'a.tif', gray16, metadata=None, iccprofile=icc)
+    im = Image.open(tmp_path/'a.tif')
+    for o in im,im.convert('I'):
+        assert scan_from_pillow(o).icc==icc
+        assert torch.equal(scan_from_pillow(o).L(), read_scan(tmp_path/'a.tif').L())
+
+def test_what_a_pillow_picture_leaves_behind_is_said(tmp_path):
+    im,exif = Image.fromarray(rgb8),Image.Exif()
+    exif[0x13b] = 'A. Photographer'
+    im.save(tmp_path/'a.jpg', exif=exif, dpi=(300,300), comment=b'on the back')
+    s = scan_from_pillow(Image.open(tmp_path/'a.jpg'))
+    assert s.warnings==['left behind by a PIL image: EXIF, resolution, texts; '
+                        "its file's path brings them"]
+    im.save(tmp_path/'a.png')
+    assert not scan_from_pillow(Image.open(tmp_path/'a.png')).warnings
+
+def test_the_file_of_a_pillow_picture_is_protected(tmp_path):
+    Image.fromarray(rgb8).save(tmp_path/'a.png')
+    before,s = (tmp_path/'a.png').read_bytes(),scan_from_pillow(Image.open(tmp_path/'a.png'))
+    with pytest.raises(ScanError, match='is the original'):
+        write_color(tmp_path/'a.png', s, torch.zeros(1,2,4,4), overwrite=True)
+    assert (tmp_path/'a.png').read_bytes()==before and s.file is None # its pixels may be others
 
 def test_open_rgb(tmp_path):
     (tmp_path/'a.png').write_bytes(imagecodecs.png_encode(rgb8.astype(np.uint16)*257))
