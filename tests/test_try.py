@@ -6,8 +6,9 @@ import numpy as np, pytest, torch
 from PIL import Image
 from colorized import Colorizer
 from colorized.photo.lab import rgb_to_lab
-from colorized.photo.provenance import read_provenance
+from colorized.photo.provenance import OF_THE_FILE, read_provenance
 from colorized.photo.reading import read_scan
+from colorized.photo.xmp import XMP_NAMESPACES, parse_xmp, turn_regions
 from touch import touching
 
 pytestmark = pytest.mark.slow # minutes of a browser
@@ -203,6 +204,36 @@ def test_a_jpeg_comes_upright_and_goes_with_its_exif(visitor, colorizer, square,
     far,lost = [chroma_distance(want, o).mean() for o in (scan.pixels, result.array())]
     assert far<lost/3 # two encoders round differently, but less than JPEG loses
 
+def tags(path, *names):
+    command = ['exiftool', '-j', '-G1', '-struct', '-n', *(f'-{o}' for o in names), path]
+    said, = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return {k: v for k,v in said.items() if k!='SourceFile'}
+
+def test_what_a_turned_jpeg_says_of_places_is_turned(visitor, colorizer, square, tmp_path):
+    "Faces, subject and resolution as Python has them; a comment stays, marks of a video go"
+    file = tmp_path/'phone.jpg'
+    Image.fromarray(square[:120]).transpose(Image.Transpose.ROTATE_90).save(
+        file, quality=95, comment='Campüs'.encode())
+    region = ('{AppliedToDimensions={W=120,H=128,Unit=pixel},RegionList=[{Name=Ann,Type=Face,'
+              'Area={X=0.25,Y=0.4,W=0.1,H=0.2,Unit=normalized}}]}')
+    exiftool('-IFD0:Orientation#=6', '-IFD0:XResolution=300', '-IFD0:YResolution=200',
+             '-ExifIFD:SubjectArea=30 40 20 10', '-XMP-exif:SubjectArea=30 40 20 10',
+             f'-XMP-mwg-rs:RegionInfo={region}', '-XMP-GCamera:MotionPhoto=1', file)
+    visitor.bring(file)
+    path = visitor.download(tmp_path)
+    assert 'left behind: exif:SubjectArea' in visitor.message
+    colorizer.colorize(file).save(tmp_path/'want.jpg')
+    names = ('ExifIFD:SubjectArea', 'File:Comment', 'XMP-mwg-rs:all', 'XMP-GCamera:all',
+             'XMP-exif:all')
+    got,want = [tags(o, *names) for o in (path, tmp_path/'want.jpg')]
+    assert got==want and len(got)==3 and got['File:Comment']=='Campüs'
+    assert got['ExifIFD:SubjectArea'] not in ('30 40 20 10', '30 40 10 20')
+    sides = tags(path, 'IFD0:XResolution', 'IFD0:YResolution') # of Python, Pillow reads one only
+    assert [*sides.values()]==[200, 300]
+    visitor.page.select_option('#format', 'PNG')
+    visitor.download(tmp_path)
+    visitor.until('message.textContent.includes("left behind: Comment")')
+
 def test_a_hint_is_obeyed(visitor, photo):
     v = visitor
     v.bring(photo)
@@ -262,6 +293,116 @@ def test_what_is_damaged_inside_is_left_behind_and_noted(visitor, square, tmp_pa
     visitor.bring(file)
     visitor.download(tmp_path)
     visitor.until('message.textContent.includes("the original XMP could not be read")')
+
+OPEN = """async ([base, bytes]) => {
+    const {openPhotograph} = await import(`${base}try/decode.js`)
+    const {photo, ...o} = await openPhotograph(new File([Uint8Array.from(bytes)], 'file'))
+    const list = o => o && [...o]
+    return {...photo, pixels: list(photo.pixels), notes: o.notes, turn: o.turn, iptc: list(o.iptc),
+        exif: list(o.exif)} }"""
+
+def opened(visitor, file):
+    "A file as the page reads it"
+    o = visitor.page.evaluate(OPEN, [visitor.base, [*file.read_bytes()]])
+    shape = (o['height'], o['width'], 3)[:2+(o['channels']>1)]
+    o['pixels'] = np.array(o['pixels'], f"uint{o['bits']}").reshape(shape)
+    return o
+
+@pytest.mark.parametrize('turn', range(1, 9))
+def test_a_webp_comes_upright(visitor, square, tmp_path, turn):
+    file,exif = tmp_path/'a.webp',Image.Exif()
+    exif[274] = turn
+    Image.fromarray(square[:100]).convert('RGB').save(file, lossless=True, exif=exif)
+    got,want = opened(visitor, file),read_scan(file)
+    assert got['pixels'].shape==want.shape and (got['pixels']==want.pixels).all()
+
+def test_what_lies_behind_the_pixels_of_a_png_does_no_harm(visitor, square, tmp_path):
+    file,rng = tmp_path/'a.png',np.random.default_rng(0)
+    noise = rng.integers(0, 256, (128, 128), np.uint8)
+    flat = np.full((400, 500), 9, np.uint8)
+    for x in square,noise,flat: # of one piece, of two, of one that Chromium inflates in several
+        h,w = x.shape
+        data = zlib.compress(b''.join(b'\0'+o.tobytes() for o in x))
+        for stray in b'\0\0',noise.tobytes():
+            file.write_bytes(png_of(w, h, data+stray))
+            assert (opened(visitor, file)['pixels']==x).all()
+        for damaged in data[:-200],data[:-4],data[:-4]+b'\0\0\0\0',data[:-4]+b'\0\0\0\0\0':
+            file.write_bytes(png_of(w, h, damaged))
+            with pytest.raises(Exception, match='truncated or damaged'):
+                opened(visitor, file)
+
+def test_iptc_of_a_png_as_imagemagick_writes_it(visitor, tmp_path):
+    record,file = b'\x1c\2\x5a\0\6Moscow',tmp_path/'a.png'
+    resources = b'8BIM\4\4\0\0'+struct.pack('>I', len(record))+record+b'\0'
+    for key,data in (b'iptc', record),(b'iptc', resources),(b'8bim', resources):
+        said = b'\n%s\n%8d\n%s\n' % (key, len(data), data.hex().encode())
+        packed = zlib.compress(said)
+        for kind,text in ((b'tEXt', said), (b'zTXt', b'\0'+packed), (b'iTXt', bytes(4)+said),
+                          (b'iTXt', b'\1\0\0\0'+packed)):
+            chunk = kind,b'Raw profile type '+key+b'\0'+text
+            file.write_bytes(png_of(128, 128, GRAY_128, chunk))
+            o = opened(visitor, file)
+            assert bytes(o['iptc'])==read_scan(file).iptc==record and not o['notes']
+
+@pytest.mark.parametrize('name', ['a.gif', 'a.webp', 'a.png', 'hidden.png'])
+def test_that_an_animation_has_more_pictures_is_said(visitor, square, tmp_path, name):
+    frames = [Image.fromarray(square).point(lambda v: v//k) for k in (1, 2, 3)]
+    more = dict(default_image=True) if name=='hidden.png' else {}
+    file = tmp_path/name
+    for n in 1,3:
+        frames[0].save(file, append_images=frames[1:n], save_all=n>1, **(more if n>1 else {}))
+        pages = [o for o in opened(visitor, file)['notes'] if 'pages' in o]
+        assert pages==read_scan(file).warnings and len(pages)==(n>1)
+
+def test_a_side_that_no_jpeg_holds_is_refused(visitor):
+    js = f"""import("{visitor.base}try/jpegwriter.js").then(({{JpegWriter}}) => {{
+        new JpegWriter(65500, 8, 95)
+        try {{ new JpegWriter(8, 65501, 95) }} catch (e) {{ return e.message }} }})"""
+    said = visitor.page.evaluate(js)
+    assert 'at most 65500 pixels a side, this photograph has 8 × 65501' in said
+
+MERGE = """async ([base, packet, photo]) => {
+    const {mergeXmp} = await import(`${base}try/xmp.js`)
+    const manifest = await (await fetch('try/model/manifest.json')).json()
+    const {xmp, notes} = mergeXmp(new TextEncoder().encode(packet), [], manifest, photo)
+    return [new TextDecoder().decode(xmp), notes] }"""
+
+def packet_of(body, attributes=''):
+    ns = ' '.join(f'xmlns:{k}="{v}"' for k,v in XMP_NAMESPACES.items())
+    return (f'<x:xmpmeta {ns} xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#" '
+            'xmlns:stDim="http://ns.adobe.com/xap/1.0/sType/Dimensions#"><rdf:RDF>'
+            f'<rdf:Description rdf:about="" {attributes}>{body}</rdf:Description>'
+            '</rdf:RDF></x:xmpmeta>')
+
+def area(x='0.25', sides='stDim:w="120" stDim:h="128"'):
+    return (f'<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:AppliedToDimensions {sides}/>'
+            f'<mwg-rs:Area stArea:x="{x}" stArea:y="0.4" stArea:h="0.2"><stArea:w>0.1</stArea:w>'
+            '</mwg-rs:Area></mwg-rs:Regions>')
+
+AREAS = {'plain': area(), 'upright': area(sides='stDim:w="128" stDim:h="120"'),
+    'pixels': area('30'), 'words': area('left'), 'no sides': area(sides=''),
+    'twice': f'<mwg-rs:Regions>{area()}</mwg-rs:Regions>',
+    'others': '<MP:RegionInfo/><acdsee-rs:Regions/><exif:SubjectLocation/>'+area()}
+
+@pytest.mark.parametrize('name', AREAS)
+def test_regions_are_turned_as_python_turns_them(visitor, name):
+    def said(xmp):
+        elements = parse_xmp(xmp).getElementsByTagName('*')
+        return [(o.nodeName, sorted(o.attributes.items()), getattr(o.firstChild, 'nodeValue', None))
+                for o in elements if not o.nodeName.startswith(('rdf:', 'x:', 'tiff:'))]
+    for turn in range(1, 9):
+        w,h = (128, 120) if turn>4 else (120, 128)
+        photo,notes = dict(turn=turn, width=w, height=h),[]
+        want = turn_regions(packet_of(AREAS[name]).encode(), turn, (h, w), notes)
+        got,remarks = visitor.page.evaluate(MERGE, [visitor.base, packet_of(AREAS[name]), photo])
+        assert said(got.encode())==said(want) and remarks==notes
+
+def test_what_is_true_of_the_original_file_only_is_left_out(visitor):
+    names = [f'{p}:{o}' for p,names in OF_THE_FILE.items() for o in names.split()]
+    packet = packet_of('<dc:title/>', ' '.join(f'{o}="2"' for o in names))
+    got,_ = visitor.page.evaluate(MERGE, [visitor.base, packet, dict(turn=1, width=1, height=1)])
+    assert len(names)>25 and [o for o in names if f'{o}=' in got or f'<{o}>' in got]==[
+        'tiff:Orientation'] and 'dc:title' in got
 
 @pytest.mark.parametrize('second', ['points nowhere', 'is not named'])
 def test_exif_without_a_second_directory_is_kept(visitor, square, tmp_path, second):

@@ -15,6 +15,7 @@ from .. import __version__
 from ..files import parse_json, write_bytes
 from .graphs import half_storage, trace_network, trace_similarity
 from ..inference.colorizer import Colorizer
+from ..photo.provenance import OF_THE_FILE
 from ..photo.scan import srgb_profile
 from ..photo.xmp import XMP_NAMESPACES
 
@@ -49,7 +50,8 @@ def describe(
         format=EXPORT_FORMAT, version=__version__, model=colorizer.name, sha256=colorizer.sha256,
         grid=colorizer.grid(), factor=net.factor, channels=net.channels,
         chroma_scale=c.chroma_scale, sampling=asdict(colorizer.settings),
-        chain=chain_of(colorizer), provenance=provenance, namespaces=XMP_NAMESPACES)
+        chain=chain_of(colorizer), provenance=provenance, namespaces=XMP_NAMESPACES,
+        of_the_file=OF_THE_FILE)
 
 # %% ../../nbs/export/02_folder.ipynb #ef6ae2b3
 def export_model(

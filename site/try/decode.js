@@ -2,11 +2,13 @@
 // what is wrong with it
 
 import {cleaned, orientation} from './exif.js'
+import {readGif, readWebp} from './frames.js'
 import {isJpeg, readJpeg} from './jpeg.js'
 import {collapsed, upright} from './photograph.js'
 import {canDecode, decodePng, isPng, readPng} from './png.js'
 
 const MAX_PIXELS = 60e6 // of more, a tab holds too much at once
+const NOT_CARRIED = 'metadata of this format is not carried over'
 
 const latin = (b, from, to) => new TextDecoder('latin1').decode(b.subarray(from, to))
 
@@ -65,14 +67,12 @@ async function fromBrowser(bytes, notes) {
 }
 
 async function openPng(bytes) {
-  const said = await readPng(bytes)
+  const said = await readPng(bytes), turn = said.exif ? orientation(said.exif) : 1
   checkSize(said)
-  if (canDecode(said) && said.profile === 'sRGB') {
-    const turn = said.exif ? orientation(said.exif) : 1
+  if (canDecode(said) && said.profile === 'sRGB')
     return {said, photo: upright(collapsed(await decodePng(said)), turn), turn}
-  }
   if (said.bits === 16) said.notes.push('it was read in 8 bits, through its color profile')
-  return {said, photo: await fromBrowser(bytes, said.notes), turn: 1}
+  return {said, photo: await fromBrowser(bytes, said.notes), turn}
 }
 
 async function openJpeg(bytes) {
@@ -82,22 +82,35 @@ async function openJpeg(bytes) {
     turn: said.exif ? orientation(said.exif) : 1}
 }
 
-async function openOther(bytes) {
-  const notes = ['metadata of this format is not carried over']
-  return {said: {notes}, photo: await fromBrowser(bytes, notes), turn: 1}
+// Browsers differ in whether EXIF turns it, so they are not shown any
+async function openWebp(bytes) {
+  const {frames, exif, exifAt} = readWebp(bytes), turn = exif ? orientation(exif) : 1
+  const notes = [NOT_CARRIED]
+  if (turn > 1) {
+    bytes = bytes.slice()
+    bytes[exifAt] = 120 // xXIF: a chunk that nobody knows
+  }
+  return {said: {frames, notes}, photo: upright(await fromBrowser(bytes, notes), turn), turn}
+}
+
+async function openOther(bytes, format) {
+  const said = {...format === 'GIF' && readGif(bytes), notes: [NOT_CARRIED]}
+  return {said, photo: await fromBrowser(bytes, said.notes), turn: 1}
 }
 
 const hex = buffer =>
   Array.from(new Uint8Array(buffer), v => v.toString(16).padStart(2, '0')).join('')
 
-// {photo, format, exif, xmp, iptc, dpi, notes, sha256}; EXIF as it fits the pixels
+// {photo, format, exif, xmp, iptc, dpi, comment, notes, turn, sha256}: EXIF as it fits the pixels,
+// and how they were turned, which XMP does not know yet
 export async function openPhotograph(file) {
   const bytes = new Uint8Array(await file.arrayBuffer()), format = formatOf(bytes)
-  const open = {JPEG: openJpeg, PNG: openPng}[format] ?? openOther
-  const {said, photo, turn} = await open(bytes)
-  const {xmp, iptc, notes} = said, dpi = turn > 4 ? said.dpi?.reverse() : said.dpi
-  const exif = said.exif && cleaned(said.exif, photo)
+  const open = {JPEG: openJpeg, PNG: openPng, WebP: openWebp}[format] ?? openOther
+  const {said, photo, turn} = await open(bytes, format)
+  const {xmp, iptc, comment, frames, notes} = said, dpi = turn > 4 ? said.dpi?.reverse() : said.dpi
+  const exif = said.exif && cleaned(said.exif, photo, turn)
   if (exif === null) notes.push('EXIF is damaged and was left behind')
-  return {photo, format, exif, xmp, iptc, dpi, notes,
+  if (frames > 1) notes.push(`only the first of ${frames} pages was read`)
+  return {photo, format, exif, xmp, iptc, dpi, comment, notes, turn,
     sha256: hex(await crypto.subtle.digest('SHA-256', bytes))}
 }

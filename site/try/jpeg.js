@@ -3,11 +3,12 @@
 const text = new TextDecoder('latin1'), bytesOf = s => Uint8Array.from(s, c => c.charCodeAt())
 const EXIF = 'Exif\0\0', XMP = 'http://ns.adobe.com/xap/1.0/\0'
 const MORE_XMP = 'http://ns.adobe.com/xmp/extension/\0', PHOTOSHOP = 'Photoshop 3.0\0'
-const IPTC = 0x0404
+export const IPTC = 0x0404 // number of the record among Photoshop's resources
 
 export const isJpeg = b => b[0] === 0xff && b[1] === 0xd8 && b[2] === 0xff
 
-function resource(data, wanted) { // of Photoshop
+// A resource of Photoshop, or null
+export function resource(data, wanted) {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
   for (let i = 0; i+12 <= data.length && text.decode(data.subarray(i, i+4)) === '8BIM';) {
     const id = view.getUint16(i+4), name = data[i+6]
@@ -32,9 +33,9 @@ function* segments(b) {
 
 const isFrame = m => m >= 0xc0 && m <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(m)
 
-// {width, height, exif, xmp, iptc, dpi, notes}. Throws where the file is not whole
+// {width, height, exif, xmp, iptc, dpi, comment, notes}. Throws where the file is not whole
 export function readJpeg(b) {
-  const out = {notes: []}
+  const out = {notes: []}, comments = new Map() // what is said twice, once
   let scan = 0
   for (const {marker, body, end} of segments(b)) {
     const starts = s => text.decode(body.subarray(0, s.length)) === s
@@ -49,8 +50,11 @@ export function readJpeg(b) {
     else if (marker === 0xe1 && starts(MORE_XMP)) out.hasMoreXmp = true
     else if (marker === 0xed && starts(PHOTOSHOP))
       out.iptc ??= resource(body.subarray(PHOTOSHOP.length), IPTC)
+    else if (marker === 0xfe && body.length) comments.set(text.decode(body), body)
     if (marker === 0xda) scan = end
   }
+  if (comments.size) // of no encoding that is known: bytes, lines of one
+    out.comment = Uint8Array.from([...comments.values()].flatMap(o => [10, ...o]).slice(1))
   if (out.hasMoreXmp) out.notes.push('the second part of its XMP was left behind')
   const whole = scan && out.width && endsAfter(b, scan)
   if (!whole) throw new Error('the file is truncated or damaged')
@@ -73,8 +77,8 @@ function iptcParts(iptc) {
   return [head, size, iptc, new Uint8Array(n%2)]
 }
 
-// A JPEG up to its tables, with EXIF, XMP, IPTC, profile and resolution. {parts, notes}
-export function jpegHead({exif, xmp, bareXmp, iptc, icc, dpi}) {
+// A JPEG up to its tables, with EXIF, XMP, IPTC, profile, comment and resolution. {parts, notes}
+export function jpegHead({exif, xmp, bareXmp, iptc, icc, dpi, comment}) {
   const notes = [], [x, y] = dpi?.map(v => Math.min(65535, Math.round(v))) ?? [1, 1]
   const density = Uint8Array.of(1, 1, dpi ? 1 : 0, x>>8, x&255, y>>8, y&255, 0, 0)
   const parts = [Uint8Array.of(0xff, 0xd8), ...segment(0xe0, bytesOf('JFIF\0'), density)]
@@ -86,5 +90,6 @@ export function jpegHead({exif, xmp, bareXmp, iptc, icc, dpi}) {
   add('XMP', segment(0xe1, bytesOf(XMP), xmp), segment(0xe1, bytesOf(XMP), bareXmp))
   if (iptc) add('IPTC', segment(0xed, ...iptcParts(iptc)))
   add('the profile', segment(0xe2, bytesOf('ICC_PROFILE\0\x01\x01'), icc))
+  if (comment) add('the comment', segment(0xfe, comment))
   return {parts, notes}
 }

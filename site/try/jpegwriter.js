@@ -72,8 +72,13 @@ const marker = (code, ...data) => {
   return [0xff, code, n>>8, n&255, ...body]
 }
 
+const MOST = 65500 // pixels a side, as libjpeg has it; the format itself ends at 65,535
+
 export class JpegWriter {
   constructor(width, height, quality) {
+    if (Math.max(width, height) > MOST)
+      throw new Error(`JPEG holds at most ${MOST} pixels a side, this photograph has `
+        + `${width} × ${height}; choose PNG`)
     const tables = [quantized(LUMINANCE, quality), quantized(CHROMINANCE_64, quality)]
     const factor = t => Float64Array.from(t, (v, i) => 1/(v*SCALES[i>>3]*SCALES[i&7]*8))
     Object.assign(this, {width, height})

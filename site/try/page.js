@@ -171,9 +171,9 @@ async function save() {
     hints: strokes.length ? where(strokes) : false, source_sha256: info.sha256,
     runtime: `${manifest.runtime} in a browser`}
   const said = properties(manifest, seed, manifest.sampling.steps, settings)
-  const {xmp, notes} = mergeXmp(info.xmp, said, manifest.namespaces)
+  const {xmp, notes} = mergeXmp(info.xmp, said, manifest, info)
   const format = choice === 'JPEG' ? 'JPEG' : 'PNG'
-  const bareXmp = mergeXmp(null, said, manifest.namespaces).xmp
+  const bareXmp = mergeXmp(null, said, manifest).xmp
   const made = await studio.ask('save', {...wish(mine), format, bits, xmp, bareXmp})
   const stem = mine.name.replace(/\.\w+$/, ''), link = document.createElement('a')
   link.href = URL.createObjectURL(made.blob)

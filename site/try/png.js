@@ -1,8 +1,11 @@
 // PNG of 8 and 16 bits, gray and RGB; what it says of itself, and one with what ours shall say
 
+import {IPTC, resource} from './jpeg.js'
+
 const text = new TextDecoder('latin1'), bytesOf = s => Uint8Array.from(s, c => c.charCodeAt())
 const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10)
-const XMP = 'XML:com.adobe.xmp', IPTC = 'Raw profile type iptc', CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+const XMP = 'XML:com.adobe.xmp', CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+const RECORDS = ['Raw profile type iptc', 'Raw profile type 8bim'] // texts that hold IPTC
 
 export const isPng = b => SIGNATURE.every((v, i) => b[i] === v)
 
@@ -15,6 +18,36 @@ const inflated = async data =>
   new Uint8Array(await through(data, new DecompressionStream('deflate')).catch(damaged))
 const deflated = async data =>
   new Uint8Array(await through(data, new CompressionStream('deflate')))
+
+const PIECE = 2**14 // bytes that are inflated at once
+const pieces = data => data.flatMap(o => Array.from(
+  {length: Math.ceil(o.length/PIECE)}, (_, i) => o.subarray(i*PIECE, (i+1)*PIECE)))
+
+// The first `size` bytes of what is compressed in pieces. A browser refuses what lies behind the
+// stream, and may lose what came last with it: so the piece that it refuses is fed by the byte, and
+// what is behind the last one that it takes is left out
+async function inflatedTo(size, pieces) {
+  const {readable, writable} = new DecompressionStream('deflate'), out = new Uint8Array(size)
+  const from = readable.getReader(), to = writable.getWriter()
+  let n = 0, fed = 0
+  const reading = (async () => {
+    for (let o; !(o = await from.read()).done; n += o.value.length)
+      if (n < size) out.set(o.value.subarray(0, size-n), n)
+  })()
+  reading.catch(() => {}) // it fails where writing does
+  try {
+    for (; fed < pieces.length; fed++) await to.write(pieces[fed])
+    await to.close()
+    await reading
+  } catch {
+    const refused = pieces[fed]
+    if (!refused) damaged() // it does not end
+    const single = refused.length > 1 ? Array.from(refused, v => Uint8Array.of(v)) : []
+    return inflatedTo(size, [...pieces.slice(0, fed), ...single])
+  }
+  if (n < size) damaged()
+  return out
+}
 
 function* chunks(b) {
   const view = new DataView(b.buffer, b.byteOffset, b.byteLength)
@@ -35,23 +68,41 @@ async function profileName(data) { // 'sRGB' if that is what the profile calls i
   }
 }
 
-async function readText(kind, data, out) {
-  const key = text.decode(data.subarray(0, data.indexOf(0)))
-  if (kind === 'iTXt' && key === XMP) {
-    let at = key.length+3
-    for (let n = 0; n < 2; at++) if (!data[at]) n++ // language, translated keyword
-    const packet = data.slice(at)
-    out.xmp = data[key.length+1] ? await inflated(packet) : packet
-  } else if (kind === 'zTXt' && key === IPTC) {
-    const lines = text.decode(await inflated(data.subarray(key.length+2))).split('\n').slice(3)
-    out.iptc = Uint8Array.from(lines.join('').match(/../g) ?? [], o => parseInt(o, 16))
-  } else if (key !== XMP) out.texts.push(key)
+// What a text says, from where its key ends
+async function content(kind, data, at) {
+  const isPacked = kind === 'zTXt' || kind === 'iTXt' && data[at+1]
+  at += {tEXt: 1, zTXt: 2, iTXt: 3}[kind]
+  for (let n = kind === 'iTXt' ? 0 : 2; n < 2; at++) if (!data[at]) n++ // language, translated key
+  return isPacked ? inflated(data.subarray(at)) : data.slice(at)
 }
 
-// {width, height, bits, color, interlaced, profile, exif, xmp, iptc, dpi, notes, data}
+// The record in hexadecimal digits as ImageMagick writes it, often among Photoshop's resources
+function record(said) {
+  const digits = said.split('\n').slice(3).join('').replace(/\s/g, '')
+  if (/[^\da-f]/i.test(digits)) damaged()
+  const data = Uint8Array.from(digits.match(/../g) ?? [], o => parseInt(o, 16))
+  return text.decode(data.subarray(0, 4)) === '8BIM' ? resource(data, IPTC) : data
+}
+
+async function readText(kind, data, out) {
+  const key = text.decode(data.subarray(0, data.indexOf(0)))
+  if (key !== XMP && !RECORDS.includes(key)) return out.texts.push(key)
+  try {
+    const said = await content(kind, data, key.length)
+    if (key === XMP) out.xmp = said
+    else out.iptc ??= record(text.decode(said))
+  } catch {
+    out.notes.push(`${key === XMP ? 'XMP' : 'IPTC'} is damaged and was left behind`)
+  }
+}
+
+export const leftOut = names =>
+  `texts outside EXIF, IPTC and XMP were left behind: ${names.join(', ')}`
+
+// {width, height, bits, color, interlaced, profile, exif, xmp, iptc, dpi, frames, notes, data}
 export async function readPng(b) {
   const out = {data: [], texts: [], notes: [], profile: 'sRGB'}
-  let ended = false
+  let ended = false, isFrame = false // is the picture the first of an animation?
   for (const {kind, data} of chunks(b)) {
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
     if (kind === 'IHDR') Object.assign(out, {width: view.getUint32(0), height: view.getUint32(4),
@@ -63,15 +114,16 @@ export async function readPng(b) {
     else if (kind === 'pHYs' && data[8] === 1)
       out.dpi = [0, 4].map(i => view.getUint32(i)*0.0254)
     else if (['iTXt', 'zTXt', 'tEXt'].includes(kind))
-      await readText(kind, data, out).catch(() => out.notes.push(
-        `${kind === 'iTXt' ? 'XMP' : 'IPTC'} is damaged and was left behind`))
+      await readText(kind, data, out)
+    else if (kind === 'acTL') out.frames = view.getUint32(0)
+    else if (kind === 'fcTL' && !out.data.length) isFrame = true
     else if (kind === 'IDAT') out.data.push(data)
     else if (kind === 'IEND') ended = true
   }
   if (!ended || !out.width) damaged()
   if (out.gamma && !out.stated && out.profile === 'sRGB') out.profile = 'other'
-  if (out.texts.length)
-    out.notes.push(`texts outside EXIF, IPTC and XMP were left behind: ${out.texts.join(', ')}`)
+  if (out.frames && !isFrame) out.frames++
+  if (out.texts.length) out.notes.push(leftOut(out.texts))
   return out
 }
 
@@ -93,9 +145,9 @@ function unfilter(row, before, kind, n) {
 
 // Pixels of a file for which `canDecode`: {pixels, channels, width, height, bits}
 export async function decodePng({width, height, bits, color, data, notes}) {
-  const raw = await inflated(data), all = CHANNELS[color], channels = all < 3 ? 1 : 3
+  const all = CHANNELS[color], channels = all < 3 ? 1 : 3
   const bytes = bits/8, n = all*bytes, stride = width*n
-  if (raw.length < height*(stride+1)) damaged()
+  const raw = await inflatedTo(height*(stride+1), pieces(data))
   const pixels = new (bits === 8 ? Uint8Array : Uint16Array)(width*height*channels)
   let before = new Uint8Array(stride), isOpaque = true
   for (let i = 0, to = 0; i < height; i++) {
@@ -150,7 +202,7 @@ export async function encodePng(next, {width, height, bits}, {exif, xmp, iptc, i
   parts.push(...chunk('iTXt', bytesOf(`${XMP}\0\0\0\0\0`), xmp))
   if (iptc) {
     const said = `\niptc\n${String(iptc.length).padStart(8)}\n${hex(iptc)}\n`
-    parts.push(...chunk('zTXt', bytesOf(`${IPTC}\0\0`), await deflated(bytesOf(said))))
+    parts.push(...chunk('zTXt', bytesOf(`${RECORDS[0]}\0\0`), await deflated(bytesOf(said))))
   }
   const rows = new ReadableStream({async pull(to) {
     const strip = await next()

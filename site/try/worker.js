@@ -9,7 +9,7 @@ import {JpegWriter} from './jpegwriter.js'
 import {fInverse, fromLinear} from './lab.js'
 import {Model, fetched} from './model.js'
 import {thumbnail, workingShape} from './photograph.js'
-import {encodePng} from './png.js'
+import {encodePng, leftOut} from './png.js'
 import {picture, render} from './render.js'
 import {ChromaSampler} from './sampling.js'
 
@@ -61,12 +61,13 @@ async function open(id, {file}) {
   now = null
   const rest = resting(id, 'Reading the photograph')
   await rest(0)
-  const opened = await openPhotograph(file), {photo, format, notes, xmp} = opened
+  const opened = await openPhotograph(file), {photo, format, notes, xmp, turn} = opened
   await rest(0.5)
   const preview = small(photo)
   now = {...opened, preview, chroma: new Map()}
   const {width, height, bits} = photo
-  return {width, height, bits, format, notes, xmp, sha256: opened.sha256, before: shown(preview)}
+  return {width, height, bits, format, notes, xmp, turn, sha256: opened.sha256,
+    before: shown(preview)}
 }
 
 // What the network knows of the photograph, once
@@ -107,8 +108,9 @@ async function asJpeg(next, {width, height}, metadata) {
 
 async function save(id, wish) {
   const chroma = await chromaOf(id, wish), {format, bits, strength, xmp, bareXmp} = wish
-  const {photo, exif, iptc, dpi} = now, icc = new Uint8Array(await fetched('model/srgb.icc'))
-  const metadata = {exif, xmp, bareXmp, iptc, dpi, icc}
+  const {photo, exif, iptc, dpi, comment} = now
+  const icc = new Uint8Array(await fetched('model/srgb.icc'))
+  const metadata = {exif, xmp, bareXmp, iptc, dpi, icc, comment}
   const rest = resting(id, 'Writing the file'), strips = render(photo, chroma, {bits, strength})
   const next = async () => {
     const {value} = strips.next()
@@ -117,7 +119,8 @@ async function save(id, wish) {
   }
   if (format === 'JPEG') return asJpeg(next, photo, metadata)
   const parts = await encodePng(next, {...photo, bits}, metadata)
-  return {blob: new Blob(parts, {type: 'image/png'}), notes: []}
+  const notes = comment ? [leftOut(['Comment'])] : []
+  return {blob: new Blob(parts, {type: 'image/png'}), notes}
 }
 
 const ASKS = {load, open, color, save}

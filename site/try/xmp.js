@@ -1,12 +1,9 @@
 // The note that the colors were made by a machine, in an XMP packet that keeps all else:
 // `merge_xmp` of `colorized.photo.provenance`. Workers have no parser, so this runs in the page.
 
+import {turnPoint} from './exif.js'
+
 const TERMS = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
-const OF_THE_FILE = { // true of the original's file only
-  colorized: 'Model ModelSHA256 Seed Steps Settings', xmp: 'Thumbnails', dc: 'format',
-  exif: 'ColorSpace PixelXDimension PixelYDimension', photoshop: 'ColorMode ICCProfile',
-  xmpMM: 'InstanceID', tiff: 'Orientation ImageWidth ImageLength BitsPerSample SamplesPerPixel '
-    + 'PhotometricInterpretation Compression'}
 
 // JSON as Python writes it with sorted keys; whole numbers of `floats` get their `.0`
 export function settingsText(settings, floats = ['saturation', 'temperature']) {
@@ -59,10 +56,70 @@ function add(dom, ns, all) {
   rdf.append(d)
 }
 
+// ---- regions marked on the picture, as `turn_regions` of `colorized.photo.xmp` ----
+const AREA = 'http://ns.adobe.com/xmp/sType/Area#'
+const SIDES = 'http://ns.adobe.com/xap/1.0/sType/Dimensions#'
+const REGIONS = ['mwg-rs', 'Regions']
+const OTHER_REGIONS = [['MP', 'RegionInfo'], ['Iptc4xmpExt', 'ImageRegion'],
+  ['acdsee-rs', 'Regions'], ['exif', 'SubjectArea'], ['exif', 'SubjectLocation']]
+
+function fields(element, ns) { // of a structure: {name: node of the text}
+  const nodes = [...element.attributes, ...element.childNodes].filter(o => o.namespaceURI === ns)
+  return Object.fromEntries(
+    nodes.map(o => [o.localName, o.nodeValue === null ? o.firstChild : o]))
+}
+
+function number(node) {
+  const v = parseFloat(node.nodeValue)
+  if (Number.isNaN(v)) throw new Error('it is no number')
+  return v
+}
+
+function swapSides({w, h}) {
+  [w.nodeValue, h.nodeValue] = [h.nodeValue, w.nodeValue]
+}
+
+function turnArea(area, turn) {
+  const at = [number(area.x), number(area.y)]
+  if (at.some(v => v < 0 || v > 1)) throw new Error('it is not in parts of the sides')
+  const [x, y] = turnPoint(...at, turn).map(v => +v.toPrecision(6))
+  area.x.nodeValue = x
+  area.y.nodeValue = y
+  if (turn > 4 && 'w' in area && 'h' in area) swapSides(area)
+}
+
+function turnAreas(regions, {turn, width, height}) {
+  const elements = [...regions.getElementsByTagName('*')]
+  const found = ns => elements.map(o => fields(o, ns)).filter(o => Object.keys(o).length)
+  for (const sides of found(SIDES)) {
+    const more = number(sides.w)-number(sides.h)
+    if (turn > 4 && more*(width-height) > 0) return // counted upright already
+    if (turn > 4) swapSides(sides)
+  }
+  for (const area of found(AREA)) turnArea(area, turn)
+}
+
+// `photo`: {turn, width, height}, the orientation that its pixels had, and their sides now. Notes
+function turnRegions(dom, ns, photo) {
+  if (photo.turn === 1) return []
+  const find = ([p, name]) => [...dom.getElementsByTagNameNS(ns[p], name)]
+  const regions = find(REGIONS), lost = OTHER_REGIONS.filter(o => find(o).length)
+  const outermost = regions.filter(o => !regions.some(p => p !== o && p.contains(o)))
+  try {
+    for (const o of outermost) turnAreas(o, photo)
+  } catch {
+    lost.push(REGIONS)
+  }
+  for (const o of lost) remove(dom, ns, ...o)
+  const names = lost.map(o => o.join(':')).join(', ')
+  return names ? [`regions marked on the unturned picture were left behind: ${names}`] : []
+}
+
+// ---- all of it ----
 const BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
 
-// `packet`: bytes or null. {xmp: bytes, notes}
-export function mergeXmp(packet, all, ns) {
+// `packet`: bytes or null; `photo`: see `turnRegions`. {xmp: bytes, notes}
+export function mergeXmp(packet, all, {namespaces: ns, of_the_file}, photo) {
   const notes = []
   let dom
   try {
@@ -71,7 +128,8 @@ export function mergeXmp(packet, all, ns) {
     dom = empty(ns)
     notes.push(`the original XMP could not be read and was left behind (${e.message})`)
   }
-  const outdated = Object.entries(OF_THE_FILE).flatMap(([p, o]) => o.split(' ').map(k => [p, k]))
+  if (packet) notes.push(...turnRegions(dom, ns, photo))
+  const outdated = Object.entries(of_the_file).flatMap(([p, o]) => o.split(' ').map(k => [p, k]))
   for (const [p, name] of [...all, ...outdated]) remove(dom, ns, p, name)
   add(dom, ns, [...all, ['tiff', 'Orientation', '1']])
   const body = new XMLSerializer().serializeToString(dom.documentElement)
