@@ -156,8 +156,9 @@ def _check_room(self:Visitors, visitor, name, size):
     "Raises `Refused` where a limit is met"
     lim,photos = self.limits,self._known[visitor].photos
     if len(photos)>=lim.photos:
+        most = f"{lim.photos} photograph{'s'*(lim.photos!=1)}"
         please = f"Please remove one before you add “{name}”."
-        raise Refused(f"Only {lim.photos} photographs can be open at once. {please}")
+        raise Refused(f"Only {most} can be open at once. {please}")
     if sum(len(o.photos) for o in self._known.values())>=lim.total:
         raise Refused("Too many people are here at the moment. Please try again later.")
     check_disk(self.folder, name, 2*size)

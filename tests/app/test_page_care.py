@@ -221,6 +221,25 @@ def test_what_was_not_taken_is_counted(visit, small_copies):
     v.page.evaluate('held = {}')
     v.rest(4)
 
+# A visit as with `--max-photos 1 --max-megapixels 1`
+LIMITS_OF_ONE = '''async () => {
+    const f = window.fetch
+    window.fetch = async (...a) =>
+        Response.json({...await (await f(...a)).json(), photos:1, megapixels:1})
+    await arrive()
+    window.fetch = f
+    return $('terms').textContent }'''
+
+def test_a_limit_of_one_is_told_in_the_singular(visit, small_copies):
+    v,file = visit(),small_copies('riverfront-1931.jpg')[0]
+    terms = v.page.evaluate(LIMITS_OF_ONE)
+    assert terms.startswith('1 photograph at most, 1 megapixel each: JPEG')
+    for n,said in (2, 'Only 1 photograph can be'), (3, '3 of 3 were not taken: only 1 photograph '):
+        v.bring(*[file]*n)
+        v.until('document.querySelectorAll("#messages p").length')
+        assert v.messages[0].startswith(said)
+    v.rest(1)
+
 def drop(v, *paths):
     client = v.context.new_cdp_session(v.page)
     data = dict(items=[], files=[str(o) for o in paths], dragOperationsMask=1)

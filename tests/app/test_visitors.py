@@ -51,13 +51,20 @@ def test_the_limits_are_exact(visitors):
     anna,bert = visitors.add(),visitors.add()
     for _ in range(3):
         visitors.add_photo(anna, 'a.jpg', visitors.limits.bytes)
-    with pytest.raises(Refused, match='Only 3'):
+    with pytest.raises(Refused, match='Only 3 photographs can be open'):
         visitors.add_photo(anna, 'a.jpg')
     with pytest.raises(Refused, match='too large'):
         visitors.add_photo(bert, 'a.jpg', visitors.limits.bytes+1)
     visitors.add_photo(bert, 'b.jpg')
     with pytest.raises(Refused, match='Too many people'):
         visitors.add_photo(bert, 'b.jpg')
+
+def test_a_limit_of_one_is_told_in_the_singular(tmp_path):
+    visitors = Visitors(tmp_path, Limits(photos=1))
+    anna = visitors.add()
+    visitors.add_photo(anna, 'a.jpg')
+    with pytest.raises(Refused, match='Only 1 photograph can be open at once'):
+        visitors.add_photo(anna, 'b.jpg')
 
 def test_a_clip_may_be_larger_than_a_photograph(tmp_path):
     "What comes may be either, and is checked once more when it is opened"

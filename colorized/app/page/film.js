@@ -4,7 +4,6 @@ const FILM_NAME = /\.(mkv|mov|mp4|m4v|webm|avi|mpe?g|m2v|(m2?)?ts|vob|mxf|ogv|wm
 const unplayable = new Set() // addresses of copies for viewing
 const is_clip = file => file.type.startsWith('video/') || FILM_NAME.test(file.name)
 const clock = s => `${Math.floor(s/60)}:${String(Math.floor(s%60)).padStart(2, '0')}`
-const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`
 
 function clip_terms() { return `${visit.clips.why_not || `Clips of film of up to ${plural(visit.clips.seconds, 'second')}, too.`} ` }
 function refusal(file) {

@@ -66,6 +66,7 @@ function complain(text) {
   p.append(b); box.append(p)
   box.scrollTop = box.scrollHeight
 }
+const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`
 const size = n => n >= 1e6 ? `${Math.round(n/1e6)} MB` : `${Math.max(1, Math.round(n/1e3))} kB`
 
 // ---- photographs come in ----
@@ -86,8 +87,8 @@ async function add(files) {
     if (file.size > visit.bytes) { complain(`“${file.name}” is too large: ${size(file.size)}, the limit is ${size(visit.bytes)}.`); continue }
     photos.push({kind:'photo', file, name:file.name, state:'waiting', seed:0, saturation:1, strokes:[], drawn:0, seeds:[...Array(FIRST).keys()], images:{}, saved:true})
   }
-  if (left.length === 1) complain(`Only ${visit.photos} photographs can be open at once. Please remove one before you add “${left[0]}”.`)
-  else if (left.length) complain(`${left.length} of ${files.length} were not taken: only ${visit.photos} photographs can be open at once.`)
+  if (left.length === 1) complain(`Only ${plural(visit.photos, 'photograph')} can be open at once. Please remove one before you add “${left[0]}”.`)
+  else if (left.length) complain(`${left.length} of ${files.length} were not taken: only ${plural(visit.photos, 'photograph')} can be open at once.`)
   if (!now && photos.length) choose(photos[0])
   strip(); work()
 }
@@ -384,7 +385,7 @@ addEventListener('drop', async e => {
 // ---- coming and going ----
 async function arrive() {
   try { visit = await post('visits') } catch (e) { return complain(e.message) }
-  $('terms').textContent = `${visit.photos} photographs at most, ${visit.megapixels} megapixels each: JPEG, PNG, TIFF, WebP, HEIC and others. `
+  $('terms').textContent = `${plural(visit.photos, 'photograph')} at most, ${plural(visit.megapixels, 'megapixel')} each: JPEG, PNG, TIFF, WebP, HEIC and others. `
     + clip_terms() + (visit.local ? 'They do not leave this computer.' : 'They are deleted when you leave this page.')
   document.body.dataset.ready = 'yes'
 }
