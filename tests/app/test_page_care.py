@@ -240,6 +240,18 @@ def test_a_limit_of_one_is_told_in_the_singular(visit, small_copies):
         assert v.messages[0].startswith(said)
     v.rest(1)
 
+def test_a_page_that_writes_files_is_not_left_without_a_word(visit, small_copies):
+    "Nothing was painted: what would be lost are the files alone"
+    v = visit(*small_copies('riverfront-1931.jpg'))
+    asks = '!dispatchEvent(new Event("beforeunload", {cancelable:true}))'
+    assert not v.page.evaluate(asks)
+    v.page.evaluate('held.save = 700')
+    with v.page.expect_download():
+        v.page.click('#save')
+        assert v.page.evaluate(asks)
+    v.until('!saves')
+    assert not v.page.evaluate(asks)
+
 def drop(v, *paths):
     client = v.context.new_cdp_session(v.page)
     data = dict(items=[], files=[str(o) for o in paths], dragOperationsMask=1)

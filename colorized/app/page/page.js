@@ -405,5 +405,5 @@ addEventListener('pagehide', () => { // also if the browser keeps the page for t
   if (visit) fetch(`visits/${visit.visitor}/leave`, {method:'POST', keepalive:true})
 })
 addEventListener('pageshow', e => { if (e.persisted && visit) renew() })
-addEventListener('beforeunload', e => { if (photos.some(p => !p.saved && (p.strokes.length || p.files))) e.preventDefault() })
+addEventListener('beforeunload', e => { if (saves || photos.some(p => p.stop || !p.saved && (p.strokes.length || p.files))) e.preventDefault() })
 const arrived = new Promise(yes => addEventListener('DOMContentLoaded', yes)).then(arrive) // when brush.js and film.js are there, too
