@@ -232,7 +232,10 @@ def paint(self:Studio, photo:str, shot:int, strokes:list) -> dict:
 def film(self:Studio, photo:str, strokes:list, progress=lambda done, doing: None) -> dict:
     "Color a clip; where its files can be fetched. `strokes`: see `ClipSession.hints`"
     p,clip = self.visitors.photo(photo),self._clip(photo)
-    films,remarks = clip.color(clip.hints(strokes), _new_folder(p), progress)
+    def told(done, doing):
+        progress(done, doing=doing)
+        self.visitors.photo(photo) # whose clip is being colored is not idle
+    films,remarks = clip.color(clip.hints(strokes), _new_folder(p), told)
     about = []
     for file in films:
         tokens = [secrets.token_urlsafe(16) for _ in range(2)]

@@ -170,6 +170,62 @@ def test_a_clip_is_not_lost_by_haste(server, browser, reel, small_copies):
     page.evaluate('window.fetch = known; null') # a page that closes has no half second
     v.close(server.base)
 
+# Questions for the whole clip: `streams` are the answers, given by the test
+STREAMS = '''() => {
+    const f = window.fetch
+    window.streams = []
+    window.tell_page = (i, event) =>
+        streams[i].enqueue(new TextEncoder().encode(`data: ${JSON.stringify(event)}\\n\\n`))
+    window.fetch = async (url, o) => String(url).endsWith('film') ?
+        new Response(new ReadableStream({start(c) {
+            streams.push(c); c.asked = JSON.parse(o.body)
+            o.signal.addEventListener('abort', () => c.error(o.signal.reason)) }})) : f(url, o) }'''
+
+def test_clips_wait_in_the_page_and_one_alone_has_a_stream(server, browser, reel):
+    "Of the six that a browser opens to one server; strokes, downloads and signs of life need them"
+    v = Visitor(browser, server.base)
+    page,asks = v.page,'!dispatchEvent(new Event("beforeunload", {cancelable:true}))'
+    page.evaluate(STREAMS)
+    v.bring(reel, reel, reel)
+    v.until('photos.length==3 && photos.every(p => p.state=="ready")')
+    ids = page.evaluate('photos.map(p => p.id)')
+    asked = lambda: page.evaluate('streams.map(c => c.asked.photo)')
+    says = lambda: page.inner_text('#clip-says')
+    def color(i):
+        page.locator('#strip button').nth(i).click()
+        page.click('#color-clip')
+    assert not page.evaluate(asks)
+    for i in range(3):
+        color(i)
+    assert says()=='2 clips are before yours' and asked()==ids[:1]
+    page.evaluate('tell_page(0, {place:2})') # other people's
+    v.until('photos[0].busy=="2 clips are before yours" && now.busy=="4 clips are before yours"')
+    page.evaluate('tell_page(0, {progress:0.1})')
+    v.until('now.busy=="2 clips are before yours"')
+    page.locator('#strip button').nth(1).click()
+    assert says()=='One clip is before yours'
+    page.click('#cancel')
+    v.until('!now.stop && photos[2].busy=="One clip is before yours"')
+    assert v.focus()=='color-clip' and says().startswith('Canceled.')
+    page.click('#color-clip') # behind the third, which is removed
+    assert says()=='2 clips are before yours' and page.inner_text('#status')==says()
+    page.locator('#strip button').nth(2).click()
+    page.click('#clip-remove')
+    v.until('now.busy=="One clip is before yours"')
+    page.evaluate('''now.frames[1] = {shot:1, strokes:[
+        {color:'#9c2f2c', radius:0.05, points:[[0.5, 0.5]]}]}; null''') # painted in line
+    page.locator('#strip button').nth(0).click()
+    page.evaluate('tell_page(0, {error:"It failed."})')
+    v.until('streams.length==2 && !now.stop')
+    assert asked()==ids[:2] and v.messages[0].startswith('It failed.') and page.evaluate(asks)
+    assert page.evaluate('streams[1].asked.strokes[0][0]')==1
+    page.evaluate('photos[1].frames = []; null')
+    page.locator('#strip button').nth(1).click()
+    page.click('#cancel')
+    v.until('!now.stop')
+    assert not page.evaluate('line.length') and not page.evaluate(asks)
+    v.close(server.base)
+
 def test_what_it_does_not_take_is_said_at_once(server, browser, reel, tmp_path):
     v = Visitor(browser, server.base)
     with open(tmp_path/'long.mkv', 'wb') as f:

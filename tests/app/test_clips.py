@@ -352,6 +352,18 @@ class Noted:
         self.steps.append(time.monotonic())
     def __exit__(self, *e): return self.turn.__exit__(*e)
 
+def test_whose_clip_is_colored_is_not_idle(start, reel):
+    "However long it takes, and though his browser gives no other sign of life"
+    studio = start()
+    visitor = studio.visitors.add()
+    id = bring(studio, reel, visitor=visitor)
+    studio.shots(id)
+    def half(done, doing):
+        studio.visitors._known[visitor].seen -= 0.6*studio.visitors.limits.idle
+        studio.visitors.remove_idle()
+    answer = studio.film(id, [], half)
+    assert fetch(studio, answer['files'][0]).exists()
+
 def test_who_leaves_while_it_is_colored_leaves_nothing(start, reel):
     studio = start()
     visitor = studio.visitors.add()

@@ -106,17 +106,26 @@ function time_left(p, done) { // from what was done in the last half minute: sho
   const [[t, d]] = p.pace, seconds = (1-done)*(now-t)/(done-d)
   return !(now-t > 3 && seconds < 1e5) ? '' : seconds < 50 ? ', less than a minute left' : `, about ${plural(Math.ceil(seconds/60), 'minute')} left`
 }
+// A browser opens six connections to a server, and the rest of the page needs them, too: only the first clip in line has a stream
+const line = []
+function move_up() {
+  line.forEach((p, i) => i ? busy(p, 'Beginning', {place:i+line[0].place}) : p.begin())
+}
 async function color_clip(p) {
-  const stop = p.stop = new AbortController(), strokes = painted(p)
-  p.pace = []; p.note = p.files = null // those made before are deleted
+  const stop = p.stop = new AbortController()
+  const turn = new Promise((yes, no) => { p.begin = yes; stop.signal.onabort = no })
+  p.place = 0; p.pace = []; p.note = p.files = null // those made before are deleted
   $('video').removeAttribute('src'); $('video').load()
-  busy(p, 'Beginning'); show_clip(p); $('cancel').focus()
-  tell('Coloring the clip.')
+  busy(p, 'Beginning'); line.push(p); move_up(); show_clip(p); $('cancel').focus()
+  tell(p === line[0] ? 'Coloring the clip.' : p.busy)
   const told = o => {
     const doing = o.doing ? o.doing[0].toUpperCase()+o.doing.slice(1) : 'Beginning'
     busy(p, doing + (o.progress > 0 && o.progress < 1 ? time_left(p, o.progress) : ''), o)
+    p.place = o.place ?? 0; move_up() // those in line wait for other people's clips, too
   }
   try {
+    await turn
+    const strokes = painted(p) // also what was painted in line
     const {files, remarks} = await ask('film', {photo:p.id, strokes}, told, stop.signal)
     Object.assign(p, {files, remarks, made_of:JSON.stringify(strokes), saved:false})
     tell('The clip is in color. The colors are invented.')
@@ -125,6 +134,7 @@ async function color_clip(p) {
     else fail(p, e)
   }
   p.stop = null; busy(p, '')
+  line.splice(line.indexOf(p), 1); move_up()
   if (p === now) { show_clip(p); (p.files && p.note === null ? $('downloads').querySelector('a') : $('color-clip')).focus() }
 }
 function show_results(p) {
