@@ -149,13 +149,13 @@ def read_metadata(
     return found
 
 # %% ../../nbs/photo/05_metadata.ipynb #f48d0519
-def _stated_dpi(file, exif):
+def _stated_dpi(file):
     dpi = file.image.info.get('dpi') if file.image else None
     if not dpi and file.tiff and 282 in file.page.tags and file.page.resolutionunit!=1:
         dpi = file.page.get_resolution(2)
     is_jpeg = file.format in ('JPEG', 'MPO')
-    if is_jpeg and not file.image.info.get('jfif_unit') and not exif.value(282):
-        return None # Pillow's 72, of which the file says nothing
+    if is_jpeg and not file.image.info.get('jfif_unit'):
+        return None # Pillow's 72, of which the file says nothing, or the EXIF's width twice
     return dpi
 
 def read_dpi(
@@ -163,7 +163,7 @@ def read_dpi(
     exif:Exif,       # Its EXIF
 ) -> tuple|None:     # (x,y) of the pixels as stored
     "Pixels an inch"
-    dpi = _stated_dpi(file, exif)
+    dpi = _stated_dpi(file)
     x,y,unit = (exif.value(k) for k in (282, 283, 296))
     if not dpi and all(isinstance(o, (int, float)) for o in (x, y)):
         units = {None: 1, 2: 1, 3: 2.54}.get(unit) # in an inch

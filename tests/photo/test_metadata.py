@@ -148,6 +148,16 @@ def test_resolution_is_never_invented(tmp_path):
     assert Image.open(tmp_path/'a.jpg').info['dpi']==(72, 72)
     assert read_scan(tmp_path/'a.jpg').dpi is None
 
+@pytest.mark.parametrize('unit, inch', [(None, 1), (2, 1), (3, 2.54)])
+def test_a_resolution_in_the_exif_of_a_jpeg_alone_has_two_sides(unit, inch, tmp_path):
+    "Pillow takes that of the width for both"
+    exif = Image.Exif()
+    exif.update({282: 300., 283: 150., **({296: unit} if unit else {})})
+    Image.fromarray(rgb8).save(tmp_path/'a.jpg', exif=exif)
+    s = read_scan(tmp_path/'a.jpg')
+    assert Image.open(tmp_path/'a.jpg').info.get('jfif_unit', 0)==0
+    assert np.allclose(s.dpi, (300*inch, 150*inch))
+
 def test_resolution_without_a_unit_is_none(tmp_path):
     for unit,dpi in dict(none=None, inch=(300,200), centimeter=(762,508)).items():
         tifffile.imwrite(tmp_path/'a.tif', gray8, resolution=(300, 200), resolutionunit=unit,
