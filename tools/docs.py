@@ -295,6 +295,7 @@ def _localize(out, base):
 def _as_text(cell):
     "A cell of a prepared notebook in Markdown, without pictures"
     source = _text(cell['source']).strip()
+    if cell['cell_type']=='raw': return _readme_title(source)
     if cell['cell_type']!='code': return source
     code = re.sub(r'^#\|.*\n?', '', source, flags=re.M).strip()
     said = [_text(o.get('text') or o.get('data', {}).get('text/plain', ''))

@@ -177,12 +177,12 @@ def _check_options(folder, out, samples, quality, threads, hint, hints):
     check_threads(threads)
     if hint and hints:
         raise UsageError("give either --hint or --hints")
-    if hints and not Path(hints).exists():
-        raise FileNotFoundError(f"--hints {hints}: no such file")
     if folder and not out:
         raise UsageError(f"{folder} is a folder: say with --out where its color photographs go")
     if folder and (samples>1 or hint or hints):
         raise UsageError("--samples, --hint and --hints are for single photographs")
+    if hints and not Path(hints).exists():
+        raise FileNotFoundError(f"--hints {hints}: no such file")
 
 def _check_writable(jobs, format, bits):
     "Raises `ValueError` for an output of a format that cannot be written, or not with these bits"
