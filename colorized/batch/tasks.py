@@ -40,8 +40,7 @@ def load_lightness(
     "The lightness of a photograph as the network wants it"
     start,scan = time.time(),read_scan(photo)
     L = scan.thumbnail_L(working_shape(scan.shape, **grid)).numpy()
-    state = file_state(photo)
-    return L,state,dict(describe_photo(photo, scan), seconds=time.time()-start)
+    return L,scan.file[1:],dict(describe_photo(photo, scan), seconds=time.time()-start)
 
 # %% ../../nbs/batch/06_tasks.ipynb #f8b58e1e
 def predict_chroma(
