@@ -17,7 +17,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from fastcore.meta import delegates
 from ..photo.provenance import settings_sha256
-from ..batch.names import passed_over
+from ..batch.names import output_name, passed_over
 from ..batch.options import UNCERTAINTY_SAMPLES, BatchOptions
 from ..batch.progress import ProgressBar, Summary
 from ..batch.workers import DIED
@@ -234,12 +234,6 @@ def _settings(options, colorizer):
     made = colorizer.provenance(settings, source_type=options.source_type)
     return StageSettings(options, settings, colorizer.grid(settings['working_size']), made)
 
-def _plan(options, *args):
-    "`plan`. Raises `ValueError` for an output that cannot be written so"
-    planned = plan(*args)
-    options.check_depth(o['row']['output'] for o in planned[0])
-    return planned
-
 def _made(options, colorizer):
     "By which the record knows an output of these settings"
     return dict(
@@ -273,9 +267,10 @@ def colorize_dataset(
     del own
     store = Store(dest, storage)
     photos,errors,remarks = _list(source, storage, root, store)
+    options.check_depth(output_name(k, options.format) for k in photos)
     more = '.uncertainty.png' if options.uncertainty else ''
     how = options.format,options.resume,options.overwrite,more
-    to_do = lambda: _plan(options, photos, store, made, *how)
+    to_do = lambda: plan(photos, store, made, *how)
     if options.dry_run: return _dry_run(errors, remarks, store, to_do())
     c = replace(c, dest=store.url, storage=storage, source=model, threads=threads,
                 device='cuda' if gpus else 'cpu', batch=batch or (64 if gpus else 8))

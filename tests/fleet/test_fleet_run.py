@@ -326,7 +326,7 @@ def test_signature_is_honest():
 
 BAD = [dict(steps=0), dict(saturation=-1), dict(actors=0), dict(batch=0), dict(threads=0),
        dict(gpus=-1), dict(every=-1), dict(working_size=100), dict(seed=2**63), dict(format='gif'),
-       dict(source_type='digitalCapture')]
+       dict(source_type='digitalCapture'), dict(quality=0), dict(bits=16)]
 
 def test_bad_settings_name_themselves(tmp_path, model, capsys):
     src,out = loopback.snapshots(tmp_path/'scans', 1),tmp_path/'out'
