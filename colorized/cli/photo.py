@@ -130,6 +130,10 @@ def _write_picture(file, im, provenance, overwrite):
     print(file)
 
 # %% ../../nbs/cli/02_photo.ipynb #a29f5c70
+def _n_drawn(samples, uncertainty):
+    "How many colorings are made: a map needs eight"
+    return max(samples, 8 if uncertainty else 1)
+
 def _color_photo(job, colorizer, sampling, file, hints, source_type):
     "Color one photograph and say where it went"
     from dataclasses import replace
@@ -137,7 +141,7 @@ def _color_photo(job, colorizer, sampling, file, hints, source_type):
     for o in job.files:
         _check_replaceable(o, file['overwrite'])
     n_samples = len(job.outputs)
-    n_drawn = max(n_samples, 8 if job.map else 1)
+    n_drawn = _n_drawn(n_samples, job.map)
     result = colorizer.colorize(job.photo, n_samples=n_drawn, hints=hints, **sampling)
     result.provenance = replace(result.provenance, source_type=source_type)
     remarks = list(result.scan.remarks)
@@ -260,9 +264,10 @@ def color(
     sampling = dict(steps=steps, temperature=temperature, seed=seed, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)
     known = _hints(hint, hints)
+    colorizer = load_colorizer(model, device, set)
+    colorizer.options(_n_drawn(samples, uncertainty), **sampling) # raises for what cannot be
     if dry_run and not folder:
         return _dry_run(jobs, overwrite)
-    colorizer = load_colorizer(model, device, set)
     if not folder:
         if out_folder:
             make_folder(out_folder)

@@ -396,6 +396,15 @@ def test_what_could_not_be_written_is_refused_before_anything_is_computed(scans,
     code,said,err = main(scans/'icon.png', '--out', tmp_path/'a.png', *missing)
     assert (code, said)==(1, '') and 'none.png: no such file' in err and not files(tmp_path)
 
+def test_impossible_settings_are_refused_once_and_for_all_photographs(scans, main, tmp_path):
+    two = scans/'icon.png',scans/'sepia.tif'
+    for setting,value in ('steps', '0'),('saturation', '-1'),('seed', str(2**64-7)):
+        for more in (),('--dry-run',):
+            code,said,err = main(*two, '--out', tmp_path/'out', '--uncertainty',
+                f'--{setting}', value, *more)
+            assert (code, said)==(1, '') and err.count(f'{setting} must lie in')==1, err
+    assert not files(tmp_path)
+
 def test_no_folder_is_left_where_nothing_was_done(scans, main, tmp_path):
     (tmp_path/'empty').mkdir()
     code,_,err = main(tmp_path/'empty', '--out', tmp_path/'out')
