@@ -1,8 +1,10 @@
 """Adversarial fine-tuning of a colorizer: does a discriminator take its guesses for true colors?
 
     python benchmarks/adversarial.py SET OUT --minutes 65 [--start FILE] [--frozen --noise 950]
+    python benchmarks/adversarial.py SET OUT --minutes 65 --start FILE --also SLIDES --archival 0.7
 
-SET comes from `photographs.py`. The colorizer draws as its defaults do, wrappers included, up to a
+SET comes from `photographs.py`, SLIDES from `kodachromes.py` (only the half that it does not leave
+apart is learned from). The colorizer draws as its defaults do, wrappers included, up to a
 random step; there its guess of the clean chroma is to please a discriminator (hinge loss). As in
 latent adversarial diffusion distillation (Sauer et al. 2024, arXiv 2403.12015) that is a copy of
 the network itself, which sees noisy chroma of known strength; small heads read its levels. Others
@@ -21,89 +23,54 @@ from pathlib import Path
 import numpy as np
 import torch, torch.nn.functional as F
 import torch.multiprocessing as mp
+from PIL import Image
 from torch import nn
 from colorized.model.checkpoint import save_checkpoint
-from colorized.model.encoder import encoder_input, load_pretrained
-from colorized.model.layers import time_embedding
 from colorized.model.similarity import similarity_matrix, small_region_confidence
 from colorized.model.unet import Condition
-from colorized.photo.lab import lab_to_rgb
-from colorized.photo.resampling import up_chroma
 from colorized.theory.guidance import (anchor_small_regions, average_similar, compose,
                                        reuse_first_guess)
 from colorized.theory.samplers import dpmpp_2m
 from colorized.training.examples import ColorizationDataset, Recipe
+from discriminator import Discriminator
+from kodachromes import BLOCK
 from long_run import OpenVINOEncoder, append, openvino, small_convolution, source, start
 
 BS = 8
 EVERY = 25       # batches between rows of the diary
 WEIGHTS = 400    # batches between weights
-SMALL = 192      # pixels; the first part of the time
-LARGE = 256
 DECAY = 0.995    # of the moving average, per batch
 bf16 = partial(torch.autocast, 'cpu', torch.bfloat16)
 
+class Slides:
+    "Of the slides in a folder every other block, so that the rest can be judged by"
+    def __init__(self, folder):
+        self.files = [o for i,o in enumerate(sorted(folder.glob('*.png'))) if i//BLOCK%2==0]
+        if not self.files: raise FileNotFoundError(f"--also {folder} holds no PNG files")
+    def __len__(self): return len(self.files)
+    def __getitem__(self, i): return Image.open(self.files[i]).convert('RGB')
+
 class Examples(torch.utils.data.IterableDataset):
-    "Batches of random photographs, of the side that `side` holds"
-    def __init__(self, photographs, side, seed):
-        self.examples = ColorizationDataset(photographs, Recipe(size=LARGE, no_hints=0.35))
-        self.side,self.seed = side,seed
+    "Batches of random photographs of `sources` ([(how often one of it, photographs), …])"
+    def __init__(self, sources, side, recipe, seed):
+        self.shares,photographs = zip(*sources)
+        self.examples = [ColorizationDataset(o, recipe) for o in photographs]
+        self.side,self.seed = side,seed # pixels, a shared value
+    def one(self, rng):
+        examples = self.examples[rng.choice(len(self.shares), p=self.shares)]
+        examples.size = self.side.value
+        return examples[int(rng.integers(len(examples))), self.seed, int(rng.integers(2**31))]
     def __iter__(self):
         torch.set_num_threads(1)
-        rng,n = np.random.default_rng(self.seed),len(self.examples)
+        rng = np.random.default_rng(self.seed)
         while True:
-            self.examples.size = self.side.value
-            keys = [(int(rng.integers(n)), self.seed, int(rng.integers(2**31)))
-                    for _ in range(BS)]
-            yield [torch.stack(o) for o in zip(*(self.examples[k] for k in keys))]
+            yield [torch.stack(o) for o in zip(*(self.one(rng) for _ in range(BS)))]
 
-class Head(nn.Module):
-    "True or not, at each place of a map of features"
-    def __init__(self, n_in, width=64):
-        super().__init__()
-        self.width = width
-        self.inp,self.emb = nn.Conv2d(n_in, width, 1),nn.Linear(width, width)
-        self.mix,self.out = nn.Conv2d(width, width, 3, padding=1),nn.Conv2d(width, 1, 1)
-    def forward(self, f, t):
-        emb = self.emb(time_embedding(t, self.width))[:,:,None,None]
-        h = self.inp(F.group_norm(f, 1)) + emb
-        return self.out(F.silu(h + self.mix(F.silu(h)))).float()
-
-def levels(unet, x_t, t, cond):
-    "What each level of a U-Net passes on, down and up"
-    found = []
-    hooks = [o.register_forward_hook(lambda _, __, out: found.append(out))
-             for o in (*unet.down, *unet.up)]
-    unet(x_t, t, cond)
-    for o in hooks: o.remove()
-    return found
-
-class Discriminator(nn.Module):
-    "A copy of a network and Lite0, both read by heads"
-    def __init__(self, net, scale, frozen):
-        super().__init__()
-        self.unet,self.scale = deepcopy(net.unet).requires_grad_(not frozen),scale
-        self.lite = load_pretrained().eval().requires_grad_(False)
-        widths = net.cfg.widths
-        self.heads = nn.ModuleList(map(Head, (*widths, *reversed(widths))))
-        self.color_heads = nn.ModuleList(map(Head, (24, 40, 112, 320)))
-    def maps(self, x0, x_t, t, L, features):
-        "What its heads read of clean and of noisy chroma"
-        cond = Condition(L/50-1, self.unet.project_features(features))
-        small = F.avg_pool2d(L, 2)
-        ab = up_chroma(x0*self.scale, small.shape[-2:])
-        h = encoder_input(lab_to_rgb(torch.cat([small, ab], 1)).clamp(0, 1))
-        h,colors = F.relu6(self.lite.stem(h)),[]
-        for stage in self.lite.stages:
-            h = stage(h)
-            colors.append(h)
-        return levels(self.unet, x_t, t, cond),[colors[i] for i in (1, 2, 4, 6)]
-    def forward(self, maps, t):
-        "Of each head, by network and colors"
-        own,colors = maps
-        clean = torch.zeros_like(t)
-        return ([h(f, t) for h,f in zip(self.heads, own)],
-                [h(f, clean) for h,f in zip(self.color_heads, colors)])
+def examples_of(args, side):
+    recipe = Recipe(size=max(args.sides), no_hints=0.35, archival=args.archival)
+    also = [(args.share, Slides(args.also))] if args.also else []
+    rest = 1-sum(share for share,_ in also)
+    return Examples([(rest, source(args.set)), *also], side, recipe, args.seed)
 
 class Enough(Exception): pass
 
@@ -157,7 +124,7 @@ class Game:
             states.append((x_t, t))
             if len(states)>k: raise Enough
             return wrapped(x_t, t, cond)
-        temperature = torch.empty(1).uniform_(0.8, 1)
+        temperature = torch.empty(1).uniform_(*self.args.temperatures)
         try: dpmpp_2m(until_k, torch.randn(shape)*temperature, cond, self.chain)
         except Enough: pass
         return states[-1]
@@ -224,13 +191,13 @@ def play(args):
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    game,side,ended = Game(args),mp.Value('i', SMALL),[]
+    small,large = args.sides
+    game,side,ended = Game(args),mp.Value('i', small),[]
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-    photographs = Examples(source(args.set), side, args.seed)
-    batches = iter(torch.utils.data.DataLoader(photographs, None, num_workers=1))
+    batches = iter(torch.utils.data.DataLoader(examples_of(args, side), None, num_workers=1))
     began,i,seen = time.time(),0,[]
     while not ended and (share := (time.time()-began)/(60*args.minutes))<1:
-        side.value = SMALL if share<0.7 else LARGE
+        side.value = small if share<0.7 else large
         rise = (i+1-args.warmup)/100
         lr = args.lr*min(1, max(0, rise), max(0.02, (1-share)/0.3))
         *figures,guess,x0 = game.step(i, lr, *next(batches))
@@ -260,6 +227,13 @@ def main():
     p.add_argument('--frozen', action='store_true', help='only the heads learn to discriminate')
     p.add_argument('--warmup', type=int, default=100, help='batches for the heads alone')
     p.add_argument('--steps', default='.3,.2,.15,.15,.2', help='weights of the later steps')
+    p.add_argument('--also', type=Path, help='folder of slides, see kodachromes.py')
+    p.add_argument('--share', type=float, default=0.35, help='of the slides among the truth')
+    p.add_argument('--archival', type=float, default=0.5, help='share with the gray of old film')
+    p.add_argument('--sides', type=int, nargs=2, default=(192, 256), metavar='PIXELS',
+                   help='of the squares, in the first 70 %% of the time and after it')
+    p.add_argument('--temperatures', type=float, nargs=2, default=(0.8, 1.), metavar='T',
+                   help='least and most of the initial noise')
     play(p.parse_args())
 
 if __name__=='__main__': main()

@@ -10,7 +10,8 @@ import adversarial
 from colorized.model.checkpoint import load_checkpoint
 
 ARGS = dict(start='default', seed=0, keep=10, lr=5e-5, judge_lr=5e-4, noise=500, frozen=False,
-            warmup=1, steps='0,0,0,0,1')
+            warmup=1, steps='0,0,0,0,1', temperatures=(.8, 1.), also=None,
+            share=.35, archival=.5, sides=(64, 96))
 
 @pytest.fixture(scope='module')
 def batch():
@@ -62,3 +63,26 @@ def test_a_frozen_copy_stays(batch, tmp_path):
     assert not torch.equal(next(g.judge.heads.parameters()), head)
     g.save(tmp_path/'a.safetensors')
     assert load_checkpoint(tmp_path/'a.safetensors')[1]==g.config
+
+def test_slides_are_drawn_as_often_as_asked_and_half_of_them_never(monkeypatch, tmp_path):
+    for i in range(100):
+        Image.new('RGB', (99, 99), 'blue' if i<50 else 'red').save(tmp_path/f'{i:03}.png')
+    monkeypatch.setattr(adversarial, 'source', lambda _: [Image.new('RGB', (99, 99), 'lime')])
+    args = SimpleNamespace(**ARGS|dict(also=tmp_path, set=None))
+    side = SimpleNamespace(value=64)
+    batches = iter(adversarial.examples_of(args, side))
+    mean = torch.cat([next(batches)[2] for _ in range(25)]).mean((2,3)) # of a and b
+    is_blue,is_lime = mean[:,1]<-70,mean[:,0]<-60
+    assert (is_blue|is_lime).all() and 50<=is_blue.sum()<=90
+    side.value = 96
+    assert next(batches)[0].shape==(adversarial.BS,1,96,96)
+
+def test_the_walk_begins_from_as_much_noise_as_asked(batch):
+    g = game(temperatures=(0., 0.))
+    features = g.encode(batch[0])
+    assert torch.equal(g.walk(batch[0], features, 1)[0], g.walk(batch[0], features, 1)[0])
+    strength = []
+    for temperature in .3,.6:
+        g.args.temperatures = temperature,temperature
+        strength.append(g.walk(batch[0], features, 0)[0].std().item())
+    assert strength==pytest.approx([.3, .6], rel=.05)
