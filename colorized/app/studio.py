@@ -10,6 +10,7 @@ __all__ = ['QUESTIONS', 'TooManyWaiting', 'Studio', 'why_no_clips']
 # %% ../../nbs/app/04_studio.ipynb #a5da96aa
 # Over 250 lines: one object, of which each method answers a question of the page
 import re, secrets, shutil
+from contextlib import contextmanager
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
@@ -129,31 +130,35 @@ def uncertainty(self:Studio, photo:str, strokes:list, progress=lambda done: None
     return dict(image=data_url(s.uncertainty(range(8), strokes), 'WEBP'))
 
 # %% ../../nbs/app/04_studio.ipynb #cd240161
-def _new_folder(p):
-    "A folder for downloads; those that were prepared before are deleted"
-    p.files = {}
-    for old in p.path.parent.glob('files-*'):
-        shutil.rmtree(old, ignore_errors=True)
+@contextmanager
+def _downloads(p):
+    "A folder for new downloads; those that were prepared before stay until these are there"
     home = p.path.parent/f'files-{secrets.token_hex(8)}'
     home.mkdir()
-    return home
+    try:
+        yield home
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+    for old in p.path.parent.glob('files-*'):
+        if old!=home: shutil.rmtree(old, ignore_errors=True)
 
 @patch
 def save(self:Studio, photo:str, seed:int, strokes:list, saturation:float,
     progress=lambda done: None) -> dict:
     "Write the file at full size; where it can be fetched"
     p,s = self.visitors.photo(photo),self._colored(photo, seed, strokes)
-    home,token = _new_folder(p),secrets.token_urlsafe(16)
-    saturation = _check_saturation(saturation)
-    check_disk(home, p.name, 3*s.shape[0]*s.shape[1]*s.bits//8)
-    try:
-        file,remarks = s.write(home, seed, strokes, saturation, progress)
-    except ScanError as e:
-        self.visitors.photo(photo) # whoever removed it meanwhile is told that
-        if e.__cause__: # the disk or the memory, not the photograph
-            raise e.__cause__ from None
-        raise Refused(f"“{p.name}” could not be saved: {_why_not(e, p)}.") from e
-    p.files = {token: file}
+    token,saturation = secrets.token_urlsafe(16),_check_saturation(saturation)
+    with _downloads(p) as home:
+        check_disk(home, p.name, 3*s.shape[0]*s.shape[1]*s.bits//8)
+        try:
+            file,remarks = s.write(home, seed, strokes, saturation, progress)
+        except ScanError as e:
+            self.visitors.photo(photo) # whoever removed it meanwhile is told that
+            if e.__cause__: # the disk or the memory, not the photograph
+                raise e.__cause__ from None
+            raise Refused(f"“{p.name}” could not be saved: {_why_not(e, p)}.") from e
+        p.files = {token: file}
     return dict(_about(photo, token, file), remarks=remarks)
 
 # %% ../../nbs/app/04_studio.ipynb #cd240161b
@@ -235,14 +240,15 @@ def film(self:Studio, photo:str, strokes:list, progress=lambda done, doing: None
     def told(done, doing):
         progress(done, doing=doing)
         self.visitors.photo(photo) # whose clip is being colored is not idle
-    films,remarks = clip.color(clip.hints(strokes), _new_folder(p), told)
-    about = []
-    for file in films:
-        tokens = [secrets.token_urlsafe(16) for _ in range(2)]
-        p.files |= dict(zip(tokens, (file, file.with_suffix('.json'))))
-        film,record = [_about(photo, o, p.files[o]) for o in tokens]
-        about.append(dict(film, record=record))
-    return dict(files=about, remarks=remarks)
+    hints = clip.hints(strokes)
+    with _downloads(p) as home:
+        films,remarks = clip.color(hints, home, told)
+        records = [o.with_suffix('.json').rename(f'{o}.json') for o in films] # no two of a name
+        p.files = {secrets.token_urlsafe(16): o for o in (*films, *records)}
+    about = [_about(photo, token, o) for token,o in p.files.items()]
+    n = len(films)
+    files = [dict(film, record=record) for film,record in zip(about[:n], about[n:])]
+    return dict(files=files, remarks=remarks)
 
 # %% ../../nbs/app/04_studio.ipynb #9c2eca8a
 @patch

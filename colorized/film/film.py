@@ -61,6 +61,16 @@ def _looking(bar):
             bar.set_description_str(f'looking for shots: frame {n}')
     return seen
 
+def _holes(film, plan):
+    "A remark on times at which no picture is shown"
+    ends = [p+d for p,d in zip(plan.pts, plan.durations) if d]
+    least = 0.15/film.time_base # a frame left out now and then is no hole
+    found = [(a, b) for a,b in zip(ends, plan.pts[1:]) if b-a>least] if len(ends)==len(plan) else []
+    if not found: return None
+    first = '{:.2f} to {:.2f} s'.format(*(float(o*film.time_base) for o in found[0]))
+    more = f" and at {len(found)-1} other places" if len(found)>1 else ''
+    return f"has no pictures from {first}{more}: is it damaged?"
+
 def _remarks(film, plan, dst, codec):
     out = [*film.remarks, plan.scanning.remark]
     if plan.corrupt:
@@ -74,10 +84,12 @@ def _remarks(film, plan, dst, codec):
         out.append("its times are no whole milliseconds: Matroska rounds them (by 0.5 ms at most, "
                    "without drift), the sidecar has them exactly, and so would a MOV")
     end = float((plan.pts[-1]+plan.durations[-1])*film.time_base)
-    if film.n_frames>len(plan)+1 or film.seconds>end+1:
-        out.append(f"its pictures end at {end:.1f} s, though it says {film.seconds:.1f} s: "
+    rate = float(film.rate or 25)
+    fewer = film.n_frames>len(plan)+1 and film.seconds>end+1.5/rate # not those that are hidden
+    if fewer or film.seconds>end+1:
+        out.append(f"its pictures end at {end:.2f} s, though it says {film.seconds:.2f} s: "
                    "is it cut short, or its sound longer?")
-    return [o for o in out if o]
+    return [o for o in [*out, _holes(film, plan)] if o]
 
 # %% ../../nbs/film/16_film.ipynb #78199b33
 @dataclass

@@ -114,8 +114,8 @@ def test_color_correct_save(server, browser, reel, tmp_path):
     assert [o.name for o in files[1::2]]==[f'Old reel (ü).colorized.{o}' for o in ('mp4', 'mkv')]
     for record,film in zip(files[::2], files[1::2]):
         said = json.loads(record.read_text('utf-8'))
-        if film.suffix=='.mkv': # both records have one name
-            assert said['output_sha256']==hashlib.sha256(film.read_bytes()).hexdigest()
+        assert record.name==f'{film.name}.json'
+        assert said['output_sha256']==hashlib.sha256(film.read_bytes()).hexdigest()
         assert len(said['Settings']['film_hints'])>=1
     was,now = luma_planes(reel),luma_planes(files[-1])
     assert all((a==b).all() for (_,a),(_,b) in zip(was, now, strict=True))
@@ -125,8 +125,16 @@ def test_color_correct_save(server, browser, reel, tmp_path):
     v.until('now.strokes.length==1 && !now.painting')
     page.click('#back')
     assert page.inner_text('#color-clip')=='Color it again'
+    was = page.evaluate('now.files')
+    page.click('#color-clip')
+    page.click('#cancel')
+    v.until('!now.stop')
+    assert page.inner_text('#status')==page.inner_text('#clip-says')
+    assert page.evaluate('now.files')==was and page.is_visible('#downloads')
+    v.download(tmp_path, '#downloads a')
     page.click('#clip-remove')
     v.until('!photos.length')
+    assert page.inner_text('#status')=='“Old reel (ü).mkv” was removed.'
     assert no_files_within(server, 10)
     v.close(server.base)
 
@@ -207,6 +215,7 @@ def test_clips_wait_in_the_page_and_one_alone_has_a_stream(server, browser, reel
     page.click('#cancel')
     v.until('!now.stop && photos[2].busy=="One clip is before yours"')
     assert v.focus()=='color-clip' and says().startswith('Canceled.')
+    assert page.inner_text('#status')==says()
     page.click('#color-clip') # behind the third, which is removed
     assert says()=='2 clips are before yours' and page.inner_text('#status')==says()
     page.locator('#strip button').nth(2).click()

@@ -77,7 +77,7 @@ def test_they_are_the_files_of_the_command(start, reel, model, tmp_path, capsys)
         got = fetch(studio, answer['files'][name!='a.mp4'])
         record = fetch(studio, answer['files'][name!='a.mp4']['record'])
         assert got.read_bytes()==(tmp_path/name).read_bytes()
-        assert got.name==f'reel.colorized{got.suffix}'
+        assert got.name==f'reel.colorized{got.suffix}' and record.name==f'{got.name}.json'
         assert without_seconds(record)==without_seconds((tmp_path/name).with_suffix('.json'))
     was,now = luma_planes(reel),luma_planes(got)
     assert all((a==b).all() for (_,a),(_,b) in zip(was, now, strict=True))
@@ -116,6 +116,20 @@ def test_what_was_canceled_goes_on_and_gives_the_same_bytes(start, reel):
     answer = studio.film(cut, [], lambda done, doing: told.append(done))
     assert told[:2]==[0, 0.5]
     assert fetch(studio, answer['files'][1]).read_bytes()==want
+
+def test_what_is_there_stays_until_the_next_is_done(start, reel):
+    studio = start()
+    id = bring(studio, reel)
+    studio.shots(id)
+    first = studio.film(id, [])
+    was = [fetch(studio, o).read_bytes() for o in first['files']]
+    def stop(done, doing):
+        raise Enough
+    with pytest.raises(Enough):
+        studio.film(id, [[0, [STROKE]]], stop)
+    assert [fetch(studio, o).read_bytes() for o in first['files']]==was
+    home = studio.visitors.photo(id).path.parent
+    assert len(list(home.glob('files-*')))==1
 
 def test_what_mp4_cannot_hold_costs_the_viewing_copy_alone(start, tmp_path):
     "Subtitles as Matroska has them"

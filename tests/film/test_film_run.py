@@ -1,5 +1,5 @@
 "From file to file: times, sound, luma; interruptions; what is refused"
-import hashlib, json, os, signal, socket, subprocess, sys, time
+import hashlib, json, os, re, signal, socket, subprocess, sys, time
 from array import array
 from fractions import Fraction
 from pathlib import Path
@@ -388,6 +388,25 @@ def test_what_is_there_of_a_truncated_film(tmp_path, color):
     assert 20<report.frames<45 and any('cut short' in o for o in report.remarks)
     was = luma_planes(path)[:report.frames-1] # the last one may be half a picture
     assert all((a==b).all() for (_,a),(_,b) in zip(was, luma_planes(report.output)))
+
+def test_a_hole_between_pictures_is_told_and_what_an_edit_list_hides_is_none(tmp_path, color):
+    path = write_film(tmp_path/'a.mp4', [picture(i) for i in range(32)], codec='libx264',
+        options=dict(g='4', bf='0'))
+    def remuxed(name, later):
+        with av.open(str(path)) as i, av.open(str(tmp_path/name), 'w') as o:
+            s = o.add_stream_from_template(i.streams.video[0])
+            for n,p in enumerate(i.demux(video=0)):
+                if p.dts is None or (ticks := later(n)) is None: continue
+                p.pts,p.dts,p.stream = p.pts+round(ticks/p.time_base),p.dts+round(ticks/p.time_base),s
+                o.mux(p)
+        return [o for o in color(tmp_path/name).remarks if 'pictures' in o]
+    assert not remuxed('whole.ts', lambda n: 0)
+    said, = remuxed('hole.ts', lambda n: None if 8<=n<16 else 0)
+    assert 'has no pictures from' in said and said.endswith('is it damaged?')
+    a,b = re.search(r'from ([\d.]+) to ([\d.]+) s', said).groups()
+    assert float(b)-float(a)==pytest.approx(0.5, abs=0.02)
+    assert not remuxed('edited.mp4', lambda n: Fraction(-1, 2))
+    assert color(tmp_path/'edited.mp4', tmp_path/'b.mkv').frames<32
 
 def test_originals_and_other_files_are_never_replaced(tmp_path, color):
     path = write_film(tmp_path/'a.mkv', two_shots(4))

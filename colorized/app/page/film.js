@@ -101,9 +101,10 @@ const all_in_color = p => p.shots.length > 0 && p.shots.every(s => s.in_color)
 const painted = p => p.frames.flatMap(f => f?.strokes.length ? [[f.shot, f.strokes]] : EMPTY)
 function time_left(p, done) { // from what was done in the last half minute: shots that were there before took no time
   const now = performance.now()/1000
-  p.pace.push([now, done])
-  while (p.pace.length > 2 && now-p.pace[1][0] > 30) p.pace.shift()
-  const [[t, d]] = p.pace, seconds = (1-done)*(now-t)/(done-d)
+  if (p.pace.at(-1)?.[1] !== done) p.pace.push([now, done])
+  while (p.pace.length > 3 && now-p.pace[1][0] > 30) p.pace.shift()
+  if (p.pace.length < 4) return '' // the first frame takes longer, with all that comes before it
+  const [, [t, d]] = p.pace, seconds = (1-done)*(now-t)/(done-d)
   return !(now-t > 3 && seconds < 1e5) ? '' : seconds < 50 ? ', less than a minute left' : `, about ${plural(Math.ceil(seconds/60), 'minute')} left`
 }
 // A browser opens six connections to a server, and the rest of the page needs them, too: only the first clip in line has a stream
@@ -114,8 +115,7 @@ function move_up() {
 async function color_clip(p) {
   const stop = p.stop = new AbortController()
   const turn = new Promise((yes, no) => { p.begin = yes; stop.signal.onabort = no })
-  p.place = 0; p.pace = []; p.note = p.files = null // those made before are deleted
-  $('video').removeAttribute('src'); $('video').load()
+  p.place = 0; p.pace = []; p.note = null
   busy(p, 'Beginning'); line.push(p); move_up(); show_clip(p); $('cancel').focus()
   tell(p === line[0] ? 'Coloring the clip.' : p.busy)
   const told = o => {
@@ -123,19 +123,23 @@ async function color_clip(p) {
     busy(p, doing + (o.progress > 0 && o.progress < 1 ? time_left(p, o.progress) : ''), o)
     p.place = o.place ?? 0; move_up() // those in line wait for other people's clips, too
   }
+  let done = false
   try {
     await turn
     const strokes = painted(p) // also what was painted in line
     const {files, remarks} = await ask('film', {photo:p.id, strokes}, told, stop.signal)
-    Object.assign(p, {files, remarks, made_of:JSON.stringify(strokes), saved:false})
+    Object.assign(p, {files, remarks, made_of:JSON.stringify(strokes), saved:false}); done = true
     tell('The clip is in color. The colors are invented.')
   } catch (e) {
-    if (stop.signal.aborted) p.note = 'Canceled. What is done is kept: it goes on from there.'
+    if (stop.signal.aborted) tell(p.note = 'Canceled. What is done is kept: it goes on from there.')
     else fail(p, e)
   }
   p.stop = null; busy(p, '')
   line.splice(line.indexOf(p), 1); move_up()
-  if (p === now) { show_clip(p); (p.files && p.note === null ? $('downloads').querySelector('a') : $('color-clip')).focus() }
+  if (p !== now) return
+  const waited = [$('cancel'), document.body].includes(document.activeElement) // who is elsewhere by now stays there
+  show_clip(p)
+  if (waited) (done ? $('downloads').querySelector('a') : $('color-clip')).focus()
 }
 function show_results(p) {
   const video = $('video'), [first] = p.files, plays = first.name.endsWith('.mp4') && !unplayable.has(first.url)
@@ -154,7 +158,8 @@ function show_results(p) {
       link(o.record, 'How it was made (JSON)', 'record'))
     return li
   }))
-  $('clip-remarks').textContent = p.remarks.length ? `Notes: ${p.remarks.join('; ')}.` : ''
+  const notes = p.remarks.join('; ')
+  $('clip-remarks').textContent = notes && `Notes: ${notes}${notes.endsWith('?') ? '' : '.'}`
 }
 $('video').onerror = () => {
   const src = $('video').getAttribute('src')

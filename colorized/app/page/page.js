@@ -89,7 +89,10 @@ async function add(files) {
   }
   if (left.length === 1) complain(`Only ${plural(visit.photos, 'photograph')} can be open at once. Please remove one before you add “${left[0]}”.`)
   else if (left.length) complain(`${left.length} of ${files.length} were not taken: only ${plural(visit.photos, 'photograph')} can be open at once.`)
-  if (!now && photos.length) choose(photos[0])
+  if (!now && photos.length) {
+    choose(photos[0])
+    if ([$('files'), document.body].includes(document.activeElement)) $('add').focus() // where the files were is hidden now
+  }
   strip(); work()
 }
 async function work() { // one photograph after the other, so that nobody fills the queue
@@ -146,7 +149,9 @@ function forget(p) {
   p.request?.abort(); p.stop?.abort(); discard(p)
   if (p === opened()) { now = null; choose(photos[Math.min(i, photos.length-1)] ?? null) }
   strip()
-  if (now && ['remove', 'clip-remove'].includes(button)) $(now.kind === 'clip' ? 'clip-remove' : 'remove').focus()
+  if (!['remove', 'clip-remove'].includes(button)) return
+  tell(`“${p.name}” was removed.`) // and nothing more of what it was doing
+  if (now) $(now.kind === 'clip' ? 'clip-remove' : 'remove').focus()
 }
 
 // ---- coloring ----
