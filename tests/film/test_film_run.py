@@ -397,7 +397,8 @@ def test_a_hole_between_pictures_is_told_and_what_an_edit_list_hides_is_none(tmp
             s = o.add_stream_from_template(i.streams.video[0])
             for n,p in enumerate(i.demux(video=0)):
                 if p.dts is None or (ticks := later(n)) is None: continue
-                p.pts,p.dts,p.stream = p.pts+round(ticks/p.time_base),p.dts+round(ticks/p.time_base),s
+                shift = round(ticks/p.time_base)
+                p.pts,p.dts,p.stream = p.pts+shift,p.dts+shift,s
                 o.mux(p)
         return [o for o in color(tmp_path/name).remarks if 'pictures' in o]
     assert not remuxed('whole.ts', lambda n: 0)
