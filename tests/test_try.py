@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from colorized import Colorizer
+from colorized.model.reds import shrink_reds
 from colorized.photo.lab import rgb_to_lab
 from colorized.photo.provenance import OF_THE_FILE, read_provenance
 from colorized.photo.reading import read_scan
@@ -643,6 +644,17 @@ def test_the_noise_of_python(visitor):
         js = f'import("{visitor.base}try/random.js").then(o => [...o.randn({n}, {seed})])'
         want = torch.randn(n, generator=torch.Generator().manual_seed(seed)).numpy()
         assert np.abs(np.array(visitor.page.evaluate(js))-want).max()<1e-5
+
+def test_weak_reds_as_python_shrinks_them(visitor):
+    x = torch.randn(1, 2, 40, 57, generator=torch.Generator().manual_seed(0))*60
+    x = torch.nn.functional.avg_pool2d(x, 5, 1, 2)+torch.tensor([8., 2.]).view(2, 1, 1)
+    js = '''([base, data, strength]) => import(`${base}try/guidance.js`).then(({shrinkReds}) =>
+        [...shrinkReds({c:2, h:40, w:57, data:Float32Array.from(data)}, strength).data])'''
+    for strength in 0.,.5,1.:
+        got = visitor.page.evaluate(js, [visitor.base, x.flatten().tolist(), strength])
+        want = shrink_reds(x, strength)
+        assert np.abs(np.array(got)-want.flatten().numpy()).max()<2e-3
+    assert not torch.allclose(want, x, atol=1)
 
 @pytest.mark.slow
 def test_works_without_a_network_the_second_time(browser, built, photo, tmp_path):

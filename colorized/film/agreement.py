@@ -13,6 +13,7 @@ from functools import partial
 import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor
+from ..model.reds import shrink_reds
 from ..model.sampling import ChromaSampler, sample_chroma
 from ..model.similarity import shared_similarity
 from ..model.unet import Condition
@@ -130,7 +131,7 @@ def plain(self:ShotColorizer,
 ) -> tuple:   # (its condition, (1,2,h/4,w/4) chroma), as `recolored` and `add_hints` take it
     "A frame of the shot as it is without hints: the same bits whatever was colored before"
     cond = self.sampler.prepare(self.sampler.condition(L), self.settings)
-    return cond,self._sample(cond)
+    return cond,shrink_reds(self._sample(cond), self.settings.red_shrinkage)
 
 @patch
 def recolored(self:ShotColorizer,

@@ -60,6 +60,7 @@ class SamplingSettings:
     anchor_around:float=1/6    # Side of the surroundings, in shorter sides
     anchor_gain:float=1.2      # How much stronger than the first guess
     anchor_until:float=1.      # Signal-to-noise ratio from which nothing is anchored
+    red_shrinkage:float=0.     # How far weak reds are made paler: 0 not at all, 1 as measured
     hint_reach:float=4.        # τ: how far hints act on what looks alike; 0: everywhere
     working_size:int=384       # Shorter side at which the network works, at most
     min_size:int=256           # And at least: the largest side in training
@@ -73,8 +74,9 @@ class SamplingSettings:
         for k in ('temperature', 'average_restored', 'hint_reach'):
             if getattr(self, k)<0:
                 raise ValueError(f"{k} must not be negative, got {getattr(self, k)}")
-        if not 0<=self.anchor_around<=1:
-            raise ValueError(f"anchor_around must lie in [0,1], got {self.anchor_around}")
+        for k in ('anchor_around', 'red_shrinkage'):
+            if not 0<=getattr(self, k)<=1:
+                raise ValueError(f"{k} must lie in [0,1], got {getattr(self, k)}")
         for k,most in _MOST.items():
             if getattr(self, k)>most:
                 raise ValueError(f"{k} must lie in 1..{most}, got {getattr(self, k)}")

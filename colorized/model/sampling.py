@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from fastcore.basics import patch
 from .checkpoint import ModelConfig, SamplingSettings
+from .reds import shrink_reds
 from .similarity import hint_influence, similarity_matrix, small_region_confidence
 from .unet import ColorNet, Condition, has_native_bf16
 from ..photo.lab import combine_to_rgb
@@ -257,10 +258,13 @@ def sample(self:ChromaSampler,
     self.config.check_gain(settings)
     cond = self.prepare(cond, settings)
     ab = self._sample(cond, seeds, n, settings)
-    if cond.hints is None or not settings.hint_reach:
+    if cond.hints is None:
+        return shrink_reds(ab, settings.red_shrinkage)
+    if not settings.hint_reach:
         return ab
     if plain is None:
         plain = self._sample(self.prepare(cond.with_hints(None), settings), seeds, n, settings)
+        plain = shrink_reds(plain, settings.red_shrinkage)
     influence = hint_influence(cond, settings.hint_reach, settings.cells)
     influence,mask = [o.cpu().repeat_interleave(n, 0) for o in (influence, cond.hints[:,-1:])]
     return _follow_hints(ab, plain, influence, mask)

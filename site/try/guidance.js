@@ -58,6 +58,25 @@ export function smallRegionConfidence(first, {anchor_chroma, anchor_around}) {
   return map(1, h, w, s.data.map((v, i) => v*(1-around.data[i])))
 }
 
+function redness(a, b) {
+  const d = ((Math.atan2(b, a)*180/Math.PI-75+180)%360+360)%360-180
+  return d < 0 ? (1-Math.exp(-((d/45)**2)))*Math.min(1, (d+180)/40) : 0
+}
+
+// Weak reds and purples become paler: `shrink_reds` of `colorized.model.reds`
+export function shrinkReds(ab, strength) {
+  if (!strength) return ab
+  const {h, w, data} = ab, n = h*w
+  const side = Math.max(3, Math.floor(Math.floor(Math.min(h, w)/16)/2)*2+1)
+  const mean = resample(ab, box(h, side), box(w, side)).data
+  const left = Float32Array.from({length: n}, (_, i) => {
+    const u = Math.min(1, Math.max(0, (Math.hypot(mean[i], mean[n+i])-14)/20))
+    const red = Math.sqrt(redness(data[i], data[n+i])*redness(mean[i], mean[n+i]))
+    return 1-0.65*strength*red*(1-u*u*(3-2*u))
+  })
+  return map(2, h, w, data.map((v, i) => v*left[i%n]))
+}
+
 // The estimate is drawn to the first guess as far as `confidence` says
 export function anchorSmallRegions(x0, first, confidence, gain) {
   const n = x0.h*x0.w

@@ -1,6 +1,6 @@
 // From noise to chroma: `ChromaSampler` of `colorized.model.sampling` for one photograph
 
-import {anchorSmallRegions, averageSimilar, clampHints, followHints, hintInfluence,
+import {anchorSmallRegions, averageSimilar, clampHints, followHints, hintInfluence, shrinkReds,
   smallRegionConfidence} from './guidance.js'
 import {map} from './matrices.js'
 import {randn} from './random.js'
@@ -83,9 +83,12 @@ export class ChromaSampler {
   // Chroma in CIELAB units for a seed, and for hints: a map of 3 channels, chroma and mask.
   // `rest(share)` is awaited before every step; it may throw to cancel
   async sample(seed, hints, rest = async () => {}) {
-    if (!this.plain.has(seed))
-      this.plain.set(seed, await this.walkBack(seed, null, o => rest(hints ? o/2 : o)))
-    const plain = this.plain.get(seed), {sampling: s, chroma_scale} = this.manifest
+    const {sampling: s, chroma_scale} = this.manifest
+    if (!this.plain.has(seed)) {
+      const ab = await this.walkBack(seed, null, o => rest(hints ? o/2 : o))
+      this.plain.set(seed, shrinkReds(ab, s.red_shrinkage))
+    }
+    const plain = this.plain.get(seed)
     if (!hints) return plain
     const known = withColors(hints, 1/chroma_scale)
     const hinted = await this.walkBack(seed, known, o => rest(0.5+o/2))

@@ -1,5 +1,6 @@
 "Agreement across keyframes: against the formula, in NumPy"
 import numpy as np, pytest, torch
+from colorized.film import agreement
 from colorized.film.agreement import Decisions, ShotColorizer, in_groups, share_decisions
 from colorized.inference.colorizer import Colorizer
 from colorized.model.unet import Condition
@@ -84,6 +85,13 @@ def test_hints_are_drawn_with_the_settings_of_the_shot(model):
         shot.add_hints(L, hints)
         changes.append(shot.changes[0][1])
     assert torch.equal(*changes) and changes[0].abs().max()>0
+
+def test_weak_reds_are_shrunk_in_films(tiny, monkeypatch):
+    L = 100*torch.rand(1, 1, 64, 64, generator=gen(0))
+    asked = []
+    monkeypatch.setattr(agreement, 'shrink_reds', lambda ab, s: asked.append(s) or 0*ab+7)
+    shot = ShotColorizer(tiny, [L], settings=tiny.settings.changed(red_shrinkage=.5))
+    assert (shot.colorize(L)==7).all() and asked==[.5]
 
 def test_without_saturation_all_is_gray(tiny):
     "Keyframes, and frames whose holes are filled"

@@ -127,7 +127,8 @@ def test_configurations_that_cannot_be(kwargs, word):
 @pytest.mark.parametrize('name,value', [('gain', 0.), ('gain', -1.), ('cells', 0), ('min_size', 0),
     ('working_size', 0), ('anchor_chroma', 0.), ('temperature', -0.1), ('average_restored', -1.),
     ('anchor_around', 1.5), ('anchor_around', -0.1),
-    ('hint_reach', -1.), ('sampler', 'euler'), ('gain', math.inf), ('anchor_gain', math.nan),
+    ('hint_reach', -1.), ('red_shrinkage', 1.1), ('sampler', 'euler'), ('gain', math.inf),
+    ('anchor_gain', math.nan),
     ('average_until', -math.inf), pytest.param('gain', 10**400, id='gain-huge'),
     ('temperature', '1'), ('anchor_around', None),
     ('steps', 6.), ('steps', '6'), ('cells', 'x'), ('average', 'no'), ('anchor', 2),
@@ -144,7 +145,8 @@ def test_defaults_and_their_changes():
     s = SamplingSettings()
     assert asdict(s)==dict(steps=6, sampler='dpmpp_2m', temperature=0.85, last_step=0.08, gain=1.,
         average=True, average_restored=0.7, average_until=1/3, cells=2048, anchor=True,
-        anchor_chroma=8., anchor_around=1/6, anchor_gain=1.2, anchor_until=1., hint_reach=4.,
+        anchor_chroma=8., anchor_around=1/6, anchor_gain=1.2, anchor_until=1.,
+        red_shrinkage=0., hint_reach=4.,
         working_size=384, min_size=256)
     assert s.changed(steps=None, gain=2.)==SamplingSettings(gain=2.)
     assert load_checkpoint(WEIGHTS/'default.safetensors')[1].sampling==SamplingSettings()
