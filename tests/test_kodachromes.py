@@ -2,7 +2,7 @@
 import re
 from types import SimpleNamespace
 import numpy as np
-import pytest
+import pytest, torch
 from PIL import Image, ImageOps
 from test_photographs import clone, colors
 import kodachromes
@@ -48,3 +48,21 @@ def test_gain_is_seen_and_paired(gathered, capsys):
     drawn,guess = numbers(strong)[-6:-3],numbers(strong)[-3:]
     assert abs(guess[0])<0.01 and drawn[1]<=drawn[0]<=drawn[2]
     assert drawn[0]==pytest.approx(numbers(strong)[-8]-numbers(first)[-2], abs=0.011)
+
+def test_what_is_true_of_each_hue():
+    true = torch.zeros(2, 8, 8)
+    true[0],true[1,4:] = 5.,10. # red above, orange below
+    ab = torch.zeros(2, 8, 8)
+    ab[0,:4],ab[1,4:] = 10.,20. # red drawn above, yellow below
+    ab[:,0,0] = torch.tensor([0., 40.]) # too strong to be asked about
+    n,drawn,found = kodachromes.by_hue(ab, true)
+    assert n.nonzero().flatten().tolist()==[0,3] and n[[0,3]].tolist()==[31,32]
+    assert (found/drawn)[[0,3]].tolist()==pytest.approx([.5, .5])
+
+def test_hues_of_the_half_that_was_asked_for(gathered, capsys):
+    for apart,n in (False, 3), (True, 2):
+        kodachromes.hues(SimpleNamespace(out=gathered, model='default', every=2, apart=apart))
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0]==f'n={n}' and len(lines)==13
+        shares = [float(o.split()[1]) for o in lines[1:]]
+        assert sum(shares)==pytest.approx(1, abs=.01)

@@ -13,14 +13,15 @@ from torch import Tensor
 from .similarity import box_mean
 
 # %% ../../nbs/model/04b_reds.ipynb #redfun00
-_HUE,_WIDTH = 75.,45. # Degrees: what is not shrunk, and how fast it begins
+_HUE,_WIDTH = 62.,40. # Degrees: where it begins, and how fast
+_RANGE = 137.         # Degrees from there to where it ends, at blue
 _MOST = 0.65          # Share of the chroma that is taken away, at most
 _WEAK,_SURE = 14.,34. # Chroma: below, all of that is taken; above, nothing
 
 def _redness(ab): # equation (2)
     hue = torch.atan2(ab[:,1:], ab[:,:1])*(180/torch.pi)
     d = (hue-_HUE+180)%360-180
-    return torch.where(d<0, 1-torch.exp(-(d/_WIDTH)**2), 0.)*((d+180)/40).clamp(max=1)
+    return torch.where(d<0, 1-torch.exp(-(d/_WIDTH)**2), 0.)*((d+_RANGE)/40).clamp(0, 1)
 
 def shrink_reds(
     ab:Tensor,      # (N,2,h,w) chroma, CIELAB units

@@ -59,8 +59,8 @@ export function smallRegionConfidence(first, {anchor_chroma, anchor_around}) {
 }
 
 function redness(a, b) {
-  const d = ((Math.atan2(b, a)*180/Math.PI-75+180)%360+360)%360-180
-  return d < 0 ? (1-Math.exp(-((d/45)**2)))*Math.min(1, (d+180)/40) : 0
+  const d = ((Math.atan2(b, a)*180/Math.PI-62+180)%360+360)%360-180
+  return -137 < d && d < 0 ? (1-Math.exp(-((d/40)**2)))*Math.min(1, (d+137)/40) : 0
 }
 
 // Weak reds and purples become paler: `shrink_reds` of `colorized.model.reds`
