@@ -79,7 +79,8 @@ class Game:
     def __init__(self, args):
         self.args = args
         self.net,self.config = start(args.start)
-        self.before = deepcopy(self.net).requires_grad_(False).eval()
+        self.before = start(args.hold)[0] if args.hold else deepcopy(self.net)
+        self.before.requires_grad_(False).eval()
         self.average = deepcopy(self.net.unet).requires_grad_(False)
         self.judge = Discriminator(self.before, self.config.chroma_scale, args.frozen)
         encoder = self.net.encoder
@@ -218,6 +219,7 @@ def main():
     p.add_argument('set', type=Path)
     p.add_argument('out', type=Path)
     p.add_argument('--start', default='default', help='checkpoint to begin with')
+    p.add_argument('--hold', help='checkpoint that it is held to; default: that it begins with')
     p.add_argument('--minutes', type=float, default=65)
     p.add_argument('--seed', type=int, default=0)
     p.add_argument('--keep', type=float, default=10, help='weight of what was predicted before')

@@ -9,8 +9,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]/'benchmarks'))
 import adversarial
 from colorized.model.checkpoint import load_checkpoint
 
-ARGS = dict(start='default', seed=0, keep=10, lr=5e-5, judge_lr=5e-4, noise=500, frozen=False,
-            warmup=1, steps='0,0,0,0,1', temperatures=(.8, 1.), also=None,
+ARGS = dict(start='default', hold=None, seed=0, keep=10, lr=5e-5, judge_lr=5e-4, noise=500,
+            frozen=False, warmup=1, steps='0,0,0,0,1', temperatures=(.8, 1.), also=None,
             share=.35, archival=.5, sides=(64, 96))
 
 @pytest.fixture(scope='module')
@@ -86,3 +86,11 @@ def test_the_walk_begins_from_as_much_noise_as_asked(batch):
         g.args.temperatures = temperature,temperature
         strength.append(g.walk(batch[0], features, 0)[0].std().item())
     assert strength==pytest.approx([.3, .6], rel=.05)
+
+def test_it_may_be_held_to_other_weights_than_it_begins_with(batch, tmp_path):
+    first = game()
+    with torch.no_grad(): next(first.average.parameters()).add_(1)
+    first.save(tmp_path/'a.safetensors')
+    g = game(start=tmp_path/'a.safetensors', hold='default')
+    begun,held,judge = (next(o.parameters()) for o in (g.net.unet, g.before.unet, g.judge.unet))
+    assert torch.equal(held, judge) and (begun-held).mean().item()==pytest.approx(1, abs=.01)
