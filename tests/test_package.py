@@ -257,3 +257,6 @@ def test_wheel_metadata(wheel):
 def test_wheel_ships_no_photographs(wheel):
     pictures = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp', '.npy')
     assert not [o for o in wheel.namelist() if o.lower().endswith(pictures)]
+
+def test_the_sidebar_has_one_source():
+    assert (ROOT/'nbs/_quarto.yml').read_text('utf-8')==(ROOT/'_quarto.yml').read_text('utf-8')
