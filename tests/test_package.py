@@ -259,4 +259,4 @@ def test_wheel_ships_no_photographs(wheel):
     assert not [o for o in wheel.namelist() if o.lower().endswith(pictures)]
 
 def test_the_sidebar_has_one_source():
-    assert (ROOT/'nbs/_quarto.yml').read_text('utf-8')==(ROOT/'_quarto.yml').read_text('utf-8')
+    assert (root/'nbs/_quarto.yml').read_text('utf-8')==(root/'_quarto.yml').read_text('utf-8')
