@@ -1,4 +1,4 @@
-"""Weak reds and purples are the colors that are most often wrong; how to make them paler
+"""Weak purples, reds and blues are often wrong; how to make the reds and purples paler
 
 Docs: https://example.github.io/colorized/model/reds.html.md"""
 
