@@ -299,3 +299,21 @@ def test_ctrl_c_while_a_clip_is_colored_leaves_nothing(server, tmp_path):
             server.end_tidily(signal.SIGINT)
             break
     assert not list(server.folder.glob('tmp/*'))
+
+def test_the_focus_stays_where_somebody_put_it_while_a_clip_was_colored(server, browser, reel):
+    v = Visitor(browser, server.base)
+    page = v.page
+    page.evaluate(STREAMS)
+    v.bring(reel)
+    v.until('photos[0]?.state=="ready"')
+    assert v.focus()=='add' # where the files were is hidden now
+    page.click('#color-clip')
+    v.until('streams.length==1')
+    page.focus('#shots button')
+    page.evaluate('''() => { const file = name => ({url:'x', name, size:'1 kB'})
+        tell_page(0, {answer:{files:[{...file('a.mkv'), record:file('a.mkv.json')}],
+                              remarks:['is it cut short?']}}) }''')
+    v.until('now.files')
+    assert page.evaluate('!!document.activeElement.closest("#shots")')
+    assert page.inner_text('#clip-remarks')=='Notes: is it cut short?'
+    v.close(server.base)
