@@ -54,22 +54,23 @@ def plan_film(
         save_plan(folder/'plan.json', plan, key)
     return plan
 
+# %% ../../nbs/film/16_film.ipynb #filmhole
+def _holes(film, plan):
+    "A remark on times at which no picture is shown"
+    least = 0.15/film.time_base # a frame left out now and then is no hole
+    frames = zip(plan.pts, plan.durations, plan.pts[1:]) # a duration of 0 is not known
+    found = [(p+d, after) for p,d,after in frames if d and after-p-d>least]
+    if not found: return None
+    first = '{:.2f} to {:.2f} s'.format(*(float(o*film.time_base) for o in found[0]))
+    more = f" and at {len(found)-1} other places" if len(found)>1 else ''
+    return f"has no pictures from {first}{more}: is it damaged?"
+
 # %% ../../nbs/film/16_film.ipynb #33ffabbeb
 def _looking(bar):
     def seen(n):
         if n%25==0:
             bar.set_description_str(f'looking for shots: frame {n}')
     return seen
-
-def _holes(film, plan):
-    "A remark on times at which no picture is shown"
-    ends = [p+d for p,d in zip(plan.pts, plan.durations) if d]
-    least = 0.15/film.time_base # a frame left out now and then is no hole
-    found = [(a, b) for a,b in zip(ends, plan.pts[1:]) if b-a>least] if len(ends)==len(plan) else []
-    if not found: return None
-    first = '{:.2f} to {:.2f} s'.format(*(float(o*film.time_base) for o in found[0]))
-    more = f" and at {len(found)-1} other places" if len(found)>1 else ''
-    return f"has no pictures from {first}{more}: is it damaged?"
 
 def _remarks(film, plan, dst, codec):
     out = [*film.remarks, plan.scanning.remark]
