@@ -166,6 +166,8 @@ def parse_args():
                    help='take only photographs whose shorter side has so many pixels')
     p.add_argument('--labels', type=Path,
                    help='JSON file: name of a photograph without its ending -> ImageNet class')
+    p.add_argument('--set', nargs='+', metavar='KEY=VALUE', default=[],
+                   help="settings other than the checkpoint's where a SPEC says nothing of them")
     p.add_argument('--n', type=int, default=250, help='photographs')
     p.add_argument('--threads', type=int, default=1)
     p.add_argument('--extractor', default='lite1')
@@ -174,8 +176,8 @@ def parse_args():
 
 def main():
     args = parse_args()
+    from colorized.cli.options import load_colorizer
     from colorized.evaluation.report import Evaluator
-    from colorized.inference.colorizer import Colorizer
     from colorized.model.checkpoint import load_checkpoint
     from colorized.photo.lab import rgb_to_L
     torch.set_num_threads(args.threads)
@@ -187,12 +189,12 @@ def main():
         labels = torch.tensor([classes[o] for o in names])
     classifier = args.extractor if args.extractor.startswith('lite') else 'lite1'
     evaluator = Evaluator(true, args.extractor, classifier, labels)
-    c = Colorizer.from_pretrained(args.model, 'cpu')
+    c = load_colorizer(args.model, 'cpu', args.set)
     weak = load_checkpoint(args.weak)[0] if args.weak else None
     paint = Painter(c, weak, files, rgb_to_L(true), args.worn)
     # what else the figures depend on
     depends = ('reference', 'worn', 'least', 'labels', 'weak')
-    how = ', '.join(f'{k} {getattr(args, k)}' for k in depends)
+    how = ', '.join([*(f'{k} {getattr(args, k)}' for k in depends), *args.set])
     def head(spec):
         return dict(model=c.sha256[:12], set=Path(args.valid).name, spec=spec,
                     extractor=args.extractor, n=str(len(true)), how=how)

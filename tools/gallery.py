@@ -30,7 +30,7 @@ PHOTOS = [
           'Skyscrapers behind a wide river, wooden piles in front', True,
           'The sky is plausible, and so is the stone, if nearly gray. But the crown of one '
           'tower and a slim tower at the left are blue like the sky, and the even gray-brown '
-          'water reflects none of that blue. Seed 1 puts a red stain on a spire.'),
+          'water reflects none of that blue. Seed 1 puts a pale orange streak on a spire.'),
     Photo('taos-pueblo-1941', 'Church at Taos Pueblo, New Mexico, about 1941',
           'An adobe gateway with a cross, a church door behind it', True,
           'The sky is blue except for a gray patch between the two crosses. The adobe is a dull '
@@ -38,13 +38,13 @@ PHOTOS = [
     Photo('cyclists-1895', 'Three cyclists, 1895',
           'Two women hold up a laughing third one on a bicycle', True,
           'Grass and navy cloth are plausible; two faces are pink, the left one and the hands '
-          'below it grayish. Red spills from the hands at the right onto the handlebar, the '
-          'frame and one boot. Seed 1 has less of it, but an orange sleeve.'),
+          'below it grayish. The fingers at the right are reddish, with a trace of that on the '
+          'handlebar, and one boot is pink. Seed 1 has less of this, but a pale orange sleeve.'),
     Photo('buffalo-1908', 'Buffalo, New York, about 1908',
           'A corner building with turrets at a wide street', True,
           'The sky is plausible; stone, street and shops are hardly more than gray, a little '
-          'browner with the other seeds. Only here is a house at the left edge red; the turret '
-          'above it is bluish, and the finial of the middle roof as blue as the sky.'),
+          'browner with the other seeds. Only here is a house at the left edge faintly red; the '
+          'turret above it is bluish, and the finial of the middle roof as blue as the sky.'),
     Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936',
           'A worried woman, two children hide their faces at her shoulders', True,
           'Skin, hair and cloth are plausible, if nearly all brown. The face is redder than the '
@@ -52,9 +52,10 @@ PHOTOS = [
           'trace in the hair below the ear, is invented: other seeds make that corner brown.'),
     Photo('street-doctor-1877', 'Street doctor, London, 1877',
           'A man sells remedies from a folding table, two people listen', True,
-          'With the brown of the print gone, the dark violet-blue coat and the olive-brown '
-          'brick are plausible. But the face behind the table is red, and the bare arm at the '
-          'right almost gray. Other seeds make that face grayish, seed 1 the bodice purple.'),
+          'With the brown of the print gone, the dark blue-gray coat and the olive-brown brick '
+          'are plausible. But the face behind the table is reddish, and the bare arm at the '
+          'right almost gray. Other seeds make that face grayish; only seed 2 makes the coat '
+          'violet-blue.'),
     Photo('spinning-1907', 'Spinning, Donegal, 1907',
           'A girl at a spinning wheel before a thatched cottage, hens in front', False,
           "The hill is olive with a yellowish spot, and nearly everything else is brownish, as "
@@ -79,7 +80,7 @@ PHOTOS = [
           'A department store with a curved staircase under a glass roof', False,
           'Little more than a sepia print: wood, floor and cloth are all brownish, and the '
           'glass roof is cream. The other seeds are no different, but for a yellow lamp with '
-          'seed 1 and a few red specks on a counter with seed 2.'),
+          'seed 1 and a few reddish specks on a counter with seed 2.'),
     Photo('dust-storm-1930s', 'Dust storm over the Great Plains, 1930s',
           'A wall of dust behind a small building with a square tower', False,
           'The dust is slate blue, like a thundercloud, and the bare-looking ground has become '

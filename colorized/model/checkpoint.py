@@ -40,9 +40,27 @@ def _check_kinds(settings):
         if not _is_kind(value, kind):
             raise ValueError(f"{f.name} must be {_EXPECTED[kind]}, got {value!r}")
 
-# %% ../../nbs/model/03_checkpoint.ipynb #chkset00
+# %% ../../nbs/model/03_checkpoint.ipynb #chkrange
 _MOST = dict(steps=1000, cells=16384, working_size=4096, min_size=4096) # Time and memory end there
 
+def _check_ranges(s):
+    "Raise `ValueError` unless each of these settings lies in its range"
+    if s.sampler not in ('dpmpp_2m', 'ddim', 'ddpm'):
+        raise ValueError(f"sampler must be dpmpp_2m, ddim or ddpm, got {s.sampler!r}")
+    for k in ('gain', 'cells', 'anchor_chroma', 'working_size', 'min_size'):
+        if not getattr(s, k)>0:
+            raise ValueError(f"{k} must be positive, got {getattr(s, k)}")
+    for k in ('temperature', 'average_restored', 'hint_reach'):
+        if getattr(s, k)<0:
+            raise ValueError(f"{k} must not be negative, got {getattr(s, k)}")
+    for k in ('anchor_around', 'red_shrinkage'):
+        if not 0<=getattr(s, k)<=1:
+            raise ValueError(f"{k} must lie in [0,1], got {getattr(s, k)}")
+    for k,most in _MOST.items():
+        if getattr(s, k)>most:
+            raise ValueError(f"{k} must lie in 1..{most}, got {getattr(s, k)}")
+
+# %% ../../nbs/model/03_checkpoint.ipynb #chkset00
 @dataclass(frozen=True)
 class SamplingSettings:
     "How chroma is drawn from a set of weights. Raises `ValueError` for impossible values"
@@ -60,26 +78,13 @@ class SamplingSettings:
     anchor_around:float=1/6    # Side of the surroundings, in shorter sides
     anchor_gain:float=1.2      # How much stronger than the first guess
     anchor_until:float=1.      # Signal-to-noise ratio from which nothing is anchored
-    red_shrinkage:float=0.     # How far weak reds are made paler: 0 not at all, 1 as measured
+    red_shrinkage:float=1.     # How far weak reds are made paler: 0 not at all, 1 as measured
     hint_reach:float=4.        # τ: how far hints act on what looks alike; 0: everywhere
     working_size:int=384       # Shorter side at which the network works, at most
     min_size:int=256           # And at least: the largest side in training
     def __post_init__(self):
         _check_kinds(self)
-        if self.sampler not in ('dpmpp_2m', 'ddim', 'ddpm'):
-            raise ValueError(f"sampler must be dpmpp_2m, ddim or ddpm, got {self.sampler!r}")
-        for k in ('gain', 'cells', 'anchor_chroma', 'working_size', 'min_size'):
-            if not getattr(self, k)>0:
-                raise ValueError(f"{k} must be positive, got {getattr(self, k)}")
-        for k in ('temperature', 'average_restored', 'hint_reach'):
-            if getattr(self, k)<0:
-                raise ValueError(f"{k} must not be negative, got {getattr(self, k)}")
-        for k in ('anchor_around', 'red_shrinkage'):
-            if not 0<=getattr(self, k)<=1:
-                raise ValueError(f"{k} must lie in [0,1], got {getattr(self, k)}")
-        for k,most in _MOST.items():
-            if getattr(self, k)>most:
-                raise ValueError(f"{k} must lie in 1..{most}, got {getattr(self, k)}")
+        _check_ranges(self)
     def changed(self,
         **settings, # By name; None: as it is
     ):

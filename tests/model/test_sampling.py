@@ -205,7 +205,7 @@ def test_the_gain_multiplies_the_first_guess_and_spares_hints(packaged, L):
             hints[:,2,10:14,20:24] = 1.
             hints[:,:2,10:14,20:24] = torch.tensor(ab).view(1, 2, 1, 1)
         cond = packaged.condition(L, hints)
-        return packaged.sample(cond, [0], steps=1, gain=gain, hint_reach=0.)
+        return packaged.sample(cond, [0], steps=1, gain=gain, hint_reach=0., red_shrinkage=0.)
     assert torch.equal(one(2.), 2*one(1.)) and not torch.equal(one(2.), one(1.))
     gained,plain = one(2., [40.,-30.]),one(1., [20.,-15.])
     there = torch.zeros_like(gained, dtype=torch.bool)
