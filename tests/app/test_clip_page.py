@@ -287,19 +287,6 @@ def test_over_http_a_film_is_fetched_in_parts_and_by_its_key_alone(server, reel)
     assert ask(server, f'visits/{visitor}/leave', b'')[0]==200
     assert ask(server, url)[0]==404 and not server.kept
 
-def test_ctrl_c_while_a_clip_is_colored_leaves_nothing(server, tmp_path):
-    "The last test"
-    frames = [picture(i, (128, 96)) for i in range(60)]
-    long = write_film(tmp_path/'a.mkv', frames, size=(128, 96), codec='libx264')
-    visitor = json.loads(ask(server, 'visits', b'')[1])['visitor']
-    id = json.loads(ask(server, f'photos/{visitor}?name=a.mkv', long.read_bytes())[1])['id']
-    list(events(server, 'shots', photo=id))
-    for o in events(server, 'film', photo=id, strokes=[]):
-        if o.get('progress', 0)>0.05:
-            server.end_tidily(signal.SIGINT)
-            break
-    assert not list(server.folder.glob('tmp/*'))
-
 def test_the_focus_stays_where_somebody_put_it_while_a_clip_was_colored(server, browser, reel):
     v = Visitor(browser, server.base)
     page = v.page
@@ -317,3 +304,16 @@ def test_the_focus_stays_where_somebody_put_it_while_a_clip_was_colored(server, 
     assert page.evaluate('!!document.activeElement.closest("#shots")')
     assert page.inner_text('#clip-remarks')=='Notes: is it cut short?'
     v.close(server.base)
+
+def test_ctrl_c_while_a_clip_is_colored_leaves_nothing(server, tmp_path):
+    "The last test"
+    frames = [picture(i, (128, 96)) for i in range(60)]
+    long = write_film(tmp_path/'a.mkv', frames, size=(128, 96), codec='libx264')
+    visitor = json.loads(ask(server, 'visits', b'')[1])['visitor']
+    id = json.loads(ask(server, f'photos/{visitor}?name=a.mkv', long.read_bytes())[1])['id']
+    list(events(server, 'shots', photo=id))
+    for o in events(server, 'film', photo=id, strokes=[]):
+        if o.get('progress', 0)>0.05:
+            server.end_tidily(signal.SIGINT)
+            break
+    assert not list(server.folder.glob('tmp/*'))
