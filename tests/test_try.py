@@ -7,7 +7,7 @@ from PIL import Image
 from colorized import Colorizer
 from colorized.model.reds import shrink_reds
 from colorized.photo.lab import rgb_to_lab
-from colorized.photo.provenance import OF_THE_FILE, read_provenance
+from colorized.photo.provenance import OF_THE_FILE, expected_properties, read_provenance
 from colorized.photo.reading import read_scan
 from colorized.photo.xmp import XMP_NAMESPACES, parse_xmp, turn_regions
 from touch import touching
@@ -166,10 +166,10 @@ def test_what_the_file_says(visitor, colorizer, photo, tmp_path):
     path = visitor.download(tmp_path)
     assert path.name=='Campus (ü).colorized.png'
     said = read_provenance(path)
-    assert said['ModelSHA256']==colorizer.sha256 and said['Seed']=='0' and said['Steps']=='6'
-    assert said['DigitalSourceType'].endswith('compositeWithTrainedAlgorithmicMedia')
+    made = colorizer.provenance(colorizer.options())
+    assert expected_properties(made).items()<=said.items() # every setting, written as Python does
     assert said['source_sha256']==try_page.hashlib.sha256(photo.read_bytes()).hexdigest()
-    assert said['saturation']=='1.0' and 'onnxruntime-web' in said['runtime']
+    assert 'onnxruntime-web' in said['runtime']
     scan,before = read_scan(path),read_scan(photo)
     for name in b'Unknown', b'1910:06:01':
         assert name in scan.exif

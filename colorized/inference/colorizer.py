@@ -127,13 +127,9 @@ def provenance(self:Colorizer,
     **more,           # Further settings, JSON-able
 ) -> Provenance:
     "What an output says about its making"
-    own,tuned = vars(self.settings),vars(self.config.sampling)
-    per_call = 'steps','temperature','working_size'
-    changed = {k: v for k,v in own.items() if v!=tuned[k] and k not in per_call}
-    settings = {k: options[k] for k in ('temperature', 'saturation', 'working_size')}
-    settings |= dict(changed, hints=hints, **more)
-    return Provenance(self.name, self.sha256, options['seed'], options['steps'], settings,
-                      source_type=source_type)
+    settings = vars(self.settings) | options | dict(hints=hints, **more)
+    seed,steps = settings.pop('seed'),settings.pop('steps')
+    return Provenance(self.name, self.sha256, seed, steps, settings, source_type=source_type)
 
 # %% ../../nbs/inference/03_colorizer.ipynb #clrscan0
 def as_scan(

@@ -33,12 +33,13 @@ def _is_finite(value):
     except (TypeError, OverflowError): # text; an integer too large for a float
         return False
 
-def _check_kinds(settings):
-    "Raise `ValueError` unless each setting is of the kind of its default"
+def _set_kinds(settings):
+    "Make each setting one of the kind of its default. Raises `ValueError` where that cannot be"
     for f in fields(settings):
         kind,value = type(f.default),getattr(settings, f.name)
         if not _is_kind(value, kind):
             raise ValueError(f"{f.name} must be {_EXPECTED[kind]}, got {value!r}")
+        object.__setattr__(settings, f.name, kind(value)) # 1 and 1. are written alike
 
 # %% ../../nbs/model/03_checkpoint.ipynb #chkrange
 _MOST = dict(steps=1000, cells=16384, working_size=4096, min_size=4096) # Time and memory end there
@@ -83,7 +84,7 @@ class SamplingSettings:
     working_size:int=384       # Shorter side at which the network works, at most
     min_size:int=256           # And at least: the largest side in training
     def __post_init__(self):
-        _check_kinds(self)
+        _set_kinds(self)
         _check_ranges(self)
     def changed(self,
         **settings, # By name; None: as it is

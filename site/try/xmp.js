@@ -6,7 +6,7 @@ import {turnPoint} from './exif.js'
 const TERMS = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
 
 // JSON as Python writes it with sorted keys; whole numbers of `floats` get their `.0`
-export function settingsText(settings, floats = ['saturation', 'temperature']) {
+export function settingsText(settings, floats) {
   const text = (k, v) => floats.includes(k) && Number.isInteger(v) ? `${v}.0` : JSON.stringify(v)
   const keys = Object.keys(settings).sort()
   return `{${keys.map(k => `${JSON.stringify(k)}: ${text(k, settings[k])}`).join(', ')}}`
@@ -15,7 +15,7 @@ export function settingsText(settings, floats = ['saturation', 'temperature']) {
 // [prefix, name, text] of what a file says about its colors
 export function properties({provenance: p}, seed, steps, settings) {
   const ours = {Software: p.software, Model: p.model, ModelSHA256: p.model_sha256, Seed: seed,
-    Steps: steps, Settings: settingsText(settings)}
+    Steps: steps, Settings: settingsText(settings, p.floats)}
   return [['Iptc4xmpExt', 'DigitalSourceType', TERMS+p.source_type],
     ...Object.entries(ours).map(([k, v]) => ['colorized', k, String(v)])]
 }

@@ -1,5 +1,6 @@
 "The colorizer: the same bytes in any process, every kind of photograph, the right weights"
 import hashlib, json, shutil, subprocess, sys
+from dataclasses import asdict
 import numpy as np, pytest, torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -57,15 +58,26 @@ def test_options_are_those_of_the_checkpoint_unless_named(colorizer):
     own = Colorizer.from_pretrained(device='cpu', settings=dict(steps=4, working_size=128))
     assert own.options()=={**want, 'steps': 4, 'working_size': 128}
 
-def test_provenance_names_what_differs_from_the_checkpoint(colorizer):
+def test_provenance_names_every_setting_that_was_in_force(colorizer):
+    "a default of another version may be another"
     plain = colorizer.provenance(colorizer.options(seed=7), bits=16)
-    always = dict(temperature=0.85, saturation=1., working_size=384, hints=False)
+    always = {**asdict(colorizer.settings), 'saturation': 1., 'hints': False}
+    del always['steps'] # which has a property of its own
     assert plain.settings=={**always, 'bits': 16} and plain.seed==7 and plain.steps==6
+    assert plain.settings['red_shrinkage']==1. and plain.settings['average_until']==1/3
     assert plain.model_sha256==colorizer.sha256 and plain.model=='colorized-default'
     changes = dict(average=False, steps=4, gain=1.5)
     own = Colorizer.from_pretrained(device='cpu', settings=changes)
-    made = own.provenance(own.options(), hints=True)
-    assert made.settings=={**always, 'hints': True, 'average': False, 'gain': 1.5} and made.steps==4
+    made = own.provenance(own.options(temperature=0.5), hints=True)
+    other = dict(hints=True, average=False, gain=1.5, temperature=0.5)
+    assert made.settings=={**always, **other} and made.steps==4
+
+def test_provenance_does_not_tell_numbers_of_one_value_apart(colorizer):
+    "or a run begun with gain=1 would not be continued with gain=1.0"
+    a,b = [Colorizer.from_pretrained(device='cpu', settings=o) for o in
+           (dict(gain=2, cells=512, average=0), dict(gain=2., cells=np.int64(512), average=False))]
+    said = [json.dumps(o.provenance(o.options()).settings) for o in (a, b)]
+    assert said[0]==said[1] and '"gain": 2.0' in said[0] and '"average": false' in said[0]
 
 def test_settings_change_the_colors(colorizer, gray):
     own = Colorizer.from_pretrained(device='cpu', settings=dict(gain=2.))
