@@ -193,6 +193,7 @@ def _check_writable(jobs, format, bits):
     from colorized.photo.formats import output_format
     for job in jobs: output_format(job.outputs[0], format, bits)
 
+# %% ../../nbs/cli/02_photo.ipynb #3974b152
 def _plan(photos, folder, out, format, bits, samples, seed, uncertainty):
     "([job, …], the folder `--out`). Raises `ValueError` for outputs that cannot be written"
     to_file = bool(out) and _names_file(out, format)

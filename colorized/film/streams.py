@@ -91,6 +91,7 @@ def _is_chapters(source):
     "The track that holds the titles of the chapters, as FFmpeg calls it"
     return source.name=='bin_data' and source.container.chapters()
 
+# %% ../../nbs/film/10b_streams.ipynb #99012052
 def add_copy(
     out,       # Container of PyAV, open for writing
     source,    # Stream of another, open for reading
@@ -143,6 +144,7 @@ def _is_cut_away(packet, stream):
     begin = packet.stream.start_time or 0
     return not begin-_PRIMING/packet.time_base<=(packet.pts or packet.dts)<begin
 
+# %% ../../nbs/film/10b_streams.ipynb #b187d512
 def other_packets(
     source,    # Container of PyAV, open for reading
     m:Muxing,  # Streams and their copies

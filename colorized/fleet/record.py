@@ -131,6 +131,7 @@ def _who(note):
     process = f"process {get('pid', 'unknown')} on {get('host', 'unknown')}"
     return f"run {get('run', 'unknown')} is at work on it ({process})"
 
+# %% ../../nbs/fleet/03_record.ipynb #fe10d7b9
 class Lease:
     "One run at a time; `error` says what ended it. Raises `ValueError` if another run is at work"
     name = 'record/RUNNING' # Object

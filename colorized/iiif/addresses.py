@@ -39,6 +39,7 @@ def is_public(
 class PrivateHost(ValueError):
     "A host is not of the internet"
 
+# %% ../../nbs/iiif/00_addresses.ipynb #b84167a8
 class Hosts:
     "IP addresses of hosts, each looked up once"
     def __init__(self):

@@ -32,6 +32,7 @@ def check_quality(
     if not (isinstance(quality, Integral) and 1<=quality<=100):
         raise ValueError(f"quality must be an integer in 1..100, got {quality!r}")
 
+# %% ../../nbs/photo/09_formats.ipynb #111817ef
 def output_format(
     dst:str|Path,    # File to write
     format:str=None, # TIFF, PNG, JPEG or WEBP; None: from the suffix

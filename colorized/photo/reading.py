@@ -321,6 +321,7 @@ def scan_from_pillow(
     icc = None if x.is_srgb else usable_profile(icc, x.pixels.ndim==2, notes)
     return Scan(x.pixels, path, icc=icc, xmp=xmp, alpha=x.alpha, warnings=notes)
 
+# %% ../../nbs/photo/08_reading.ipynb #be0509ea
 def open_rgb(
     path:str|Path, # Any photograph that `read_scan` reads
 ) -> Image.Image:  # Upright, 8-bit sRGB; a profile inside the file is honored

@@ -62,6 +62,7 @@ def _decoded(data):
     try: return data.decode()
     except UnicodeDecodeError: return data.decode('latin-1')
 
+# %% ../../nbs/photo/04e_words.ipynb #381caa52
 def clean_descriptions(
     exif:Exif,     # Changed
     warnings:list, # Appended to

@@ -40,6 +40,7 @@ def draw_timesteps(
 # %% ../../nbs/training/06_callbacks.ipynb #3cde24a7
 VALIDATION_EPOCH = 2**31-1 # Stands for the epoch in validation: the draws are always the same
 
+# %% ../../nbs/training/06_callbacks.ipynb #8cb5de76
 class DiffusionCallback(Callback):
     """Turns examples into denoising problems: `xb = (x_t, t, cond)`, `yb = (target, weight)`
 

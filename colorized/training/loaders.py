@@ -174,6 +174,7 @@ def _files(source):
     files = _files(source.source)
     return [files[i] for i in source.idxs] if files else []
 
+# %% ../../nbs/training/04_loaders.ipynb #10c343cf
 def _apart(source, watched):
     "Of a source what is not watched, under whatever name it is linked"
     def identity(path):

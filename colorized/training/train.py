@@ -243,6 +243,7 @@ def _fit(learn):
     finally:
         if hasattr(learn, 'bf16'): learn.bf16.leave()
 
+# %% ../../nbs/training/15_train.ipynb #df1d42d8
 def _tell_left_out(dls):
     "Say what of the folders is of no use, if there is anything"
     wholes = {}
