@@ -2,14 +2,16 @@
 
     python benchmarks/adversarial.py SET OUT --minutes 65 [--start FILE] [--frozen --noise 950]
     python benchmarks/adversarial.py SET OUT --minutes 65 --start FILE --also SLIDES --archival 0.7
+    python benchmarks/adversarial.py SET OUT --minutes 45 --old OLD --temperatures 0.5 0.8
 
 SET comes from `photographs.py`, SLIDES from `kodachromes.py` (only the half that it does not leave
-apart is learned from). The colorizer draws as its defaults do, wrappers included, up to a
-random step; there its guess of the clean chroma is to please a discriminator (hinge loss). As in
-latent adversarial diffusion distillation (Sauer et al. 2024, arXiv 2403.12015) that is a copy of
-the network itself, which sees noisy chroma of known strength; small heads read its levels. Others
-read what the frozen EfficientNet-Lite0 says of the colors. So that first guesses stay means, hints
-are obeyed and nothing drifts, the network is also held to what it predicted before (`--keep`).
+apart is learned from), OLD from `historical.py`: on these it is to draw what it drew before. The
+colorizer draws as its defaults do, wrappers included, up to a random step; there its guess of the
+clean chroma is to please a discriminator (hinge loss). As in latent adversarial diffusion
+distillation (Sauer et al. 2024, arXiv 2403.12015) that is a copy of the network itself, which sees
+noisy chroma of known strength; small heads read its levels. Others read what the frozen
+EfficientNet-Lite0 says of the colors. So that first guesses stay means, hints are obeyed and
+nothing drifts, the network is also held to what it predicted before (`--keep`).
 
 OUT gets the moving average of the weights every 400 batches, and `diary.csv`. One process takes
 one core; SIGTERM ends it with the weights. With OpenVINO installed the encoder runs there.
@@ -23,7 +25,6 @@ from pathlib import Path
 import numpy as np
 import torch, torch.nn.functional as F
 import torch.multiprocessing as mp
-from PIL import Image
 from torch import nn
 from colorized.model.checkpoint import save_checkpoint
 from colorized.model.similarity import similarity_matrix, small_region_confidence
@@ -33,7 +34,8 @@ from colorized.theory.guidance import (anchor_small_regions, average_similar, co
 from colorized.theory.samplers import dpmpp_2m
 from colorized.training.examples import ColorizationDataset, Recipe
 from discriminator import Discriminator
-from kodachromes import BLOCK
+from held import OldPhotographs, deviation
+from kodachromes import Slides
 from long_run import OpenVINOEncoder, append, openvino, small_convolution, source, start
 
 BS = 8
@@ -41,14 +43,6 @@ EVERY = 25       # batches between rows of the diary
 WEIGHTS = 400    # batches between weights
 DECAY = 0.995    # of the moving average, per batch
 bf16 = partial(torch.autocast, 'cpu', torch.bfloat16)
-
-class Slides:
-    "Of the slides in a folder every other block, so that the rest can be judged by"
-    def __init__(self, folder):
-        self.files = [o for i,o in enumerate(sorted(folder.glob('*.png'))) if i//BLOCK%2==0]
-        if not self.files: raise FileNotFoundError(f"--also {folder} holds no PNG files")
-    def __len__(self): return len(self.files)
-    def __getitem__(self, i): return Image.open(self.files[i]).convert('RGB')
 
 class Examples(torch.utils.data.IterableDataset):
     "Batches of random photographs of `sources` ([(how often one of it, photographs), …])"
@@ -89,6 +83,7 @@ class Game:
             if isinstance(o, nn.Conv2d) and (o.kernel_size,o.stride)==((3,3), (1,1)):
                 o._conv_forward = partial(small_convolution, o)
         self.schedule,s = self.config.make_schedule(),self.config.sampling
+        self.old = OldPhotographs(args.old, args.sides[0], args.seed) if args.old else None
         self.chain = self.schedule.respace(s.steps, s.last_step)
         adam = partial(torch.optim.AdamW, betas=(0.,0.99))
         self.optimizer = adam(self.net.unet.parameters(), args.lr, weight_decay=0.)
@@ -178,6 +173,9 @@ class Game:
         guess.backward(wish)
         kept = self.kept(x0, L, features, self.config.scale_hints(hints) if i%2 else None)
         (self.args.keep*kept).backward()
+        if self.old:
+            old = deviation(self, self.old.lightness(BS//2))
+            (self.args.keep_old*old).backward()
         nn.utils.clip_grad_norm_(self.net.unet.parameters(), 1.)
         self.optimizer.step()
         for a,b in zip(self.average.parameters(), self.net.unet.parameters()):
@@ -231,6 +229,8 @@ def main():
     p.add_argument('--steps', default='.3,.2,.15,.15,.2', help='weights of the later steps')
     p.add_argument('--also', type=Path, help='folder of slides, see kodachromes.py')
     p.add_argument('--share', type=float, default=0.35, help='of the slides among the truth')
+    p.add_argument('--old', type=Path, help='folder of old photographs, see historical.py')
+    p.add_argument('--keep-old', type=float, default=60, help='weight of what was drawn of those')
     p.add_argument('--archival', type=float, default=0.5, help='share with the gray of old film')
     p.add_argument('--sides', type=int, nargs=2, default=(192, 256), metavar='PIXELS',
                    help='of the squares, in the first 70 %% of the time and after it')

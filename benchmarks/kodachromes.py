@@ -35,6 +35,14 @@ COMMIT,PATHS = 'f89833e9',r'^data/fsac/thm/'
 FRAME = 0.1 # share of the sides that the frame takes, at most
 BLOCK = 50
 
+class Slides:
+    "Of the slides in a folder every other block, so that the rest can be judged by"
+    def __init__(self, folder):
+        self.files = [o for i,o in enumerate(sorted(folder.glob('*.png'))) if i//BLOCK%2==0]
+        if not self.files: raise FileNotFoundError(f"--also {folder} holds no PNG files")
+    def __len__(self): return len(self.files)
+    def __getitem__(self, i): return Image.open(self.files[i]).convert('RGB')
+
 def gather(args):
     args.out.mkdir(parents=True, exist_ok=True)
     for path,data in blobs(args.clone, listed(args.clone, COMMIT, PATHS)):

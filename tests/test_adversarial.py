@@ -6,12 +6,12 @@ import pytest, torch
 from PIL import Image
 from skimage import data as samples
 sys.path.insert(0, str(Path(__file__).parents[1]/'benchmarks'))
-import adversarial
+import adversarial, held
 from colorized.model.checkpoint import load_checkpoint
 
 ARGS = dict(start='default', hold=None, seed=0, keep=10, lr=5e-5, judge_lr=5e-4, noise=500,
             frozen=False, warmup=1, steps='0,0,0,0,1', temperatures=(.8, 1.), also=None,
-            share=.35, archival=.5, sides=(64, 96))
+            share=.35, archival=.5, sides=(64, 96), old=None, keep_old=60)
 
 @pytest.fixture(scope='module')
 def batch():
@@ -87,6 +87,43 @@ def test_the_walk_begins_from_as_much_noise_as_asked(batch):
         g.args.temperatures = temperature,temperature
         strength.append(g.walk(batch[0], features, 0)[0].std().item())
     assert strength==pytest.approx([.3, .6], rel=.05)
+
+@pytest.fixture
+def old(tmp_path):
+    "Two old photographs, one dark and one light, each with a bright spot at its left"
+    for i in range(2):
+        im = Image.new('L', (300, 200), 40+160*i)
+        im.paste(255-20*i, (0, 0, 150, 200))
+        im.save(tmp_path/f'{i}.png')
+    return tmp_path
+
+def test_squares_of_old_photographs(old):
+    "of every photograph, mirrored or not, from anywhere; the same again for the same seed"
+    drawn = [held.OldPhotographs(old, 64, 0).lightness(40) for _ in range(2)]
+    assert drawn[0].shape==(40,1,64,64) and torch.equal(*drawn)
+    left,right = drawn[0][...,0].mean((1,2)),drawn[0][...,-1].mean((1,2))
+    assert (left>right+5).any() and (left<right-5).any() # one as it is, one mirrored
+    assert (drawn[0].amin((1,2,3))<30).any() and (drawn[0].amin((1,2,3))>70).any()
+    assert ((left-right).abs()<1).any() # a part beside the spot, or within it
+    with pytest.raises(FileNotFoundError, match='--old .*nothing'):
+        held.OldPhotographs(old/'nothing', 64, 0)
+
+def test_on_old_photographs_it_is_drawn_back_to_what_it_said(batch, old):
+    torch.manual_seed(0)
+    g = game(old=old)
+    L = g.old.lightness(4)
+    assert held.deviation(g, L).item()<1e-9
+    with torch.no_grad():
+        for o in g.net.unet.out[-1].parameters(): o.mul_(1.2)
+    first = held.deviation(g, L).item()
+    assert first>1e-3
+    for _ in range(8):
+        g.optimizer.zero_grad()
+        held.deviation(g, L).backward()
+        g.optimizer.step()
+    assert held.deviation(g, L).item()<first
+    assert all(o.grad is None for o in g.before.unet.parameters())
+    g.step(1, 1e-3, *batch)
 
 def test_it_may_be_held_to_other_weights_than_it_begins_with(batch, tmp_path):
     first = game()

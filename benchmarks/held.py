@@ -1,0 +1,42 @@
+"""Old photographs whose colors nobody knows, for `adversarial.py --old`.
+
+A discriminator can only be taught with true colors, and those are of modern photographs; what it
+asks for is stains on old ones. So on old photographs the network is held to what it drew before.
+"""
+import numpy as np
+import torch
+from PIL import Image
+from colorized.photo.lab import rgb_to_lab
+
+class OldPhotographs:
+    "Random squares of the photographs of a folder, such as `learn` of `historical.py`"
+    def __init__(self, folder, side, seed):
+        self.files,self.side = sorted(folder.glob('*.png')),side
+        if not self.files: raise FileNotFoundError(f"--old {folder} holds no PNG files")
+        self.rng = np.random.default_rng(seed)
+    def one(self):
+        im = Image.open(self.files[self.rng.integers(len(self.files))]).convert('RGB')
+        most = min(im.size)
+        side = int(self.rng.integers(min(self.side, most), most+1))
+        x,y = (int(self.rng.integers(o-side+1)) for o in im.size)
+        square = (self.side, self.side)
+        im = im.crop((x, y, x+side, y+side)).resize(square, Image.LANCZOS)
+        if self.rng.integers(2): im = im.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return rgb_to_lab(torch.from_numpy(np.array(im)).permute(2,0,1)[None])[:,:1]
+    def lightness(self, n):
+        "(n,1,side,side)"
+        return torch.cat([self.one() for _ in range(n)])
+
+def deviation(game, L):
+    """How far a network has gone from what it said before, at lightness `L` (N,1,H,W): the mean
+    square at a random step of its own way, and in the first guess of one in N"""
+    features,k = game.encode(L),int(torch.randint(len(game.chain), (1,)))
+    x_t,t = game.walk(L, features, k)
+    last = torch.full((1,), int(game.chain.timesteps[-1]))
+    one = {k: o[:1] for k,o in features.items()}
+    def says(net, x_t, t, L, features):
+        return net(x_t, t, game.condition(net, L, features)).float()
+    def apart(*seen):
+        with torch.no_grad(): want = says(game.before, *seen)
+        return (says(game.net, *seen)-want).square().mean()
+    return apart(x_t, t, L, features) + apart(torch.zeros_like(x_t[:1]), last, L[:1], one)/len(L)
