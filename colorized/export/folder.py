@@ -44,7 +44,7 @@ def describe(
         raise ValueError("only a network that predicts x0 on a schedule that begins with nothing "
                          f"but noise can be exported, this one predicts {c.param}")
     made = colorizer.provenance(colorizer.options())
-    floats = [k for k,v in made.settings.items() if isinstance(v, float)] # JSON's 1.0 is 1 elsewhere
+    floats = [k for k,v in made.settings.items() if isinstance(v, float)] # 1.0 is 1 in JavaScript
     provenance = dict(software=made.software, source_type=made.source_type, model=made.model,
                       model_sha256=made.model_sha256, settings=made.settings, floats=floats)
     return dict(
