@@ -26,6 +26,7 @@ def test_a_mean_that_may_be_zero(small):
     assert (o.low, o.high)==tuple(-v for v in bootstrap(far)[::-1])
     assert (o.value, o.n)==(abs(far.mean().item()), 20)
 
+@pytest.mark.slow
 def test_spoiled_colors_are_ranked(tiles, lite1):
     "Truth, half the chroma, gray: every measure that should see it does"
     evaluator = Evaluator(tiles, Narrow(lite1), classifier='lite1', protocol='tiles')
