@@ -12,7 +12,8 @@ from collections import Counter
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
-from further import difference_hash, hashes_of, is_near
+from further import hashes_of
+from photographs import Known, hashes
 
 SIDE, LEAST = 288, 160 # Shorter side, of what is stored and of what is taken
 TINT = 3.5             # Mean distance to the mean chroma from which a picture is in color
@@ -41,20 +42,13 @@ def is_in_color(im):
     ab = ab.reshape(-1, 2).astype(float)
     return np.hypot(*(ab-ab.mean(0)).T).mean()>TINT
 
-def fault(im, h, taken, apart):
+def fault(im, both, taken, apart):
     "Why a picture is left out, or None"
     if min(im.size)<LEAST: return 'small'
     if is_in_color(im): return 'in color'
-    if is_near(h, apart, 14): return 'apart'
-    if taken and is_near(h, np.stack(taken), 8): return 'twin'
+    if apart.near(both, 14): return 'apart'
+    if taken.near(both, 8): return 'twin'
     return None
-
-def opened(data):
-    "The picture upright, RGB; None for what is none"
-    try:
-        return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert('RGB')
-    except (OSError, SyntaxError): # the second where EXIF is damaged
-        return None
 
 def small(im):
     "Gray, its shorter side at most `SIDE`"
@@ -64,17 +58,20 @@ def small(im):
 
 def gather(git, apart):
     "Name and picture of what is taken, and how many others are left out for which reason"
-    taken,pictures,why = [],{},Counter()
+    taken,pictures,why = Known(),{},Counter()
     for path,blobs in versions(git).items():
         name = Path(path).stem.replace(' ', '_')
         if name.count('-')==4: continue # walls, photographed with a telephone
-        im = opened(largest(git, blobs))
-        h = None if im is None else difference_hash(im.convert('L').resize((72,72), Image.BOX))
-        reason = 'broken' if im is None else fault(im, h, taken, apart)
-        if reason:
+        try:
+            im = ImageOps.exif_transpose(Image.open(io.BytesIO(largest(git, blobs)))).convert('RGB')
+        except (OSError, SyntaxError): # the second where EXIF is damaged
+            why['broken'] += 1
+            continue
+        both = hashes(im)
+        if reason := fault(im, both, taken, apart):
             why[reason] += 1
             continue
-        taken.append(h)
+        taken.add(both[0])
         pictures[name] = small(im)
     return pictures,why
 
@@ -84,7 +81,7 @@ def main():
     for o in ('clone', 'out'): p.add_argument(o, type=Path)
     p.add_argument('--apart', type=Path, required=True)
     args = p.parse_args()
-    pictures,why = gather(args.clone, hashes_of([args.apart]))
+    pictures,why = gather(args.clone, Known(hashes_of([args.apart])))
     names = sorted(f'{o}.png' for o in pictures)
     random.Random(0).shuffle(names)
     for i,name in enumerate(names):

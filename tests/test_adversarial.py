@@ -108,7 +108,7 @@ def test_squares_of_old_photographs(old):
     with pytest.raises(FileNotFoundError, match='--old .*nothing'):
         held.OldPhotographs(old/'nothing', 64, 0)
 
-def test_on_old_photographs_it_is_drawn_back_to_what_it_said(batch, old):
+def test_on_old_photographs_it_is_drawn_back_to_what_it_said(old):
     torch.manual_seed(0)
     g = game(old=old)
     L = g.old.lightness(4)
@@ -123,7 +123,19 @@ def test_on_old_photographs_it_is_drawn_back_to_what_it_said(batch, old):
         g.optimizer.step()
     assert held.deviation(g, L).item()<first
     assert all(o.grad is None for o in g.before.unet.parameters())
+
+def test_what_is_held_is_part_of_a_step(batch, old, monkeypatch):
+    seen = []
+    def deviation(game, L):
+        seen.append(L.shape)
+        return 1e6*next(game.net.unet.parameters()).sum() # outweighs all else: each is to fall
+    monkeypatch.setattr(adversarial, 'deviation', deviation)
+    g = game(old=old)
+    weights = next(g.net.unet.parameters())
+    before = weights.detach().clone()
     g.step(1, 1e-3, *batch)
+    assert torch.allclose(before-weights.detach(), torch.tensor(1e-3), rtol=.02)
+    assert seen==[(adversarial.BS//2,1,64,64)]
 
 def test_it_may_be_held_to_other_weights_than_it_begins_with(batch, tmp_path):
     first = game()
