@@ -86,7 +86,7 @@ def test_average_ignores_skipped_steps(tmp_path):
         order = 21
         def after_step(self):
             seen.append([p.detach().clone() for p in unwrap_model(self.model).unet.parameters()])
-    learn = go(crops(tmp_path/'photos', 8), tmp_path/'run', photos=80, bs=8, decay=0.5,
+    learn = go(crops(tmp_path/'photos', 8), tmp_path/'run', photos=20, bs=2, decay=0.5,
                cbs=[SkipEveryOther(), Watch()])
     taken = seen[::2] # fastai fires `after_step` after skipped steps too
     average,update = [p.clone() for p in taken[0]],ema_multi_avg_fn(0.5)
