@@ -17,7 +17,8 @@ from further import is_colorful
 from steps import sample
 
 DEFAULT = ['ddim:1:1:1', 'dpmpp_2m+agree:6:1:1', 'dpmpp_2m+agree+keep:6:1:1',
-           'dpmpp_2m+agree+keep:8:1:1', 'dpmpp_2m+agree+keep:6:0.85:1']
+           'dpmpp_2m+agree+keep:8:1:1', 'dpmpp_2m+agree+keep:6:0.85:1',
+           'dpmpp_2m+agree+keep:6:0.6:1']
 
 def photographs(clone, out):
     "Write those of the history that are not nearly gray"

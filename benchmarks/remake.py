@@ -36,6 +36,7 @@ def jobs(val, outside, further, out, gain, noise):
     def evaluate(*more): return ['colorized', 'evaluate', '--model', 'default', *more]
     gained,objects = f'ddim:6:1:{gain:g}',further/'objects'
     classes = further/'objects.json'
+    temperatures = (1, 0.85, 0.7, 0.6, 0.5, 0)
     return dict(
         steps=steps('steps', val, ['ddim:6', *GAINS, *SAMPLERS], n=250),
         own_things=own('own_things', further/'things'),
@@ -60,9 +61,9 @@ def jobs(val, outside, further, out, gain, noise):
                    reference=agree(), n=250),
         keep_outside=steps('keep_outside', outside, [f'{agree()}@own', f'{keep()}@own'],
                            reference=f'{agree()}@own'),
-        noise=steps('noise', val, map(calm, (1, 0.85, 0.7, 0.5, 0)), reference=calm(1), n=250),
+        noise=steps('noise', val, map(calm, temperatures), reference=calm(1), n=250),
         noise_things=steps('noise_things', further/'things',
-                           [f'{calm(t)}@own' for t in (1, 0.85, 0.7, 0.5, 0)],
+                           [f'{calm(t)}@own' for t in temperatures],
                            reference=f'{calm(1)}@own', n=160),
         hints=['hints.py', val, '--csv', out/'hints.csv'],
         worn=steps('worn', val, [default], '--worn', reference=default, n=250),

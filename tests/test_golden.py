@@ -186,7 +186,7 @@ def test_shipped_defaults_in_bfloat16(case):
 
 # Issue 28: with these two, all 88 of the colorizer's other tests passed, or 86 of them
 @pytest.mark.parametrize('mutate', (disconnect_agreement, swap_and_negate))
-@pytest.mark.parametrize('case', ('nipomo-1936', 'strokes'))
+@pytest.mark.parametrize('case', ('buffalo-1908', 'gradients'))
 def test_what_mutations_do_is_noticed(colorizer, monkeypatch, mutate, case):
     mutate(monkeypatch)
     assert deviation(colorizer, case)>TOLERANCE

@@ -15,7 +15,7 @@ root = Path(__file__).resolve().parent.parent
 images = root/'nbs/images'
 out = images/'gallery'
 SEEDS = 3              # Colorings of each photograph; the sliders show the first, seed 0
-LOOKED_AT = '1789bec4' # The model, by its hash, of which the remarks below speak
+LOOKED_AT = '834f65bd' # The model, by its hash, of which the remarks below speak
 LARGE,SMALL = (600, 520),(300, 260) # What the first coloring and those of further seeds fit into
 
 class Photo(NamedTuple):
@@ -28,44 +28,44 @@ class Photo(NamedTuple):
 PHOTOS = [
     Photo('riverfront-1931', 'New York riverfront, 1931',
           'Skyscrapers behind a wide river, wooden piles in front', True,
-          'The sky is plausible, and so is the stone, if nearly gray. But the crown of one '
-          'tower and a slim tower at the left are blue like the sky, and the even gray-brown '
-          'water reflects none of that blue. Seed 1 puts a pale orange streak on a spire.'),
+          'The sky is plausible, and so is the stone, if nearly gray. But the crown of the '
+          'middle tower and a slim tower at the left are bluish like the sky, and the even '
+          'gray-brown water reflects none of it. The other seeds differ little.'),
     Photo('taos-pueblo-1941', 'Church at Taos Pueblo, New Mexico, about 1941',
           'An adobe gateway with a cross, a church door behind it', True,
-          'The sky is blue except for a gray patch between the two crosses. The adobe is a dull '
-          'khaki here, yellower with seed 1, a little redder with seed 2.'),
+          'The sky is blue (a shade more violet with the other seeds) except for a gray patch '
+          'between the two crosses. The adobe is a dull khaki, yellower with seed 1.'),
     Photo('cyclists-1895', 'Three cyclists, 1895',
           'Two women hold up a laughing third one on a bicycle', True,
-          'Grass and navy cloth are plausible; two faces are pink, the left one and the hands '
-          'below it grayish. The fingers at the right are reddish, with a trace of that on the '
-          'handlebar, and one boot is pink. Seed 1 has less of this, but a pale orange sleeve.'),
+          'Grass and dark blue-gray cloth are plausible; two faces are pink, the left one '
+          'paler, the hands below it grayish. The fingers at the right are reddish, and one '
+          'boot and the background beside the middle face pinkish. Seed 1 makes one sleeve pale '
+          'orange.'),
     Photo('buffalo-1908', 'Buffalo, New York, about 1908',
           'A corner building with turrets at a wide street', True,
-          'The sky is plausible; stone, street and shops are hardly more than gray, a little '
-          'browner with the other seeds. Only here is a house at the left edge faintly red; the '
-          'turret above it is bluish, and the finial of the middle roof as blue as the sky.'),
+          'The sky is plausible, a shade more violet with seed 2; stone, street and shops are a '
+          'brownish gray, a little browner with the other seeds. The turret at the left edge '
+          'and the finial of the middle roof are bluish with every seed.'),
     Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936',
           'A worried woman, two children hide their faces at her shoulders', True,
           'Skin, hair and cloth are plausible, if nearly all brown. The face is redder than the '
-          'arm, the skin in the neckline grayish. The dark green at the upper left, with a '
-          'trace in the hair below the ear, is invented: other seeds make that corner brown.'),
+          'arm, the skin in the neckline grayish. The dark green at the upper left is invented: '
+          'other seeds make that corner browner. Seed 1 makes the arm yellower.'),
     Photo('street-doctor-1877', 'Street doctor, London, 1877',
           'A man sells remedies from a folding table, two people listen', True,
           'With the brown of the print gone, the dark blue-gray coat and the olive-brown brick '
-          'are plausible. But the face behind the table is reddish, and the bare arm at the '
-          'right almost gray. Other seeds make that face grayish; only seed 2 makes the coat '
-          'violet-blue.'),
+          'are plausible. The face behind the table is pinkish, but the bare arm at the right '
+          'almost gray. Seed 2 makes that face grayer and the brick browner.'),
     Photo('spinning-1907', 'Spinning, Donegal, 1907',
           'A girl at a spinning wheel before a thatched cottage, hens in front', False,
-          "The hill is olive with a yellowish spot, and nearly everything else is brownish, as "
-          "in a sepia print: the girl's face has hardly more color than the stones. The other "
-          "seeds redden the sleeves, seed 2 two of the hens as well."),
+          "The hill is olive, but nearly everything else is brownish, as in a sepia print: the "
+          "girl's face has hardly more color than the stones. The other seeds redden the "
+          "woman's sleeves and headscarf a little; with seed 1 the hill is browner."),
     Photo('cliff-house-1890', 'Cliff House, San Francisco, 1890',
           'People on a beach, a great house on the cliff above them', False,
-          'Roof and rock are brown, but the sea is nearly as beige as the sand and the sky '
-          'stays white. Most of the people have no color; the largest dress is navy here and '
-          'black with the other seeds.'),
+          'The rock is brown and the roof reddish to tan, but the sea is nearly as beige as the '
+          'sand and the sky stays white. The people have almost no color. The other seeds are '
+          'hardly different.'),
     Photo('wagons-1860s', 'Wagons in a wood, American Civil War',
           'Covered wagons between tall pines, grass in front', False,
           'Grass and leaves are plausible, but most trunks, the road, the smoke at the right '
@@ -73,14 +73,13 @@ PHOTOS = [
           'most.'),
     Photo('campus-1910', 'University of Idaho, postcard, 1910',
           'A long brick building with a tower behind bare trees', False,
-          'The sky is plausible, but the brick is a dull olive-brown, and the bare trees carry '
-          'a green haze that spills over wall and roof. The lawn is clearly green only with '
-          'seed 1; with seed 2 the haze is a bright yellow-green.'),
+          'The sky is plausible, but the brick is a dull brown to olive, and the bare trees '
+          'carry a green haze that spills over wall and roof. The lawn is greenest with seed 1; '
+          'with seed 2 the haze is a yellower green.'),
     Photo('bon-marche-1875', 'Le Bon Marché, Paris, 1875',
           'A department store with a curved staircase under a glass roof', False,
           'Little more than a sepia print: wood, floor and cloth are all brownish, and the '
-          'glass roof is cream. The other seeds are no different, but for a yellow lamp with '
-          'seed 1 and a few reddish specks on a counter with seed 2.'),
+          'glass roof is cream. The other seeds are hardly different.'),
     Photo('dust-storm-1930s', 'Dust storm over the Great Plains, 1930s',
           'A wall of dust behind a small building with a square tower', False,
           'The dust is slate blue, like a thundercloud, and the bare-looking ground has become '

@@ -31,7 +31,8 @@ MOST_LINES,MOST_CELL_LINES = 250,30
 
 def modules(package=root/'colorized'):
     "All modules by name, such as `photo.lab`, and their files"
-    files = [o for o in package.rglob('*.py') if o.name not in ('__init__.py', '_modidx.py')]
+    bare = '__init__.py','__main__.py','_modidx.py' # none of them from a notebook
+    files = [o for o in package.rglob('*.py') if o.name not in bare]
     name = lambda o: '.'.join(o.relative_to(package).with_suffix('').parts)
     return {name(o): o for o in sorted(files)}
 

@@ -27,7 +27,7 @@ Seed = Annotated[int, "The same seed gives the same colors"]
 Steps = Annotated[int, "Denoising steps: more are slower and more colorful (default: 6)"]
 Saturation = Annotated[float, "Multiplies the chroma: 0.8 is calmer, 1.2 stronger"]
 Temperature = Annotated[float, "Scale of the initial noise: 1 draws from the model, less is "
-    "calmer (default: 0.85)"]
+    "calmer (default: 0.6)"]
 Format = Annotated[str, "File format of the output (default: as the original; what cannot be "
     "written becomes PNG)", {'choices':['jpeg','png','tiff','webp']}]
 Quality = Annotated[int, "JPEG and WebP, 1 to 100; 100 makes WebP lossless"]

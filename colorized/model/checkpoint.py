@@ -67,7 +67,7 @@ class SamplingSettings:
     "How chroma is drawn from a set of weights. Raises `ValueError` for impossible values"
     steps:int=6                # Denoising steps
     sampler:str='dpmpp_2m'     # 'dpmpp_2m', 'ddim' or 'ddpm'
-    temperature:float=0.85     # Scale of the initial noise: 1 draws from the model, less is calmer
+    temperature:float=0.6      # Scale of the initial noise: 1 draws from the model, less is calmer
     last_step:float=0.08       # Share of the chain that few steps leave for the last one
     gain:float=1.              # The first guess, made of nothing but noise, is multiplied by this
     average:bool=True          # Do cells that look alike agree on their color?
@@ -78,7 +78,7 @@ class SamplingSettings:
     anchor_chroma:float=8.     # Chroma of which the first guess is half sure, CIELAB units
     anchor_around:float=1/6    # Side of the surroundings, in shorter sides
     anchor_gain:float=1.2      # How much stronger than the first guess
-    anchor_until:float=1.      # Signal-to-noise ratio from which nothing is anchored
+    anchor_until:float=10.     # Signal-to-noise ratio from which nothing is anchored
     red_shrinkage:float=1.     # How far weak reds are made paler: 0 not at all, 1 as measured
     hint_reach:float=4.        # τ: how far hints act on what looks alike; 0: everywhere
     working_size:int=384       # Shorter side at which the network works, at most

@@ -163,6 +163,10 @@ def test_help_does_not_ask(func):
 
 def test_version_and_info(run):
     assert run('--version').stdout==f'colorized {__version__}\n'
+    module = [sys.executable, '-m', 'colorized']
+    said = subprocess.run([*module, '--version'], capture_output=True, text=True)
+    assert said.stdout==run('--version').stdout
+    assert subprocess.run([*module, 'nothing.jpg'], capture_output=True).returncode==1
     about = json.loads(run('info', '--json').stdout)
     assert about['version']==__version__ and len(about['sha256'])==64
     assert about['device'] in ('cpu','cuda','mps')

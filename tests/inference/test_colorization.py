@@ -153,7 +153,7 @@ def test_defaults_of_what_users_call(two, tmp_path):
     assert large.sheet().size==large.sheet(480, 2).size==(3*480+2*8, 2*320+8)
     assert large.sheet(n=1).size==(3*480+2*8, 320) # the map stays
     assert 'width' not in two._repr_html_() and '2 samples (seed 7 to 9)' in two._repr_html_()
-    assert str(MAX_UNCERTAINTY)=='10.0'
+    assert str(MAX_UNCERTAINTY)=='4.0'
 
 def test_a_sheet_has_four_columns_of_upright_pictures_and_three_of_wide_ones(two):
     "It is about as wide as a page"

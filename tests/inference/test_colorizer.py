@@ -51,7 +51,7 @@ assert not {'fastai', 'torchvision', 'torchmetrics', 'timm'} & set(sys.modules)"
 # Options and what becomes of them
 
 def test_options_are_those_of_the_checkpoint_unless_named(colorizer):
-    want = dict(seed=0, steps=6, temperature=0.85, saturation=1., working_size=384)
+    want = dict(seed=0, steps=6, temperature=0.6, saturation=1., working_size=384)
     assert colorizer.options()==want
     named = dict(seed=3, steps=2, temperature=0.5, saturation=2., working_size=256)
     assert colorizer.options(1, **named)==named

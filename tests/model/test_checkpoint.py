@@ -143,9 +143,9 @@ def test_settings_may_be_numbers_of_numpy_and_whole_numbers():
 def test_defaults_and_their_changes():
     "The numbers that users of the packaged weights get: none may change without anybody noticing"
     s = SamplingSettings()
-    assert asdict(s)==dict(steps=6, sampler='dpmpp_2m', temperature=0.85, last_step=0.08, gain=1.,
+    assert asdict(s)==dict(steps=6, sampler='dpmpp_2m', temperature=0.6, last_step=0.08, gain=1.,
         average=True, average_restored=0.7, average_until=1/3, cells=2048, anchor=True,
-        anchor_chroma=8., anchor_around=1/6, anchor_gain=1.2, anchor_until=1.,
+        anchor_chroma=8., anchor_around=1/6, anchor_gain=1.2, anchor_until=10.,
         red_shrinkage=1., hint_reach=4.,
         working_size=384, min_size=256)
     assert s.changed(steps=None, gain=2.)==SamplingSettings(gain=2.)

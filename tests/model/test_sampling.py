@@ -324,7 +324,7 @@ def test_with_hints_agreement_goes_on_and_gives_nothing_back(packaged, monkeypat
         return denoise
     for name in ('average_similar', 'anchor_small_regions'):
         monkeypatch.setattr(sampling, name, remember)
-    for hinted,want in ((False, (0.7, 1/3, 1.2, 1.)), (True, (0., 1., 1., 1.))):
+    for hinted,want in ((False, (0.7, 1/3, 1.2, 10.)), (True, (0., 1., 1., 10.))):
         seen.clear()
         packaged._denoiser(packaged.settings, hinted)
         average,anchor = seen
