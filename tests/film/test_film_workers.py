@@ -116,8 +116,8 @@ def test_a_worker_that_is_killed_names_its_shot(tmp_path, color, monkeypatch):
     assert {k: now[k] for k in kept}==kept
 
 @linux
-@pytest.mark.parametrize('how', [
-    pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
+@pytest.mark.slow
+@pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGKILL])
 def test_the_command_is_stopped(tmp_path, color, model, how):
     "Its workers leave in the middle of their shots; the same command goes on, to the same bytes"
     path,dst = reel(tmp_path/'a.mkv', (20, 120, 120)),tmp_path/'b.mkv'
