@@ -8,7 +8,7 @@ VAL is the folder of validation photographs, OUTSIDE comes from `outside.py`, FU
 `further.py`. The tables that `sampling.ipynb` and `guidance.ipynb` in `nbs/experiments` and the
 tutorials read are written to DIR under their names, and the reports for the model card as
 DIR/NAME.md: look at them before they replace what is there. Each job has one thread; with two of
-them more than an hour on two cores (reckoned from its parts). What DIR holds already is not made
+them more than two hours on two cores without bfloat16. What DIR holds already is not made
 again."""
 import argparse, os, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
