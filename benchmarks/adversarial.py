@@ -28,7 +28,7 @@ import torch.multiprocessing as mp
 from torch import nn
 from colorized.model.checkpoint import save_checkpoint
 from colorized.model.similarity import similarity_matrix, small_region_confidence
-from colorized.model.unet import Condition
+from colorized.model.unet import Condition, has_native_bf16
 from colorized.theory.guidance import (anchor_small_regions, average_similar, compose,
                                        reuse_first_guess)
 from colorized.theory.samplers import dpmpp_2m
@@ -42,7 +42,8 @@ BS = 8
 EVERY = 25       # batches between rows of the diary
 WEIGHTS = 400    # batches between weights
 DECAY = 0.995    # of the moving average, per batch
-bf16 = partial(torch.autocast, 'cpu', torch.bfloat16)
+NATIVE = has_native_bf16(torch.device('cpu')) # where it is emulated, it takes several times as long
+bf16 = partial(torch.autocast, 'cpu', torch.bfloat16, enabled=NATIVE)
 
 class Examples(torch.utils.data.IterableDataset):
     "Batches of random photographs of `sources` ([(how often one of it, photographs), …])"

@@ -46,7 +46,7 @@ from colorized.training.loaders import photo_dataloaders
 from colorized.training.run import RunCallback, read_state
 from colorized.training.learner import diffusion_learner
 from colorized.training.train import train
-from colorized.model.unet import ColorNet
+from colorized.model.unet import ColorNet, has_native_bf16
 from colorized.model.checkpoint import load_checkpoint, save_checkpoint
 from photographs import Pack
 try:
@@ -107,7 +107,8 @@ class OpenVINOEncoder:
         with torch.autocast('cpu', enabled=False): # what it adds cannot be converted
             example = dict(example_input=torch.zeros(shape), input=[shape])
             model = openvino.convert_model(self.maps, **example)
-        options = dict(INFERENCE_PRECISION_HINT='bf16',
+        half = has_native_bf16(torch.device('cpu'))
+        options = dict(INFERENCE_PRECISION_HINT='bf16' if half else 'f32',
                        INFERENCE_NUM_THREADS=torch.get_num_threads())
         return openvino.Core().compile_model(model, 'CPU', options).create_infer_request()
     def __call__(self, L):

@@ -117,7 +117,7 @@ def uncertainty(self:Colorization) -> np.ndarray: # (H,W) float32, CIELAB units
 
 # %% ../../nbs/inference/02_colorization.ipynb #clzmap00
 MAP_SIDE = 1024       # Longest side of a map that is written; its detail is that of the network
-MAX_UNCERTAINTY = 4. # Shown brightest, CIELAB units; one old pixel in a hundred has over 2 to 3
+MAX_UNCERTAINTY = 4. # Shown brightest, CIELAB units; 1 % of an old photograph has over 2 to 3
 
 @patch
 def uncertainty_map(self:Colorization,
