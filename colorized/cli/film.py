@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturation, Seed, Settings,
-    SourceType, Steps, Temperature, Threads, UsageError, check_positive, check_threads,
-    load_colorizer, parse_hint, set_threads)
+    SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError, check_positive,
+    check_threads, load_colorizer, parse_hint, ran_out_of_memory, set_threads)
 
 # %% ../../nbs/cli/09_film.ipynb #0a0ca40c
 def _films(names):
@@ -28,8 +28,11 @@ def _films(names):
         print(f"colorized: {o}: passed over, it is the coloring of another", file=sys.stderr)
     return [o for o in paths if str(o) not in made]
 
-def _check_films(films, out, hint):
+def _check_films(films, out, hint, preview, keep, codec):
     "Raises `UsageError` for what can be seen without opening a film"
+    idle = [o for o,given in dict(hint=hint, keep=keep, codec=codec).items() if given]
+    if preview and idle:
+        raise UsageError(f"--{idle[0]} would do nothing with --preview")
     if len(films)>1 and (hint or out and not Path(out).is_dir()):
         raise UsageError("several films need a folder as --out, and no --hint")
     known = {}
@@ -90,10 +93,12 @@ def _color_each(films, *how):
     for path in films:
         try:
             _color_film(path, *how)
-        except (OSError, ValueError) as e:
-            if len(films)==1:
+        except (OSError, ValueError, MemoryError, RuntimeError) as e:
+            memory = ran_out_of_memory(e)
+            if not memory and (len(films)==1 or isinstance(e, RuntimeError)):
                 raise
-            print(f"colorized: {e}", file=sys.stderr)
+            said = f'{path}: {TOO_LITTLE_MEMORY}' if memory else e
+            print(f"colorized: {said}", file=sys.stderr)
             failed = 1
     return failed
 
@@ -128,7 +133,7 @@ def film(
     ("Color black-and-white films. Luma, times, sound and everything else stay as they are; the "
      "color is invented, and the output says so. The same command goes on after an interruption.")
     films = _films(films)
-    _check_films(films, out, hint)
+    _check_films(films, out, hint, preview, keep, codec)
     check_threads(threads)
     check_positive(gap=gap)
     cluster = _cluster(address, actors, gpus, threads, device, preview)

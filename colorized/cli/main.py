@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/cli/main.html.md"""
 __all__ = ['COMMANDS', 'EXAMPLES', 'main']
 
 # %% ../../nbs/cli/11_main.ipynb #f89e5e96
-import re, sys
+import sys
 from argparse import RawDescriptionHelpFormatter
 from fastcore.script import anno_parser
 from .app import app
@@ -18,7 +18,7 @@ from .film import film
 from .fleet import fleet
 from .iiif import iiif
 from .info import info
-from .options import TOO_LITTLE_MEMORY, UsageError
+from .options import TOO_LITTLE_MEMORY, UsageError, ran_out_of_memory
 from .photo import color
 from .train import train
 
@@ -69,9 +69,6 @@ def _parse(argv):
     return func,options.pop(_MANY.get(func, 'source'), ()),options
 
 # %% ../../nbs/cli/11_main.ipynb #80575fd6
-# PyTorch's words: of an allocation, and of a helper, which the kernel kills when memory runs out
-_OUT_OF_MEMORY = ("out of (shared )?memory|can't allocate memory|not enough memory|"
-                  "DataLoader worker .*(signal: Killed|exited)")
 _LESS = {train: ': lower --bs or --workers'}
 
 def _run(argv):
@@ -87,7 +84,7 @@ def _run(argv):
     except MemoryError as e:
         code,said = 1,str(e) or TOO_LITTLE_MEMORY
     except RuntimeError as e:
-        if not re.search(_OUT_OF_MEMORY, str(e)): raise
+        if not ran_out_of_memory(e): raise
         code,said = 1,TOO_LITTLE_MEMORY+_LESS.get(func, '')
     print(f"colorized: {said}", file=sys.stderr)
     return code

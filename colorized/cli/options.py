@@ -7,10 +7,10 @@ Docs: https://example.github.io/colorized/cli/options.html.md"""
 # %% auto #0
 __all__ = ['Device', 'Model', 'Threads', 'Settings', 'Seed', 'Steps', 'Saturation', 'Temperature', 'Format', 'Quality',
            'SourceType', 'DEFAULT_SOURCE_TYPE', 'TOO_LITTLE_MEMORY', 'UsageError', 'check_threads', 'check_positive',
-           'parse_pair', 'parse_hint', 'load_colorizer', 'set_threads', 'keep_memory']
+           'parse_pair', 'parse_hint', 'ran_out_of_memory', 'load_colorizer', 'set_threads', 'keep_memory']
 
 # %% ../../nbs/cli/01_options.ipynb #9dd8c157
-import sys
+import re, sys
 from typing import Annotated
 
 # %% ../../nbs/cli/01_options.ipynb #cb5ef005
@@ -86,6 +86,18 @@ def parse_hint(
         raise UsageError(f"--hint must be {form} or {form},radius, got {text!r}") from None
 
 # %% ../../nbs/cli/01_options.ipynb #dbac6c58
+# PyTorch's words: of an allocation, and of a helper, which the kernel kills when memory runs out
+_OUT_OF_MEMORY = ("out of (shared )?memory|can't allocate memory|not enough memory|"
+                  "DataLoader worker .*(signal: Killed|exited)")
+
+def ran_out_of_memory(
+    e:Exception, # What was raised
+) -> bool:
+    "Was there too little memory? PyTorch says so with a `RuntimeError`"
+    if isinstance(e, RuntimeError):
+        return bool(re.search(_OUT_OF_MEMORY, str(e)))
+    return isinstance(e, MemoryError)
+
 def load_colorizer(
     model:str=None,  # See `Model`
     device:str=None, # See `Device`

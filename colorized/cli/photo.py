@@ -16,12 +16,12 @@ from typing import Annotated
 from .. import __version__
 from .options import (DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality, Saturation,
     Settings, SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError,
-    check_threads, load_colorizer, parse_hint, set_threads)
+    check_threads, load_colorizer, parse_hint, ran_out_of_memory, set_threads)
 
 # %% ../../nbs/cli/02_photo.ipynb #d1c7604c
 def _inputs(photos):
     "What the command names: ([photograph, …], None), or ([], folder)"
-    paths = [Path(p) for p in dict.fromkeys(photos)]
+    paths = list(dict.fromkeys(map(Path, photos)))
     if not paths:
         raise UsageError("name a photograph or a folder, or see colorized --help")
     for p in paths:
@@ -38,6 +38,10 @@ def _inputs(photos):
     return [p for p in paths if str(p) not in made],None
 
 # %% ../../nbs/cli/02_photo.ipynb #91d3c39c
+# Suffixes that mean a file, too, though Pillow does not know them
+_UNWRITABLE = set('.heic .heif .heics .hif .jxl .svg .xmp .dng .nef .cr2 .cr3 .arw .orf .raf .rw2'
+                  .split())
+
 def _names_file(out, format):
     "Is `--out` a file? `UsageError` for one that could not be written, or not in that format"
     from PIL import Image
@@ -51,7 +55,7 @@ def _names_file(out, format):
         if not Path(out).parent.is_dir():
             raise FileNotFoundError(f"{out}: the folder {Path(out).parent} does not exist")
         return True
-    if suffix in {*Image.registered_extensions(), '.heic', '.heif', '.dng'}:
+    if suffix in {*Image.registered_extensions(), *_UNWRITABLE}:
         choice = ' '.join(WRITABLE)
         raise UsageError(f"--out {out}: {suffix} cannot be written, choose one of {choice}")
     return False
@@ -86,6 +90,13 @@ def _job(photo, dst, samples, seed, uncertainty):
     return job
 
 # %% ../../nbs/cli/02_photo.ipynb #cd3f4e0f
+def _is_same(out, photo):
+    "Is an output this photograph? A name that the disk does not take is not"
+    try:
+        return out.samefile(photo)
+    except OSError: # most often: there is none yet
+        return False
+
 def _check_outputs(jobs):
     "`FileExistsError` if an output is a photograph that was named, `UsageError` if two are one"
     taken = {}
@@ -96,7 +107,7 @@ def _check_outputs(jobs):
                 both = f"{other} and {job.photo} would both be written to {o}"
                 raise UsageError(f"{both}: give each an --out of its own")
             for other in jobs:
-                if o.exists() and o.samefile(other.photo):
+                if _is_same(o, other.photo):
                     victim = 'itself' if other.photo==job.photo else other.photo
                     over = f"{job.photo} would be written over {victim}"
                     raise FileExistsError(f"{over}: an original is never replaced")
@@ -163,11 +174,13 @@ def _color_each(jobs, *how):
     for job in jobs:
         try:
             _color_photo(job, *how)
-        except (OSError, ValueError, MemoryError) as e:
-            if len(jobs)==1 and not isinstance(e, MemoryError):
+        except (OSError, ValueError, MemoryError, RuntimeError) as e:
+            memory = ran_out_of_memory(e)
+            if not memory and (len(jobs)==1 or isinstance(e, RuntimeError)):
                 raise
-            where = '' if str(job.photo) in str(e) else f'{job.photo}: '
-            print(f"colorized: {where}{str(e) or TOO_LITTLE_MEMORY}", file=sys.stderr)
+            said = TOO_LITTLE_MEMORY if memory else str(e)
+            where = '' if str(job.photo) in said else f'{job.photo}: '
+            print(f"colorized: {where}{said}", file=sys.stderr)
             failed = 1
     return failed
 

@@ -55,14 +55,27 @@ def describe(
         of_the_file=OF_THE_FILE)
 
 # %% ../../nbs/export/02_folder.ipynb #ef6ae2b3
+def _refuse_foreign(path):
+    "`FileExistsError` for a manifest that is of something else, such as a IIIF album"
+    try:
+        if {'format', 'files'}<=parse_json(path.read_bytes()).keys(): return
+    except FileNotFoundError:
+        return
+    except (ValueError, AttributeError): # whatever it is, it is not ours
+        pass
+    raise FileExistsError(f"{path} exists already and was not written by `colorized export`: "
+                          "it is not replaced, give another folder")
+
 def export_model(
     colorizer:Colorizer, # What is exported
     folder:str|Path,     # Made where there is none; files of an earlier export are replaced
 ) -> dict:               # The manifest
     """Write graphs, profile and manifest, the manifest last
 
-    Raises `ImportError` without onnx, `ValueError` for a network that the graphs do not fit."""
+    Raises `ImportError` without onnx, `ValueError` for a network that the graphs do not fit, and
+    `FileExistsError` for a manifest of something else."""
     folder,manifest = Path(folder),describe(colorizer)
+    _refuse_foreign(folder/MANIFEST)
     graphs = trace_network(colorizer.net)
     compared = colorizer.net.unet.down[1].feat[1].out_channels # of the features at stride 16
     graphs['similarity'] = trace_similarity(compared)

@@ -248,7 +248,7 @@ def preview_film(
 ) -> Path:
     "One frame of each shot as a contact sheet. Each is colored by itself. Raises `FilmError`"
     o,path = FilmOptions(**kwargs),Path(path)
-    film,dst = open_film(path),sheet_of(path, out)
+    film,dst = open_film(path),sheet_of(path, out, o.overwrite)
     check_names(dst)
     format,_ = output_format(dst)
     colorizer = colorizer or Colorizer.from_pretrained()

@@ -20,7 +20,7 @@ from .shots import Plan
 from .streams import CONTAINERS
 from ..files import parse_json, sha256_of
 from ..inference.hints import hint_grid
-from ..photo.provenance import Provenance
+from ..photo.provenance import Provenance, read_provenance
 
 # %% ../../nbs/film/14_options.ipynb #c440525f
 FIELDS = 'refuse','deinterlace','ignore'
@@ -113,8 +113,9 @@ def check_output(
 
 # %% ../../nbs/film/14_options.ipynb #a905cf25c
 def sheet_of(
-    path,     # The film
-    out=None, # Picture or folder; None: beside it
+    path,           # The film
+    out=None,       # Picture or folder; None: beside it
+    overwrite=False # Replace the sheet of another film?
 ) -> Path:
     "Where its contact sheet goes. `FileExistsError` for anything else that is there"
     dst = Path(out or Path(path).parent)
@@ -122,9 +123,14 @@ def sheet_of(
         dst = dst/f'{Path(path).stem}.shots.jpg'
     if not dst.parent.is_dir():
         raise FileNotFoundError(f"{dst}: the folder {dst.parent} does not exist")
-    if os.path.lexists(dst) and not is_sheet(dst):
+    if not os.path.lexists(dst):
+        return dst
+    if not is_sheet(dst):
         raise FileExistsError(f"{dst} exists already and is no contact sheet of this program: "
                               "it is not replaced; give another --out")
+    if not overwrite and (read_provenance(dst) or {}).get('source_sha256')!=sha256_of(path):
+        raise FileExistsError(f"{dst} is the contact sheet of another film, or of what {path} "
+                              "was before; --overwrite replaces it")
     return dst
 
 # %% ../../nbs/film/14_options.ipynb #a905cf25b

@@ -86,11 +86,15 @@ def _as_overlay(hints, shape, grid):
 
 # %% ../../nbs/inference/01_hints.ipynb #38b4a955
 def _read_overlay(path, shape):
-    try:
-        with open(path, 'rb') as f:
+    with open(path, 'rb') as f:
+        try:
             return _check_overlay(open_image(f), shape) # before a pixel of it is read
-    except (Image.DecompressionBombError, SyntaxError) as e:
-        raise ValueError(f"{path}: cannot be read ({e})") from None
+        except Image.UnidentifiedImageError: # its text is of the open file
+            raise ValueError(f"{path}: no picture that can be read") from None
+        except (OSError, Image.DecompressionBombError, SyntaxError) as e:
+            raise ValueError(f"{path}: cannot be read ({e})") from None
+        except ValueError as e:
+            raise ValueError(f"{path}: {e}") from None
 
 def _check_overlay(hints, shape):
     H,W = shape

@@ -58,6 +58,9 @@ def test_the_name_of_an_output_is_checked_on_a_real_film(tmp_path, capsys):
     (['text.mkv'], 'cannot be opened as a film', 1),
     (['text.mkv', '--hint', '3,4,red'], '--hint must be', 2),
     (['text.mkv', '--gap', '0'], '--gap must be above 0', 2),
+    (['text.mkv', '--preview', '--hint', '0,3,4,red'], '--hint would do nothing', 2),
+    (['text.mkv', '--preview', '--keep'], '--keep would do nothing', 2),
+    (['text.mkv', '--preview', '--codec', 'h264'], '--codec would do nothing', 2),
 ])
 def test_what_is_wrong_is_said_in_one_line(tmp_path, capsys, args, said, code):
     (tmp_path/'text.mkv').write_text('no film')
@@ -65,6 +68,24 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, capsys, args, said, code):
     assert main(['film', *args])==code
     err = capsys.readouterr().err
     assert said in err and err.startswith('colorized: ') and err.count('\n')==1
+
+@pytest.mark.parametrize('error', [
+    MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to …")],
+    ids=['Python', 'PyTorch'])
+def test_too_little_memory_for_one_film_of_several(tmp_path, capsys, monkeypatch, error):
+    "It is named, and the next one is tried"
+    from colorized.film import film
+    tried = []
+    def colorize_film(path, *args, **kwargs):
+        tried.append(path.name)
+        raise error
+    monkeypatch.setattr(film, 'colorize_film', colorize_film)
+    paths = [write(tmp_path/o, 2) for o in ('a.mkv', 'b.mkv')]
+    (tmp_path/'out').mkdir()
+    assert main(['film', *map(str, paths), '--out', str(tmp_path/'out')])==1
+    err = capsys.readouterr().err
+    assert tried==['a.mkv', 'b.mkv']
+    assert err==''.join(f'colorized: {o}: there is too little memory\n' for o in paths)
 
 def test_without_the_extra_it_says_what_to_install(tmp_path):
     p = run(write(tmp_path/'a.mkv'), code="import sys; sys.modules['av'] = None; ")

@@ -339,13 +339,16 @@ def test_hints_on_the_command_line_and_as_overlay(scans, call, tmp_path):
         settings = json.loads(tags(tmp_path/f'{name}.tif')['XMP-colorized:Settings'])
         assert settings['hints'] is (name=='over')
 
-def test_too_little_memory_for_one_of_several(scans, main, tmp_path, monkeypatch):
+@pytest.mark.parametrize('error', [
+    MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to …")],
+    ids=['Python', 'PyTorch'])
+def test_too_little_memory_for_one_of_several(scans, main, tmp_path, monkeypatch, error):
     "The others are colored, and that one is named"
     from colorized.inference.colorizer import Colorizer
     real = Colorizer.colorize
     def colorize(self, photo, *args, **kwargs):
         if photo.name=='sepia.tif':
-            raise MemoryError
+            raise error
         return real(self, photo, *args, **kwargs)
     monkeypatch.setattr(Colorizer, 'colorize', colorize)
     args = '--out', tmp_path/'out', '--steps', '1'
@@ -354,6 +357,25 @@ def test_too_little_memory_for_one_of_several(scans, main, tmp_path, monkeypatch
     assert code==1 and out.split()==[str(tmp_path/'out/icon.png')] and err==said
     code,out,err = main(scans/'sepia.tif', *args)
     assert (code, out, err)==(1, '', said)
+
+def test_a_name_that_is_too_long_fails_alone(scans, main, tmp_path):
+    "`.colorized` makes it longer than a disk takes"
+    long,short = tmp_path/('x'*246+'.png'),tmp_path/'a.png'
+    for o in long,short: shutil.copy(scans/'icon.png', o)
+    code,out,err = main(long, short, '--steps', '1')
+    assert code==1 and out.split()==[str(tmp_path/'a.colorized.png')]
+    assert err.count('\n')==1 and 'x'*246 in err
+
+@pytest.mark.parametrize('suffix', ['jxl', 'svg', 'nef', 'heic', 'gif'])
+def test_out_with_the_suffix_of_another_format_is_no_folder(scans, main, tmp_path, suffix):
+    code,_,err = main(scans/'icon.png', '--out', tmp_path/f'o.{suffix}', '--steps', '1')
+    assert code==2 and f'.{suffix} cannot be written' in err and not [*tmp_path.iterdir()]
+
+def test_a_photograph_that_is_named_twice_is_colored_once(scans, main, tmp_path, monkeypatch):
+    shutil.copy(scans/'icon.png', tmp_path/'a.png')
+    monkeypatch.chdir(tmp_path)
+    code,out,_ = main('a.png', './a.png', '--dry-run')
+    assert code==0 and out=='a.png -> a.colorized.png\n'
 
 def test_a_map_has_at_most_1024_pixels(main, tmp_path):
     "A side, like those of a folder, whatever the photograph has"

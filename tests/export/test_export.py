@@ -89,6 +89,15 @@ def test_a_damaged_manifest_is_named(tmp_path, text):
     with pytest.raises(ValueError, match=f'{tmp_path.name}/{MANIFEST} is damaged'):
         read_manifest(tmp_path)
 
+@pytest.mark.parametrize('text', [
+    b'{"type": "Manifest", "items": []}', b'["icons"]', b'{"name": "a web app", "fi'])
+def test_a_manifest_of_something_else_is_not_replaced(tmp_path, colorizer, text):
+    "Such as that of an album of `colorized iiif`"
+    (tmp_path/MANIFEST).write_bytes(text)
+    with pytest.raises(FileExistsError, match=f'{tmp_path.name}/{MANIFEST} exists already'):
+        export_model(colorizer, tmp_path)
+    assert [(o.name, o.read_bytes()) for o in tmp_path.iterdir()]==[(MANIFEST, text)]
+
 def test_a_manifest_of_another_format(tmp_path):
     (tmp_path/MANIFEST).write_text('{"format": 2}')
     with pytest.raises(ValueError, match='has format 2, this version reads 1'):

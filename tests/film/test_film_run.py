@@ -508,6 +508,18 @@ def test_a_preview_replaces_contact_sheets_alone(tmp_path, tiny, suffix):
         preview(dst)
     assert sha(dst)==before
 
+def test_the_contact_sheet_of_another_film_is_kept(tmp_path, tiny):
+    "Unless somebody says overwrite"
+    a,b = (write_film(tmp_path/f'{n}.mkv', two_shots(n)) for n in (1, 2))
+    dst,how = tmp_path/'sheet.jpg',dict(working_size=64, steps=1)
+    preview_film(a, dst, tiny, False, **how)
+    before = sha(dst)
+    with pytest.raises(FileExistsError, match='sheet.jpg is the contact sheet of another film'):
+        preview_film(b, dst, tiny, False, **how)
+    assert sha(dst)==before
+    preview_film(b, dst, tiny, False, overwrite=True, **how)
+    assert read_provenance(dst)['source_sha256']==sha(b)
+
 def test_a_preview_goes_into_folders_that_are_there(tmp_path, tiny):
     path,folder = write_film(tmp_path/'a.mkv', two_shots(2)),tmp_path/'sheets'
     preview = lambda out: preview_film(path, out, tiny, False, working_size=64, steps=2)

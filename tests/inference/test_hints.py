@@ -145,6 +145,20 @@ def test_an_overlay_of_another_size(gray):
     with pytest.raises(ValueError, match='10×11.*200×128'):
         hint_grid(Image.new('RGBA', (10, 11)), gray.shape, (64, 96))
 
+def test_a_file_that_holds_no_overlay_is_named(gray, tmp_path):
+    "Not taken for the photograph"
+    path,shape = tmp_path/'strokes.png',gray.shape
+    noise = np.random.default_rng(0).integers(0, 255, (*shape, 4), np.uint8)
+    Image.fromarray(noise).save(path)
+    whole = path.read_bytes()
+    for data,said in ((whole[:-2000], 'cannot be read'), (b'no picture', 'no picture that can be')):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=rf'strokes\.png: {said}'):
+            hint_grid(path, shape, (64, 96))
+    Image.new('RGBA', (10, 11)).save(path)
+    with pytest.raises(ValueError, match=r'strokes\.png: the overlay of hints is 10×11'):
+        hint_grid(path, shape, (64, 96))
+
 @pytest.mark.parametrize('shape,r', [((400, 100), 30), ((100, 400), 30), ((100, 100), 7.5)])
 def test_a_point_covers_one_and_a_half_cells_of_the_longer_side(shape, r):
     "Otherwise it could slip between two of them"
