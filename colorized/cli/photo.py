@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from .. import __version__
-from .options import (DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality, Saturation,
+from colorized.cli.options import (DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality, Saturation,
     Settings, SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError,
-    check_threads, load_colorizer, parse_hint, ran_out_of_memory, set_threads)
+    check_threads, load_colorizer, parse_hint, parse_pair, ran_out_of_memory,
+    set_threads)
 
 # %% ../../nbs/cli/02_photo.ipynb #d1c7604c
 def _inputs(photos):
@@ -268,6 +269,8 @@ def color(
 ):
     ("Color black-and-white photographs. The lightness stays that of the original; the color "
      "is invented, and the output's metadata says so.")
+    for o in set or []:
+        parse_pair('--set', o) # it also takes the names that follow it
     photos,folder = _inputs(photos)
     _check_options(folder, out, samples, quality, threads, hint, hints)
     from colorized.files import make_folder

@@ -371,6 +371,10 @@ def test_out_with_the_suffix_of_another_format_is_no_folder(scans, main, tmp_pat
     code,_,err = main(scans/'icon.png', '--out', tmp_path/f'o.{suffix}', '--steps', '1')
     assert code==2 and f'.{suffix} cannot be written' in err and not [*tmp_path.iterdir()]
 
+def test_a_photograph_that_a_setting_swallowed_is_named(scans, main):
+    code,_,err = main('--set', 'average=0', scans/'icon.png')
+    assert code==2 and f"--set takes KEY=VALUE, got '{scans/'icon.png'}'" in err
+
 def test_a_photograph_that_is_named_twice_is_colored_once(scans, main, tmp_path, monkeypatch):
     shutil.copy(scans/'icon.png', tmp_path/'a.png')
     monkeypatch.chdir(tmp_path)
