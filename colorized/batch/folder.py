@@ -14,7 +14,7 @@ from pathlib import Path
 from fastcore.meta import delegates
 from ..files import make_folder
 from ..photo.provenance import settings_sha256
-from .ledger import read_report
+from .ledger import check_report, read_report
 from .names import MAP_SUFFIX, given_outputs, mirror_tree, passed_over, unlisted
 from .options import BatchOptions
 from .progress import ProgressBar, Summary
@@ -27,6 +27,7 @@ from ..photo.reading import READABLE
 # %% ../../nbs/batch/08_folder.ipynb #c48e094b
 def _list_jobs(src, dst, options, colorizer):
     "(a `Job` for each photograph, the tree)"
+    check_report(dst)
     tree = mirror_tree(src, dst, options.format, given_outputs(read_report(dst)))
     if not tree.outputs and not tree.errors:
         raise ValueError(f"{src}: holds no photographs ({' '.join(sorted(READABLE))})")

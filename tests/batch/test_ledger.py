@@ -106,6 +106,32 @@ def test_a_report_that_is_a_link_is_refused(tmp_path, target):
     with pytest.raises(FileExistsError, match=why): read_report(tmp_path)
     assert scan.read_bytes()==b'II*\0 scan' and not (tmp_path/'nowhere').exists()
 
+def test_the_report_of_somebody_else_is_left_alone(tmp_path, colorizer):
+    "Neither replaced nor added to, not even by overwrite; nothing is colored"
+    src,out = photographs(tmp_path/'in', 1),tmp_path/'out'
+    out.mkdir()
+    theirs = {'report.csv': b'shelfmark,condition\nA-12,torn\n', 'report.jsonl': b'{"mine":1}\n'}
+    for name,text in theirs.items():
+        (out/name).write_bytes(text)
+        for how in (dict(), dict(overwrite=True), dict(dry_run=True)):
+            with pytest.raises(FileExistsError, match=f'{name} exists already and was not made'):
+                quick(src, out, colorizer, **how)
+        assert {o.name: o.read_bytes() for o in out.iterdir()}=={name: text}
+        (out/name).unlink()
+
+@pytest.mark.parametrize('data,is_ours', [
+    (b'', True), (b'{"path": "a', True), (b'{"pa', True), (b'\0'*40, True), (b'{"pa\0\0\0', True),
+    (b'\0\0"a.jpg"}\n{"path": "b.jpg"}\n', True), (b'{"bits": 8, "path":"a.jpg"}\n', True),
+    (b'{"mine": 1}\n', False), (b'{"path": 1}\n', False), (b'[1]\n', False), (b'notes\n', False)])
+def test_a_report_is_known_by_its_first_row(tmp_path, data, is_ours):
+    "also on a disk that was full, or lost its power"
+    (tmp_path/'report.jsonl').write_bytes(data)
+    if is_ours:
+        Report(tmp_path).close()
+        return
+    with pytest.raises(FileExistsError, match='report.jsonl exists already'): Report(tmp_path)
+    assert [o.name for o in tmp_path.iterdir()]==['report.jsonl']
+
 def test_a_planted_claim_costs_one_photograph(tmp_path, colorizer):
     src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
     out.mkdir()
