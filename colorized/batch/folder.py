@@ -24,6 +24,22 @@ from .workers import run_task
 from ..inference.colorizer import Colorizer
 from ..photo.reading import READABLE
 
+# %% ../../nbs/batch/08_folder.ipynb #fldvict1
+def _file_id(path):
+    "What the names of one file share, links followed; None: there is no file, or it has no number"
+    try: st = os.stat(path)
+    except OSError: return None
+    return (st.st_dev, st.st_ino) if st.st_ino else None
+
+def _refuse_originals(jobs):
+    "Links may make the output of one photograph another: such jobs are refused"
+    found = [(job, o, _file_id(o)) for job in jobs for o in job.outputs]
+    there = [o for o in found if o[2]]
+    photos = {_file_id(o.photo): o.photo for o in jobs} if there else {}
+    for job,out,id in there:
+        if id in photos:
+            job.refused = f"{out}: is the photograph {photos[id]}: an original is never replaced"
+
 # %% ../../nbs/batch/08_folder.ipynb #c48e094b
 def _list_jobs(src, dst, options, colorizer):
     "(a `Job` for each photograph, the tree)"
@@ -39,11 +55,13 @@ def _list_jobs(src, dst, options, colorizer):
         files = [dst/out, dst/f'{out}{MAP_SUFFIX}'][:1+bool(options.uncertainty)]
         jobs.append(Job(src/photo, files, dict(path=photo, output=out, **common)))
     options.check_depth(o.outputs[0] for o in jobs)
+    _refuse_originals(jobs)
     return jobs,tree
 
 # %% ../../nbs/batch/08_folder.ipynb #66b46d0e
 def _foresee(job, colorizer, options):
     "(what would become of a photograph, why)"
+    if job.refused: return 'failed',f'would fail: {job.refused}'
     there = [o for o in job.outputs if os.path.lexists(o)]
     kind,why = 'new','to do'
     if there and options.resume:

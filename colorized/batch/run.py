@@ -37,6 +37,7 @@ class Job:
     state:tuple=None    # Of the file when that was read
     replace:bool=False  # May outputs that exist be replaced?
     retried:bool=False  # Was it put off once because another process had it?
+    refused:str=None    # Why it must not be colored
 
 # %% ../../nbs/batch/07_run.ipynb #d8b266fc
 class FolderRun:
@@ -141,6 +142,7 @@ def expected(self:FolderRun, job):
 @patch
 def admit(self:FolderRun, job):
     "Claim the output, then see what is there"
+    if job.refused: return self.fail(job, job.refused)
     if not self.claim(job): return
     if not any(os.path.lexists(o) for o in job.outputs): self.load(job)
     elif self.options.resume:
