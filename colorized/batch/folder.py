@@ -99,7 +99,7 @@ def _closing(run, bar):
         run.close()
         run.summary.seconds = time.time()-start
         bar.say(f"{run.summary}; report: {run.summary.folder/'report.csv'}")
-        if run.report.error: bar.say(run.report.error)
+        if run.summary.unreported: bar.say(run.summary.unreported)
         if run.summary.stopped: bar.say("the same command goes on from here")
 
 # %% ../../nbs/batch/08_folder.ipynb #a7d68815
@@ -112,7 +112,7 @@ def colorize_folder(
     workers:int=2,            # Processes that read and write; 0: none, all is done in this one
     batch:int=8,              # Photographs at most in one call of the network, and waiting for it
     **kwargs,
-) -> Summary:                 # Its `exit_code` is 1 if a photograph failed
+) -> Summary:                 # Its `exit_code` is 1 if a photograph, or the report, failed
     "Color a folder. Raises `ValueError` for bad settings, `OSError` if `dst` cannot be written"
     src,dst,options = Path(src),Path(dst),BatchOptions(**kwargs)
     options.check_format(src)

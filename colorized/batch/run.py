@@ -274,3 +274,4 @@ def close(self:FolderRun):
     self.workers.close()
     self.claims.release()
     self.report.close(self.present)
+    self.summary.unreported = self.report.error

@@ -5,6 +5,7 @@ from PIL import Image
 from skimage import data as samples
 from batch_tools import files, litter, photographs, posix, quick
 from colorized.batch.ledger import is_complete, read_report
+from colorized.batch.run import FolderRun
 from colorized.photo.provenance import read_provenance
 from colorized.photo.reading import read_scan
 
@@ -141,6 +142,17 @@ def test_errors_that_are_over_leave_the_table(tmp_path, colorizer):
     table = list(csv.DictReader(open(out/'report.csv', encoding='utf-8-sig')))
     assert [o['path'] for o in table]==['00.jpg', '01.jpg', 'worse.jpg']
     assert 'bad.jpg' in read_report(out)
+
+def test_a_report_that_cannot_be_written_is_a_failure(tmp_path, colorizer, monkeypatch, capsys):
+    src,out,real = photographs(tmp_path/'in', 1),tmp_path/'out',FolderRun.go
+    def go(self):
+        real(self)
+        (out/'report.csv').mkdir()
+    monkeypatch.setattr(FolderRun, 'go', go)
+    got = quick(src, out, colorizer, steps=1, progress=True)
+    assert (got.done, got.failed, got.exit_code)==(1, 0, 1)
+    assert got.unreported.startswith(f"{out/'report.csv'}: ")
+    assert f"colorized: {got.unreported}\n" in capsys.readouterr().err
 
 @posix
 def test_full_disk(tmp_path, colorizer, small_disk, capsys):
