@@ -1,5 +1,5 @@
 "Which output belongs to which photograph"
-import csv, json, shutil
+import csv, json, os, shutil
 from pathlib import Path
 import pytest
 from batch_tools import files, photographs, posix, quick
@@ -147,9 +147,18 @@ def test_what_is_passed_over_is_said(tmp_path, colorizer, capsys):
     said = '2 .dng, 1 colorings of others, 1 linked folders, 1 without a suffix'
     assert said in capsys.readouterr().err
 
+@posix
+def test_a_pipe_among_photographs_is_passed_over(tmp_path):
+    "Whoever reads it would wait for somebody to write; a link that leads nowhere is tried"
+    os.mkfifo(tmp_path/'p.jpg')
+    (tmp_path/'linked.jpg').symlink_to('p.jpg')
+    (tmp_path/'gone.jpg').symlink_to('nowhere')
+    (tmp_path/'a.jpg').touch()
+    tree = mirror_tree(tmp_path, tmp_path/'out')
+    assert [*tree.outputs]==['a.jpg', 'gone.jpg'] and tree.ignored=={'pipes or devices': 2}
+
 def test_folder_that_cannot_be_listed(tmp_path, colorizer, monkeypatch, capsys):
     "is one failure; the others are colored"
-    import os
     src = photographs(tmp_path/'in', 2)
     photographs(src/'locked', 1)
     real = os.scandir
