@@ -138,11 +138,21 @@ class Report:
         if not self._reader.seek(0, 2): return False
         self._reader.seek(-1, 2)
         return self._reader.read()!=b'\n'
+    def _append(self, line):
+        "All of a line or nothing: a disk that is nearly full takes the beginning without an error"
+        n = 0
+        try:
+            while n<len(line): n += os.write(self.fd, line[n:])
+        except OSError:
+            end = os.lseek(self.fd, 0, os.SEEK_CUR)
+            if n and os.fstat(self.fd).st_size==end: # nobody has written behind it
+                os.ftruncate(self.fd, end-n)
+            raise
     def add(self, row:dict):
         "One row; a full disk is remembered in `error`, not raised"
         line = json.dumps({**dict.fromkeys(COLUMNS), **row, 'finished':utc_now()})+'\n'
         try:
-            os.write(self.fd, line.encode())
+            self._append(line.encode())
             if time.time()-self._synced>5:
                 os.fsync(self.fd)
                 self._synced = time.time()

@@ -1,5 +1,5 @@
 "What is done, and the report"
-import csv, errno, json
+import csv, errno, json, os
 import numpy as np, pytest, torch
 from batch_tools import files, photographs, quick, rows
 from colorized.batch.ledger import COLUMNS, Report, is_complete, output_status, read_report
@@ -202,6 +202,43 @@ def test_a_report_on_a_full_disk_says_so_and_goes_on(tmp_path, monkeypatch):
     r.close()
     assert r.error==f"{tmp_path/'report.csv'}: No space left on device"
     assert list(read_report(tmp_path))==['b.jpg'] and not (tmp_path/'report.csv').exists()
+
+@pytest.mark.parametrize('room', [0, 70, 10**6])
+def test_a_row_is_written_whole_or_not_at_all(tmp_path, monkeypatch, room):
+    "A disk that is nearly full takes a part, and says so at the next write"
+    real,left = os.write,[room]
+    def write(fd, data):
+        if not left[0]: raise OSError(errno.ENOSPC, 'No space left on device')
+        n = real(fd, data[:min(left[0], 50)])
+        left[0] -= n
+        return n
+    ours,theirs = Report(tmp_path),Report(tmp_path)
+    ours.add(dict(path='a.jpg'))
+    before = (tmp_path/'report.jsonl').read_bytes()
+    with monkeypatch.context() as m:
+        m.setattr('colorized.batch.ledger.os.write', write)
+        ours.add(dict(path='b.jpg'))
+    fits = room>1000
+    assert (ours.error is None)==fits and theirs.knows('b.jpg')==fits
+    assert fits or (tmp_path/'report.jsonl').read_bytes()==before
+    ours.add(dict(path='c.jpg'))
+    assert theirs.knows('c.jpg') and set(read_report(tmp_path))>={'a.jpg', 'c.jpg'}
+    for o in ours,theirs: o.close()
+
+def test_nothing_that_another_wrote_is_cut_off(tmp_path, monkeypatch):
+    "Two processes on a full disk: a part of a row stays if a row stands behind it"
+    real,theirs = os.write,b'\n{"path": "b.jpg"}\n'
+    def write(fd, data):
+        if (tmp_path/'report.jsonl').stat().st_size: raise OSError(errno.ENOSPC, 'full')
+        n = real(fd, data[:20])
+        with open(tmp_path/'report.jsonl', 'ab') as f: f.write(theirs)
+        return n
+    r = Report(tmp_path)
+    with monkeypatch.context() as m:
+        m.setattr('colorized.batch.ledger.os.write', write)
+        r.add(dict(path='a.jpg'))
+    r.close()
+    assert r.error and list(read_report(tmp_path))==['b.jpg']
 
 def test_rows_reach_the_disk_every_five_seconds(tmp_path, monkeypatch):
     now,synced = [100.],[]
