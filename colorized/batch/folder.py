@@ -125,7 +125,7 @@ def colorize_folder(
     if options.dry_run: return _dry_run(src, dst, jobs, tree, colorizer, options)
     make_folder(dst)
     with ProgressBar(len(jobs), options.progress) as bar:
-        run = FolderRun(jobs, colorizer, options, dst, bar, min(workers, len(jobs)), batch)
+        run = FolderRun(jobs, colorizer, options, dst, bar, min(workers, len(jobs)), batch, src)
         for e in tree.errors: run.fail_folder(src, e)
         if tree.ignored: bar.say(passed_over(src, tree.ignored))
         with _closing(run, bar): run.go()

@@ -188,15 +188,23 @@ def _write_csv(path, rows):
             if isinstance(said, list): said = '; '.join(map(str, said))
             w.writerow({k: _cell(v) for k,v in {**row, 'warnings':said}.items()})
 
+def _stands(row, present, source):
+    "Is a row about what is there, or was colored?"
+    if present is None or row['path'] in present or not row.get('error'): return True
+    other = row.get('source')
+    is_elsewhere = isinstance(other, str) and other!=source
+    return is_elsewhere and os.path.lexists(os.path.join(other, row['path']))
+
 @patch
 def close(self:Report,
     present:set=None, # Paths that there are now: errors of others are over; None: all
+    source:str=None,  # Folder in which they are; errors in another are over when the file is gone
 ):
     "Write `report.csv`"
     try:
         os.fsync(self.fd)
-        rows = [row for k,row in sorted(read_report(self.folder).items())
-                if present is None or k in present or not row.get('error')]
+        rows = [row for _,row in sorted(read_report(self.folder).items())
+                if _stands(row, present, source)]
         _write_csv(self.folder/'report.csv', rows)
     except OSError as e: self.error = f"{self.folder/'report.csv'}: {e.strerror}"
     finally:

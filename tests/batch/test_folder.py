@@ -1,5 +1,6 @@
 "A folder of photographs: what comes out, and what fails"
 import csv, os, subprocess
+from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
 from skimage import data as samples
@@ -142,6 +143,24 @@ def test_errors_that_are_over_leave_the_table(tmp_path, colorizer):
     table = list(csv.DictReader(open(out/'report.csv', encoding='utf-8-sig')))
     assert [o['path'] for o in table]==['00.jpg', '01.jpg', 'worse.jpg']
     assert 'bad.jpg' in read_report(out)
+
+def test_errors_of_another_folder_stay_in_the_table(tmp_path, colorizer, monkeypatch):
+    "as long as their files are there, wherever the command is given"
+    (tmp_path/'a').mkdir()
+    for o in ('bad.jpg', 'worse.jpg'): (tmp_path/'a'/o).write_bytes(b'no')
+    photographs(tmp_path/'b', 1)
+    out = tmp_path/'out'
+    def color(src):
+        quick(src, out, colorizer, steps=1)
+        with open(out/'report.csv', encoding='utf-8-sig') as f:
+            return [o['path'] for o in csv.DictReader(f)]
+    assert color(tmp_path/'a')==['bad.jpg', 'worse.jpg']
+    monkeypatch.chdir(tmp_path)
+    assert color(Path('b'))==['00.jpg', 'bad.jpg', 'worse.jpg']
+    (tmp_path/'a/bad.jpg').unlink()
+    assert color(tmp_path/'b')==['00.jpg', 'worse.jpg']
+    (tmp_path/'a/worse.jpg').rename(tmp_path/'a/other.jpg')
+    assert color(Path('a'))==['00.jpg', 'other.jpg']
 
 def test_a_report_that_cannot_be_written_is_a_failure(tmp_path, colorizer, monkeypatch, capsys):
     src,out,real = photographs(tmp_path/'in', 1),tmp_path/'out',FolderRun.go

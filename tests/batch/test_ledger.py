@@ -176,6 +176,19 @@ def test_table_for_the_spreadsheet(tmp_path):
     assert list(first)[:len(COLUMNS)]==COLUMNS and first['finished'].endswith('Z')
     assert [o.name for o in tmp_path.iterdir() if o.name.startswith('.')]==[]
 
+def test_whose_errors_stand_in_the_table(tmp_path):
+    "Anybody may have written a report, and whatever for the folder of a photograph"
+    here,there = tmp_path/'here',tmp_path/'there'
+    there.mkdir()
+    (there/'b.jpg').touch()
+    r = Report(tmp_path)
+    for k,source in dict(a=str(here), b=str(there), c=str(there), d=7, e='\0', f=None).items():
+        r.add(dict(path=f'{k}.jpg', error='no', source=source))
+    r.add(dict(path='g.jpg', source=str(there)))
+    r.close({'f.jpg'}, str(here))
+    with open(tmp_path/'report.csv', encoding='utf-8-sig') as f:
+        assert [o['path'] for o in csv.DictReader(f)]==['b.jpg', 'f.jpg', 'g.jpg']
+
 def test_no_cell_is_a_formula(tmp_path):
     "The table is made for spreadsheets, and names come from anywhere"
     r = Report(tmp_path)
