@@ -47,7 +47,7 @@ FOUND = dict(
     info_huge=('info', lambda: info(width=10**400)),
     info_huge_area=('info', lambda: info(maxArea=10**400)),
     manifest_deep=('manifest', deep),
-    report_deep=('report', lambda: deep()+b'\n'),
+    report_deep=('report', lambda: lines(dict(path='a'))+deep()+b'\n'),
     report_path_is_none=('report', lambda: lines(dict(path='a'), dict(path=None))),
     report_path_is_a_number=('report', lambda: lines(dict(path='a'), dict(path=1))),
     report_warnings_of_none=('report', lambda: lines(dict(path='a', warnings=[None, 1]))),

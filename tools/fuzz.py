@@ -110,7 +110,10 @@ def report(data):
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder)/'report.jsonl').write_bytes(data)
         read_report(folder)
-        opened = Report(Path(folder))
+        try: opened = Report(Path(folder))
+        except FileExistsError as e:
+            assert 'report.jsonl' in str(e), f"does not name the file: {e}"
+            return
         opened.knows('a.jpg')
         opened.add(dict(path='b.jpg'))
         opened.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 from fastcore.meta import delegates
 from ..files import make_folder
 from ..photo.provenance import settings_sha256
-from .ledger import read_report
+from .ledger import check_report, read_report
 from .names import MAP_SUFFIX, given_outputs, mirror_tree, passed_over, unlisted
 from .options import BatchOptions
 from .progress import ProgressBar, Summary
@@ -24,9 +24,26 @@ from .workers import run_task
 from ..inference.colorizer import Colorizer
 from ..photo.reading import READABLE
 
+# %% ../../nbs/batch/08_folder.ipynb #fldvict1
+def _file_id(path):
+    "What the names of one file share, links followed; None: there is no file, or it has no number"
+    try: st = os.stat(path)
+    except OSError: return None
+    return (st.st_dev, st.st_ino) if st.st_ino else None
+
+def _refuse_originals(jobs):
+    "Links may make the output of one photograph another: such jobs are refused"
+    found = [(job, o, _file_id(o)) for job in jobs for o in job.outputs]
+    there = [o for o in found if o[2]]
+    photos = {_file_id(o.photo): o.photo for o in jobs} if there else {}
+    for job,out,id in there:
+        if id in photos:
+            job.refused = f"{out}: is the photograph {photos[id]}: an original is never replaced"
+
 # %% ../../nbs/batch/08_folder.ipynb #c48e094b
 def _list_jobs(src, dst, options, colorizer):
     "(a `Job` for each photograph, the tree)"
+    check_report(dst)
     tree = mirror_tree(src, dst, options.format, given_outputs(read_report(dst)))
     if not tree.outputs and not tree.errors:
         raise ValueError(f"{src}: holds no photographs ({' '.join(sorted(READABLE))})")
@@ -38,11 +55,13 @@ def _list_jobs(src, dst, options, colorizer):
         files = [dst/out, dst/f'{out}{MAP_SUFFIX}'][:1+bool(options.uncertainty)]
         jobs.append(Job(src/photo, files, dict(path=photo, output=out, **common)))
     options.check_depth(o.outputs[0] for o in jobs)
+    _refuse_originals(jobs)
     return jobs,tree
 
 # %% ../../nbs/batch/08_folder.ipynb #66b46d0e
 def _foresee(job, colorizer, options):
     "(what would become of a photograph, why)"
+    if job.refused: return 'failed',f'would fail: {job.refused}'
     there = [o for o in job.outputs if os.path.lexists(o)]
     kind,why = 'new','to do'
     if there and options.resume:
@@ -80,7 +99,7 @@ def _closing(run, bar):
         run.close()
         run.summary.seconds = time.time()-start
         bar.say(f"{run.summary}; report: {run.summary.folder/'report.csv'}")
-        if run.report.error: bar.say(run.report.error)
+        if run.summary.unreported: bar.say(run.summary.unreported)
         if run.summary.stopped: bar.say("the same command goes on from here")
 
 # %% ../../nbs/batch/08_folder.ipynb #a7d68815
@@ -93,7 +112,7 @@ def colorize_folder(
     workers:int=2,            # Processes that read and write; 0: none, all is done in this one
     batch:int=8,              # Photographs at most in one call of the network, and waiting for it
     **kwargs,
-) -> Summary:                 # Its `exit_code` is 1 if a photograph failed
+) -> Summary:                 # Its `exit_code` is 1 if a photograph, or the report, failed
     "Color a folder. Raises `ValueError` for bad settings, `OSError` if `dst` cannot be written"
     src,dst,options = Path(src),Path(dst),BatchOptions(**kwargs)
     options.check_format(src)
@@ -106,7 +125,7 @@ def colorize_folder(
     if options.dry_run: return _dry_run(src, dst, jobs, tree, colorizer, options)
     make_folder(dst)
     with ProgressBar(len(jobs), options.progress) as bar:
-        run = FolderRun(jobs, colorizer, options, dst, bar, min(workers, len(jobs)), batch)
+        run = FolderRun(jobs, colorizer, options, dst, bar, min(workers, len(jobs)), batch, src)
         for e in tree.errors: run.fail_folder(src, e)
         if tree.ignored: bar.say(passed_over(src, tree.ignored))
         with _closing(run, bar): run.go()

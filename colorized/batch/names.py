@@ -9,7 +9,7 @@ __all__ = ['MAP_SUFFIX', 'output_name', 'existing_colorings', 'assign_outputs', 
            'unlisted', 'passed_over', 'mirror_tree']
 
 # %% ../../nbs/batch/01_names.ipynb #83082b82
-import os, re
+import os, re, stat
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -120,6 +120,12 @@ def _check_apart(src, dst):
             f"dst must be a folder of its own, but the originals in {src} lie inside {dst}")
 
 # %% ../../nbs/batch/01_names.ipynb #9a1f6ab1
+def _is_special(path):
+    "Is it a pipe or a device, which a reader might wait for? A link whose file is gone is none"
+    try: mode = os.stat(path).st_mode
+    except OSError: return False
+    return not stat.S_ISREG(mode)
+
 def mirror_tree(
     src:str|Path,    # Folder of photographs
     dst:str|Path,    # Folder of outputs
@@ -138,8 +144,10 @@ def mirror_tree(
         for name in files:
             suffix = os.path.splitext(name)[1].lower()
             if name.startswith('.'): continue
-            if suffix in READABLE: found.append(os.path.relpath(os.path.join(folder, name), src))
-            else: ignored[suffix or 'without a suffix'] += 1
+            path = os.path.join(folder, name)
+            if suffix not in READABLE: ignored[suffix or 'without a suffix'] += 1
+            elif _is_special(path): ignored['pipes or devices'] += 1
+            else: found.append(os.path.relpath(path, src))
     made = existing_colorings(found)
     if made: ignored['colorings of others'] += len(made)
     photos = {o: o for o in set(found)-made}

@@ -11,7 +11,7 @@ __all__ = ['UNCERTAINTY_SAMPLES', 'BatchOptions']
 from fastcore.basics import patch, store_attr
 from ..inference.colorizer import Colorizer
 from ..photo.provenance import Provenance
-from ..photo.formats import check_quality, output_format
+from ..photo.formats import check_quality, output_format, plain_integer
 
 # %% ../../nbs/batch/02_options.ipynb #3ff6306f
 UNCERTAINTY_SAMPLES = 8 # From which the uncertainty is measured
@@ -33,7 +33,9 @@ class BatchOptions:
         overwrite:bool=False,          # Replace outputs that are something else?
         dry_run:bool=False,            # Only print what would be done?
         progress:bool=True,            # Show a bar (terminals, notebooks), failures and a summary?
-    ): store_attr()
+    ):
+        store_attr()
+        for k in ('seed', 'bits', 'quality'): setattr(self, k, plain_integer(getattr(self, k)))
 
 # %% ../../nbs/batch/02_options.ipynb #39c2987a
 @patch(as_prop=True)

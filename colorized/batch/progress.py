@@ -46,8 +46,10 @@ class Summary:
     seconds:float=0.  # Time taken
     stopped:str=None  # Why the run ended early
     folder:Path=None  # Where the outputs and the report are
+    unreported:str=None # Why the report is not complete
     @property
-    def exit_code(self) -> int: return int(bool(self.failed or self.stopped)) # For the command line
+    def exit_code(self) -> int: # For the command line
+        return int(bool(self.failed or self.stopped or self.unreported))
     def __str__(self):
         counts = {k: getattr(self, k) for k in _WORDS}
         parts = [f"{n} {_WORDS[k]}" for k,n in counts.items() if n or k=='done']

@@ -37,6 +37,7 @@ class Job:
     state:tuple=None    # Of the file when that was read
     replace:bool=False  # May outputs that exist be replaced?
     retried:bool=False  # Was it put off once because another process had it?
+    refused:str=None    # Why it must not be colored
 
 # %% ../../nbs/batch/07_run.ipynb #d8b266fc
 class FolderRun:
@@ -49,7 +50,9 @@ class FolderRun:
         bar:ProgressBar,
         workers:int=2,        # Processes that read and write
         batch:int=8,          # Photographs at most in one call of the network, and waiting for it
+        source:Path=None,     # Folder of the photographs, for errors
     ):
+        self.source = str(source.resolve()) if source else None
         self.todo,self.colorizer,self.options,self.bar = deque(jobs),colorizer,options,bar
         self.present = {o.row['path'] for o in jobs} # what an error may be about
         self.settings = options.sampling(colorizer)
@@ -84,7 +87,7 @@ def fail(self:FolderRun, job, message, errno=None):
     if errno and self.summary.stopped:
         # on its way when the disk was full: left, like those that had not begun
         return self.claims.release(job.outputs[0])
-    job.row['error'] = message
+    job.row.update(error=message, source=self.source)
     self.bar.say(message)
     self.end(job, 'failed')
     if errno: self.stop(f"{self.summary.folder}: {os.strerror(errno)}")
@@ -98,7 +101,7 @@ def fail_folder(self:FolderRun, src, e):
     self.bar.say(message)
     path = os.path.relpath(e.filename, src)
     self.present.add(path)
-    self.report.add(dict(path=path, error=message))
+    self.report.add(dict(path=path, error=message, source=self.source))
     self.summary.failed += 1
 
 @patch
@@ -141,6 +144,7 @@ def expected(self:FolderRun, job):
 @patch
 def admit(self:FolderRun, job):
     "Claim the output, then see what is there"
+    if job.refused: return self.fail(job, job.refused)
     if not self.claim(job): return
     if not any(os.path.lexists(o) for o in job.outputs): self.load(job)
     elif self.options.resume:
@@ -271,4 +275,5 @@ def close(self:FolderRun):
     torch.set_num_threads(self.threads)
     self.workers.close()
     self.claims.release()
-    self.report.close(self.present)
+    self.report.close(self.present, self.source)
+    self.summary.unreported = self.report.error

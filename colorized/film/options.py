@@ -18,6 +18,7 @@ from .propagation import Propagation
 from .record import COLUMNS, is_sheet, read_tags, tags_of
 from .shots import Plan
 from .streams import CONTAINERS
+from ..batch.ledger import is_table
 from ..files import parse_json, sha256_of
 from ..inference.hints import hint_grid
 from ..photo.provenance import Provenance, read_provenance
@@ -162,13 +163,6 @@ def _said_by(sidecar):
     except (OSError, ValueError, AttributeError):
         return None
 
-def _is_table(path):
-    try:
-        with open(path, encoding='utf-8-sig') as f:
-            return f.readline().startswith(','.join(COLUMNS))
-    except (OSError, ValueError):
-        return False
-
 # %% ../../nbs/film/14_options.ipynb #a905cf25d
 def check_beside(
     dst:Path, # Output
@@ -176,7 +170,7 @@ def check_beside(
     "`FileExistsError` for a table or sidecar that is not ours, or another film's"
     _,table,sidecar = outputs_of(dst)
     said = sidecar.is_file() and _said_by(sidecar) # no pipe or device
-    for path,ours in (table, table.is_file() and _is_table(table)),(sidecar, said):
+    for path,ours in (table, table.is_file() and is_table(table, COLUMNS)),(sidecar, said):
         if path.exists() and not ours:
             raise FileExistsError(f"{path} exists already and was not made by this program: "
                                   "it is not replaced; give another --out")

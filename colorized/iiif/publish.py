@@ -76,8 +76,9 @@ class Published:
     seconds:float=0.
     stopped:str=None  # Why the run ended early
     manifest:Path=None
+    unreported:str=None # Why the report is not complete
     @property
-    def exit_code(self)->int: return int(bool(self.failed or self.stopped))
+    def exit_code(self)->int: return int(bool(self.failed or self.stopped or self.unreported))
     def __str__(self):
         kinds = dict(done='colored', skipped='done before', in_color='in color already',
                      failed='failed', others='not pictures')
@@ -184,9 +185,9 @@ def write_manifest(self:_Run, manifest, source, rows):
 @patch
 def conclude(self:_Run, seconds):
     "Say what became of it all"
-    summary,report = self.summary,self.folder.report
-    summary.seconds,summary.requests = seconds,self.fetcher.n_requests
-    if report.error: self.say(report.error)
+    summary,error = self.summary,self.folder.report.error
+    summary.seconds,summary.requests,summary.unreported = seconds,self.fetcher.n_requests,error
+    if error: self.say(error)
     stopped = f"stopped: {summary.stopped}; the same command goes on from here"
     self.say(stopped if summary.stopped else summary)
     return summary
@@ -214,7 +215,7 @@ def colorize_manifest(
     retries:int=5,                 # Further tries after one that failed
     timeout:float=60.,             # Seconds without a sign of life
     progress:bool=True,            # Say on stderr what goes wrong, and what became of it all?
-) -> Published:                    # Its `exit_code` is 1 if a picture failed
+) -> Published:                    # Its `exit_code` is 1 if a picture, or the report, failed
     "Color a manifest's pictures and offer them in a new one. Raises `IIIFError` or `ValueError`"
     _check_settings(base_url, format, quality, tiles, size)
     out,base,start = Path(out),base_url.rstrip('/'),time.time()

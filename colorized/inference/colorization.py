@@ -21,7 +21,7 @@ from ..photo.lab import combine_to_rgb
 from ..photo.provenance import Provenance
 from ..photo.scan import Scan
 from ..photo.writing import render_strips
-from ..photo.formats import check_quality, output_format
+from ..photo.formats import check_quality, output_format, plain_integer
 from ..photo.writing import write_scan
 
 # %% ../../nbs/inference/02_colorization.ipynb #ddd0dae6
@@ -67,8 +67,8 @@ def file_provenance(self:Colorization,
         path,*state = self.scan.file
         if os.path.isfile(path) and [*file_state(path)]==state:
             self.source_sha256 = sha256_of(path) # kept: the file may be replaced by a sample
-    settings = dict(self.provenance.settings or {}, bits=bits, quality=quality,
-                    source_sha256=self.source_sha256)
+    asked = dict(bits=plain_integer(bits), quality=plain_integer(quality))
+    settings = dict(self.provenance.settings or {}, **asked, source_sha256=self.source_sha256)
     return replace(self.provenance, seed=self.seeds[i], settings=settings)
 
 def _report(strips, rows, progress):

@@ -9,7 +9,7 @@ __all__ = ['READABLE', 'MAX_PIXELS', 'open_image', 'read_scan', 'scan_from_pillo
 
 # %% ../../nbs/photo/08_reading.ipynb #c3002d7b
 # Over 250 lines: what is refused of each format, and what is read of all
-import io, logging, math, os, struct, threading, warnings
+import io, logging, math, os, stat, struct, threading, warnings
 from collections import Counter
 from pathlib import Path
 import numpy as np
@@ -273,6 +273,13 @@ def _reason(e):
     if isinstance(e, PermissionError): return "may not be read (permission denied)"
     if isinstance(e, MemoryError): return "too large for this computer's memory"
 
+def _open(path):
+    "A file for reading; a pipe might be waited for without an end"
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ScanError(f"{path}: is a pipe or a device, not a photograph")
+    return open(path, 'rb')
+
 def read_scan(
     path:str|Path|bytes,         # File, or the bytes of one
     max_pixels:float=MAX_PIXELS, # Refuse larger photographs: they may be decompression bombs
@@ -281,7 +288,7 @@ def read_scan(
     in_memory = isinstance(path, (bytes, bytearray))
     name = '<bytes>' if in_memory else str(path)
     try:
-        with io.BytesIO(path) if in_memory else open(path, 'rb') as f, _SILENCE:
+        with io.BytesIO(path) if in_memory else _open(path) as f, _SILENCE:
             scan = _read(_open_file(f, name, max_pixels))
             if not in_memory: scan.file = os.path.abspath(path),*file_state(f.fileno())
             return scan

@@ -12,7 +12,8 @@ import os
 from pathlib import Path
 import numpy as np, torch
 from ..files import atomic_write
-from .formats import EmbeddedMetadata, check_quality, encode_image, output_format
+from .formats import (
+    EmbeddedMetadata, check_quality, encode_image, output_format, plain_integer)
 from .lab import combine_to_rgb, round_keeping_gray
 from .provenance import Provenance, merge_xmp
 from .resampling import down_chroma, up_chroma
@@ -142,7 +143,8 @@ def write_scan(
             x = _add_alpha(x, like.alpha)
     xmp,remarks = merge_xmp(like.xmp, provenance)
     bare_xmp = merge_xmp(None, provenance)[0]
-    metadata = EmbeddedMetadata(xmp, bare_xmp, like.exif, like.iptc, like.dpi, quality, like.texts)
+    metadata = EmbeddedMetadata(
+        xmp, bare_xmp, like.exif, like.iptc, like.dpi, plain_integer(quality), like.texts)
     lost += _save(dst, format, x, metadata, replace)
     return [o for o in remarks+lost if o not in like.warnings]
 

@@ -1,10 +1,12 @@
 "A folder of photographs: what comes out, and what fails"
 import csv, os, subprocess
+from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
 from skimage import data as samples
 from batch_tools import files, litter, photographs, posix, quick
 from colorized.batch.ledger import is_complete, read_report
+from colorized.batch.run import FolderRun
 from colorized.photo.provenance import read_provenance
 from colorized.photo.reading import read_scan
 
@@ -141,6 +143,35 @@ def test_errors_that_are_over_leave_the_table(tmp_path, colorizer):
     table = list(csv.DictReader(open(out/'report.csv', encoding='utf-8-sig')))
     assert [o['path'] for o in table]==['00.jpg', '01.jpg', 'worse.jpg']
     assert 'bad.jpg' in read_report(out)
+
+def test_errors_of_another_folder_stay_in_the_table(tmp_path, colorizer, monkeypatch):
+    "as long as their files are there, wherever the command is given"
+    (tmp_path/'a').mkdir()
+    for o in ('bad.jpg', 'worse.jpg'): (tmp_path/'a'/o).write_bytes(b'no')
+    photographs(tmp_path/'b', 1)
+    out = tmp_path/'out'
+    def color(src):
+        quick(src, out, colorizer, steps=1)
+        with open(out/'report.csv', encoding='utf-8-sig') as f:
+            return [o['path'] for o in csv.DictReader(f)]
+    assert color(tmp_path/'a')==['bad.jpg', 'worse.jpg']
+    monkeypatch.chdir(tmp_path)
+    assert color(Path('b'))==['00.jpg', 'bad.jpg', 'worse.jpg']
+    (tmp_path/'a/bad.jpg').unlink()
+    assert color(tmp_path/'b')==['00.jpg', 'worse.jpg']
+    (tmp_path/'a/worse.jpg').rename(tmp_path/'a/other.jpg')
+    assert color(Path('a'))==['00.jpg', 'other.jpg']
+
+def test_a_report_that_cannot_be_written_is_a_failure(tmp_path, colorizer, monkeypatch, capsys):
+    src,out,real = photographs(tmp_path/'in', 1),tmp_path/'out',FolderRun.go
+    def go(self):
+        real(self)
+        (out/'report.csv').mkdir()
+    monkeypatch.setattr(FolderRun, 'go', go)
+    got = quick(src, out, colorizer, steps=1, progress=True)
+    assert (got.done, got.failed, got.exit_code)==(1, 0, 1)
+    assert got.unreported.startswith(f"{out/'report.csv'}: ")
+    assert f"colorized: {got.unreported}\n" in capsys.readouterr().err
 
 @posix
 def test_full_disk(tmp_path, colorizer, small_disk, capsys):

@@ -1,5 +1,5 @@
 "What is done, and the report"
-import csv, errno, json
+import csv, errno, json, os
 import numpy as np, pytest, torch
 from batch_tools import files, photographs, quick, rows
 from colorized.batch.ledger import COLUMNS, Report, is_complete, output_status, read_report
@@ -106,6 +106,32 @@ def test_a_report_that_is_a_link_is_refused(tmp_path, target):
     with pytest.raises(FileExistsError, match=why): read_report(tmp_path)
     assert scan.read_bytes()==b'II*\0 scan' and not (tmp_path/'nowhere').exists()
 
+def test_the_report_of_somebody_else_is_left_alone(tmp_path, colorizer):
+    "Neither replaced nor added to, not even by overwrite; nothing is colored"
+    src,out = photographs(tmp_path/'in', 1),tmp_path/'out'
+    out.mkdir()
+    theirs = {'report.csv': b'shelfmark,condition\nA-12,torn\n', 'report.jsonl': b'{"mine":1}\n'}
+    for name,text in theirs.items():
+        (out/name).write_bytes(text)
+        for how in (dict(), dict(overwrite=True), dict(dry_run=True)):
+            with pytest.raises(FileExistsError, match=f'{name} exists already and was not made'):
+                quick(src, out, colorizer, **how)
+        assert {o.name: o.read_bytes() for o in out.iterdir()}=={name: text}
+        (out/name).unlink()
+
+@pytest.mark.parametrize('data,is_ours', [
+    (b'', True), (b'{"path": "a', True), (b'{"pa', True), (b'\0'*40, True), (b'{"pa\0\0\0', True),
+    (b'\0\0"a.jpg"}\n{"path": "b.jpg"}\n', True), (b'{"bits": 8, "path":"a.jpg"}\n', True),
+    (b'{"mine": 1}\n', False), (b'{"path": 1}\n', False), (b'[1]\n', False), (b'notes\n', False)])
+def test_a_report_is_known_by_its_first_row(tmp_path, data, is_ours):
+    "also on a disk that was full, or lost its power"
+    (tmp_path/'report.jsonl').write_bytes(data)
+    if is_ours:
+        Report(tmp_path).close()
+        return
+    with pytest.raises(FileExistsError, match='report.jsonl exists already'): Report(tmp_path)
+    assert [o.name for o in tmp_path.iterdir()]==['report.jsonl']
+
 def test_a_planted_claim_costs_one_photograph(tmp_path, colorizer):
     src,out = photographs(tmp_path/'in', 2),tmp_path/'out'
     out.mkdir()
@@ -150,6 +176,19 @@ def test_table_for_the_spreadsheet(tmp_path):
     assert list(first)[:len(COLUMNS)]==COLUMNS and first['finished'].endswith('Z')
     assert [o.name for o in tmp_path.iterdir() if o.name.startswith('.')]==[]
 
+def test_whose_errors_stand_in_the_table(tmp_path):
+    "Anybody may have written a report, and whatever for the folder of a photograph"
+    here,there = tmp_path/'here',tmp_path/'there'
+    there.mkdir()
+    (there/'b.jpg').touch()
+    r = Report(tmp_path)
+    for k,source in dict(a=str(here), b=str(there), c=str(there), d=7, e='\0', f=None).items():
+        r.add(dict(path=f'{k}.jpg', error='no', source=source))
+    r.add(dict(path='g.jpg', source=str(there)))
+    r.close({'f.jpg'}, str(here))
+    with open(tmp_path/'report.csv', encoding='utf-8-sig') as f:
+        assert [o['path'] for o in csv.DictReader(f)]==['b.jpg', 'f.jpg', 'g.jpg']
+
 def test_no_cell_is_a_formula(tmp_path):
     "The table is made for spreadsheets, and names come from anywhere"
     r = Report(tmp_path)
@@ -176,6 +215,43 @@ def test_a_report_on_a_full_disk_says_so_and_goes_on(tmp_path, monkeypatch):
     r.close()
     assert r.error==f"{tmp_path/'report.csv'}: No space left on device"
     assert list(read_report(tmp_path))==['b.jpg'] and not (tmp_path/'report.csv').exists()
+
+@pytest.mark.parametrize('room', [0, 70, 10**6])
+def test_a_row_is_written_whole_or_not_at_all(tmp_path, monkeypatch, room):
+    "A disk that is nearly full takes a part, and says so at the next write"
+    real,left = os.write,[room]
+    def write(fd, data):
+        if not left[0]: raise OSError(errno.ENOSPC, 'No space left on device')
+        n = real(fd, data[:min(left[0], 50)])
+        left[0] -= n
+        return n
+    ours,theirs = Report(tmp_path),Report(tmp_path)
+    ours.add(dict(path='a.jpg'))
+    before = (tmp_path/'report.jsonl').read_bytes()
+    with monkeypatch.context() as m:
+        m.setattr('colorized.batch.ledger.os.write', write)
+        ours.add(dict(path='b.jpg'))
+    fits = room>1000
+    assert (ours.error is None)==fits and theirs.knows('b.jpg')==fits
+    assert fits or (tmp_path/'report.jsonl').read_bytes()==before
+    ours.add(dict(path='c.jpg'))
+    assert theirs.knows('c.jpg') and set(read_report(tmp_path))>={'a.jpg', 'c.jpg'}
+    for o in ours,theirs: o.close()
+
+def test_nothing_that_another_wrote_is_cut_off(tmp_path, monkeypatch):
+    "Two processes on a full disk: a part of a row stays if a row stands behind it"
+    real,theirs = os.write,b'\n{"path": "b.jpg"}\n'
+    def write(fd, data):
+        if (tmp_path/'report.jsonl').stat().st_size: raise OSError(errno.ENOSPC, 'full')
+        n = real(fd, data[:20])
+        with open(tmp_path/'report.jsonl', 'ab') as f: f.write(theirs)
+        return n
+    r = Report(tmp_path)
+    with monkeypatch.context() as m:
+        m.setattr('colorized.batch.ledger.os.write', write)
+        r.add(dict(path='a.jpg'))
+    r.close()
+    assert r.error and list(read_report(tmp_path))==['b.jpg']
 
 def test_rows_reach_the_disk_every_five_seconds(tmp_path, monkeypatch):
     now,synced = [100.],[]

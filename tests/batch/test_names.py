@@ -1,8 +1,8 @@
 "Which output belongs to which photograph"
-import csv, json, shutil
+import csv, json, os, shutil
 from pathlib import Path
 import pytest
-from batch_tools import files, photographs, quick
+from batch_tools import files, photographs, posix, quick
 from colorized.batch.folder import colorize_folder
 from colorized.batch.names import (
     assign_outputs, existing_colorings, given_outputs, mirror_tree, output_name)
@@ -22,6 +22,21 @@ def test_originals_are_safe(tmp_path, colorizer):
     assert quick(src, tmp_path/'link', colorizer, overwrite=True).failed==1
     assert 'original' in read_report(tmp_path/'link')['00.jpg']['error']
     assert files(src)['00.jpg']==before['00.jpg']
+
+@posix
+def test_no_photograph_is_replaced_through_a_link_to_its_folder(tmp_path, colorizer, capsys):
+    "whatever the settings; the others are colored"
+    src,out = photographs(tmp_path/'in'/'x', 1).parent,tmp_path/'out'
+    photographs(src/'y', 2)
+    out.mkdir()
+    (out/'x').symlink_to(src/'y')
+    before = files(src)
+    why = f"{out/'x/00.jpg'}: is the photograph {src/'y/00.jpg'}: an original is never replaced"
+    got = quick(src, out, colorizer, dry_run=True, overwrite=True)
+    assert (got.failed, got.left)==(1, 2) and f'would fail: {why}' in capsys.readouterr().out
+    got = quick(src, out, colorizer, overwrite=True, steps=1)
+    assert (got.done, got.failed)==(2, 1) and files(src)==before
+    assert read_report(out)['x/00.jpg']['error']==why
 
 def test_of_the_folders_beside_the_outputs_none_is_left_out(tmp_path):
     for o in ('a', 'm', 'z', 'z/m'):
@@ -132,9 +147,18 @@ def test_what_is_passed_over_is_said(tmp_path, colorizer, capsys):
     said = '2 .dng, 1 colorings of others, 1 linked folders, 1 without a suffix'
     assert said in capsys.readouterr().err
 
+@posix
+def test_a_pipe_among_photographs_is_passed_over(tmp_path):
+    "Whoever reads it would wait for somebody to write; a link that leads nowhere is tried"
+    os.mkfifo(tmp_path/'p.jpg')
+    (tmp_path/'linked.jpg').symlink_to('p.jpg')
+    (tmp_path/'gone.jpg').symlink_to('nowhere')
+    (tmp_path/'a.jpg').touch()
+    tree = mirror_tree(tmp_path, tmp_path/'out')
+    assert [*tree.outputs]==['a.jpg', 'gone.jpg'] and tree.ignored=={'pipes or devices': 2}
+
 def test_folder_that_cannot_be_listed(tmp_path, colorizer, monkeypatch, capsys):
     "is one failure; the others are colored"
-    import os
     src = photographs(tmp_path/'in', 2)
     photographs(src/'locked', 1)
     real = os.scandir

@@ -1,9 +1,10 @@
 "What can be asked for is declared once, and means what it says"
 import inspect
-import pytest
+import numpy as np, pytest
 from fastcore.docments import docments
 from batch_tools import photographs, quick
 from colorized.batch.folder import colorize_folder
+from colorized.batch.ledger import read_report
 from colorized.photo.provenance import expected_properties, settings_sha256
 from colorized.batch.options import BatchOptions
 
@@ -23,6 +24,13 @@ def test_source_that_is_no_folder(tmp_path, colorizer):
     src = photographs(tmp_path/'in', 1)
     with pytest.raises(ValueError, match='must be a folder'):
         quick(src/'00.jpg', tmp_path/'out', colorizer)
+
+def test_integers_of_numpy_are_integers(tmp_path, colorizer):
+    src,numbers = photographs(tmp_path/'in', 1),dict(seed=3, bits=8, quality=90)
+    theirs = {k: np.int64(v) for k,v in numbers.items()}
+    assert quick(src, tmp_path/'out', colorizer, steps=1, **theirs).done==1
+    assert read_report(tmp_path/'out')['00.jpg']['seed']==3
+    assert quick(src, tmp_path/'out', colorizer, steps=1, **numbers).skipped==1
 
 def test_signature_is_honest():
     "Every option is a keyword argument with its default and its documentation"

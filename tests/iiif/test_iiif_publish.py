@@ -395,6 +395,14 @@ def test_a_full_disk_stops_the_run(museum, tmp_path, colorize, capsys, monkeypat
     assert (again.done+again.skipped, again.failed, again.exit_code)==(4, 0, 0)
     assert len(list((tmp_path/'out/tiles').iterdir()))==4 and valid(result(tmp_path/'out'))
 
+def test_a_report_that_cannot_be_written_is_a_failure(museum, colorize, monkeypatch):
+    files_album(museum, 1)
+    def full(*_): raise OSError(28, os.strerror(28))
+    monkeypatch.setattr('colorized.batch.ledger._write_csv', full)
+    done = colorize(progress=False, steps=1)
+    assert (done.done, done.failed, done.exit_code)==(1, 0, 1)
+    assert done.unreported.endswith(f'report.csv: {os.strerror(28)}')
+
 def test_an_interrupted_run_lets_the_server_be(museum, tmp_path, colorize, monkeypatch):
     "Ctrl-C while a picture is colored: the background gives up its wait, the folder is free again"
     files_album(museum, 3)

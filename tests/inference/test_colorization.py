@@ -121,6 +121,14 @@ def test_the_original_is_known_wherever_the_program_has_gone(two, tmp_path, monk
     photo.write_bytes(before+b'more') # what was colored is no longer there to be hashed
     assert changed.file_provenance().settings['source_sha256'] is None
 
+@pytest.mark.parametrize('suffix', ['.jpg', '.webp', '.png', '.tif'])
+def test_integers_of_numpy_are_integers(two, tmp_path, suffix):
+    numbers,data = dict(bits=8, quality=90),[]
+    for o in numbers, {k: np.int64(v) for k,v in numbers.items()}:
+        two.save(tmp_path/f'a{suffix}', **o, overwrite=True)
+        data.append((tmp_path/f'a{suffix}').read_bytes())
+    assert data[0]==data[1]
+
 @pytest.mark.parametrize('quality', [0, 101, -5, 'high', 95.5, None])
 def test_a_quality_that_cannot_be(two, tmp_path, quality):
     with pytest.raises(ValueError, match='quality must be an integer in 1..100'):

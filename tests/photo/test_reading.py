@@ -521,6 +521,15 @@ def test_noise_in_a_png_is_an_error_and_not_a_black_picture(tmp_path):
     (tmp_path/'n.png').write_bytes(raw)
     with pytest.raises(ScanError): read_scan(tmp_path/'n.png')
 
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='pipes of POSIX')
+def test_nobody_waits_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path/'p.jpg')
+    fd = os.open(tmp_path/'p.jpg', os.O_RDWR) # else the test would wait, too
+    try:
+        with pytest.raises(ScanError, match=r'p\.jpg: is a pipe or a device, not a photograph$'):
+            read_scan(tmp_path/'p.jpg')
+    finally: os.close(fd)
+
 def test_missing_folder_unreadable(tmp_path, monkeypatch):
     with pytest.raises(ScanError, match='none.jpg: no such file'): read_scan(tmp_path/'none.jpg')
     with pytest.raises(ScanError, match='is a folder'): read_scan(tmp_path)
