@@ -9,7 +9,7 @@ __all__ = ['chroma_std', 'train']
 
 # %% ../../nbs/training/15_train.ipynb #a6a0dabf
 import math, operator, re
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..model.sampling import find_device
 from .callbacks import RunProgressCallback
 from .distillation import DistillationCallback
 from .distributed import (ProcessesCallback, check_ranks_agree, from_rank0,
-                                            processes, rank0_first, restarted)
+                                            only_run, processes, rank0_first, restarted)
 from .examples import Recipe
 from .learner import diffusion_learner
 from .loaders import photo_dataloaders
@@ -190,14 +190,17 @@ def train(
 
     Raises `ValueError` unless exactly one budget is given, for numbers out of range, when processes
     disagree, or when a run is resumed with another seed, other photographs or without its teacher,
-    `FileExistsError` when `out` already holds a run or a model."""
+    `FileExistsError` when `out` already holds a run or a model, `BlockingIOError` while another
+    process trains there."""
     out,device = Path(out),find_device(device)
     _check_call(out, data, valid, hours=hours, epochs=epochs, photos=photos)
     bs,seed = _integer('bs', bs, 1),_integer('seed', seed, 0)
     num_workers = _integer('num_workers', num_workers, 0)
     _check_seed(seed, distributed)
-    plan = _plan_run(out, resume, settings, config, recipe, bs, seed, kwargs)
-    with processes(device) if distributed else nullcontext():
+    with ExitStack() as stack:
+        stack.enter_context(only_run(out))
+        plan = _plan_run(out, resume, settings, config, recipe, bs, seed, kwargs)
+        if distributed: stack.enter_context(processes(device))
         rank,world = (rank_distrib(),num_distrib()) if distributed else (0,1)
         dls = rank0_first(partial(photo_dataloaders, data, valid, plan.bs, plan.recipe, plan.seed,
                                   num_workers, device, index=out, rank=rank, world=world))
@@ -210,8 +213,8 @@ def train(
         learn.remove_cbs(ProgressCallback)
         if bar and not rank: learn.add_cb(RunProgressCallback())
         else: learn.logger = lambda row: None # no table
-        with nullcontext() if distributed else save_on_interrupt(run):
-            _fit(learn)
+        if not distributed: stack.enter_context(save_on_interrupt(run))
+        _fit(learn)
     return learn
 
 # %% ../../nbs/training/15_train.ipynb #1883143d
