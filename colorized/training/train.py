@@ -138,22 +138,26 @@ def _check_tune(out, state, options):
 
 # %% ../../nbs/training/15_train.ipynb #9a82d6f5
 def _check_photographs(out, dls, plan):
-    """What a resumed run keeps: its seed, the number of its photographs and their names
+    """What a resumed run keeps: its seed, its photographs and those it watches
 
     Raises `ValueError` when that is not so, and when processes disagree."""
+    watched = source_fingerprint(dls.valid_ds.source)
     check_ranks_agree(photographs=source_fingerprint(dls.train_ds.source),
-                      watched_photographs=source_fingerprint(dls.valid_ds.source),
+                      watched_photographs=watched,
                       state_of_the_run=f"{plan.state.get('photos', 0)} seen")
     same = dict(seed=plan.seed, number_of_photographs=len(dls.train_ds))
     for k,v in same.items():
         if (was := plan.state.get(k, v))!=v:
-            raise ValueError(f"{out} holds a run of {k.replace('_', ' ')} {was}, got {v}: "
-                             "a resumed run keeps its own")
+            raise ValueError(f"{out} holds a run of {k.replace('_', ' ')} {was}, got {v}: {_OWN}")
     was,names = plan.state.get('names'),names_checksum(dls.train_ds.source)
     if was and names and was!=names: # earlier versions did not keep it
         raise ValueError(f"{out} holds a run of other photographs, or of other names of theirs: "
-                         "a resumed run keeps its own")
-    return dict(same, names=names)
+                         f"{_OWN}")
+    if (was := plan.state.get('watched', watched))!=watched: # nor this
+        raise ValueError(f"{out} holds a run that watches {was}, got {watched}: {_OWN}")
+    return dict(same, names=names, watched=watched)
+
+_OWN = "a resumed run keeps its own (--seed, --data, --valid)"
 
 # %% ../../nbs/training/15_train.ipynb #teach5c
 def _teacher(out, cbs, state):
