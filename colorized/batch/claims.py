@@ -37,22 +37,36 @@ def _process_start(pid):
     return None if stat[0] in 'ZX' else f'{stat[19]} {boot}'
 
 # %% ../../nbs/batch/00_claims.ipynb #850d98edb
+def _place():
+    "Where a number means a process; a name of '' is not known"
+    try:
+        machine = Path('/etc/machine-id').read_text().strip()
+    except (OSError, ValueError):
+        machine = ''
+    try:
+        namespace = os.readlink('/proc/self/ns/pid')
+    except OSError:
+        namespace = ''
+    return dict(host=socket.gethostname(), machine=machine, namespace=namespace)
+
 def process_identity(
     **more, # Further facts, JSON-able
 ) -> dict:
-    "What identifies this process among all machines and times: host, number and time of birth"
+    "What identifies this process among all machines and times: place, number and time of birth"
     pid = os.getpid()
-    return dict(pid=pid, host=socket.gethostname(), start=_process_start(pid), **more)
+    return dict(pid=pid, **_place(), start=_process_start(pid), **more)
 
 def is_abandoned(
     claim:bytes|str, # JSON of a `process_identity`
     age:float,       # Seconds since it was written or renewed
-    patience:float=3600., # Seconds that a claim from another machine counts
+    patience:float=3600., # Seconds that a claim from elsewhere counts
 ) -> bool:
     "Is the process that wrote `claim` gone?"
     try:
         o = parse_json(claim)
-        near = o['host']==socket.gethostname() and os.name=='posix'
+        here = _place()
+        theirs = {**here, **o, 'host':o['host']} # earlier versions name the host only
+        near = os.name=='posix' and all(theirs[k]==v for k,v in here.items())
         pid,start = int(o['pid']),o['start']
         if not 0<pid<2**31:
             return age>60
@@ -61,7 +75,7 @@ def is_abandoned(
     return _process_start(pid)!=start if near else age>patience
 
 # %% ../../nbs/batch/00_claims.ipynb #588121c3
-_MOST = 4096 # Bytes of a claim; ours have some 200
+_MOST = 4096 # Bytes of a claim; ours have some 300
 
 def _read_claim(f, path):
     claim = f.read(_MOST+1)

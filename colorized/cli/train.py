@@ -97,7 +97,9 @@ def train(
         "come on top"]=None,
     epochs:float=None,    # Budget in passes through the data
     photos:int=None,      # Budget in photographs
-    resume:bool=False,    # Go on with the run in the folder; what is not named stays as it was
+    resume:Annotated[bool, "Go on with the run in the folder. Name --data, --valid, --start with "
+        "--weak, --fid and a budget (it counts from the beginning) again; the rest stays as it was"
+        ]=False,
     set:Annotated[str, "Settings for experiments, for instance param=v widths=64,128,192 "
         "archival=0 tune=0.1 (an unknown name lists them all)",
         {'nargs':'+', 'action':'extend', 'metavar':'KEY=VALUE'}]=None,

@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
-from ..files import parse_json, write_bytes
+from ..files import file_state, parse_json, write_bytes
 from ..photo.lab import colorfulness, combine_to_rgb
 from ..photo.reading import READABLE, open_rgb, read_scan
 
 # %% ../../nbs/training/01_sources.ipynb #looksp10
-_INDEX_VERSION = 2 # Of what `_verdict` says: an index of another version is made anew
+_INDEX_VERSION = 3 # Of keys and what `_verdict` says: an index of another one is made anew
 
 def _verdict(path):
     """What there is to know of a file before learning from it
@@ -46,11 +46,13 @@ def _kind(verdict, min_colorfulness):
 
 # %% ../../nbs/training/01_sources.ipynb #b3a01725
 def _find_photos(root, exclude):
-    "Readable files and linked folders below `root`, sorted, without what `exclude` names"
+    "Readable files and linked folders below `root`, sorted, without what is hidden or in `exclude`"
     base = root.resolve()
     skip = {Path(o).resolve() for o in exclude}-{base, *base.parents}
     def is_wanted(path):
-        places = [base/path.relative_to(root), *([path.resolve()] if path.is_symlink() else [])]
+        inside = path.relative_to(root)
+        if any(o.startswith('.') for o in inside.parts): return False # as ._cat.jpg of macOS
+        places = [base/inside, *([path.resolve()] if path.is_symlink() else [])]
         return all(skip.isdisjoint((o, *o.parents)) for o in places)
     found = sorted(p for p in root.rglob('*') if is_wanted(p))
     files = [p for p in found if p.suffix.lower() in READABLE and p.is_file()]
@@ -64,7 +66,7 @@ def _read_index(path):
         known = parse_json(Path(path).read_bytes())
     except ValueError:
         known = None
-    ours = lambda k: k=='version' or re.search(r':\d+$', k)
+    ours = lambda k: k=='version' or re.search(r':-?\d+$', k)
     if not isinstance(known, dict) or not all(map(ours, known)):
         raise ValueError(f"{path} is no index of photographs: move it, or choose another folder")
     return known if known.get('version')==_INDEX_VERSION else new
@@ -87,7 +89,7 @@ def _look_at(new, known, save, threads):
 def _verdicts(root, paths, index, threads):
     "What the index, or else the file itself, says of each photograph"
     known = _read_index(index)
-    keys = [f"{p.relative_to(root)}:{p.stat().st_size}" for p in paths]
+    keys = [':'.join(map(str, (p.relative_to(root), *file_state(p)))) for p in paths]
     new = {k: p for k,p in zip(keys, paths) if k not in known}
     def save():
         lasting = {k: v for k,v in known.items() if v!='unread'}

@@ -9,7 +9,7 @@ __all__ = ['chroma_std', 'train']
 
 # %% ../../nbs/training/15_train.ipynb #a6a0dabf
 import math, operator, re
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..model.sampling import find_device
 from .callbacks import RunProgressCallback
 from .distillation import DistillationCallback
 from .distributed import (ProcessesCallback, check_ranks_agree, from_rank0,
-                                            processes, rank0_first, restarted)
+                                            only_run, processes, rank0_first, restarted)
 from .examples import Recipe
 from .learner import diffusion_learner
 from .loaders import photo_dataloaders
@@ -138,22 +138,26 @@ def _check_tune(out, state, options):
 
 # %% ../../nbs/training/15_train.ipynb #9a82d6f5
 def _check_photographs(out, dls, plan):
-    """What a resumed run keeps: its seed, the number of its photographs and their names
+    """What a resumed run keeps: its seed, its photographs and those it watches
 
     Raises `ValueError` when that is not so, and when processes disagree."""
+    watched = source_fingerprint(dls.valid_ds.source)
     check_ranks_agree(photographs=source_fingerprint(dls.train_ds.source),
-                      watched_photographs=source_fingerprint(dls.valid_ds.source),
+                      watched_photographs=watched,
                       state_of_the_run=f"{plan.state.get('photos', 0)} seen")
     same = dict(seed=plan.seed, number_of_photographs=len(dls.train_ds))
     for k,v in same.items():
         if (was := plan.state.get(k, v))!=v:
-            raise ValueError(f"{out} holds a run of {k.replace('_', ' ')} {was}, got {v}: "
-                             "a resumed run keeps its own")
+            raise ValueError(f"{out} holds a run of {k.replace('_', ' ')} {was}, got {v}: {_OWN}")
     was,names = plan.state.get('names'),names_checksum(dls.train_ds.source)
     if was and names and was!=names: # earlier versions did not keep it
         raise ValueError(f"{out} holds a run of other photographs, or of other names of theirs: "
-                         "a resumed run keeps its own")
-    return dict(same, names=names)
+                         f"{_OWN}")
+    if (was := plan.state.get('watched', watched))!=watched: # nor this
+        raise ValueError(f"{out} holds a run that watches {was}, got {watched}: {_OWN}")
+    return dict(same, names=names, watched=watched)
+
+_OWN = "a resumed run keeps its own (--seed, --data, --valid)"
 
 # %% ../../nbs/training/15_train.ipynb #teach5c
 def _teacher(out, cbs, state):
@@ -190,14 +194,17 @@ def train(
 
     Raises `ValueError` unless exactly one budget is given, for numbers out of range, when processes
     disagree, or when a run is resumed with another seed, other photographs or without its teacher,
-    `FileExistsError` when `out` already holds a run or a model."""
+    `FileExistsError` when `out` already holds a run or a model, `BlockingIOError` while another
+    process trains there."""
     out,device = Path(out),find_device(device)
     _check_call(out, data, valid, hours=hours, epochs=epochs, photos=photos)
     bs,seed = _integer('bs', bs, 1),_integer('seed', seed, 0)
     num_workers = _integer('num_workers', num_workers, 0)
     _check_seed(seed, distributed)
-    plan = _plan_run(out, resume, settings, config, recipe, bs, seed, kwargs)
-    with processes(device) if distributed else nullcontext():
+    with ExitStack() as stack:
+        stack.enter_context(only_run(out))
+        plan = _plan_run(out, resume, settings, config, recipe, bs, seed, kwargs)
+        if distributed: stack.enter_context(processes(device))
         rank,world = (rank_distrib(),num_distrib()) if distributed else (0,1)
         dls = rank0_first(partial(photo_dataloaders, data, valid, plan.bs, plan.recipe, plan.seed,
                                   num_workers, device, index=out, rank=rank, world=world))
@@ -210,8 +217,8 @@ def train(
         learn.remove_cbs(ProgressCallback)
         if bar and not rank: learn.add_cb(RunProgressCallback())
         else: learn.logger = lambda row: None # no table
-        with nullcontext() if distributed else save_on_interrupt(run):
-            _fit(learn)
+        if not distributed: stack.enter_context(save_on_interrupt(run))
+        _fit(learn)
     return learn
 
 # %% ../../nbs/training/15_train.ipynb #1883143d

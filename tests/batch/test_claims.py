@@ -1,5 +1,6 @@
 "Claims on outputs: for how long they count on another machine, and whose they are"
 import json, os, socket, subprocess, sys, threading, time
+from pathlib import Path
 import pytest
 from batch_tools import env, until
 from colorized.batch.claims import Claims, process_identity
@@ -35,6 +36,31 @@ def test_a_machine_that_stopped_keeps_nobody_waiting_for_more_than_an_hour(tmp_p
     assert not claims.take(tmp_path/'a.mkv')
     make_old(claim)
     assert claims.take(tmp_path/'a.mkv') and not part.exists()
+
+@pytest.mark.parametrize('where', ['machine', 'namespace'])
+def test_a_number_means_nothing_elsewhere(tmp_path, claims, where):
+    "In another container or on a copied machine, which have our host's name"
+    claim,part = tmp_path/'.a.mkv.claim',tmp_path/'.a.mkv.01234567.tmp'
+    stranger = dict(host=socket.gethostname(), pid=1, start='123 other-boot')
+    claim.write_text(theirs(**stranger, **{where:'elsewhere'}))
+    part.write_bytes(b'half')
+    assert not claims.take(tmp_path/'a.mkv') and part.exists()
+    make_old(claim)
+    assert claims.take(tmp_path/'a.mkv') and not part.exists()
+
+def test_claims_of_earlier_versions(tmp_path, claims):
+    "They name neither machine nor namespace: the host's name decides"
+    me = process_identity()
+    for name,start in dict(alive=me['start'], dead='123 other-boot').items():
+        old = dict(pid=me['pid'], host=me['host'], start=start)
+        (tmp_path/f'.{name}.claim').write_text(json.dumps(old))
+    assert not claims.take(tmp_path/'alive') and claims.take(tmp_path/'dead')
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='asks the kernel of Linux')
+def test_who_we_are():
+    me,machine = process_identity(),Path('/etc/machine-id')
+    assert me['namespace']==os.readlink('/proc/self/ns/pid')
+    assert me['machine']==(machine.read_text().strip() if machine.exists() else '')
 
 def test_who_was_asleep_neither_renews_nor_removes_the_claim_of_another(tmp_path, claims):
     claim = tmp_path/'.a.mkv.claim'

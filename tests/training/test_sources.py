@@ -4,7 +4,7 @@ from itertools import count
 import imagecodecs, numpy as np, pytest, tifffile
 from PIL import Image
 from skimage import data
-from colorized.files import write_bytes
+from colorized.files import file_state, write_bytes
 from colorized.training import sources
 from colorized.training.sources import KaggleSet, PhotoFolder, Subset, source_fingerprint
 from colorized.photo.reading import open_rgb
@@ -53,25 +53,26 @@ def test_sepia_is_no_color(tmp_path):
     for name,tint in dict(sepia=(1, 0.8, 0.55), snow=(0.6, 0.8, 1)).items():
         Image.fromarray((255*L*tint).astype(np.uint8)).save(root/f'{name}.png')
     index = tmp_path/'index.json'
-    index.write_text(json.dumps({f"{p.name}:{p.stat().st_size}": 40. for p in root.iterdir()}))
+    old = {':'.join(map(str, (p.name, *file_state(p)))): 40. for p in root.iterdir()}
+    index.write_text(json.dumps({'version': 2, **old}))
     for _ in range(2):
         photos = PhotoFolder(root, index)
         assert [[p.stem for p in o] for o in (photos.files, photos.gray)]==[['snow'], ['sepia']]
         assert '1 gray or of one tint' in repr(photos)
 
 def test_the_index_keeps_its_format(tmp_path):
-    "Path and size of each file, colorfulness or a word; whole, in ASCII, and nothing beside it"
+    "Path, size and time of each file, colorfulness or a word; whole, in ASCII, nothing beside it"
     root = folder(tmp_path/'photos', 2)
     (root/'sub').mkdir()
     Image.fromarray(data.camera()[::8,::8]).save(root/'sub'/'grün.png')
     (root/'torn.png').write_bytes(b'\x89PNG')
     index = tmp_path/'run'/'train.json'
     photos = PhotoFolder(root, index)
-    key = lambda name: f"{name}:{(root/name).stat().st_size}"
+    key = lambda name: ':'.join(map(str, (name, *file_state(root/name))))
     known = json.loads(index.read_bytes().decode('ascii'))
     assert [o.name for o in index.parent.iterdir()]==['train.json']
     assert set(known)=={'version', *map(key, ('0.png', '1.png', 'sub/grün.png', 'torn.png'))}
-    assert (known['version'], known[key('torn.png')])==(2, None) and known[key('0.png')]>12
+    assert (known['version'], known[key('torn.png')])==(3, None) and known[key('0.png')]>12
     assert (len(photos), len(photos.gray), len(photos.broken))==(2, 1, 1)
     before = index.stat().st_mtime_ns
     assert PhotoFolder(root, index).files==photos.files and index.stat().st_mtime_ns==before
@@ -104,6 +105,15 @@ def test_what_cannot_be_read_now_is_looked_at_again(tmp_path, monkeypatch):
     known = json.loads(index.read_text())
     assert sorted(k.split(':')[0] for k in known)==['0.png', 'torn.png', 'version']
     assert [p.name for p in PhotoFolder(root, index).files]==['0.png', '1.png', '2.png']
+
+def test_files_that_have_changed_are_looked_at_again(tmp_path):
+    "Mended, then broken, of the same size; also by a clock that was 50 years slow"
+    root,index = folder(tmp_path/'photos', 2),tmp_path/'index.json'
+    whole = (root/'1.png').read_bytes()
+    for i,content in enumerate((bytes(len(whole)), whole, bytes(len(whole)))):
+        (root/'1.png').write_bytes(content)
+        os.utime(root/'1.png', ns=(0, i-10**9))
+        assert len(PhotoFolder(root, index))==1+(content==whole)
 
 def test_an_interrupted_look_goes_on(tmp_path, monkeypatch):
     "What was looked at by then is kept, after Ctrl-C as after a kill"
@@ -141,6 +151,17 @@ def test_linked_folders_are_named(tmp_path):
     photos = PhotoFolder(root)
     assert len(photos)==1 and photos.left_out.endswith(', 1 linked folder not searched: more')
     assert 'linked' not in PhotoFolder(root, exclude=[tmp_path/'album']).left_out
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path):
+    "A wastebasket, and what macOS writes beside a photograph; the folder itself may be hidden"
+    root = folder(tmp_path/'.photos', 2)
+    folder(root/'.Trash-1000'/'files', 1)
+    folder(root/'album'/'.thumbnails', 1)
+    (root/'._0.png').write_bytes(b'\0\5\x16\7')
+    (root/'.more').symlink_to(folder(tmp_path/'more', 1))
+    photos = PhotoFolder(root)
+    assert [p.name for p in photos.files]==['0.png', '1.png']
+    assert not photos.broken and not photos.linked
 
 def kaggle(root, parts, n=None):
     "Kaggle's arrays of pictures in one shade, whose b is the part's number"

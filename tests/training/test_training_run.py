@@ -82,8 +82,8 @@ def test_killed_before_the_state_that_ends_it(tmp_path, monkeypatch):
     assert log[0]==log[1]==['16', '32'] and not leftover.exists()
 
 KEYS = ['model', 'average', 'opt', 'config', 'settings', 'teacher', 'run_id', 'seed',
-        'number_of_photographs', 'names', 'bs', 'recipe', 'how', 'epoch0', 'batch0', 'steps',
-        'photos', 'seconds']
+        'number_of_photographs', 'names', 'watched', 'bs', 'recipe', 'how', 'epoch0', 'batch0',
+        'steps', 'photos', 'seconds']
 
 def test_the_state_keeps_its_format(tmp_path):
     "Pinned: a run is resumed by later versions, and those of earlier ones by this"
@@ -91,10 +91,12 @@ def test_the_state_keeps_its_format(tmp_path):
                   settings=dict(no_hints='0.5'), **BRIEF)
     state = state_of(tmp_path/'run')
     assert list(state)==KEYS
-    assert [state[k] for k in KEYS[4:11]]==[{'no_hints': '0.5'}, None, 'none', 2, 10, None, 4]
+    watched = '2 photographs, without names'
+    assert [state[k] for k in KEYS[4:12]]==[{'no_hints': '0.5'}, None, 'none', 2, 10, None,
+                                            watched, 4]
     assert state['recipe']['no_hints']==0.5 and state['config']['net']['widths']==(32,32)
     assert state['how']==dict(lr=1e-3, bf16=False)
-    assert [state[k] for k in KEYS[13:17]]==[1, 1, 4, 14] # 10, and the first batch again
+    assert [state[k] for k in KEYS[14:18]]==[1, 1, 4, 14] # 10, and the first batch again
     read = read_state(tmp_path/'run')
     assert read['config']==first.diffusion.config and read['recipe']==first.dls.train_ds.recipe
 
@@ -104,8 +106,8 @@ def test_a_state_of_the_first_versions_goes_on(tmp_path):
                                          **{**BRIEF, 'recipe': None}, **kwargs)
     run(4, settings=dict(size='64', small='0', archival='0'))
     state = state_of(tmp_path/'run')
-    for k in ('recipe', 'how', 'bs', 'seed', 'number_of_photographs', 'names', 'run_id',
-              'teacher'):
+    for k in ('recipe', 'how', 'bs', 'seed', 'number_of_photographs', 'names', 'watched',
+              'run_id', 'teacher'):
         del state[k]
     torch.save(state, tmp_path/'run'/'state.pt')
     learn = run(8, resume=True)
