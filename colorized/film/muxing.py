@@ -17,7 +17,7 @@ from .container import METADATA_OPTIONS, Film, FilmError, open_container, pictur
 from .interlacing import mark_stream
 from .segments import Segments, add_ffv1, writing
 from .shots import Plan
-from .streams import CONTAINERS, Muxing, add_copy, copy_tags, other_packets
+from .streams import CONTAINERS, Muxing, add_copy, copy_tags, encoded, other_packets
 
 # %% ../../nbs/film/11_muxing.ipynb #47a7e05d
 CODECS = dict(ffv1='ffv1', lossless='libx264', h264='libx264', av1='libsvtav1')
@@ -110,7 +110,7 @@ def _encoded_pictures(stream, film, plan, segments, numbers):
                 for frame in c.decode(video=0):
                     _stamp(frame, plan, film, i)
                     frame.pict_type = 0
-                    yield from stream.encode(frame)
+                    yield from encoded(stream, frame)
                     i += 1
         yield from stream.encode(None)
     except av.error.FFmpegError as e:
@@ -192,7 +192,7 @@ def _encode_one(stream, film, codec):
         plane.update(bytes(plane.buffer_size))
     try:
         for o in picture,None:
-            stream.encode(o)
+            encoded(stream, o)
     except av.error.FFmpegError as e:
         size = f"{film.width}×{film.height} {film.format.output}"
         other = '' if codec=='ffv1' else 'take .mkv without --codec'

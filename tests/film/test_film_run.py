@@ -1,6 +1,7 @@
 "From file to file: times, sound, luma; interruptions; what is refused"
 import hashlib, json, os, re, signal, socket, subprocess, sys, time
 from array import array
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from colorized.film.container import FilmError, open_film
 from colorized.film.film import preview_film
 from colorized.film.interlacing import FrameFilter
 from colorized.film.record import contact_sheet, is_sheet, read_tags, times_of, write_sheet
+from colorized.film.streams import encoded
 from colorized.photo.provenance import Provenance, read_provenance
 
 def two_shots(n=10): # the luma of a film with a cut
@@ -194,6 +196,27 @@ def test_viewing_copies(tmp_path, color, codec):
     assert [float(t) for t,_ in now]==pytest.approx([float(t) for t,_ in was], abs=1e-3)
     error = np.mean([abs(a.astype(int)-b).mean() for (_,a),(_,b) in zip(was, now)])
     assert error<12
+
+def real_time_threads():
+    "Those of this process that go before all others"
+    found = []
+    for o in map(int, os.listdir('/proc/self/task')):
+        with suppress(ProcessLookupError): # it has just ended
+            if os.sched_getscheduler(o)!=os.SCHED_OTHER: found.append(o)
+    return found
+
+@pytest.mark.skipif(sys.platform!='linux' or os.geteuid()!=0, reason="SVT-AV1 does it to root")
+def test_av1_does_not_take_the_machine(tmp_path, color):
+    "SVT-AV1 makes threads of root real-time ones, that of the caller as well"
+    with av.open(str(tmp_path/'c.mkv'), 'w') as c:
+        stream = c.add_stream('libsvtav1', rate=16)
+        stream.width,stream.height,stream.pix_fmt = 128,96,'yuv420p'
+        encoded(stream, av.VideoFrame(128, 96, 'yuv420p'))
+        assert not real_time_threads() # while its own are there
+        encoded(stream, None)
+    frames = [picture(i, (128, 96)) for i in range(3)]
+    color(write_film(tmp_path/'a.mkv', frames, size=(128, 96)), tmp_path/'b.mp4', codec='av1')
+    assert not real_time_threads()
 
 @pytest.mark.parametrize('n', [1, 2])
 def test_a_film_of_few_frames(tmp_path, color, n):
