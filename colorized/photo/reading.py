@@ -99,7 +99,7 @@ def open_image(
 # %% ../../nbs/photo/08_reading.ipynb #addc53c2d
 def _check_size(w, h, path, max_pixels):
     if w*h>max_pixels:
-        limit = f"{max_pixels/1e6:.0f} megapixels (`max_pixels` of `read_scan`)"
+        limit = f"{max_pixels/1e6:.0f} megapixels (max_pixels)"
         raise ScanError(f"{path}: {w}×{h} pixels are more than the limit of {limit}")
     if max(w, h)>_MAX_SIDE:
         raise ScanError(f"{path}: {w}×{h} pixels, a side may have {_MAX_SIDE} at most")
@@ -200,7 +200,7 @@ def _identify(f, path, is_tiff, max_pixels):
     try:
         return open_image(f, max_pixels)
     except Image.DecompressionBombError:
-        limit = f"{max_pixels/1e6:.0f} megapixels (`max_pixels` of `read_scan`)"
+        limit = f"{max_pixels/1e6:.0f} megapixels (max_pixels)"
         raise ScanError(f"{path}: holds more pixels than the limit of {limit}") from None
     except Image.UnidentifiedImageError:
         if is_tiff: return None # tifffile's alone
