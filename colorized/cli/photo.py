@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from .. import __version__
-from colorized.cli.options import (DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality, Saturation,
+from .options import (DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality, Saturation,
     Settings, SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError,
-    check_threads, load_colorizer, parse_hint, parse_pair, ran_out_of_memory,
-    set_threads)
+    check_threads, load_colorizer, parse_hint, parse_pair,
+    ran_out_of_memory, set_threads)
 
 # %% ../../nbs/cli/02_photo.ipynb #d1c7604c
 def _inputs(photos):
