@@ -22,8 +22,8 @@ from .names import unlisted
 from .options import BatchOptions
 from .progress import ProgressBar, Summary
 from .tasks import check_outputs, load_lightness, predict_chroma, write_output
-from .workers import Workers, leave_cores
-from ..files import DISK_ERRORS, make_folder
+from .workers import DIED, Workers, leave_cores
+from ..files import DISK_ERRORS, clear_leftovers, make_folder
 from ..inference.colorizer import Colorizer
 
 # %% ../../nbs/batch/07_run.ipynb #5805e7fc
@@ -234,7 +234,10 @@ def collect(self:FolderRun, wait_for_one=True):
         out = self.workers.outcome(f)
         if out is None: # its worker died over another photograph
             if not self.summary.stopped: self.send(then, job, *f.task)
-        elif out.error: self.fail(job, out.error, out.errno)
+        elif out.error:
+            if out.error.endswith(DIED): # it may have begun to write
+                for o in job.outputs: clear_leftovers(o.parent, o.name, 0)
+            self.fail(job, out.error, out.errno)
         else: getattr(self, then)(job, out.value)
 
 @patch

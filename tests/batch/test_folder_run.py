@@ -101,9 +101,15 @@ def test_five_deaths_end_the_run(run):
     assert (run.summary.failed, run.summary.left)==(2, 1)
 
 def test_what_died_with_another_photograph_is_done_again(run):
+    "and what had been begun of the one to blame is removed"
     outcomes = [None, Outcome(None, DIED)]
     real = run.workers.outcome
-    run.workers.outcome = lambda f: outcomes.pop(0) if outcomes else real(f)
+    def outcome(f):
+        if not outcomes: return real(f)
+        out = outcomes.pop(0)
+        if out: (run.summary.folder/f'.{f.task[1].name}.0123abcd.tmp').touch()
+        return out
+    run.workers.outcome = outcome
     run.go()
     assert (run.summary.done, run.summary.failed, run.summary.left)==(2, 1, 0)
 

@@ -63,6 +63,7 @@ def test_workers_are_killed_then_the_terminal_is_closed(tmp_path, model, coloriz
     made,failed = len(files(out)),said.count('the process that worked on it died')
     assert failed<=1 and p.returncode==failed and 'Traceback' not in said, said
     assert made>=24-failed # it may have died between the file and the word of it
+    assert not litter(out)
     for o in list(files(out))[:18]: (out/o).unlink()
 
     p = start(model, src, out)
