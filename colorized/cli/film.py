@@ -102,26 +102,33 @@ def _color_each(films, *how):
             failed = 1
     return failed
 
+# %% ../../nbs/cli/09_film.ipynb #clifiop2
+_Out = Annotated[str, "File or folder to write to; without it `reel.mov` becomes "
+    "`reel.colorized.mkv` beside it"]
+_Codec = Annotated[str, "ffv1 and lossless keep luma bit for bit, h264 and av1 are for viewing "
+    "(default: ffv1 in .mkv, lossless in .mov and .mp4)",
+    {'choices':['ffv1','lossless','h264','av1']}]
+_Fields = Annotated[str, "Interlaced films: refuse them, deinterlace them (which makes new "
+    "luma), or color them as they are", {'choices':['refuse','deinterlace','ignore']}]
+_Hint = Annotated[str, "Known color as seconds,x,y,color, for instance 12.5,310,420,navy, or "
+    "with a radius in pixels, 12.5,310,420,navy,8 (at least, and without it, about 1 % of the "
+    "shorter side): it recolors the shot (may be repeated)", {'action':'append'}]
+_WorkingSize = Annotated[int, "Shorter side at which the network works: less is faster "
+    "(default: 384)"]
+
 # %% ../../nbs/cli/09_film.ipynb #83c1685d
-# Over 30 lines: most of them are the options, which are the help
+# Over 30 lines: half of them are the options
 def film(
     *films:str,           # Films
-    out:Annotated[str, "File or folder to write to; without it `reel.mov` becomes "
-        "`reel.colorized.mkv` beside it"]=None,
+    out:_Out=None,
     preview:bool=False,   # Write one frame of each shot only: a contact sheet, reel.shots.jpg
-    codec:Annotated[str, "ffv1 and lossless keep luma bit for bit, h264 and av1 are for viewing "
-        "(default: ffv1 in .mkv, lossless in .mov and .mp4)",
-        {'choices':['ffv1','lossless','h264','av1']}]=None,
-    fields:Annotated[str, "Interlaced films: refuse them, deinterlace them (which makes new "
-        "luma), or color them as they are", {'choices':['refuse','deinterlace','ignore']}]='refuse',
-    hint:Annotated[str, "Known color as seconds,x,y,color, for instance 12.5,310,420,navy, or "
-        "with a radius in pixels, 12.5,310,420,navy,8 (at least, and without it, about 1 % of the "
-        "shorter side): it recolors the shot (may be repeated)", {'action':'append'}]=None,
+    codec:_Codec=None,
+    fields:_Fields='refuse',
+    hint:_Hint=None,
     keep:bool=False,      # Keep the segments, so that a later hint recolors its shot only
     recolor:bool=False,   # Also color shots that are in color already
     seed:Seed=0, steps:Steps=None, saturation:Saturation=1., temperature:Temperature=None,
-    working_size:Annotated[int, "Shorter side at which the network works: less is faster "
-        "(default: 384)"]=None,
+    working_size:_WorkingSize=None,
     gap:int=12,           # Frames from one keyframe to the next, at most
     source_type:SourceType=DEFAULT_SOURCE_TYPE,
     overwrite:bool=False, # Replace an earlier output of this program

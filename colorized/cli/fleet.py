@@ -10,8 +10,8 @@ __all__ = ['fleet']
 # %% ../../nbs/cli/06_fleet.ipynb #29cc0e22
 import sys
 from typing import Annotated
-from .options import (DEFAULT_SOURCE_TYPE, Format, Model, Quality, Saturation, Seed,
-    SourceType, Steps, Temperature, UsageError, parse_pair)
+from .options import (Bits, DEFAULT_SOURCE_TYPE, Format, Model, Quality, Saturation,
+    Seed, SourceType, Steps, Temperature, UsageError, parse_pair)
 
 # %% ../../nbs/cli/06_fleet.ipynb #054fe9ef
 _WRONG = dict(lost='is in the record, but not there', changed='is not what was written',
@@ -35,34 +35,40 @@ def _storage(pairs, endpoint):
     options = {k: dict(true=True, false=False).get(v.lower(), v) for k,v in options.items()}
     return dict(options, endpoint_url=endpoint) if endpoint else options
 
+# %% ../../nbs/cli/06_fleet.ipynb #cliflop2
+_Source = Annotated[str, "Folder, pattern, list of files, or manifest (.parquet, .csv with a "
+    "column path); paths or addresses such as s3://…"]
+_Out = Annotated[str, "Folder or address of the outputs and their record",
+    {'opt':True, 'required':True}]
+_Storage = Annotated[str, "Options of the object store, for instance anon=true or profile=archive",
+    {'nargs':'+', 'action':'extend', 'metavar':'KEY=VALUE'}]
+_Root = Annotated[str, "Folder that names of outputs are relative to (default: the source, or "
+    "what the files have in common)"]
+_Actors = Annotated[int, "Processes with a network (default: as many as the cluster has room "
+    "for)"]
+_Maps = Annotated[bool, "Also write maps of where eight samples disagree, and their mean "
+    "into the record"]
+_Overwrite = Annotated[bool, "Replace whatever has the name of an output, even what this program "
+    "did not make"]
+
 # %% ../../nbs/cli/06_fleet.ipynb #105c38ea
-# Over 30 lines: most of them are the options, which are the help
+# Over 30 lines: half of them are the options
 def fleet(
-    *source:Annotated[str, "Folder, pattern, list of files, or manifest (.parquet, .csv with a "
-        "column path); paths or addresses such as s3://…"],
-    out:Annotated[str, "Folder or address of the outputs and their record",
-        {'opt':True, 'required':True}],
+    *source:_Source,
+    out:_Out,
     endpoint:str=None,       # Address of the S3 server (default: Amazon's, or AWS_ENDPOINT_URL)
-    storage:Annotated[str,
-        "Options of the object store, for instance anon=true or profile=archive",
-        {'nargs':'+', 'action':'extend', 'metavar':'KEY=VALUE'}]=None,
-    root:Annotated[str, "Folder that names of outputs are relative to (default: the source, or "
-        "what the files have in common)"]=None,
+    storage:_Storage=None,
+    root:_Root=None,
     address:str=None,        # Ray cluster (default: RAY_ADDRESS, else this machine)
-    actors:Annotated[int, "Processes with a network (default: as many as the cluster has room "
-        "for)"]=None,
+    actors:_Actors=None,
     gpus:float=0.,           # GPUs of each process; 0: the network runs on CPUs
     threads:int=1,           # Threads of each process on a CPU
     batch:int=None,          # Photographs that a network gets at once (default: 8, with GPUs 64)
     seed:Seed=0, steps:Steps=None, saturation:Saturation=1., temperature:Temperature=None,
-    uncertainty:Annotated[bool, "Also write maps of where eight samples disagree, and their mean "
-        "into the record"]=False,
-    format:Format=None,
-    bits:Annotated[int, "Bits a channel (default: as the original)", {'choices':[8,16]}]=None,
-    quality:Quality=95,
+    uncertainty:_Maps=False,
+    format:Format=None, bits:Bits=None, quality:Quality=95,
     source_type:SourceType=DEFAULT_SOURCE_TYPE,
-    overwrite:Annotated[bool, "Replace whatever has the name of an output, even what this program "
-        "did not make"]=False,
+    overwrite:_Overwrite=False,
     dry_run:bool=False,      # Say what would be done, and do nothing
     audit:bool=False,        # Color nothing: read every output and compare it with the record
     model:Model=None,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from .. import __version__
-from .options import (DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality, Saturation,
-    Settings, SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError,
+from .options import (Bits, DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality,
+    Saturation, Settings, SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError,
     check_threads, load_colorizer, parse_hint, parse_pair,
     ran_out_of_memory, set_threads)
 
@@ -169,8 +169,11 @@ def _color_photo(job, colorizer, sampling, file, hints, source_type):
         print(f"colorized: {job.photo}: {remark}", file=sys.stderr)
 
 # %% ../../nbs/cli/02_photo.ipynb #7b2ef648
-def _color_each(jobs, *how):
-    "Color photographs one by one; 1 if one failed among others"
+def _color_each(jobs, folder, *how):
+    "Color photographs one by one, into `folder` if there is one; 1 if one failed among others"
+    if folder:
+        from colorized.files import make_folder
+        make_folder(folder)
     failed = 0
     for job in jobs:
         try:
@@ -185,9 +188,15 @@ def _color_each(jobs, *how):
             failed = 1
     return failed
 
+# %% ../../nbs/cli/02_photo.ipynb #clifoldc
+def _color_folder(folder, out, colorizer, **options):
+    "Color a folder; its exit code"
+    from colorized.batch.folder import colorize_folder
+    return colorize_folder(folder, out, colorizer, **options).exit_code
+
 # %% ../../nbs/cli/02_photo.ipynb #45176947
-def _check_options(folder, out, samples, quality, threads, hint, hints):
-    "Raises `UsageError` for what can be seen without looking at a photograph"
+def _check_options(folder, out, samples, quality, threads, hint, hints, source_type):
+    "Raises `ValueError` for what can be seen without looking at a photograph"
     if samples<1:
         raise UsageError(f"--samples must be at least 1, got {samples}")
     if not 1<=quality<=100:
@@ -201,13 +210,16 @@ def _check_options(folder, out, samples, quality, threads, hint, hints):
         raise UsageError("--samples, --hint and --hints are for single photographs")
     if hints and not Path(hints).exists():
         raise FileNotFoundError(f"--hints {hints}: no such file")
+    from colorized.photo.provenance import Provenance
+    Provenance(source_type=source_type) # refuses an unknown one
 
+# %% ../../nbs/cli/02_photo.ipynb #3974b152
 def _check_writable(jobs, format, bits):
     "Raises `ValueError` for an output of a format that cannot be written, or not with these bits"
     from colorized.photo.formats import output_format
-    for job in jobs: output_format(job.outputs[0], format, bits)
+    for job in jobs:
+        output_format(job.outputs[0], format, bits)
 
-# %% ../../nbs/cli/02_photo.ipynb #3974b152
 def _plan(photos, folder, out, format, bits, samples, seed, uncertainty):
     "([job, …], the folder `--out`). Raises `ValueError` for outputs that cannot be written"
     to_file = bool(out) and _names_file(out, format)
@@ -233,49 +245,50 @@ def _dry_run(jobs, overwrite):
             print(f"{job.photo} -> {o}{said}")
     return failed
 
+# %% ../../nbs/cli/02_photo.ipynb #cliopts2
+_Out = Annotated[str, "File or folder to write to; without it `photo.jpg` becomes "
+    "`photo.colorized.jpg` beside it"]
+_Samples = Annotated[int, "Colorings of each photograph; two or more also give a contact sheet "
+    "with a map of where they disagree"]
+_Hint = Annotated[str, "Known color as x,y,color in pixels, for instance 310,420,#7a1f1f or "
+    "310,420,navy, or with a radius, 310,420,navy,40 (at least, and without it, about 1 % of "
+    "the shorter side; may be repeated)", {'action':'append'}]
+_Strokes = Annotated[str, "Picture of the photograph's size with brush strokes on a transparent "
+    "ground"]
+_Map = Annotated[bool, "Also write a map, at most 1024 pixels a side, of where eight "
+    "samples disagree (or all, if --samples says more); a contact sheet then shows that map"]
+_Overwrite = Annotated[bool, "Replace existing outputs: in a folder any file of that name, even "
+    "one that this program did not make; otherwise only files of this program; never the "
+    "photographs being colored"]
+_Version = Annotated[str, "Print the version",
+    {'action':'version', 'version':f'colorized {__version__}'}]
+
 # %% ../../nbs/cli/02_photo.ipynb #46985be4
+# Over 30 lines: half of them are the options
 def color(
     *photos:str,          # Photographs, or one folder of them
-    out:Annotated[str, "File or folder to write to; without it `photo.jpg` becomes "
-        "`photo.colorized.jpg` beside it"]=None,
-    samples:Annotated[int, "Colorings of each photograph; two or more also give a contact sheet "
-        "with a map of where they disagree"]=1,
+    out:_Out=None,
+    samples:_Samples=1,
     seed:int=0,           # The same seed gives the same colors; sample i takes seed + i
     steps:Steps=None,
-    hint:Annotated[str, "Known color as x,y,color in pixels, for instance 310,420,#7a1f1f or "
-        "310,420,navy, or with a radius, 310,420,navy,40 (at least, and without it, about 1 % of "
-        "the shorter side; may be repeated)", {'action':'append'}]=None,
-    hints:Annotated[str, "Picture of the photograph's size with brush strokes on a transparent "
-        "ground"]=None,
+    hint:_Hint=None,
+    hints:_Strokes=None,
     saturation:Saturation=1., temperature:Temperature=None,
-    uncertainty:Annotated[bool, "Also write a map, at most 1024 pixels a side, of where eight "
-        "samples disagree (or all, if --samples says more); a contact sheet then shows that map"
-        ]=False,
-    format:Format=None,
-    bits:Annotated[int, "Bits a channel (default: as the original)", {'choices':[8,16]}]=None,
-    quality:Quality=95,
+    uncertainty:_Map=False,
+    format:Format=None, bits:Bits=None, quality:Quality=95,
     source_type:SourceType=DEFAULT_SOURCE_TYPE,
-    overwrite:Annotated[bool, "Replace existing outputs: in a folder any file of that name, even "
-        "one that this program did not make; otherwise only files of this program; never the "
-        "photographs being colored"]=False,
+    overwrite:_Overwrite=False,
     dry_run:bool=False,   # Say what would be done, and do nothing
     workers:int=2,        # Folders: processes that read and write
-    threads:Threads=None,
-    device:Device=None,
-    model:Model=None,
-    set:Settings=None,
-    version:Annotated[str, "Print the version",
-        {'action':'version', 'version':f'colorized {__version__}'}]=None,
+    threads:Threads=None, device:Device=None, model:Model=None, set:Settings=None,
+    version:_Version=None,
 ):
     ("Color black-and-white photographs. The lightness stays that of the original; the color "
      "is invented, and the output's metadata says so.")
     for o in set or []:
         parse_pair('--set', o) # it also takes the names that follow it
     photos,folder = _inputs(photos)
-    _check_options(folder, out, samples, quality, threads, hint, hints)
-    from colorized.files import make_folder
-    from colorized.photo.provenance import Provenance
-    Provenance(source_type=source_type) # refuses an unknown one
+    _check_options(folder, out, samples, quality, threads, hint, hints, source_type)
     jobs,out_folder = _plan(photos, folder, out, format, bits, samples, seed, uncertainty)
     set_threads(threads)
     sampling = dict(steps=steps, temperature=temperature, seed=seed, saturation=saturation)
@@ -283,13 +296,9 @@ def color(
     known = _hints(hint, hints)
     colorizer = load_colorizer(model, device, set)
     colorizer.options(_n_drawn(samples, uncertainty), **sampling) # raises for what cannot be
-    if dry_run and not folder:
+    if folder:
+        return _color_folder(folder, out, colorizer, **sampling, **file, uncertainty=uncertainty,
+            source_type=source_type, dry_run=dry_run, workers=workers)
+    if dry_run:
         return _dry_run(jobs, overwrite)
-    if not folder:
-        if out_folder:
-            make_folder(out_folder)
-        return _color_each(jobs, colorizer, sampling, file, known, source_type)
-    from colorized.batch.folder import colorize_folder
-    report = colorize_folder(folder, out, colorizer, **sampling, **file, uncertainty=uncertainty,
-        source_type=source_type, dry_run=dry_run, workers=workers)
-    return report.exit_code
+    return _color_each(jobs, out_folder, colorizer, sampling, file, known, source_type)

@@ -86,46 +86,63 @@ def _settings(pairs, **named):
         raise UsageError(f"--{both[0]} and --set {both[0]}=…: give one of them")
     return named|settings
 
+# %% ../../nbs/cli/03_train.ipynb #clitrnum
+def _check_numbers(threads, workers, fid, **positive):
+    "Raises `UsageError` for numbers that are too small"
+    check_threads(threads)
+    check_positive(**positive)
+    for name,value in dict(workers=workers, fid=fid).items():
+        if value<0:
+            raise UsageError(f"--{name} must be at least 0, got {value}")
+
+# %% ../../nbs/cli/03_train.ipynb #clitrop2
+_Data = Annotated[str, "Folder of color photographs, or of Kaggle's arrays (l/, ab/)",
+    {'opt':True, 'required':True}]
+_Out = Annotated[str, "Folder of the run: state, log, previews, model.safetensors",
+    {'opt':True, 'required':True}]
+_Hours = Annotated[float, "Budget in hours of training; validation, previews and saving "
+    "come on top"]
+_Resume = Annotated[bool, "Go on with the run in the folder. Name --data, --valid, --start with "
+    "--weak, --fid and a budget (it counts from the beginning) again; the rest stays as it was"]
+_Settings = Annotated[str, "Settings for experiments, for instance param=v widths=64,128,192 "
+    "archival=0 tune=0.1 (an unknown name lists them all)",
+    {'nargs':'+', 'action':'extend', 'metavar':'KEY=VALUE'}]
+_Small = Annotated[int, "Side of the crops in the first part of the budget, 85 % of the "
+    "photographs; 0: always --size (default: 128)"]
+_Start = Annotated[str, "Begin with the weights of this checkpoint ('default' for those inside "
+    "the package)"]
+_Weak = Annotated[str, "Distill what --start predicts, guided away from this worse checkpoint "
+    "(autoguidance), instead of the truth"]
+_Fid = Annotated[int, "Measure FID and KID (lite1) on validation photographs every so many "
+    "epochs, and at the end; 0: never"]
+
 # %% ../../nbs/cli/03_train.ipynb #e8fa99a6
+# Over 30 lines: two thirds of them are the options
 def train(
-    data:Annotated[str, "Folder of color photographs, or of Kaggle's arrays (l/, ab/)",
-        {'opt':True, 'required':True}],
-    out:Annotated[str, "Folder of the run: state, log, previews, model.safetensors",
-        {'opt':True, 'required':True}],
+    data:_Data,
+    out:_Out,
     valid:str=None,       # Folder to watch, never learned from (default: a tenth of the data)
-    hours:Annotated[float, "Budget in hours of training; validation, previews and saving "
-        "come on top"]=None,
+    hours:_Hours=None,
     epochs:float=None,    # Budget in passes through the data
     photos:int=None,      # Budget in photographs
-    resume:Annotated[bool, "Go on with the run in the folder. Name --data, --valid, --start with "
-        "--weak, --fid and a budget (it counts from the beginning) again; the rest stays as it was"
-        ]=False,
-    set:Annotated[str, "Settings for experiments, for instance param=v widths=64,128,192 "
-        "archival=0 tune=0.1 (an unknown name lists them all)",
-        {'nargs':'+', 'action':'extend', 'metavar':'KEY=VALUE'}]=None,
+    resume:_Resume=False,
+    set:_Settings=None,
     size:int=None,        # Side of the training crops, a multiple of 32 (default: 256)
-    small:Annotated[int, "Side of the crops in the first part of the budget, 85 % of the "
-        "photographs; 0: always --size (default: 128)"]=None,
+    small:_Small=None,
     bs:int=None,          # Photographs in a batch, over all processes (default: 32)
     lr:float=None,        # Learning rate (default: 0.0006)
     decay:float=None,     # Decay of the averaged weights per step (default: 0.9995)
-    start:Annotated[str, "Begin with the weights of this checkpoint ('default' for those inside "
-        "the package)"]=None,
-    weak:Annotated[str, "Distill what --start predicts, guided away from this worse checkpoint "
-        "(autoguidance), instead of the truth"]=None,
+    start:_Start=None, weak:_Weak=None,
     guidance:float=None,  # With --weak: how far away; 1 is what --start predicts (default: 1.5)
-    fid:Annotated[int, "Measure FID and KID (lite1) on validation photographs every so many "
-        "epochs, and at the end; 0: never"]=0,
+    fid:_Fid=0,
     workers:int=2,        # Helpers that prepare examples (under torchrun: for each process)
     threads:Threads=None,
     device:str=None,      # cpu, cuda or mps (default: the best there is)
     seed:int=None,        # Seed of everything random (default: 0)
 ):
     "Train a colorizer on your own photographs; under torchrun on several GPUs or machines"
-    check_threads(threads)
-    check_positive(hours=hours, epochs=epochs, photos=photos, size=size, bs=bs, lr=lr)
-    for name,value in dict(workers=workers, fid=fid).items():
-        if value<0: raise UsageError(f"--{name} must be at least 0, got {value}")
+    _check_numbers(threads, workers, fid, hours=hours, epochs=epochs, photos=photos, size=size,
+        bs=bs, lr=lr)
     settings = _settings(set, size=size, small=small, lr=lr, decay=decay)
     guidance = _check_guidance(weak, guidance)
     keep_memory()
