@@ -10,6 +10,7 @@ __all__ = ['plan_film', 'FilmReport', 'colorize_film', 'preview_film']
 # %% ../../nbs/film/16_film.ipynb #03cd46ee
 # Over 250 lines: one run from its settings to its report
 import hashlib, time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
@@ -192,7 +193,31 @@ def _make(film, dst, codec, colorizer, o, made, report, bar, folder, color):
     if not o.keep:
         work.remove()
 
+# %% ../../nbs/film/16_film.ipynb #filmopn2
+def _open(path, out, o, max_pixels):
+    "(film, its output, codec). Raises `FilmError`, and `ValueError` for impossible hints"
+    film,dst = open_film(path, max_pixels),output_of(path, out, o.codec)
+    check_hints(o.hints, film)
+    check_names(*outputs_of(dst))
+    codec = choose_codec(dst, o.codec)
+    if o.fields=='ignore':
+        film.field_order = field_order(film)
+    return film,dst,codec
+
+# %% ../../nbs/film/16_film.ipynb #filmopn4
+@contextmanager
+def _claimed(dst):
+    "The outputs are this process's while the block runs. Raises `FilmError`"
+    claims = Claims()
+    if not claims.take(*outputs_of(dst)):
+        raise FilmError(f"{dst}: another process is making it")
+    try:
+        yield
+    finally:
+        claims.release()
+
 # %% ../../nbs/film/16_film.ipynb #207fcda6
+# Over 30 lines: a third of them are the arguments and what is raised
 def colorize_film(
     path:str|Path,            # A film
     out:str|Path=None,        # File or folder; None: beside it
@@ -209,12 +234,7 @@ def colorize_film(
     Raises `FilmError` for a film that cannot be colored, `ValueError` for bad settings,
     `FileExistsError`, and `OSError` for a full disk."""
     o,path,start = FilmOptions(**kwargs),Path(path),time.time()
-    film,dst = open_film(path, max_pixels),output_of(path, out, o.codec)
-    check_hints(o.hints, film)
-    check_names(*outputs_of(dst))
-    codec = choose_codec(dst, o.codec)
-    if o.fields=='ignore':
-        film.field_order = field_order(film)
+    film,dst,codec = _open(path, out, o, max_pixels)
     colorizer = colorizer or Colorizer.from_pretrained()
     made = o.provenance(colorizer, sha256_of(path), codec)
     report = FilmReport(path, dst)
@@ -224,17 +244,11 @@ def colorize_film(
         return report
     check_beside(dst)
     check_muxing(film, dst, codec)
-    claims = Claims()
-    if not claims.take(*outputs_of(dst)):
-        raise FilmError(f"{dst}: another process is making it")
-    try:
-        own = isinstance(progress, ProgressBar)
-        with progress if own else ProgressBar(0, progress) as bar:
-            folder = Path(segments or _segments(dst))
-            _make(film, dst, codec, colorizer, o, made, report, bar, folder,
-                  _way(colorizer, cluster, workers))
-    finally:
-        claims.release()
+    own = isinstance(progress, ProgressBar)
+    with _claimed(dst), progress if own else ProgressBar(0, progress) as bar:
+        folder = Path(segments or _segments(dst))
+        _make(film, dst, codec, colorizer, o, made, report, bar, folder,
+              _way(colorizer, cluster, workers))
     report.seconds = time.time()-start
     return report
 

@@ -8,11 +8,13 @@ Docs: https://example.github.io/colorized/model/checkpoint.html.md"""
 __all__ = ['BOOLEANS', 'FORMAT', 'SamplingSettings', 'parse_settings', 'ModelConfig', 'save_checkpoint', 'load_checkpoint']
 
 # %% ../../nbs/model/03_checkpoint.ipynb #chkimp00
+# Over 250 lines: all that a file says, what is wrong with it, and how it is written and read
 import hashlib, json, math
 from dataclasses import asdict, dataclass, fields, replace
 from numbers import Integral
 from pathlib import Path
 import torch
+from fastcore.basics import patch
 from ..files import parse_json, write_bytes
 from .unet import ColorNet, UNetConfig
 from ..theory.denoiser import Denoiser
@@ -138,29 +140,38 @@ class ModelConfig:
         if not (_is_kind(self.chroma_scale, float) and self.chroma_scale>0):
             raise ValueError(f"chroma_scale must be a positive number, got {self.chroma_scale!r}")
         self.check_gain(self.sampling)
-    def check_gain(self,
-        sampling:SamplingSettings, # Those of the configuration, or changed ones
-    ):
-        "Raise `ValueError` for a gain where the first state holds some of the picture"
-        if sampling.gain!=1 and not self.schedule.get('zero_terminal'):
-            raise ValueError(f"gain={sampling.gain} needs a schedule that begins with nothing "
-                             "but noise: zero_terminal=True")
-    @classmethod
-    def from_dict(cls,
-        config:dict, # What `asdict` made of one, by this or an earlier version
-    ):
-        "The configuration that was written down. Raises `ValueError` for impossible values"
-        config = dict(config)
-        if 'gain' in config: # until version 0.1 all other settings were constants of the program
-            config['sampling'] = SamplingSettings(gain=config.pop('gain'))
-        return cls(**config)
-    def make_schedule(self) -> NoiseSchedule: return make_schedule(**self.schedule)
-    def denoiser(self, net) -> Denoiser: return Denoiser(net, self.make_schedule(), self.param)
-    def scale_hints(self,
-        hints:torch.Tensor, # (N,channels+1,h,w) chroma in CIELAB units, and mask
-    ) -> torch.Tensor:
-        "The same in units of x"
-        return torch.cat([hints[:,:-1]/self.chroma_scale, hints[:,-1:]], 1)
+    def make_schedule(self) -> NoiseSchedule:
+        return make_schedule(**self.schedule)
+    def denoiser(self, net) -> Denoiser:
+        return Denoiser(net, self.make_schedule(), self.param)
+
+# %% ../../nbs/model/03_checkpoint.ipynb #chkcfgc1
+@patch
+def check_gain(self:ModelConfig,
+    sampling:SamplingSettings, # Those of the configuration, or changed ones
+):
+    "Raise `ValueError` for a gain where the first state holds some of the picture"
+    if sampling.gain!=1 and not self.schedule.get('zero_terminal'):
+        raise ValueError(f"gain={sampling.gain} needs a schedule that begins with nothing "
+                         "but noise: zero_terminal=True")
+
+@patch(cls_method=True)
+def from_dict(cls:ModelConfig,
+    config:dict, # What `asdict` made of one, by this or an earlier version
+):
+    "The configuration that was written down. Raises `ValueError` for impossible values"
+    config = dict(config)
+    if 'gain' in config: # until version 0.1 all other settings were constants of the program
+        config['sampling'] = SamplingSettings(gain=config.pop('gain'))
+    return cls(**config)
+
+# %% ../../nbs/model/03_checkpoint.ipynb #chkcfgc2
+@patch
+def scale_hints(self:ModelConfig,
+    hints:torch.Tensor, # (N,channels+1,h,w) chroma in CIELAB units, and mask
+) -> torch.Tensor:
+    "The same in units of x"
+    return torch.cat([hints[:,:-1]/self.chroma_scale, hints[:,-1:]], 1)
 
 # %% ../../nbs/model/03_checkpoint.ipynb #chkusabl
 def _not_finite(state):
