@@ -15,8 +15,9 @@ from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from fastcore.basics import patch
-from .queue import Turns, WorkQueue
-from .session import PhotoSession, check_painted, check_strokes, data_url
+from .queue import Turns, WorkQueue, stepwise
+from .session import PhotoSession, data_url
+from .strokes import check_painted, check_strokes
 from .visitors import Limits, Refused, Visitors, check_disk, check_size, format_size
 from ..inference.colorizer import Colorizer
 from ..photo.scan import ScanError
@@ -198,7 +199,7 @@ def shots(self:Studio, photo:str, progress=lambda done: None) -> dict:
         try:
             if why := why_no_clips(self.visitors.limits):
                 raise Refused(why)
-            from colorized.app.clips import ClipSession, stepwise
+            from colorized.app.clips import ClipSession
             colorizer = stepwise(self.colorizer, self._network)
             p.clip = ClipSession(colorizer, p.path, p.name, self.visitors.limits, progress)
         except Refused:

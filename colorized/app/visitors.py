@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/app/visitors.html.md"""
 __all__ = ['Limits', 'Refused', 'format_size', 'check_size', 'check_disk', 'Photo', 'Visitors', 'in_time']
 
 # %% ../../nbs/app/03_visitors.ipynb #bce69efe
+# Over 250 lines: who is here, what each may bring and where it lies change under one lock
 import asyncio, os, re, secrets, shutil, threading, time
 from dataclasses import dataclass, field
 from math import inf

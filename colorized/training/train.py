@@ -9,27 +9,27 @@ __all__ = ['chroma_std', 'train']
 
 # %% ../../nbs/training/15_train.ipynb #a6a0dabf
 import math, operator, re
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-import numpy as np, torch
+import numpy as np
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import Learner
 from fastai.torch_core import num_distrib, rank_distrib
 from ..model.checkpoint import ModelConfig
 from ..model.sampling import find_device
 from .callbacks import RunProgressCallback
-from .distillation import DistillationCallback
-from .distributed import (ProcessesCallback, check_ranks_agree, from_rank0,
-                                            only_run, processes, rank0_first, restarted)
+from .distributed import (ProcessesCallback, from_rank0, only_run, processes,
+                                            rank0_first)
 from .examples import Recipe
 from .learner import diffusion_learner
 from .loaders import photo_dataloaders
+from .plan import check_photographs, check_teacher, plain, plan_run
 from .previews import PreviewCallback
-from .run import RunCallback, read_state, save_on_interrupt
-from .settings import configure, known_settings
-from .sources import Subset, names_checksum, source_fingerprint, source_root
+from .run import RunCallback, save_on_interrupt
+from .settings import known_settings
+from .sources import Subset, source_root
 
 # %% ../../nbs/training/15_train.ipynb #5f2b6a2e
 def chroma_std(
@@ -54,121 +54,108 @@ def _check_call(out, data, valid, **budget):
         if root and Path(root).resolve()==out.resolve():
             raise ValueError(f"{out} is where the photographs are: a run needs a folder of its own")
 
+# %% ../../nbs/training/15_train.ipynb #trainnm2
 def _integer(name, value, least):
     "Python's own, of NumPy's as well; None is as it was. Raises `ValueError` for what is too small"
-    if value is None: return None
+    if value is None:
+        return None
     try:
         value = int(operator.index(value))
     except TypeError:
         raise ValueError(f"{name} must be an integer, got {value!r}") from None
-    if value<least: raise ValueError(f"{name} must be at least {least}, got {value}")
+    if value<least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
     return value
 
 def _check_seed(seed, distributed):
     "Raise `ValueError` for a seed that is too large, and for one process that thinks it is several"
-    if seed is not None and seed>=2**64: raise ValueError(f"seed must be below 2**64, got {seed}")
+    if seed is not None and seed>=2**64:
+        raise ValueError(f"seed must be below 2**64, got {seed}")
     if rank_distrib() and not distributed: # nothing would be saved
         raise ValueError(f"the environment says RANK={rank_distrib()}, as if this were one of "
                          "several processes: unset it, or start all with torchrun")
 
-# %% ../../nbs/training/15_train.ipynb #plainnum
-def _plain(value):
-    "The same with Python's numbers instead of NumPy's, which neither state nor checkpoint can hold"
-    if isinstance(value, np.generic): return value.item()
-    if isinstance(value, dict): return {k: _plain(v) for k,v in value.items()}
-    if isinstance(value, (tuple,list)): return type(value)(_plain(o) for o in value)
-    return replace(value, **_plain(vars(value))) if is_dataclass(value) else value
+def _check_numbers(bs, seed, num_workers, distributed):
+    "The same as Python's own. Raises `ValueError` for impossible ones"
+    bs,seed = _integer('bs', bs, 1),_integer('seed', seed, 0)
+    num_workers = _integer('num_workers', num_workers, 0)
+    _check_seed(seed, distributed)
+    return bs,seed,num_workers
 
-# %% ../../nbs/training/15_train.ipynb #1bbc359e
-@dataclass(frozen=True)
-class _Plan:
-    "What is known of a run before a photograph is opened"
-    state:dict         # To go on from; empty for a new run
-    settings:dict      # By name
-    config:ModelConfig # Network and schedule
-    recipe:Recipe      # Of the examples
-    options:dict       # Keyword arguments of `diffusion_learner`
-    bs:int             # Photographs in a batch
-    seed:int           # Decides everything random
-    measure:bool       # Is the chroma scale to be measured?
+# %% ../../nbs/training/15_train.ipynb #trainph1
+def _photographs(data, valid, plan, out, device, num_workers, distributed):
+    "The `DataLoaders` of a run"
+    rank,world = (rank_distrib(),num_distrib()) if distributed else (0,1)
+    return rank0_first(partial(photo_dataloaders, data, valid, plan.bs, plan.recipe, plan.seed,
+                               num_workers, device, index=out, rank=rank, world=world))
 
-def _load_state(out, resume):
-    "The state to go on from, if the run is one that goes on; else `out` must hold no other model"
-    if not (resume or (out/'state.pt').exists()):
-        others = [o for o in ('model.safetensors', 'log.csv') if (out/o).exists()]
-        if others and not restarted({}):
-            raise FileExistsError(f"{out} already holds {' and '.join(others)}, but no state to "
-                                  "resume: choose another folder")
-        return {}
-    state = read_state(out)
-    if not (resume or restarted(state)):
-        raise FileExistsError(f"{out} already holds a run: resume it, or choose another folder")
-    return state
+def _tell_left_out(dls):
+    "Say what of the folders is of no use, if there is anything"
+    wholes = {}
+    for source in dls.train_ds.source,dls.valid_ds.source:
+        while isinstance(source, Subset):
+            source = source.source
+        wholes[id(source)] = source
+    for o in wholes.values():
+        if any(getattr(o, k, ()) for k in ('gray', 'broken', 'generated', 'linked')):
+            print(o, flush=True)
 
-# %% ../../nbs/training/15_train.ipynb #65c273f2
-def _plan_run(out, resume, settings, config, recipe, bs, seed, options):
-    "A `_Plan`. Raises `ValueError` when what is named does not fit what the run was begun with"
-    state,settings,net = _load_state(out, resume),_plain(settings or {}),options.get('net')
-    config,recipe,options = [_plain(o) for o in (config, recipe, options)]
-    measure = not (state or config or 'chroma_scale' in settings)
-    all_settings = {**state.get('settings', {}), **settings}
-    new = settings if 'recipe' in state else all_settings # earlier versions kept only the settings
-    config,recipe,given = configure(new, state.get('config', config), recipe or state.get('recipe'))
-    if state and replace(config, sampling=state['config'].sampling)!=state['config']:
-        raise ValueError(f"{out} holds a run of {state['config']}: "
-                         "a resumed run keeps its network and schedule")
-    if net is not None and net.cfg!=config.net:
-        raise ValueError(f"the network to start from is {net.cfg}: settings cannot change it")
-    bs = state.get('bs', 32) if bs is None else bs
-    seed = state.get('seed', 0) if seed is None else seed
-    if state: # its place in batches of this size: no photograph twice
-        state['batch0'] = math.ceil(state['batch0']*state.get('bs', bs)/bs)
-    options = {**state.get('how', {}), **options, **given}
-    if state: _check_tune(out, state, options)
-    return _Plan(state, all_settings, config, recipe, options, bs, seed, measure)
+# %% ../../nbs/training/15_train.ipynb #1883143d
+def _prepare_run(out, data, dls, plan, cbs, hours, photos, epochs, **run_args):
+    "The run's callback, and the configuration with its chroma scale"
+    same = check_photographs(out, dls, plan)
+    n,config = len(dls.train_ds),plan.config
+    if epochs:
+        photos = math.ceil(epochs*n)
+    if plan.measure:
+        scale = from_rank0(lambda: round(chroma_std(dls.train_ds), 2))
+        config = replace(config, chroma_scale=scale)
+    about = dict(data=Path(source_root(data) or '').name, pictures=n, seed=plan.seed,
+                 settings=plan.settings, **plain(check_teacher(out, cbs, plan.state)))
+    defaults = known_settings()['learner']
+    how = {k: plan.options[k] for k in defaults if k in plan.options}
+    keep = dict(same, bs=plan.bs, recipe=asdict(plan.recipe), how=how)
+    lr = plan.options.get('lr', defaults['lr'])
+    run = RunCallback(out, lr, photos=photos, hours=hours, describe=about, keep=keep,
+                      loaded=plan.state, **run_args)
+    return run,config
 
-# %% ../../nbs/training/15_train.ipynb #chktune1
-def _check_tune(out, state, options):
-    "Raise `ValueError` when a resumed run is to begin tuning the encoder, or to stop it"
-    was = state.get('how', state.get('settings', {})).get('tune', 0)
-    now = options.get('tune', 0)
-    if (float(was)>0)!=(now>0):
-        raise ValueError(f"{out} holds a run of tune={was}, got tune={now}: "
-                         "a resumed run neither begins nor stops to tune its encoder")
+# %% ../../nbs/training/15_train.ipynb #trainln1
+def _learner(out, data, dls, plan, cbs, bar, distributed, budget, run_args):
+    "The learner, with the callbacks of its run; nothing is learned yet"
+    run,config = _prepare_run(out, data, dls, plan, cbs, verbose=not bar, **budget,
+                              **(run_args or {}))
+    own = [run, PreviewCallback(), *([ProcessesCallback()] if distributed else [])]
+    learn = diffusion_learner(dls, config, seed=plan.seed, cbs=[*own, *cbs], path=out,
+                              **plan.options)
+    is_first = not rank_distrib()
+    if is_first:
+        _tell_left_out(dls)
+    learn.remove_cbs(ProgressCallback)
+    if bar and is_first:
+        learn.add_cb(RunProgressCallback())
+    else:
+        learn.logger = lambda row: None # no table
+    return learn
 
-# %% ../../nbs/training/15_train.ipynb #9a82d6f5
-def _check_photographs(out, dls, plan):
-    """What a resumed run keeps: its seed, its photographs and those it watches
+# %% ../../nbs/training/15_train.ipynb #trainft1
+_WHERE = r"^Exception occured in `.*` when calling event `.*`:\n\t" # fastai's words
 
-    Raises `ValueError` when that is not so, and when processes disagree."""
-    watched = source_fingerprint(dls.valid_ds.source)
-    check_ranks_agree(photographs=source_fingerprint(dls.train_ds.source),
-                      watched_photographs=watched,
-                      state_of_the_run=f"{plan.state.get('photos', 0)} seen")
-    same = dict(seed=plan.seed, number_of_photographs=len(dls.train_ds))
-    for k,v in same.items():
-        if (was := plan.state.get(k, v))!=v:
-            raise ValueError(f"{out} holds a run of {k.replace('_', ' ')} {was}, got {v}: {_OWN}")
-    was,names = plan.state.get('names'),names_checksum(dls.train_ds.source)
-    if was and names and was!=names: # earlier versions did not keep it
-        raise ValueError(f"{out} holds a run of other photographs, or of other names of theirs: "
-                         f"{_OWN}")
-    if (was := plan.state.get('watched', watched))!=watched: # nor this
-        raise ValueError(f"{out} holds a run that watches {was}, got {watched}: {_OWN}")
-    return dict(same, names=names, watched=watched)
-
-_OWN = "a resumed run keeps its own (--seed, --data, --valid)"
-
-# %% ../../nbs/training/15_train.ipynb #teach5c
-def _teacher(out, cbs, state):
-    "What the checkpoint says of the run's teacher. Raises `ValueError` unless it is still the same"
-    now = next((o.description for o in cbs if isinstance(o, DistillationCallback)), None)
-    if (was := state.get('teacher')) and now!=was:
-        raise ValueError(f"{out} was taught by {was}; to go on it needs the same teacher "
-                         f"(--start, --weak, --guidance), got {now}")
-    return dict(teacher=now) if now else {}
+def _fit(learn, distributed):
+    "Until the budget ends it; an error does not leave this process in bfloat16"
+    stopping = nullcontext() if distributed else save_on_interrupt(learn.this_run)
+    try:
+        with stopping:
+            learn.fit(10**6) # so many epochs take days, of however few photographs
+    except Exception as e: # fastai says first where it happened, in a line of its own
+        e.args = tuple(re.sub(_WHERE, '', o) if isinstance(o, str) else o for o in e.args)
+        raise
+    finally:
+        if hasattr(learn, 'bf16'):
+            learn.bf16.leave()
 
 # %% ../../nbs/training/15_train.ipynb #b403c83f
+# Over 30 lines: two thirds of them are the arguments
 def train(
     data,                    # Folder of color photographs or of Kaggle's arrays, or a source
     out:str|Path,            # The run's folder
@@ -197,68 +184,13 @@ def train(
     `FileExistsError` when `out` already holds a run or a model, `BlockingIOError` while another
     process trains there."""
     out,device = Path(out),find_device(device)
-    _check_call(out, data, valid, hours=hours, epochs=epochs, photos=photos)
-    bs,seed = _integer('bs', bs, 1),_integer('seed', seed, 0)
-    num_workers = _integer('num_workers', num_workers, 0)
-    _check_seed(seed, distributed)
-    with ExitStack() as stack:
-        stack.enter_context(only_run(out))
-        plan = _plan_run(out, resume, settings, config, recipe, bs, seed, kwargs)
-        if distributed: stack.enter_context(processes(device))
-        rank,world = (rank_distrib(),num_distrib()) if distributed else (0,1)
-        dls = rank0_first(partial(photo_dataloaders, data, valid, plan.bs, plan.recipe, plan.seed,
-                                  num_workers, device, index=out, rank=rank, world=world))
-        run,config = _prepare_run(out, data, dls, plan, cbs, hours=hours, photos=photos,
-                                  epochs=epochs, verbose=not bar, **(run_args or {}))
-        own = [run, PreviewCallback(), *([ProcessesCallback()] if distributed else [])]
-        learn = diffusion_learner(dls, config, seed=plan.seed, cbs=[*own, *cbs], path=out,
-                                  **plan.options)
-        if not rank: _tell_left_out(dls)
-        learn.remove_cbs(ProgressCallback)
-        if bar and not rank: learn.add_cb(RunProgressCallback())
-        else: learn.logger = lambda row: None # no table
-        if not distributed: stack.enter_context(save_on_interrupt(run))
-        _fit(learn)
+    budget = dict(hours=hours, epochs=epochs, photos=photos)
+    _check_call(out, data, valid, **budget)
+    bs,seed,num_workers = _check_numbers(bs, seed, num_workers, distributed)
+    with only_run(out):
+        plan = plan_run(out, resume, settings, config, recipe, bs, seed, kwargs)
+        with processes(device) if distributed else nullcontext():
+            dls = _photographs(data, valid, plan, out, device, num_workers, distributed)
+            learn = _learner(out, data, dls, plan, cbs, bar, distributed, budget, run_args)
+            _fit(learn, distributed)
     return learn
-
-# %% ../../nbs/training/15_train.ipynb #1883143d
-def _prepare_run(out, data, dls, plan, cbs, hours, photos, epochs, **run_args):
-    "The run's callback, and the configuration with its chroma scale"
-    same = _check_photographs(out, dls, plan)
-    n,config = len(dls.train_ds),plan.config
-    if epochs: photos = math.ceil(epochs*n)
-    if plan.measure:
-        scale = from_rank0(lambda: round(chroma_std(dls.train_ds), 2))
-        config = replace(config, chroma_scale=scale)
-    about = dict(data=Path(source_root(data) or '').name, pictures=n, seed=plan.seed,
-                 settings=plan.settings, **_plain(_teacher(out, cbs, plan.state)))
-    defaults = known_settings()['learner']
-    how = {k: plan.options[k] for k in defaults if k in plan.options}
-    keep = dict(same, bs=plan.bs, recipe=asdict(plan.recipe), how=how)
-    lr = plan.options.get('lr', defaults['lr'])
-    run = RunCallback(out, lr, photos=photos, hours=hours, describe=about, keep=keep,
-                      loaded=plan.state, **run_args)
-    return run,config
-
-def _fit(learn):
-    "Until the budget ends it; an error does not leave this process in bfloat16"
-    try:
-        learn.fit(10**6) # so many epochs take days, of however few photographs
-    except Exception as e: # fastai says first where it happened, in a line of its own
-        e.args = tuple(re.sub(_WHERE, '', o) if isinstance(o, str) else o for o in e.args)
-        raise
-    finally:
-        if hasattr(learn, 'bf16'): learn.bf16.leave()
-
-# %% ../../nbs/training/15_train.ipynb #df1d42d8
-def _tell_left_out(dls):
-    "Say what of the folders is of no use, if there is anything"
-    wholes = {}
-    for source in dls.train_ds.source,dls.valid_ds.source:
-        while isinstance(source, Subset): source = source.source
-        wholes[id(source)] = source
-    for o in wholes.values():
-        if any(getattr(o, k, ()) for k in ('gray', 'broken', 'generated', 'linked')):
-            print(o, flush=True)
-
-_WHERE = r"^Exception occured in `.*` when calling event `.*`:\n\t" # fastai's words

@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 import numpy as np, pytest, tifffile, torch
 from PIL import Image
-from colorized.app.session import draw_strokes
+from colorized.app.strokes import draw_strokes
 from colorized.photo.lab import rgb_to_lab
 from colorized.photo.reading import read_scan
 
