@@ -19,7 +19,7 @@ from ..photo.reading import READABLE
 _COLUMNS = dict(path='string', sha256='string', etag='string', bytes='int64') # Of a manifest
 
 def _read_table(url, data):
-    import pyarrow as pa, pyarrow.csv, pyarrow.parquet
+    import pyarrow.csv, pyarrow.parquet
     is_csv = url.lower().endswith('.csv')
     texts = {k: o for k,o in _COLUMNS.items() if o=='string'} # also those of digits alone
     how = pyarrow.csv.ConvertOptions(column_types=texts)
