@@ -15,7 +15,8 @@ from fastcore.meta import delegates
 from ..files import make_folder
 from ..photo.provenance import settings_sha256
 from .ledger import check_report, read_report
-from .names import MAP_SUFFIX, given_outputs, mirror_tree, passed_over, unlisted
+from .names import (
+    MAP_SUFFIX, given_outputs, mirror_tree, originals_among, passed_over, unlisted)
 from .options import BatchOptions
 from .progress import ProgressBar, Summary
 from .run import FolderRun, Job
@@ -25,20 +26,12 @@ from ..inference.colorizer import Colorizer
 from ..photo.reading import READABLE
 
 # %% ../../nbs/batch/08_folder.ipynb #fldvict1
-def _file_id(path):
-    "What the names of one file share, links followed; None: there is no file, or it has no number"
-    try: st = os.stat(path)
-    except OSError: return None
-    return (st.st_dev, st.st_ino) if st.st_ino else None
-
 def _refuse_originals(jobs):
     "Links may make the output of one photograph another: such jobs are refused"
-    found = [(job, o, _file_id(o)) for job in jobs for o in job.outputs]
-    there = [o for o in found if o[2]]
-    photos = {_file_id(o.photo): o.photo for o in jobs} if there else {}
-    for job,out,id in there:
-        if id in photos:
-            job.refused = f"{out}: is the photograph {photos[id]}: an original is never replaced"
+    jobs_of = {out: job for job in jobs for out in job.outputs}
+    for out,photo in originals_among(jobs_of, [o.photo for o in jobs]).items():
+        why = f"{out}: is the photograph {photo}: an original is never replaced"
+        jobs_of[out].refused = why
 
 # %% ../../nbs/batch/08_folder.ipynb #c48e094b
 def _list_jobs(src, dst, options, colorizer):

@@ -6,7 +6,7 @@ Docs: https://example.github.io/colorized/batch/names.html.md"""
 
 # %% auto #0
 __all__ = ['MAP_SUFFIX', 'output_name', 'existing_colorings', 'assign_outputs', 'given_outputs', 'is_output_of', 'Tree',
-           'unlisted', 'passed_over', 'mirror_tree']
+           'unlisted', 'passed_over', 'mirror_tree', 'originals_among']
 
 # %% ../../nbs/batch/01_names.ipynb #83082b82
 import os, re, stat
@@ -152,3 +152,19 @@ def mirror_tree(
     if made: ignored['colorings of others'] += len(made)
     photos = {o: o for o in set(found)-made}
     return Tree(dict(sorted(assign_outputs(photos, format, given).items())), errors, ignored)
+
+# %% ../../nbs/batch/01_names.ipynb #orgamng2
+def _file_id(path):
+    "What the names of one file share, links followed; None: there is no file, or it has no number"
+    try: st = os.stat(path)
+    except OSError: return None
+    return (st.st_dev, st.st_ino) if st.st_ino else None
+
+def originals_among(
+    outputs, # Paths
+    photos,  # Paths of photographs
+) -> dict:   # {output: the photograph that it is}
+    "Outputs that are photographs by way of links"
+    there = {o: id for o in outputs if (id := _file_id(o))}
+    known = {_file_id(o): o for o in photos} if there else {}
+    return {o: known[id] for o,id in there.items() if id in known}

@@ -14,7 +14,7 @@ from collections import Counter
 from fastcore.basics import patch
 from ..batch.claims import is_abandoned, process_identity
 from ..batch.ledger import utc_now
-from ..batch.names import assign_outputs, is_output_of
+from ..batch.names import assign_outputs, is_output_of, originals_among
 from ..files import parse_json
 from .store import Store, misnamed, modified_time, to_utf8
 
@@ -242,6 +242,17 @@ def _compare(job, tag, store, there, was, made, resume):
     done = was['path']==job['name'] and was['etag']==tag and not job['lost']
     return 'done' if done else 'todo',None
 
+# %% ../../nbs/fleet/03_record.ipynb #orgfleet
+def _refuse_originals(todo, refused, photos, store, more):
+    "The jobs, but for those that would replace a photograph to which links lead"
+    outputs = {f"{store.root}/{o['row']['output']}{end}": o['name']
+               for o in todo if o['replace'] for end in {'', more}}
+    found = originals_among(outputs, photos) if store.local else {}
+    why = {outputs[out]: f"{out}: is the photograph {photo}: an original is never replaced"
+           for out,photo in found.items()}
+    refused += [dict(o['row'], error=why[o['name']]) for o in todo if o['name'] in why]
+    return [o for o in todo if o['name'] not in why]
+
 # %% ../../nbs/fleet/03_record.ipynb #68238868
 def plan(
     photos:dict,            # Of `photographs`
@@ -272,4 +283,4 @@ def plan(
         else:
             if kind=='todo' and there and was: job['was'] = {k: was[k] for k in MADE_COLUMNS}
             todo.append(job)
-    return todo,done,refused
+    return _refuse_originals(todo, refused, photos, store, more),done,refused

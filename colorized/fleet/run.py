@@ -21,7 +21,7 @@ from ..batch.names import output_name, passed_over
 from ..batch.options import UNCERTAINTY_SAMPLES, BatchOptions
 from ..batch.progress import ProgressBar, Summary
 from ..batch.workers import DIED
-from .audit import report
+from .audit import REPORT, protect_report, report
 from .cluster import Cluster
 from .record import Lease, Record, plan
 from .sources import photographs
@@ -141,7 +141,7 @@ def _leading(store, lease, summary):
         try: yield last
         finally:
             text = lambda: report(store).encode()
-            publish = lambda: store.put('record/report.md', text(), replace=True)
+            publish = lambda: store.put(REPORT, text(), replace=True)
             for end in (publish, lease.release):
                 try: end()
                 except Exception as e: # a report that fails keeps no lease
@@ -266,6 +266,7 @@ def colorize_dataset(
     c,made = _settings(options, own),_made(options, own)
     del own
     store = Store(dest, storage)
+    protect_report(store)
     photos,errors,remarks = _list(source, storage, root, store)
     options.check_depth(output_name(k, options.format) for k in photos)
     more = '.uncertainty.png' if options.uncertainty else ''

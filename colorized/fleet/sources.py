@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/fleet/sources.html.md"""
 __all__ = ['photographs']
 
 # %% ../../nbs/fleet/02_sources.ipynb #543eaff3
-import io, os, re
+import io, os, re, stat
 from concurrent.futures import ThreadPoolExecutor
 from ..batch.names import existing_colorings
 from .store import (
@@ -16,16 +16,26 @@ from .store import (
 from ..photo.reading import READABLE
 
 # %% ../../nbs/fleet/02_sources.ipynb #d032384e
+_COLUMNS = dict(path='string', sha256='string', etag='string', bytes='int64') # Of a manifest
+
 def _read_table(url, data):
-    import pyarrow as pa, pyarrow.csv, pyarrow.parquet
+    import pyarrow.csv, pyarrow.parquet
     is_csv = url.lower().endswith('.csv')
-    texts = dict.fromkeys(('path', 'sha256', 'etag'), pa.string()) # also those of digits alone
+    texts = {k: o for k,o in _COLUMNS.items() if o=='string'} # also those of digits alone
     how = pyarrow.csv.ConvertOptions(column_types=texts)
     try:
         if is_csv: return pyarrow.csv.read_csv(io.BytesIO(data), convert_options=how)
         return pyarrow.parquet.read_table(io.BytesIO(data))
     except Exception as e:
         raise ValueError(f"{url}: is not a {'CSV' if is_csv else 'Parquet'} table ({e})") from e
+
+# %% ../../nbs/fleet/02_sources.ipynb #d032384f
+def _column(url, table, name):
+    "Values, as a record can hold them"
+    import pyarrow as pa
+    try: return table[name].cast(_COLUMNS[name]).to_pylist()
+    except (KeyError, pa.ArrowException) as e:
+        raise ValueError(f"{url}: its column {name} is not of type {_COLUMNS[name]} ({e})") from e
 
 def _read_manifest(source, storage):
     "Rows of a manifest; paths are relative to it"
@@ -35,11 +45,11 @@ def _read_manifest(source, storage):
     if 'path' not in columns:
         has = ', '.join(columns)
         raise ValueError(f"{url}: a manifest needs a column 'path', this one has {has}")
-    wanted = [k for k in ('path', 'sha256', 'etag', 'bytes') if k in columns]
-    rows = [o for o in table.select(wanted).to_pylist() if str(o['path'] or '').strip()]
+    values = {k: _column(url, table, k) for k in _COLUMNS if k in columns}
+    rows = [dict(zip(values, o)) for o in zip(*values.values()) if (o[0] or '').strip()]
     folder = url.rpartition('/')[0]
     full = lambda p: p if '://' in p or os.path.isabs(p) else f"{folder}/{p}"
-    return [{**o, 'path':full(str(o['path']))} for o in rows]
+    return [{**o, 'path':full(o['path'])} for o in rows]
 
 # %% ../../nbs/fleet/02_sources.ipynb #eb5e87d5
 def _is_folder(row): return f"{row['path']}: is a folder, and a list names photographs"
@@ -103,13 +113,14 @@ def _list_here(fs, path, is_pattern):
         links |= {k for o in folders if os.path.islink(k := os.path.join(top, o))}
     return files,links
 
-def _measure(paths):
-    "({path: size and tag}, {path: error}) of files on this machine"
+def _measure(paths, ignored):
+    "({path: size and tag}, {path: error}) of files on this machine; pipes go into `ignored`"
     found,errors = {},{}
     for k in paths:
         try:
             info = os.stat(k)
-            found[k] = dict(bytes=info.st_size, etag=object_tag(info))
+            if not stat.S_ISREG(info.st_mode): ignored[k] = 'pipes or devices'
+            else: found[k] = dict(bytes=info.st_size, etag=object_tag(info))
         except OSError as e:
             is_dead = isinstance(e, FileNotFoundError) and os.path.islink(k)
             why = "is a link to a file that is not there" if is_dead else e.strerror
@@ -139,7 +150,7 @@ def _search(source, storage, ignored):
     if not (is_folder or is_pattern): raise ValueError(f"{url}: no such file or folder")
     files,links = _list_here(fs, path, is_pattern)
     ignored.update({k: 'linked folders' for k in links if not _is_hidden(k[len(start):])})
-    return *_measure(_choose(files, start, ignored)),start
+    return *_measure(_choose(files, start, ignored), ignored),start
 
 # %% ../../nbs/fleet/02_sources.ipynb #ad13a648
 def _give_names(found, errors, start):

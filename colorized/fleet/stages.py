@@ -20,7 +20,7 @@ from ..batch.options import BatchOptions
 from ..batch.tasks import load_lightness, predict_chroma, write_output
 from ..batch.workers import disk_errno, error_message
 from ..files import file_state, sha256_of
-from .store import FINAL_ERRORS, Store, is_local, resolve_url, with_retries
+from .store import Store, is_final, is_local, resolve_url, with_retries
 from ..inference.colorizer import Colorizer
 from ..photo.provenance import Provenance
 from ..photo.scan import ScanError
@@ -103,7 +103,7 @@ def _attempt(job, do):
         job['row']['error'],job['again'] = f"{job['name']}: {e}",True
     except Exception as e:
         job['row']['error'] = _describe(e, job['name'], folder)
-        job['again'] = not isinstance(e, (ScanError, *FINAL_ERRORS))
+        job['again'] = not is_final(e)
         number = disk_errno(e)
         if number: job['full'],job['again'] = os.strerror(number),False
     finally: job['row']['seconds'] = job['row'].get('seconds', 0)+time.time()-start
@@ -114,7 +114,7 @@ def _fetch(job, folder, storage):
     "The photograph as a file on this machine"
     fs,path,url = resolve_url(job['name'], storage)
     if is_local(url): return Path(path)
-    local = Path(folder)/path.rpartition('/')[2]
+    local = Path(folder)/'photo' # its own name may be longer than a file system here takes
     with _temporary_files(): with_retries(lambda: fs.get_file(path, str(local)), url)
     size,expected = local.stat().st_size,job['row']['source_bytes']
     if expected not in (None, size):
@@ -237,7 +237,7 @@ def write_one(
     "Paint a photograph and put it into the store"
     row,photo,store = job['row'],_fetch(job, folder, c.storage),Store(c.dest, c.storage)
     state = _same_photo(job, photo, store, photo.parent==Path(folder))
-    out = Path(folder)/'out'/row['output'].rpartition('/')[2]
+    out = Path(folder)/f"out/photo{os.path.splitext(row['output'])[1]}"
     outputs = [out, out.with_name(f'{out.name}.uncertainty.png')][:1+(c.options.n_samples>1)]
     file = dict(c.options.file, overwrite=False)
     ab = _array(blob, job['shape'])

@@ -81,13 +81,14 @@ class Deadline:
         self.forget()
         with self._lock:
             self._socket = socket.fromfd(sock.fileno(), sock.family, sock.type)
-        if self._is_over: self._end()
+        if self._is_over: self.end()
     def forget(self):
         "Let go of the connection, which otherwise stays open"
         with self._lock:
             if self._socket: self._socket.close()
             self._socket = None
-    def _end(self):
+    def end(self):
+        "Its time is over"
         self._is_over = True
         with self._lock, suppress(OSError): # closed by the other side
             if self._socket: self._socket.shutdown(socket.SHUT_RDWR)
@@ -96,7 +97,7 @@ class Deadline:
         seconds:float, # From now
     ):
         "Raises `TimeoutError` if the block takes longer, whatever that made of it"
-        timer,self._is_over = threading.Timer(seconds, self._end),False
+        timer,self._is_over = threading.Timer(seconds, self.end),False
         timer.daemon = True
         timer.start()
         try:

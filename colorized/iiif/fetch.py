@@ -74,6 +74,7 @@ class Fetcher: # requests-cache and requests-ratelimiter do not keep all of the 
     def stop(self):
         "Interrupt what is waiting or being fetched, now and later"
         self._stopped.set()
+        self._deadline.end() # a silent server would be waited for
 
 # %% ../../nbs/iiif/01_fetch.ipynb #000db6ba
 @patch
@@ -153,14 +154,15 @@ def _read(self:Fetcher, url, r, most):
     "The answer's bytes, as they arrive"
     start,out = time.monotonic(),bytearray()
     with self._deadline.within(self.patience):
-        while part := r.raw.read1(2**16, decode_content=True): # whatever is there, if only a byte
+        # whatever is there, if only a byte
+        while not self._stopped.is_set() and (part := r.raw.read1(2**16, decode_content=True)):
             out += part
-            if self._stopped.is_set():
-                raise IIIFError("interrupted")
             if len(out)>most:
                 raise IIIFError(f"{url}: more than {most>>20} MB", 413)
             if time.monotonic()-start>self.patience: # a proxy's connections have no deadline
                 raise TimeoutError
+    if self._stopped.is_set(): # and what came may be half of it
+        raise IIIFError("interrupted")
     return bytes(out)
 
 # %% ../../nbs/iiif/01_fetch.ipynb #a8dc9d26

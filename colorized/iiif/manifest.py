@@ -11,10 +11,11 @@ __all__ = ['JSON_TYPES', 'CREDIT_KEYS', 'read_manifest', 'service_credit', 'imag
 import hashlib, json, os, re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from .fetch import Fetcher, IIIFError
 from .resources import (
-    add_credit, as_list, check_depth, id_of, language_map, parse_document, type_of)
+    add_credit, as_list, check_depth, id_of,
+    language_map, parse_document, split_address, type_of)
 from .v2 import to_v3
 
 # %% ../../nbs/iiif/06_manifest.ipynb #9b944447
@@ -149,7 +150,7 @@ class Picture:
     digits:int=8             # Of a hash, in the name
     @property
     def name(self)->str: # For files: readable, unique, the same next time
-        path = unquote(urlsplit(self.key).path)
+        path = unquote(split_address(self.key).path)
         ignored = '','full','max','0','default.jpg','native.jpg'
         parts = [o for o in path.split('/') if o not in ignored]
         stem = os.path.splitext(parts[-1])[0] if parts else 'image'

@@ -8,19 +8,21 @@ Docs: https://example.github.io/colorized/iiif/output.html.md"""
 __all__ = ['OutputFolder', 'claimed', 'protect_manifest']
 
 # %% ../../nbs/iiif/08_output.ipynb #6279b99f
-import hashlib, json, os, re, time
+import hashlib, os, re, time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from fastcore.basics import patch
 from ..batch.claims import Claims
 from ..batch.ledger import Report, output_status, read_report
-from ..files import clear_leftovers, make_folder, parse_json, sha256_of, write_json
+from ..files import clear_leftovers, make_folder, read_json, sha256_of, write_json
 from .choice import is_ours, rights_remark
 from .fetch import IIIFError
 from .image import Download, write_tiles
 from .manifest import CREDIT_KEYS, Picture
+from .service import parse_info
 from ..inference.colorizer import Colorizer
+from ..photo.formats import plain_integer
 from ..photo.provenance import Provenance
 from ..photo.reading import read_scan
 
@@ -54,7 +56,7 @@ class OutputFolder:
         recolor:bool=False,   # Color pictures that are in color already?
     ):
         self.path,self.base,self.colorizer,self.settings = path,base,colorizer,settings
-        self.file,self.size,self.recolor = file,size,recolor
+        self.file,self.size,self.recolor = file,plain_integer(size),recolor
         self.expected = colorizer.provenance(settings) # of a color version made now,
         more = {} if file['format']=='png' else dict(quality=file['quality'])
         self.expected_file = replace( # and what its file says
@@ -102,7 +104,7 @@ def kept_row(self:OutputFolder,
     row = self.rows.get(p.key) or {}
     if not row.get('output'): return row
     path = self.path/row['output']
-    return row if path.exists() and sha256_of(path)==row.get('output_sha256') else {}
+    return row if path.is_file() and sha256_of(path)==row.get('output_sha256') else {}
 
 # %% ../../nbs/iiif/08_output.ipynb #896e4cd0
 @patch
@@ -151,6 +153,15 @@ def _describe(self:OutputFolder, p, original, scan):
         warnings=[*original.remarks, *([remark] if remark else []), *scan.warnings])
 
 # %% ../../nbs/iiif/08_output.ipynb #c52b9623
+def _read_info(folder):
+    "`info.json` of a set of tiles; None where it is missing or damaged"
+    try:
+        info = read_json(folder/'info.json')
+        parse_info(info)
+    except (OSError, ValueError):
+        return None
+    return info
+
 @patch
 def has_tiles(self:OutputFolder,
     p:Picture,
@@ -159,7 +170,7 @@ def has_tiles(self:OutputFolder,
     "Are the tiles there, and those of the color version?"
     folder = self.path/'tiles'/p.name
     whole = folder/'full/max/0/default.jpg'
-    if not (whole.exists() and (folder/'info.json').exists()): return False
+    if not (whole.is_file() and _read_info(folder)): return False
     return sha256_of(whole)==row['output_sha256']
 
 @patch
@@ -173,8 +184,8 @@ def update_tiles(self:OutputFolder,
     if not self.has_tiles(p, row):
         write_tiles(self.path/row['output'], folder, id)
         return
-    info = json.loads((folder/'info.json').read_text())
-    if info['id']!=id:
+    info = _read_info(folder)
+    if info.get('id')!=id:
         write_json(folder/'info.json', {**info, 'id': id}, indent=1)
 
 # %% ../../nbs/iiif/08_output.ipynb #b771bce3
@@ -200,14 +211,15 @@ def protect_manifest(
     path:Path,       # Where the new manifest will be
     source:str|Path, # Manifest to be colored: address or file
 ):
-    "Raise `IIIFError` if the new manifest would replace one that this program did not make"
-    if not path.exists():
+    """Raise `IIIFError` if the new manifest would replace one that this program did not make, and
+    `FileExistsError` for a link, a pipe or a folder in its place"""
+    if not os.path.lexists(path):
         return
-    if os.path.isfile(source) and os.path.samefile(source, path):
+    if os.path.isfile(source) and path.exists() and os.path.samefile(source, path):
         raise IIIFError(f"{path}: is the manifest to be colored, which is never replaced; "
                         "write to another folder")
     try:
-        ours = is_ours(parse_json(path.read_bytes()))
+        ours = is_ours(read_json(path))
     except ValueError:
         ours = False
     if not ours:

@@ -82,7 +82,8 @@ def _service(info, url):
 # %% ../../nbs/iiif/02_service.ipynb #e259699a
 def _parse_version(context, kind, profile):
     if 'image/3' in context or kind=='ImageService3': return 3
-    return 1 if re.search('image(-api)?/1', f'{context} {profile}') else 2
+    old = 'image(-api)?/(1|compliance)' # the latter is version 1.0, which has no context
+    return 1 if re.search(old, f'{context} {profile}') else 2
 
 def _parse_limits(places):
     "Limits of one answer, which stand in the profile or beside it"

@@ -1,7 +1,9 @@
 "The record held against the store"
+import os
+import pytest
 from fleet_tools import world
 from colorized.cli.main import main
-from colorized.fleet.audit import audit, report
+from colorized.fleet.audit import REPORT, audit, protect_report, report
 from colorized.fleet.record import Record, read_record
 from colorized.fleet.store import Store
 
@@ -84,6 +86,19 @@ Tones: 3 toned, 1 neutral.
 - y: old
 - and 1 more
 """
+
+def test_a_folder_whose_name_is_no_text(tmp_path):
+    store = Store(os.fsdecode(os.fsencode(tmp_path)+b'/M\xfcnchen'))
+    assert report(store).encode().startswith(f'# {tmp_path}/M\\udcfcnchen\n'.encode())
+
+def test_a_report_of_others_is_not_replaced(tmp_path):
+    store = Store(tmp_path)
+    protect_report(store)
+    store.put(REPORT, report(store).encode())
+    protect_report(store)
+    store.put(REPORT, b'# What we found in the attic', replace=True)
+    with pytest.raises(FileExistsError, match='report.md exists already and was not made by this'):
+        protect_report(store)
 
 def test_an_empty_place(tmp_path):
     assert not any(audit(tmp_path).values())

@@ -380,6 +380,13 @@ def test_a_report_that_fails_keeps_no_lease(tmp_path, model, monkeypatch):
     assert got.stopped=='no order' and got.exit_code==1
     assert [o.suffix for o in (tmp_path/'out/record').iterdir()]==['.parquet'] # no RUNNING
 
+def test_a_report_of_others_ends_a_run_before_it_begins(tmp_path, model):
+    (tmp_path/'out/record').mkdir(parents=True)
+    (tmp_path/'out/record/report.md').write_text('of our own')
+    with pytest.raises(FileExistsError, match='report.md exists already'):
+        colorize_dataset([tmp_path/'gone.jpg'], tmp_path/'out', model, progress=False)
+    assert [o.read_text() for o in (tmp_path/'out/record').iterdir()]==['of our own']
+
 def test_dry_run_starts_no_cluster(tmp_path, model, capsys):
     src = loopback.snapshots(tmp_path/'scans', 2)
     own = ['--model', str(model), '--dry-run']

@@ -47,6 +47,22 @@ def test_tables_as_spreadsheets_leave_them(tmp_path):
     pd.DataFrame(dict(path=['1920', None, ''])).to_parquet(tmp_path/'m.parquet')
     assert names(tmp_path/'m.parquet')==['1920']
 
+def test_columns_of_other_types(tmp_path):
+    "What a record could not hold would end the run, after the work"
+    (tmp_path/'a.jpg').write_bytes(b'x')
+    table = tmp_path/'m.parquet'
+    def read(**columns):
+        pd.DataFrame(dict(path=['a.jpg'], **columns)).to_parquet(table)
+        return next(iter(photographs(table)[0].values()))
+    assert read(etag=[7], bytes=['1'])['etag']=='7' and read(etag=['e'], bytes=['1'])['bytes']==1
+    assert read(sha256=[None])['sha256'] is None
+    for k,v in dict(sha256=hashlib.sha256(b'x').digest(), bytes='1 kB', etag=[['e']]).items():
+        with pytest.raises(ValueError, match=f'm.parquet: its column {k} is not of type'):
+            read(**{k: [v]})
+    (tmp_path/'m.csv').write_text('path,path\na.jpg,b.jpg\n')
+    with pytest.raises(ValueError, match='m.csv: its column path .*2 times'):
+        photographs(tmp_path/'m.csv')
+
 def test_a_folder_in_a_list_is_an_error_of_its_own(tmp_path, s3):
     (tmp_path/'in/box').mkdir(parents=True)
     (tmp_path/'in/box/a.jpg').touch()
@@ -163,6 +179,15 @@ def test_nothing_vanishes_without_a_word(tmp_path):
     (src/'box/a.jpg').unlink()
     (src/'d.jpg').unlink()
     assert photographs(src)==({}, {gone: f'{gone}: is a link to a file that is not there'})
+
+@pytest.mark.skipif(os.name!='posix', reason='pipes of POSIX')
+def test_a_pipe_among_photographs_is_passed_over(tmp_path):
+    os.mkfifo(tmp_path/'p.jpg')
+    (tmp_path/'a.jpg').touch()
+    for source in tmp_path,f'{tmp_path}/*.jpg':
+        ignored = {}
+        assert names(source, ignored=ignored)==['a.jpg']
+        assert ignored=={f'{tmp_path}/p.jpg': 'pipes or devices'}
 
 def test_what_is_passed_over_in_a_bucket(s3):
     store,_ = s3

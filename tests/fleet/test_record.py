@@ -120,6 +120,22 @@ def test_another_format_means_other_files(tmp_path):
     assert not done and not refused
     assert len(plan(photos, store, made, format='JPEG')[1])==3
 
+@pytest.mark.parametrize('more', ['', '.uncertainty.png'])
+def test_an_original_that_a_link_makes_an_output_is_never_replaced(tmp_path, more):
+    "neither by an output nor by the map beside it; the others are made"
+    for o in ('1/a.jpg', f'2/a.jpg{more}', '3/a.jpg'):
+        (tmp_path/'in'/o).parent.mkdir(parents=True)
+        (tmp_path/'in'/o).touch()
+    store = Store(tmp_path/'out')
+    store.put('3/a.jpg', b'1')
+    (tmp_path/'out/1').symlink_to(tmp_path/'in/2')
+    photos,_ = photographs(tmp_path/'in')
+    todo,_,refused = plan(photos, store, made, overwrite=True, more=more)
+    last = [f'2/a.jpg{more}'+'.png'*bool(more), '3/a.jpg']
+    assert [o['row']['output'] for o in todo]==last
+    why = f"is the photograph {tmp_path}/in/2/a.jpg{more}: an original is never replaced"
+    assert [o['error'] for o in refused]==[f"{tmp_path}/out/1/a.jpg{more}: {why}"]
+
 def test_a_lost_map_is_made_again(tmp_path):
     photos,store = world(tmp_path)
     record = Record(store, every=1e9)

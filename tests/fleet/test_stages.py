@@ -1,5 +1,5 @@
 "The three stages, in this process"
-import functools, hashlib, os, socket, subprocess, tempfile
+import errno, functools, hashlib, os, socket, subprocess, tempfile
 from pathlib import Path
 import loopback, numpy as np, pytest
 from colorized import __version__
@@ -103,14 +103,38 @@ def test_a_photograph_that_changes_on_the_way(tmp_path, model, c):
     with pytest.raises(ScanError, match='it has .* bytes now, not 1'):
         write_one(job, blob, c, str(tmp_path/'here'))
 
-def test_errors_name_the_photograph_not_its_copy(tmp_path, c):
-    Store('memory://spoiled').put('box/a.jpg', b'not a photograph')
+@pytest.mark.parametrize('name', ['a.jpg', 'the mayor: 1910.jpg'])
+def test_errors_name_the_photograph_not_its_copy(tmp_path, c, name):
+    Store('memory://spoiled').put(f'box/{name}', b'not a photograph')
     row = dict(source_bytes=None, output='a.jpg')
-    job = dict(name='memory://spoiled/box/a.jpg', row=row, replace=False, lost=False)
+    job = dict(name=f'memory://spoiled/box/{name}', row=row, replace=False, lost=False)
     (job,),_ = from_table(load_stage(to_table([job]), c))
     error = job['row']['error']
-    assert error.startswith('memory://spoiled/box/a.jpg: ') and 'colorized-' not in error
+    assert error.startswith(f'memory://spoiled/box/{name}: ') and 'colorized-' not in error
     assert error.count('spoiled')==1 and job['again'] is False and job['row']['seconds']>0
+
+@pytest.mark.parametrize('name', [250*'x'+'.jpg', 'out'])
+def test_names_in_a_bucket_need_not_be_names_of_files(tmp_path, model, c, name):
+    src,out = loopback.snapshots(tmp_path/'in', 1),'x'*300+'.png'
+    c.source,c.dest = str(model),f'memory://{tmp_path.name}'
+    Store(c.dest).put(name, next(src.rglob('*.jpg')).read_bytes())
+    job = dict(name=f'{c.dest}/{name}', row=dict(source_bytes=None, output=out), replace=False,
+               lost=False)
+    (job,),(blob,) = from_table(Network(c)(load_stage(to_table([job]), c)))
+    write_one(job, blob, c, str(tmp_path))
+    assert Store(c.dest).get(out).startswith(b'\x89PNG')
+
+@pytest.mark.skipif(os.name!='posix', reason='permissions of POSIX')
+def test_an_output_that_may_not_be_read_is_an_error(tmp_path, model, c, monkeypatch):
+    "and no process works at it for ever"
+    src = loopback.snapshots(tmp_path/'in', 1)
+    c.source = str(model)
+    (job,),(blob,) = from_table(Network(c)(load_stage(to_table(jobs_of(src)), c)))
+    Store(c.dest).put(job['row']['output'], b'of somebody else')
+    def forbidden(self, path, **kwargs): raise PermissionError(13, 'Permission denied', path)
+    monkeypatch.setattr(type(Store(c.dest).fs), 'cat_file', forbidden)
+    stages._attempt(job, functools.partial(write_one, job, blob, c))
+    assert 'Permission denied' in job['row']['error'] and job['again'] is False
 
 def test_what_may_be_tried_again():
     def attempt(e):
@@ -119,7 +143,8 @@ def test_what_may_be_tried_again():
         assert stages._attempt(job, do)==b''
         return job
     for e in (MemoryError('no'), OSError(5, 'Input/output error')): assert attempt(e)['again']
-    for e in (FileNotFoundError('gone'), ScanError('odd')): assert not attempt(e)['again']
+    final = FileNotFoundError('gone'),ScanError('odd'),OSError(errno.ENAMETOOLONG, 'long')
+    for e in final: assert not attempt(e)['again']
     full = attempt(OSError(28, 'No space left on device'))
     assert full['full']=='No space left on device' and full['again'] is False
     finished = dict(name='a.jpg', row={}, how='checked')

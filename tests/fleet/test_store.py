@@ -1,5 +1,5 @@
 "Stores: folders, and an S3 server on loopback that has bad moods"
-import functools, hashlib, os, subprocess, sys, threading
+import errno, functools, hashlib, os, subprocess, sys, threading
 import pytest
 from fleet_tools import client_of
 from loopback import KEYS, moody
@@ -148,8 +148,17 @@ def test_errors_carry_the_name(error, expected):
     def fail(): raise error
     with pytest.raises(expected, match='s3://a/b'): with_retries(fail, 's3://a/b', tries=1)
 
+def test_no_error_is_its_own_cause(tmp_path, monkeypatch):
+    "Whoever looks for the number of an error among its causes would never come to an end"
+    store = Store(tmp_path)
+    def forbidden(path): raise PermissionError(13, 'Permission denied', path)
+    monkeypatch.setattr(store.fs, 'cat_file', forbidden)
+    with pytest.raises(PermissionError, match=f'{tmp_path}/a') as e: store.get('a')
+    assert e.value.__cause__ is None
+
 def test_what_no_second_try_mends_is_not_tried_again(hurry):
-    for e in (FileExistsError('there'), ValueError('odd'), OSError(28, 'No space left on device')):
+    for e in (FileExistsError('there'), ValueError('odd'), OSError(28, 'No space left on device'),
+              OSError(errno.ENAMETOOLONG, 'long')):
         def fail(): raise e
         with pytest.raises(type(e)): with_retries(fail, 'x')
     assert not hurry
@@ -161,6 +170,15 @@ def test_no_name_leads_out_of_the_folder(tmp_path, name):
     for do in (lambda: store.get(name), lambda: store.put(name, b'1', replace=True)):
         with pytest.raises(ValueError, match='its name'): do()
     assert [o.name for o in tmp_path.iterdir()]==['b'] and (tmp_path/'b').read_bytes()==b'original'
+
+def test_a_link_that_leads_nowhere_is_replaced_when_asked(tmp_path):
+    (tmp_path/'a').symlink_to('unmounted/a')
+    store = Store(tmp_path)
+    with pytest.raises(FileExistsError, match='something else; overwrite replaces it'):
+        store.put('a', b'1')
+    assert (tmp_path/'a').is_symlink()
+    assert store.put('a', b'1', replace=True)=='replaced' and store.get('a')==b'1'
+    assert os.listdir(tmp_path)==['a']
 
 def test_a_pipe_or_device_in_the_folder_is_named(tmp_path):
     (tmp_path/'a').symlink_to('/dev/zero')

@@ -232,6 +232,27 @@ def test_no_cookie_is_kept(museum, tmp_path):
     for _ in range(2): f.get(f'{museum.url}/a.jpg', keep=False)
     assert not any('Cookie' in h for _,_,h in museum.log) and not f._session.cookies
 
+@pytest.mark.parametrize('begin', [b'', b'HTTP/1.1 200 OK\r\n\r\nhalf'])
+def test_a_silent_server_can_be_interrupted(museum, tmp_path, begin):
+    "whether it has begun to answer or not, and half an answer is not kept"
+    over,said = threading.Event(),[]
+    def silent(h):
+        h.wfile.write(begin)
+        over.wait(30)
+    museum.faults['/a'] = silent
+    fetcher,url = Fetcher(tmp_path/'c', rate=100),f'{museum.url}/a'
+    def get():
+        try: fetcher.get(url)
+        except IIIFError as e: said.append(str(e))
+    thread = threading.Thread(target=get)
+    thread.start()
+    while not museum.log: time.sleep(0.01)
+    time.sleep(0.5) # it waits now
+    fetcher.stop()
+    thread.join(10)
+    over.set()
+    assert said==['interrupted'] and not fetcher.cache_path(url).exists()
+
 def test_waits_and_downloads_can_be_interrupted(museum, tmp_path):
     "A server that asks for a minute, and an answer that goes on and on"
     for fault in (status(503, Retry_After=60), endless):

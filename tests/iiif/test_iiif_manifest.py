@@ -113,6 +113,8 @@ def test_names_of_files():
     assert name(f'{U}/iiif/p1/full/max/0/default.jpg').startswith('p1-')
     assert name(f'{U}/a/1.jpg')!=name(f'{U}/b/1.jpg')
     assert name(U).startswith('image-')
+    for key in ('http://[host]/a.jpg', 'http://[::1/a.jpg', 'http://\u2100.com/a.jpg'):
+        assert name(key).startswith('image-') # no address at all, which costs this picture only
     for key in (f'{U}/..%2f..%2fetc%2fpasswd', f'{U}/%00.jpg', f'{U}/{"a"*300}.jpg'):
         assert '/' not in name(key) and '\0' not in name(key) and len(name(key))<50
 

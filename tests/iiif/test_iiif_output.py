@@ -1,11 +1,11 @@
 "The published folder: what is done, what is not, and whose the folder is"
 import json, os, socket, subprocess, sys
-import pytest
+import numpy as np, pytest
 from colorized.batch.claims import Claims
 from colorized.iiif.fetch import IIIFError
 from colorized.iiif.image import Download
 from colorized.iiif.manifest import Picture
-from colorized.iiif.output import OutputFolder, claimed
+from colorized.iiif.output import OutputFolder, claimed, protect_manifest
 from colorized.iiif.publish import colorize_manifest
 from museum import files_album, small
 
@@ -55,6 +55,11 @@ def test_states(open_folder, tmp_path):
     why = 'is a link to a file that is not there'
     assert open_folder().state(PICTURE)==('other', why)
 
+def test_a_size_of_numpy(open_folder, tmp_path):
+    "What the report could not hold would end the run, after the work"
+    write(open_folder(size=np.int64(100)), tmp_path)
+    assert open_folder(size=100).state(PICTURE)==('done', '')
+
 def test_a_png_has_no_quality(open_folder, tmp_path):
     write(open_folder(format='png'), tmp_path)
     assert open_folder(format='png', quality=80).state(PICTURE)==('done', '')
@@ -76,6 +81,8 @@ def test_a_row_is_kept_with_its_file(open_folder, tmp_path):
     (tmp_path/'out'/row['output']).write_bytes(b'spoiled')
     assert open_folder().kept_row(PICTURE)=={}
     (tmp_path/'out'/row['output']).unlink()
+    assert open_folder().kept_row(PICTURE)=={}
+    (tmp_path/'out'/row['output']).mkdir()
     assert open_folder().kept_row(PICTURE)=={}
     folder = open_folder()
     folder.rows[PICTURE.key] = dict(output=None, tone='color')
@@ -125,6 +132,23 @@ def test_what_the_report_says_of_the_original(open_folder, tmp_path):
     assert row['source_sha256'] is None and row['credit']==dict(rights=nd)
     assert row['warnings'][0]=='a remark' and nd in row['warnings'][1]
     assert row['source_bytes']==len(data) and (row['width'], row['height'])==(150, 100)
+
+def pipe(path): os.mkfifo(path)
+
+@pytest.mark.parametrize('damage', [
+    lambda o: o.write_text(''), lambda o: o.write_text('[1]'), lambda o: o.write_text('{}'),
+    lambda o: o.write_bytes(b'\xff'), lambda o: o.mkdir(), pipe], ids=range(6))
+def test_tiles_whose_description_is_damaged_are_made_again(open_folder, tmp_path, damage):
+    folder = open_folder()
+    row = write(folder, tmp_path)
+    folder.update_tiles(PICTURE, row)
+    info = tmp_path/'out/tiles'/PICTURE.name/'info.json'
+    before = info.read_text()
+    info.unlink()
+    damage(info)
+    assert not folder.has_tiles(PICTURE, row)
+    folder.update_tiles(PICTURE, row)
+    assert folder.has_tiles(PICTURE, row) and info.read_text()==before
 
 LEFT = '.manifest.json', 'color/.b.jpg', '.cache/0f/.0f1b'
 OTHERS = ('color/a.tmp', 'color/.b.tmp', 'notes.tmp', '.git.old.tmp', 'tiles/.c.tmp',
@@ -196,6 +220,16 @@ def test_a_manifest_of_others_is_not_replaced(museum, tmp_path, colorizer):
     before = (out/'manifest.json').read_bytes()
     with pytest.raises(IIIFError, match='write to another folder'): run(out/'manifest.json')
     assert (out/'manifest.json').read_bytes()==before
+
+@pytest.mark.parametrize('make', [
+    pipe, lambda o: o.mkdir(), lambda o: o.symlink_to('unmounted'), lambda o: o.symlink_to('mine')],
+    ids=['pipe', 'folder', 'dead link', 'link'])
+def test_what_is_no_file_in_the_place_of_the_manifest(tmp_path, make):
+    "is neither waited for nor replaced"
+    (tmp_path/'mine').write_text('{}')
+    make(tmp_path/'manifest.json')
+    with pytest.raises(FileExistsError, match='manifest.json is a link or no file: remove it'):
+        protect_manifest(tmp_path/'manifest.json', tmp_path/'album.json')
 
 def test_a_manifest_without_color_versions_is_ours_as_well(museum, tmp_path, colorizer):
     files_album(museum, 1)

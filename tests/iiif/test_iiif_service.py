@@ -29,6 +29,7 @@ def ways(s, size=None):
     (None, {}, 2),
     (CONTEXT[1], {}, 1),
     (None, dict(profile=f'{COMPLIANCE}#level1'), 1),
+    (None, dict(profile=f'{COMPLIANCE}#level1'.replace('1.1/', ''), identifier='p'), 1),
     ('http://iiif.io/api/image/1/context.json', {}, 1)])
 def test_versions(context, more, version):
     s = parse_info({'@context': context, 'width': 100, 'height': 70, **more}, URL)

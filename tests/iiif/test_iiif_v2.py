@@ -109,6 +109,13 @@ def test_empty_texts_and_licences(tmp_path):
     assert [o['value'] for o in m['metadata']]==[{'en': ['']}, {'none': ['']}]
     assert valid(colored(m)[0])
 
+@pytest.mark.parametrize('logo', ['http://[host]/logo.png', '/logo.png'])
+def test_a_logo_without_a_host(tmp_path, logo):
+    m = v2_manifest(tmp_path, logo=[logo, f'{U}/logo.png'], attribution='The museum')
+    assert m['provider'][0]['id']==f'{U}/' and len(m['provider'][0]['logo'])==1
+    m = v2_manifest(tmp_path, logo=logo)
+    assert 'provider' not in m and valid(colored(m)[0])
+
 def test_services_of_version_2(tmp_path):
     "One of version 3 in its midst keeps its words; doors are known by what they are for"
     service = {'id': f'{U}/iiif/a', 'type': 'ImageService3', 'profile': 'level2'}
