@@ -21,6 +21,7 @@ from .metadata import OpenFile, clean_exif, read_dpi, read_metadata, turn_subjec
 from .pixels import (JPEG2000_IN_TIFF, collapse_gray, decode_pixels,
                                     pillow_pixels, turn_upright)
 from .profiles import png_gamma_profile, usable_profile
+from .provenance import carry_rights
 from .scan import Scan, ScanError
 from .xmp import turn_regions, xmp_packet
 
@@ -261,6 +262,7 @@ def _read(file):
     xmp = turn_regions(said.xmp, said.orientation, pixels.shape[:2], file.warnings)
     exif = clean_exif(said.exif, pixels.shape, dpi, file.warnings)
     icc = None if decoded.is_srgb else usable_profile(icc, pixels.ndim==2, file.warnings)
+    xmp = carry_rights(xmp, said.photoshop, file.warnings)
     format = 'TIFF' if file.tiff else 'JPEG' if file.format=='MPO' else file.format
     return Scan(np.ascontiguousarray(pixels), file.path, format, icc, exif, xmp, said.iptc,
                 dpi, alpha, file.warnings, said.texts)
