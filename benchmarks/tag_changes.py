@@ -60,7 +60,7 @@ _EXPECTED = [(re.compile(pattern), why) for pattern,why in EXPECTED]
 # (pattern, part of the remark that says so)
 SAID = (
     (r'(PNG|File:Comment|GIF:Comment|JPS:JPSComment)', 'texts outside EXIF, IPTC and XMP'),
-    (r'XML|GeoTiff|IFD0', 'XML or other boxes of JPEG 2000'), (r'Photoshop', 'mark of copyright'),
+    (r'XML|GeoTiff|IFD0', 'XML or other boxes of JPEG 2000'), (r'Photoshop', "Photoshop's "),
     (r'IPTC', 'no place for IPTC'),
     (r'XMP', 'the original XMP could not be read'),
     (r'IFD0:ImageDescription$', 'was left behind'),
@@ -68,6 +68,10 @@ SAID = (
     (r'(IFD0|ExifIFD|GPS):', 'EXIF is damaged'), (r'(IFD0|ExifIFD|GPS):', 'entries of EXIF'),
     (r'', 'MakerNote'), (r'', 'what other programs keep in it'),
     (r'', 'behind the end of the JPEG'))
+
+MOVED = { # Tag of the original -> where its value stands in an output
+    'Photoshop:CopyrightFlag': 'XMP-xmpRights:Marked',
+    'Photoshop:URL': 'XMP-xmpRights:WebStatement'}
 
 def plain(tag):
     "Without the number of a repeated tag"
@@ -84,6 +88,7 @@ def differences(before, after, said):
         tag = plain(k)
         if v in values.get(tag, ()): continue
         if tag.endswith(':Comment') and v in values.get('PNG:Comment', ()): continue
+        if v in values.get(MOVED.get(tag), ()): continue
         why = next((why for pattern,why in _EXPECTED if pattern.match(tag)), None)
         if (tag,v)==('Photoshop:CopyrightFlag', False): why = 'says nothing'
         if tag=='File:Comment' and 'OpenJPEG' in str(v): why = FORMAT

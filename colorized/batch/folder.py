@@ -18,12 +18,12 @@ from .ledger import check_report, read_report
 from .names import (
     MAP_SUFFIX, given_outputs, mirror_tree, originals_among, passed_over, unlisted)
 from .options import BatchOptions
-from .progress import ProgressBar, Summary
+from .progress import ProgressBar, Summary, one_line
 from .run import FolderRun, Job
 from .tasks import check_outputs
 from .workers import run_task
 from ..inference.colorizer import Colorizer
-from ..photo.reading import READABLE
+from ..photo.reading import READABLE, why_unreadable
 
 # %% ../../nbs/batch/08_folder.ipynb #fldvict1
 def _refuse_originals(jobs):
@@ -54,7 +54,8 @@ def _list_jobs(src, dst, options, colorizer):
 # %% ../../nbs/batch/08_folder.ipynb #66b46d0e
 def _foresee(job, colorizer, options):
     "(what would become of a photograph, why)"
-    if job.refused: return 'failed',f'would fail: {job.refused}'
+    refused = job.refused or why_unreadable(job.photo)
+    if refused: return 'failed',f'would fail: {refused}'
     there = [o for o in job.outputs if os.path.lexists(o)]
     kind,why = 'new','to do'
     if there and options.resume:
@@ -70,12 +71,12 @@ def _foresee(job, colorizer, options):
 def _dry_run(src, dst, jobs, tree, colorizer, options):
     "Say what would be done, touch nothing"
     out = Summary(folder=dst, failed=len(tree.errors))
-    for e in tree.errors: print(f"would fail: {unlisted(e)}")
-    if tree.ignored: print(passed_over(src, tree.ignored))
+    for e in tree.errors: print(one_line(f"would fail: {unlisted(e)}"))
+    if tree.ignored: print(one_line(passed_over(src, tree.ignored)))
     for job in jobs:
         kind,why = _foresee(job, colorizer, options)
         setattr(out, kind, getattr(out, kind)+1)
-        print(f"{job.photo} -> {job.outputs[0]}: {why}")
+        print(one_line(f"{job.photo} -> {job.outputs[0]}: {why}"))
     return out
 
 # %% ../../nbs/batch/08_folder.ipynb #948ba78a

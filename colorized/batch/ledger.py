@@ -126,6 +126,7 @@ class Report:
     def __init__(self, folder:Path):
         check_report(folder)
         self.folder,self.error = folder,None
+        self.remarked = set() # photographs with remarks in the table, known when it is written
         path = folder/'report.jsonl'
         self.fd = open_regular(path, os.O_WRONLY|os.O_APPEND|os.O_CREAT)
         self._synced = time.time()
@@ -205,6 +206,7 @@ def close(self:Report,
         os.fsync(self.fd)
         rows = [row for _,row in sorted(read_report(self.folder).items())
                 if _stands(row, present, source)]
+        self.remarked = {row['path'] for row in rows if row.get('warnings')}
         _write_csv(self.folder/'report.csv', rows)
     except OSError as e: self.error = f"{self.folder/'report.csv'}: {e.strerror}"
     finally:

@@ -99,6 +99,8 @@ class Tree(NamedTuple):
     errors:list     # `OSError`s of folders that could not be listed
     ignored:Counter # Suffix, or what else it is -> how many of such things there are
 
+_NO_SUFFIX = {'': 'without a suffix', '.': 'with a dot at the end'}
+
 def unlisted(
     e:OSError, # Of a folder
 ) -> str:
@@ -114,10 +116,10 @@ def passed_over(
 
 def _check_apart(src, dst):
     "Raise `ValueError` when `src` is no folder, or is or lies inside `dst`"
-    if not src.is_dir(): raise ValueError(f"src must be a folder of photographs, {src} is none")
+    if not src.is_dir(): raise ValueError(f"{src} must be a folder of photographs, and is none")
     if dst.resolve() in (src.resolve(), *src.resolve().parents):
-        raise ValueError(
-            f"dst must be a folder of its own, but the originals in {src} lie inside {dst}")
+        raise ValueError(f"the folder of outputs, {dst}, must neither be that of the originals, "
+                         f"{src}, nor contain it")
 
 # %% ../../nbs/batch/01_names.ipynb #9a1f6ab1
 def _is_special(path):
@@ -145,7 +147,7 @@ def mirror_tree(
             suffix = os.path.splitext(name)[1].lower()
             if name.startswith('.'): continue
             path = os.path.join(folder, name)
-            if suffix not in READABLE: ignored[suffix or 'without a suffix'] += 1
+            if suffix not in READABLE: ignored[_NO_SUFFIX.get(suffix, suffix)] += 1
             elif _is_special(path): ignored['pipes or devices'] += 1
             else: found.append(os.path.relpath(path, src))
     made = existing_colorings(found)

@@ -280,3 +280,4 @@ def close(self:FolderRun):
     self.claims.release()
     self.report.close(self.present, self.source)
     self.summary.unreported = self.report.error
+    self.summary.remarked = len(self.report.remarked & self.present)

@@ -9,6 +9,7 @@ __all__ = ['describe_photo', 'load_lightness', 'predict_chroma', 'write_output',
 
 # %% ../../nbs/batch/06_tasks.ipynb #a597dfb9
 import os, time
+from dataclasses import replace
 from pathlib import Path
 import numpy as np, torch
 from .ledger import output_status
@@ -59,6 +60,7 @@ def predict_chroma(
 def _write_map(dst, result, file):
     heat = np.asarray(result.uncertainty_map(side=MAP_SIDE))
     made = result.file_provenance(0, file.get('bits'), file.get('quality', 95))
+    made = replace(made, settings=dict(made.settings, samples=len(result)))
     write_scan(dst, heat, Scan(heat), made, overwrite=file['overwrite'])
 
 def write_output(

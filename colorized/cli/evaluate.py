@@ -8,11 +8,12 @@ Docs: https://example.github.io/colorized/cli/evaluate.html.md"""
 __all__ = ['evaluate']
 
 # %% ../../nbs/cli/04_evaluate.ipynb #5265c26a
-import sys
+import sys, warnings
+from contextlib import contextmanager
 from itertools import count
 from typing import Annotated
-from colorized.cli.options import (Settings, UsageError, check_positive, keep_memory,
-    load_colorizer)
+from .options import (Settings, UsageError, check_positive, keep_memory,
+                                   load_colorizer)
 
 # %% ../../nbs/cli/04_evaluate.ipynb #ac933249
 def _check_use(colorized, model, other, set, ours):
@@ -32,6 +33,23 @@ def _colorize_fn(colorizer, seed, **changes):
     "`colorize_fn` of `evaluate_model`: each call takes the next seeds"
     seeds = count(seed)
     return lambda L: colorizer.colorize_batch(L, [next(seeds) for _ in L], **changes)
+
+# %% ../../nbs/cli/04_evaluate.ipynb #evalwrn2
+def _say(message):
+    from colorized.batch.progress import one_line
+    print(one_line(message), file=sys.stderr)
+
+@contextmanager
+def _readable_warnings():
+    "Warnings for users are lines of this command, each said once"
+    told,others = set(),warnings.showwarning
+    def tell(message, category, *where, **more):
+        if not issubclass(category, UserWarning): return others(message, category, *where, **more)
+        if str(message) not in told: _say(f"colorized: {message}")
+        told.add(str(message))
+    with warnings.catch_warnings():
+        warnings.showwarning = tell
+        yield
 
 # %% ../../nbs/cli/04_evaluate.ipynb #bf10baa7
 def evaluate(
@@ -57,12 +75,14 @@ def evaluate(
     check_positive(samples=samples)
     keep_memory()
     from colorized.evaluation.folders import evaluate_folders, evaluate_model
-    say = lambda line: print(line, file=sys.stderr)
-    if colorized is not None:
-        report = evaluate_folders(true, colorized, extractor, other_dir=other, progress=say)
-    else:
+    if model is not None:
         colorizer = load_colorizer(model, set=set)
         colorizer.options(samples, seed, steps, temperature) # raises for what cannot be
         colorize = _colorize_fn(colorizer, seed, steps=steps, temperature=temperature)
-        report = evaluate_model(colorize, true, extractor, n_samples=samples, bs=8, progress=say)
+    with _readable_warnings():
+        if model is None:
+            report = evaluate_folders(true, colorized, extractor, other_dir=other, progress=_say)
+        else:
+            report = evaluate_model(
+                colorize, true, extractor, n_samples=samples, bs=8, progress=_say)
     print(report.to_json() if json else report.markdown())

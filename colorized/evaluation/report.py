@@ -57,11 +57,12 @@ class Report:
 
 # %% ../../nbs/evaluation/05_report.ipynb #0395d656
 @patch
-def _caution(self:Report):
-    "What there is to say of intervals of few photographs"
-    measured = [m for c in self.columns.values() for m in c.values()]
-    few = any(m.n<20 for m in measured if m.low is not None)
-    return ', too narrow for fewer than about 20 photographs' if few else ''
+def _brackets(self:Report):
+    "What there is to say of the intervals, if any are shown"
+    sizes = [m.n for c in self.columns.values() for m in c.values() if m.low is not None]
+    if not sizes: return ''
+    few = ', too narrow for fewer than about 20 photographs' if min(sizes)<20 else ''
+    return f" In brackets: 95 % bootstrap interval{few}."
 
 @patch
 def markdown(self:Report) -> str:
@@ -69,7 +70,7 @@ def markdown(self:Report) -> str:
     head = ['measure', 'extractor', *(f"{o} (n={self._n(o)})" for o in self.columns)]
     names = [o for o in MEASURES if any(o in c for c in self.columns.values())]
     first,*rows = ['| '+' | '.join(cells)+' |' for cells in (head, *map(self._row, names))]
-    protocol = f"Protocol: {self.protocol}. In brackets: 95 % bootstrap interval{self._caution()}."
+    protocol = f"Protocol: {self.protocol}.{self._brackets()}"
     return '\n'.join([first, '|'+'---|'*len(head), *rows, '', protocol, *self._unmatched()])
 
 @patch

@@ -69,6 +69,7 @@ def file_provenance(self:Colorization,
             self.source_sha256 = sha256_of(path) # kept: the file may be replaced by a sample
     asked = dict(bits=plain_integer(bits), quality=plain_integer(quality))
     settings = dict(self.provenance.settings or {}, **asked, source_sha256=self.source_sha256)
+    settings.pop('samples', None) # a sample is the same alone and among others
     return replace(self.provenance, seed=self.seeds[i], settings=settings)
 
 def _report(strips, rows, progress):

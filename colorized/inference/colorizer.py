@@ -172,7 +172,8 @@ def colorize(self:Colorizer,
     seeds = [options['seed']+i for i in range(n_samples)]
     draw = {k: options[k] for k in ('steps', 'temperature')}
     ab = self.sample(self.condition(L, grid), seeds, **draw)*saturation
-    made = self.provenance(options, hints=grid is not None)
+    of_all = dict(samples=len(seeds), source_sha256=sha) if len(seeds)>1 else {}
+    made = self.provenance(options, hints=grid is not None, **of_all)
     return Colorization(scan, ab, seeds, made, sha)
 
 # %% ../../nbs/inference/03_colorizer.ipynb #6066919c

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import BinaryIO
 from PIL import Image
-from .blocks import (IPTC, check_items, hexadecimal_profile, jp2_boxes,
+from .blocks import (IPTC, check_items, hexadecimal_profile,
+                                    hexadecimal_resources, jp2_boxes,
                                     photoshop_resources, xmp_of_gif)
 from .exif import EXIF, NOTE_MOVED, Entry, Exif, exif_block, note_moves, read_exif
 from .words import (clean_descriptions, foreign_segments, read_texts,
@@ -69,14 +70,12 @@ def _image_metadata(image):
     iptc = resources.get(IPTC)
     for k in ('Raw profile type iptc', 'Raw profile type 8bim'):
         if not iptc and k in info: iptc = hexadecimal_profile(info[k])
+        resources = {**hexadecimal_resources(info.get(k, '')), **resources}
     xmp = xmp_packet(image) or hexadecimal_profile(info.get('Raw profile type xmp', ''))
     return Metadata(info.get('icc_profile'), xmp, iptc, photoshop=resources)
 
 # %% ../../nbs/photo/05_metadata.ipynb #bcdeca03
 def _warn_of_losses(file, found, boxes):
-    marks = [found.photoshop.get(k) for k in (1034, 1035)] # is it copyrighted? whose page?
-    if any(isinstance(o, bytes) and o.strip(b'\0') for o in marks):
-        file.warnings.append("Photoshop's mark of copyright and its address were left behind")
     if more := foreign_segments(file.image) if file.format in ('JPEG', 'MPO') else []:
         file.warnings.append(f"what other programs keep in it was left behind: {', '.join(more)}")
     if more := unread_profiles(file.image) if file.image else []:

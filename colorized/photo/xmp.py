@@ -24,6 +24,7 @@ XMP_NAMESPACES = dict( # Prefix -> namespace
     tiff='http://ns.adobe.com/tiff/1.0/',
     exif='http://ns.adobe.com/exif/1.0/',
     xmp='http://ns.adobe.com/xap/1.0/',
+    xmpRights='http://ns.adobe.com/xap/1.0/rights/',
     xmpNote='http://ns.adobe.com/xmp/note/',
     colorized=NAMESPACE,
     GCamera='http://ns.google.com/photos/1.0/camera/',

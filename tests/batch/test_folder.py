@@ -1,5 +1,5 @@
 "A folder of photographs: what comes out, and what fails"
-import csv, os, subprocess
+import csv, os, re, subprocess
 from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
@@ -95,6 +95,63 @@ def test_a_dry_run_says_what_the_run_would_not_see(tmp_path, colorizer, monkeypa
     assert f'passed over in {src}: 1 .txt\n' in said
     got = quick(src, out, colorizer)
     assert (got.done, got.failed, got.exit_code)==(1, 1, 1)
+
+@posix
+def test_a_dry_run_says_what_cannot_be_read(tmp_path, colorizer, monkeypatch, capsys):
+    "in the words of the run, without opening a photograph"
+    src,out = photographs(tmp_path/'in', 4),tmp_path/'out'
+    quick(src, out, colorizer)
+    for o in ('00.jpg', '01.jpg'): (src/o).unlink()
+    (src/'00.jpg').symlink_to('nowhere')
+    (src/'01.jpg').touch()
+    (src/'new.png').touch()
+    real = os.access
+    monkeypatch.setattr(os, 'access', lambda o, *how: Path(o).name!='02.jpg' and real(o, *how))
+    capsys.readouterr()
+    got = quick(src, out, colorizer, dry_run=True)
+    assert (got.failed, got.skipped, got.left, got.exit_code)==(4, 1, 0, 1)
+    why = dict(zip(('00.jpg', '01.jpg', '02.jpg', 'new.png'),
+        ('no such file', 'the file is empty', 'may not be read (permission denied)',
+         'the file is empty')))
+    said = capsys.readouterr().out
+    for k,v in why.items(): assert f'{src/k} -> {out/k}: would fail: {v}\n' in said
+    quick(src, tmp_path/'other', colorizer)
+    del why['02.jpg'] # in truth it may be read
+    for k,v in why.items(): assert read_report(tmp_path/'other')[k]['error']==f'{src/k}: {v}'
+
+def test_the_last_line_says_how_many_have_remarks(tmp_path, colorizer, capsys):
+    "now or in an earlier run, of the photographs that are there"
+    src,out = photographs(tmp_path/'in', 1),tmp_path/'out'
+    Image.fromarray(samples.coffee()).save(src/'color.jpg')
+    page = Image.open(src/'00.jpg')
+    page.save(src/'two.tif', save_all=True, append_images=[page])
+    def last_line():
+        quick(src, out, colorizer, progress=True)
+        said = capsys.readouterr().err.splitlines()[-1].removesuffix(f'; report: {out}/report.csv')
+        return re.fullmatch(r'colorized: (.*) in \d+ s(.*)', said).groups()
+    assert last_line()==('3 colored', '; 2 with remarks (see column warnings)')
+    assert last_line()==('0 colored, 3 done before', '; 2 with remarks (see column warnings)')
+    (src/'two.tif').unlink()
+    assert last_line()==('0 colored, 2 done before', '; 1 with remarks (see column warnings)')
+    (src/'color.jpg').unlink()
+    assert last_line()==('0 colored, 1 done before', '')
+    warnings = [o['warnings'] for o in csv.DictReader(open(out/'report.csv', encoding='utf-8-sig'))]
+    assert warnings.count('')==1 and 'only the first of 2 pages was read' in warnings
+
+@posix
+def test_no_name_moves_the_cursor_of_a_terminal(tmp_path, colorizer, capsys):
+    "The report has it as it is"
+    src,out = tmp_path/'in',tmp_path/'out'
+    photographs(src, 1)
+    bad = 'a\x1b[31m\nb.jpg'
+    (src/bad).touch()
+    (src/'x.\x1bq').touch()
+    escaped = r'in/a\x1b[31m\nb.jpg'
+    quick(src, out, colorizer, dry_run=True)
+    quick(src, out, colorizer, progress=True)
+    for said in capsys.readouterr():
+        assert '\x1b' not in said and f'{escaped}' in said and r'1 .\x1bq' in said
+    assert bad in read_report(out) and f'{src/bad}: ' in read_report(out)[bad]['error']
 
 # Failures
 

@@ -12,8 +12,10 @@ def test_originals_are_safe(tmp_path, colorizer):
     src = photographs(tmp_path/'in', 2)
     before = files(src)
     for dst in (src, tmp_path, src/'..'/'in'):
-        with pytest.raises(ValueError, match='originals'):
+        with pytest.raises(ValueError, match='originals') as e:
             quick(src, dst, colorizer, overwrite=True)
+        assert str(e.value)==(f'the folder of outputs, {dst}, must neither be that of the '
+                              f'originals, {src}, nor contain it')
     assert quick(src, src/'out', colorizer).done==2
     assert quick(src, src/'out', colorizer).skipped==2 # outputs are not taken for photographs
     assert before.items()<=files(src).items()
@@ -135,16 +137,18 @@ def test_colorings_need_their_photograph():
 
 def test_what_is_passed_over_is_said(tmp_path, colorizer, capsys):
     src = photographs(tmp_path/'in', 1)
-    for o in ('a.dng', 'b.DNG', 'notes', '.hidden', '00.colorized.tif'): (src/o).touch()
+    for o in ('a.dng', 'b.DNG', 'notes', 'c.jpg.', '.hidden', '00.colorized.tif'): (src/o).touch()
     shutil.copy(next(src.glob('*.jpg')), src/'scan.jfif')
     shutil.copy(src/'scan.jfif', src/'scan.JPE')
     (src/'linked').symlink_to(tmp_path)
     ignored = mirror_tree(src, tmp_path/'out').ignored
-    kinds = {'.dng': 2, 'without a suffix': 1, 'linked folders': 1, 'colorings of others': 1}
+    kinds = {'.dng': 2, 'without a suffix': 1, 'linked folders': 1, 'colorings of others': 1,
+             'with a dot at the end': 1}
     assert ignored==kinds
     assert colorize_folder(src, tmp_path/'out', colorizer, steps=1, workers=0).done==3
     assert {'scan.jfif','scan.JPE'}<set(files(tmp_path/'out'))
-    said = '2 .dng, 1 colorings of others, 1 linked folders, 1 without a suffix'
+    said = ('2 .dng, 1 colorings of others, 1 linked folders, 1 with a dot at the end, '
+            '1 without a suffix')
     assert said in capsys.readouterr().err
 
 @posix

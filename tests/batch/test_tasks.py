@@ -72,7 +72,9 @@ def test_a_map_is_written_beside_several_samples(photo, made, tmp_path):
     row = write_output(photo, file_state(photo), chroma(3), [3, 4, 5], made, outputs, FILE)
     assert Image.open(outputs[1]).size==(480, 320) and row['uncertainty']>5
     assert row['uncertainty']==round(row['uncertainty'], 2)
-    assert [read_provenance(o)['quality'] for o in outputs]==['95', '95']
+    said = [read_provenance(o) for o in outputs]
+    assert [o['quality'] for o in said]==['95', '95']
+    assert 'samples' not in said[0] and said[1]=={**said[0], 'samples': '3'}
     one = write_output(photo, file_state(photo), chroma(3)[:1], [3], made, outputs[:1],
                        dict(overwrite=True))
     assert one['uncertainty'] is None and len(litter(tmp_path))==0

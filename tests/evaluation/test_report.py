@@ -155,7 +155,10 @@ photographs.
 - 6 photographs not in every colorized folder: a, b, c, d, e …
 - 1 photograph without a true one: z'''
     assert report._repr_markdown_()==report.markdown()
-    assert '20' not in Report({'ours': {'psnr': psnr}}, '').markdown()
+    bare = Report({'ours': {'psnr': psnr}}, 'by hand').markdown()
+    assert bare.endswith('\n\nProtocol: by hand.') # no brackets, and not a word about them
+    many = Report({'ours': {'kid': one(1.5, 20, low=1., high=2.)}}, 'by hand').markdown()
+    assert many.endswith('In brackets: 95 % bootstrap interval.')
     back = json.loads(report.to_json())
     assert list(back)==['columns', 'protocol', 'only_true', 'only_colorized']
     assert Measurement(**back['columns']['ours']['kid'])==report['ours']['kid']

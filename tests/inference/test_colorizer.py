@@ -143,6 +143,17 @@ def test_saturation(colorizer, gray):
     assert torch.allclose(a/2, b)
     assert colorizer.colorize(gray, steps=1, saturation=.5).provenance.settings['saturation']==0.5
 
+def test_what_rests_on_all_samples_says_how_many_and_of_what(colorizer, gray, tmp_path):
+    "as maps and contact sheets do; the file of a sample is the same alone and among others"
+    Image.fromarray(gray).save(tmp_path/'a.png')
+    one,three = (colorizer.colorize(tmp_path/'a.png', n, steps=1) for n in (1, np.int64(3)))
+    sha = hashlib.sha256((tmp_path/'a.png').read_bytes()).hexdigest()
+    more = dict(samples=3, source_sha256=sha)
+    assert three.provenance.settings=={**one.provenance.settings, **more}
+    assert 'samples' not in one.provenance.settings
+    assert three.file_provenance()==one.file_provenance()
+    assert json.loads(three.provenance.properties['colorized', 'Settings'])['samples']==3
+
 # Hints
 
 @pytest.mark.parametrize('hue', [(200, 40, 40), (40, 60, 190)])

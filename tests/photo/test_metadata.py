@@ -1,5 +1,6 @@
 "Metadata, written by ExifTool and read by ExifTool behind our own reading and writing"
 import io, json, struct, time
+from pathlib import Path
 import imagecodecs, numpy as np, pytest, tifffile
 from PIL import Image, ImageCms, PngImagePlugin
 from colorized.photo.blocks import hexadecimal_profile, jp2_boxes
@@ -178,6 +179,29 @@ def test_metadata_does_not_speak_of_the_file_of_the_original(tmp_path):
     after = tags(tmp_path/'out.jpg')
     expected = {'XMP-photoshop:City', 'XMP-xmpMM:DocumentID', 'XMP-x:XMPToolkit'}
     assert len(before)>=9 and before & after.keys()==expected & before
+
+IDENTIFIERS = { # As the page on ethics calls them -> as ExifTool does
+    'dc:identifier': 'XMP-dc:Identifier', 'xmp:Identifier': 'XMP-xmp:Identifier',
+    'xmpMM:DocumentID': 'XMP-xmpMM:DocumentID', 'ImageUniqueID': 'ExifIFD:ImageUniqueID',
+    'Iptc4xmpExt:DigImageGUID': 'XMP-iptcExt:DigitalImageGUID',
+    'RegistryId': 'XMP-iptcExt:RegistryItemID',
+    'plus:ImageSupplierImageID': 'XMP-plus:ImageSupplierImageID',
+    'UniqueDocumentID': 'IPTC:UniqueDocumentID'}
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'tif'])
+def test_the_page_on_ethics_names_the_identifiers_that_stay(suffix, tmp_path):
+    page = Path(__file__).resolve().parents[2]/'nbs/ethics.ipynb'
+    cells = (''.join(o['source']) for o in json.loads(page.read_text('utf-8'))['cells'])
+    said, = [o for o in ' '.join(cells).split('\n') if 'its own identifier' in o]
+    assert all(f'`{o}`' in said for o in [*IDENTIFIERS, 'xmpMM:InstanceID'])
+    Image.fromarray(gray8).save(tmp_path/'a.jpg')
+    digits = '0123456789abcdef'*2
+    change(tmp_path/'a.jpg', '-XMP-xmpMM:InstanceID=1', '-XMP-exif:ImageUniqueID=1',
+           *(f'-{o}={digits}' for o in IDENTIFIERS.values()))
+    write_color(tmp_path/f'out.{suffix}', read_scan(tmp_path/'a.jpg'), ab)
+    after = tags(tmp_path/f'out.{suffix}')
+    assert all(str(after[o])==digits for o in IDENTIFIERS.values())
+    assert 'XMP-exif:ImageUniqueID' in after and 'XMP-xmpMM:InstanceID' not in after
 
 def test_long_xmp(tmp_path):
     Image.fromarray(rgb8).save(tmp_path/'a.jpg')

@@ -1,13 +1,14 @@
 "What is said about the making of color: into a packet, out of a file, judged by ExifTool"
 import hashlib, json, time
 import pytest
-from colorized.photo.provenance import (Provenance, expected_properties, merge_xmp, read_provenance,
-                                        settings_sha256)
+from PIL import Image, PngImagePlugin
+from colorized.photo.provenance import (Provenance, carry_rights, expected_properties, merge_xmp,
+                                        read_provenance, settings_sha256)
 from colorized.photo.reading import read_scan
 from colorized.photo.xmp import NAMESPACE, XMP_NAMESPACES, parse_xmp
 from colorized.photo.scan import Scan
 from colorized.photo.writing import write_color
-from photo_files import IPTC, ab, gray8, tags
+from photo_files import IPTC, ab, change, gray8, tags
 
 made = Provenance('base', 'ab'*32, 7, 16, dict(saturation=1.0, source_sha256='12', name='Möwen'))
 said = dict(DigitalSourceType=IPTC+'compositeWithTrainedAlgorithmicMedia', ModelSHA256='ab'*32,
@@ -155,3 +156,76 @@ def test_what_looks_like_a_border_inside_a_packet_is_none(tmp_path):
     assert packet.count(b'<?xpacket')==2
     (tmp_path/'a').write_bytes(packet)
     assert read_provenance(tmp_path/'a')==said
+
+# Rights that Photoshop keeps beside XMP
+
+PAGE = 'https://archive.city/rights?a=1&b=2'
+STATED = {'XMP-xmpRights:Marked': True, 'XMP-xmpRights:WebStatement': PAGE}
+
+@pytest.mark.parametrize('form', ['jpg', 'tif'])
+def test_photoshops_statements_of_rights_stay_in_every_format(form, tmp_path):
+    "beside a title in XMP, and whichever of the two there is"
+    photo = tmp_path/f'a.{form}'
+    for title in [], ['-XMP-dc:Title=Harbor', '-XMP-rdf:About=uuid:1']:
+        Image.fromarray(gray8).save(photo)
+        change(photo, f'-Photoshop:URL={PAGE}', '-Photoshop:CopyrightFlag=True', *title)
+        assert 'XMP-xmpRights:Marked' not in tags(photo)
+        scan = read_scan(photo)
+        assert not scan.warnings
+        for o in ('jpg', 'png', 'tif', 'webp'):
+            out = tmp_path/f'out.{o}'
+            assert not write_color(out, scan, ab, overwrite=True)
+            found = tags(out)
+            assert STATED.items()<=found.items(), o
+            assert found.get('XMP-dc:Title')==('Harbor' if title else None)
+            assert "about" not in str(found.get('ExifTool:Warning'))
+    change(photo, '-Photoshop:CopyrightFlag=False')
+    write_color(tmp_path/'one.png', read_scan(photo), ab)
+    assert {k for k in tags(tmp_path/'one.png') if 'xmpRights' in k}=={'XMP-xmpRights:WebStatement'}
+
+def test_photoshops_statements_in_a_png_of_imagemagick(tmp_path):
+    Image.fromarray(gray8).save(tmp_path/'a.jpg')
+    change(tmp_path/'a.jpg', f'-Photoshop:URL={PAGE}', '-Photoshop:CopyrightFlag=True')
+    data = (tmp_path/'a.jpg').read_bytes()
+    at = data.index(b'Photoshop 3.0\0')
+    block = data[at+14:at-2+int.from_bytes(data[at-2:at], 'big')]
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text('Raw profile type 8bim', f'\n8bim\n{len(block):8}\n{block.hex()}\n')
+    Image.fromarray(gray8).save(tmp_path/'a.png', pnginfo=texts)
+    assert not write_color(tmp_path/'out.jpg', read_scan(tmp_path/'a.png'), ab)
+    assert STATED.items()<=tags(tmp_path/'out.jpg').items()
+
+def test_what_xmp_says_of_rights_stands_and_the_rest_is_named(tmp_path):
+    Image.fromarray(gray8).save(tmp_path/'a.jpg')
+    change(tmp_path/'a.jpg', f'-Photoshop:URL={PAGE}', '-Photoshop:CopyrightFlag=True',
+           '-XMP-xmpRights:WebStatement=https://other.city', '-XMP-xmpRights:Marked=True')
+    said, = read_scan(tmp_path/'a.jpg').warnings
+    assert said==("Photoshop's address of a page on copyright was left behind: "
+                  "XMP says otherwise")
+    change(tmp_path/'a.jpg', f'-XMP-xmpRights:WebStatement={PAGE}')
+    scan = read_scan(tmp_path/'a.jpg')
+    assert not scan.warnings
+    write_color(tmp_path/'out.png', scan, ab)
+    assert STATED.items()<=tags(tmp_path/'out.png').items()
+
+@pytest.mark.parametrize('xmp, resources, lost', [
+    (b'<torn', {1034: b'\1', 1035: b'x'}, ['mark of copyright', 'address of a page on copyright']),
+    (b'<torn', {1034: b'\1'}, ['mark of copyright']),
+    (None, {1035: b'a\x01b'}, ['address of a page on copyright'])])
+def test_statements_that_xmp_cannot_hold_are_named_one_by_one(xmp, resources, lost):
+    notes = []
+    assert carry_rights(xmp, resources, notes)==xmp
+    assert notes==[f"Photoshop's {o} was left behind: XMP cannot be read, or cannot hold it"
+                   for o in lost]
+
+@pytest.mark.parametrize('resources', [{}, {1034: b'\0'}, {1034: b'', 1035: b''}, {1035: None}])
+def test_resources_that_state_no_rights_leave_xmp_as_it_is(resources):
+    notes = []
+    assert carry_rights(b'<torn', resources, notes)==b'<torn' and not notes
+
+def test_an_address_as_a_resource_of_rdf_or_in_latin_1():
+    there = (f'<r:RDF {RDF}><r:Description xmlns:u="http://ns.adobe.com/xap/1.0/rights/">'
+             '<u:WebStatement r:resource="https://a.city"/></r:Description></r:RDF>').encode()
+    notes = []
+    assert carry_rights(there, {1035: b'https://a.city'}, notes)==there and not notes
+    assert 'Möwen'.encode() in carry_rights(None, {1035: 'Möwen'.encode('latin-1')}, notes)

@@ -74,14 +74,6 @@ def test_a_comment_of_no_known_encoding_keeps_its_bytes(tmp_path):
     assert Image.open(tmp_path/'out.jpg').info['comment']==b'Photoshop\xa8 4.0'
     assert Image.open(tmp_path/'out.png').text['Comment']=='Photoshop\xa8 4.0'
 
-def test_marks_of_copyright_in_photoshop_are_reported(tmp_path):
-    Image.fromarray(gray8).save(tmp_path/'a.jpg')
-    change(tmp_path/'a.jpg', '-Photoshop:URL=https://archive.city/', '-IPTC:Headline=Gulls')
-    said, = read_scan(tmp_path/'a.jpg').warnings
-    assert said=="Photoshop's mark of copyright and its address were left behind"
-    change(tmp_path/'a.jpg', '-Photoshop:URL=')
-    assert not read_scan(tmp_path/'a.jpg').warnings
-
 def test_a_comment_has_an_end_in_a_jpeg(tmp_path):
     texts = PngImagePlugin.PngInfo()
     texts.add_text('Comment', 'x'*70000)
