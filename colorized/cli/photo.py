@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/cli/photo.html.md"""
 __all__ = ['color']
 
 # %% ../../nbs/cli/02_photo.ipynb #5ec48bd4
-# Over 250 lines: a third of it declares the options of the command
+# Over 250 lines: options, outputs, dry run and run of one command, each settled before the next
 import re, sys
 from dataclasses import dataclass
 from pathlib import Path
