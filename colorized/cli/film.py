@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated
 from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturation, Seed, Settings,
     SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError, check_positive,
-    check_threads, load_colorizer, parse_hint, ran_out_of_memory, set_threads)
+    check_source_type, check_threads, load_colorizer, parse_hint, ran_out_of_memory, set_threads)
 
 # %% ../../nbs/cli/09_film.ipynb #0a0ca40c
 def _films(names):
@@ -112,7 +112,8 @@ _Fields = Annotated[str, "Interlaced films: refuse them, deinterlace them (which
     "luma), or color them as they are", {'choices':['refuse','deinterlace','ignore']}]
 _Hint = Annotated[str, "Known color as seconds,x,y,color, for instance 12.5,310,420,navy, or "
     "with a radius in pixels, 12.5,310,420,navy,8 (at least, and without it, about 1 % of the "
-    "shorter side): it recolors the shot (may be repeated)", {'action':'append'}]
+    "shorter side): it recolors the shot (may be repeated). A color is an English name, #rrggbb "
+    "or r,g,b", {'action':'append'}]
 _WorkingSize = Annotated[int, "Shorter side at which the network works: less is faster "
     "(default: 384)"]
 
@@ -143,6 +144,7 @@ def film(
     _check_films(films, out, hint, preview, keep, codec)
     check_threads(threads)
     check_positive(gap=gap)
+    check_source_type(source_type)
     cluster = _cluster(address, actors, gpus, threads, device, preview)
     hints = [parse_hint(o, 'seconds,x,y,color') for o in hint or []]
     _import_film()

@@ -11,7 +11,7 @@ __all__ = ['fleet']
 import sys
 from typing import Annotated
 from .options import (Bits, DEFAULT_SOURCE_TYPE, Format, Model, Quality, Saturation,
-    Seed, SourceType, Steps, Temperature, UsageError, parse_pair)
+    Seed, SourceType, Steps, Temperature, UsageError, check_source_type, parse_pair)
 
 # %% ../../nbs/cli/06_fleet.ipynb #054fe9ef
 _WRONG = dict(lost='is in the record, but not there', changed='is not what was written',
@@ -81,6 +81,7 @@ def fleet(
     if not source:
         what = "a folder, a pattern, files or a manifest"
         raise UsageError(f"name {what}, or see colorized fleet --help")
+    check_source_type(source_type)
     from colorized.fleet.run import colorize_dataset
     source = source[0] if len(source)==1 else list(source)
     report = colorize_dataset(source, out, model, seed=seed, saturation=saturation,

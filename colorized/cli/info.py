@@ -1,4 +1,4 @@
-"""*`colorized info`*
+"""*`colorized info photo.colorized.jpg`*
 
 Docs: https://example.github.io/colorized/cli/info.html.md"""
 
@@ -8,17 +8,165 @@ Docs: https://example.github.io/colorized/cli/info.html.md"""
 __all__ = ['info']
 
 # %% ../../nbs/cli/08_info.ipynb #ba49fe64
-from dataclasses import asdict
+import inspect, shlex
+from dataclasses import asdict, fields
 from json import dumps
+from pathlib import Path
+from typing import Annotated
 from .. import __version__
-from .options import Model
+from .options import DEFAULT_SOURCE_TYPE, Model
+from .photo import color
+
+# %% ../../nbs/cli/08_info.ipynb #infmade1
+def _properties(scan):
+    "Property of ours, or IPTC's source type -> text; {} where there are none"
+    from colorized.photo.xmp import NAMESPACE, parse_xmp
+    if NAMESPACE.encode() not in (scan.xmp or b''): return {}
+    found = {}
+    for d in parse_xmp(scan.xmp).getElementsByTagName('*'):
+        for o in [d, *d.attributes.values()]:
+            if o.namespaceURI==NAMESPACE or o.localName=='DigitalSourceType':
+                found[o.localName] = o.value if o is not d else getattr(o.firstChild, 'data', '')
+    return found
+
+# %% ../../nbs/cli/08_info.ipynb #infmade3
+def _read_made(file):
+    "What a file is, and how it was made. Raises `ScanError`, and `ValueError` if it does not say"
+    from colorized.files import parse_json
+    from colorized.photo.reading import read_scan
+    scan = read_scan(file)
+    try:
+        said = _properties(scan)
+        settings = dict(parse_json(said.get('Settings', '{}')))
+        numbers = dict(seed=int(said['Seed']), steps=int(said['Steps'])) if said else {}
+    except Exception as e: # whatever a parser raises
+        raise ValueError(f"{file}: how it was made cannot be read ({e!r})") from None
+    if not said:
+        raise ValueError(f"{file}: does not say how it was made: it is no output of colorized, or "
+                         "has lost its metadata")
+    h,w = scan.shape
+    return dict(file=str(file), format=scan.format, width=w, height=h, bits=scan.bits,
+        source_type=said.get('DigitalSourceType', '').rpartition('/')[2],
+        software=said.get('Software'), model=said.get('Model'),
+        model_sha256=said.get('ModelSHA256'), **numbers, settings=settings)
+
+# %% ../../nbs/cli/08_info.ipynb #infmade5
+_SUFFIXES = dict(JPEG='jpg', PNG='png', TIFF='tif', WEBP='webp')
+
+def _drawn(made):
+    "The settings that were recorded, of those that are known today. `ValueError` for impossible"
+    from colorized.model.checkpoint import SamplingSettings
+    names = [f.name for f in fields(SamplingSettings)]
+    known = {k: made['settings'][k] for k in names if k in made['settings']}
+    known['steps'] = made['steps']
+    drawn = asdict(SamplingSettings().changed(**known))
+    return {k: drawn[k] for k in known}
+
+# %% ../../nbs/cli/08_info.ipynb #infmade5b
+def _option_words(options):
+    "Options as they are written; those at their defaults are not"
+    defaults = {k: p.default for k,p in inspect.signature(color).parameters.items()}
+    for k,v in options.items():
+        if v is not None and v!=defaults[k]:
+            yield from (f"--{k.replace('_', '-')}", str(v))
+
+def _command(made, usual, model):
+    "Its words. `usual`: the settings of the weights, as a dict"
+    from colorized.photo.provenance import SOURCE_TYPES
+    drawn = {k: v for k,v in _drawn(made).items() if v!=usual.get(k)}
+    kind = made['source_type']
+    options = dict(model=model, seed=made['seed'], steps=drawn.pop('steps', None),
+        temperature=drawn.pop('temperature', None),
+        source_type=kind if kind in SOURCE_TYPES else None,
+        **{k: made['settings'].get(k) for k in ('saturation', 'bits', 'quality')})
+    pairs = [f'{k}={int(v) if isinstance(v, bool) else v}' for k,v in drawn.items()]
+    return ['colorized', 'ORIGINAL', *_option_words(options), *(['--set', *pairs] if pairs else []),
+            '--out', f"again.{_SUFFIXES[made['format']]}"]
+
+# %% ../../nbs/cli/08_info.ipynb #infmade7
+_SAID_BY_OPTIONS = {'hints', 'corrections', 'saturation', 'bits', 'quality', 'source_sha256'}
+
+def _hints_missing(settings):
+    if strokes := settings.get('corrections'):
+        return f"strokes were painted ({'; '.join(map(str, strokes))}): no option says how far"
+    if settings.get('hints'):
+        return ("hints were given, which the metadata of a photograph does not hold: add each as "
+                "--hint, or the picture of them as --hints")
+
+def _remarks(made, of_this_model):
+    "What whoever wants the file again should know"
+    from colorized.photo.provenance import SOURCE_TYPES
+    settings,drawn = made['settings'],_drawn(made)
+    if made['software']!=f'colorized {__version__}':
+        yield f"this is colorized {__version__}: another version may give other colors"
+    if not of_this_model:
+        yield "it was made with other weights: MODEL is a checkpoint with the SHA-256 above"
+    if hints := _hints_missing(settings):
+        yield hints
+    if made['source_type'] not in SOURCE_TYPES:
+        yield f"its source type was changed; {DEFAULT_SOURCE_TYPE} is what the command writes"
+    if not settings.get('source_sha256'):
+        yield "the SHA-256 of the original is not known"
+    if unknown := sorted(settings.keys()-drawn.keys()-_SAID_BY_OPTIONS):
+        yield f"no option says {', '.join(f'{k}={settings[k]}' for k in unknown)}"
+
+# %% ../../nbs/cli/08_info.ipynb #infmade9
+def _is_coloring(made):
+    "Of a whole photograph, written as the command writes it?"
+    from colorized.batch.names import MAP_SUFFIX
+    is_whole = {'bits', 'quality', 'source_sha256'}<=made['settings'].keys()
+    return is_whole and made['format'] in _SUFFIXES and not made['file'].endswith(MAP_SUFFIX)
+
+def _about_file(file, model):
+    "What a file is, how it was made, and how to make it again"
+    from colorized.inference.colorizer import Colorizer
+    made,c = _read_made(file),Colorizer.from_pretrained(model)
+    is_same = made['model_sha256']==c.sha256
+    if not _is_coloring(made):
+        remarks = ["no command makes it from one file: it is a contact sheet, a map, part of an "
+                   "album, or was written by another program since"]
+        return dict(made, remarks=remarks, command=None)
+    named = 'MODEL' if not is_same else None if c.name=='colorized-default' else model
+    try:
+        words = _command(made, asdict(c.settings) if is_same else {}, named)
+        remarks = list(_remarks(made, is_same))
+    except ValueError as e:
+        raise ValueError(f"{file}: {e}") from None
+    return dict(made, remarks=remarks, command=shlex.join(words))
+
+# %% ../../nbs/cli/08_info.ipynb #infmadea
+def _print_table(about):
+    "Name and value, a line each; what cannot be shown is replaced"
+    for name,value in about.items():
+        shown = ''.join(o if o.isprintable() else '\ufffd' for o in str(value))
+        print(f"{name:17} {shown}")
+
+def _print_file(about):
+    about = dict(about)
+    words,remarks = about.pop('command'),about.pop('remarks')
+    w,h,depth,settings = (about.pop(k) for k in ('width', 'height', 'bits', 'settings'))
+    about['format'] = f"{about['format']}, {w}×{h}, {depth} bits"
+    _print_table({**about, **dict(sorted(settings.items()))})
+    print()
+    for remark in remarks:
+        _print_table({'note:': remark})
+    if words:
+        _print_table({'to make it again:': words})
 
 # %% ../../nbs/cli/08_info.ipynb #ffcd601e
+_File = Annotated[str, "A file that this program made: how, and the command that makes it again",
+    {'opt':False, 'nargs':'?'}]
+
 def info(
+    file:_File=None,
     model:Model=None,
     json:bool=False, # Print JSON
 ):
-    "Version, model, its hash and training, and the device that would be used"
+    ("Version, model, its hash and training, and the device that would be used; or how a file "
+     "was made")
+    if file is not None:
+        about = _about_file(Path(file), model)
+        return print(dumps(about, indent=1)) if json else _print_file(about)
     from colorized.inference.colorizer import Colorizer
     c = Colorizer.from_pretrained(model)
     about = dict(version=__version__, model=c.name, sha256=c.sha256, device=str(c.device),
@@ -27,5 +175,4 @@ def info(
     if json:
         return print(dumps(about, indent=1))
     about['last training run'] = about.pop('training') # it may have begun with earlier weights
-    for name,value in about.items():
-        print(f"{name:17} {value}")
+    _print_table(about)

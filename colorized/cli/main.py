@@ -8,7 +8,7 @@ Docs: https://example.github.io/colorized/cli/main.html.md"""
 __all__ = ['COMMANDS', 'EXAMPLES', 'main']
 
 # %% ../../nbs/cli/11_main.ipynb #f89e5e96
-import sys
+import os, re, sys
 from argparse import RawDescriptionHelpFormatter
 from fastcore.script import anno_parser
 from .app import app
@@ -35,7 +35,7 @@ commands (each has its own --help):
   colorized iiif         color the photographs of a IIIF manifest
   colorized fleet        color folders or buckets on many machines
   colorized export DIR   the model as ONNX, for browsers and other runtimes
-  colorized info         version, model and device
+  colorized info [FILE]  version, model and device; or how a file was made, and how to again
 
 examples:
   colorized photo.jpg                           writes photo.colorized.jpg beside it
@@ -47,6 +47,15 @@ interruption
 """
 
 # %% ../../nbs/cli/11_main.ipynb #a5330954
+def _advice(message, argv):
+    "What helps where a value or a file begins with a dash, behind the parser's message"
+    for option,value in zip(argv, argv[1:]):
+        if message==f'argument {option}: expected one argument' and re.match(r'-[\d.]', value):
+            return f" (write {option}={value})"
+    files = [o for o in argv if o in message and o[0]=='-' and os.path.lexists(o)]
+    return f" (a file? write ./{files[0]})" if files else ''
+
+# %% ../../nbs/cli/11_main.ipynb #climparse
 _MANY = {color: 'photos', film: 'films'} # Arguments without a name
 
 def _parse(argv):
@@ -61,6 +70,8 @@ def _parse(argv):
     else:
         parser.epilog = None
     argv = argv[1:] if name else argv
+    error = parser.error
+    parser.error = lambda message: error(message+_advice(message, argv))
     # names may stand between options; after -- all are names, which only the other one knows
     parse = parser.parse_args if '--' in argv else parser.parse_intermixed_args
     options = vars(parse(argv))
@@ -79,6 +90,8 @@ def _run(argv):
         code,said = 2,e
     except KeyboardInterrupt:
         code,said = 130,'interrupted'
+    except BrokenPipeError: # nobody reads what is printed: nothing more is
+        raise
     except (OSError, ValueError, ImportError, FloatingPointError) as e:
         code,said = 1,e
     except MemoryError as e:
@@ -90,10 +103,25 @@ def _run(argv):
     return code
 
 # %% ../../nbs/cli/11_main.ipynb #79993714
+_SIGPIPE = 141 # What a shell says of a program that this signal has ended
+
+def _exit_code(argv):
+    "Of the command, or of the parser that ended it, once all that was printed is written"
+    try:
+        return _run(argv)
+    except SystemExit as e:
+        return e.code
+    finally:
+        if sys.stdout: sys.stdout.flush()
+
 def main(
     argv:list[str]=None, # Arguments; None: those of the process
 ) -> int:                # Exit code
     "`colorized`"
     if hasattr(sys.stdout, 'reconfigure'): # a file's name may be no valid text
         sys.stdout.reconfigure(errors='backslashreplace')
-    return _run(sys.argv[1:] if argv is None else list(argv))
+    try:
+        return _exit_code(sys.argv[1:] if argv is None else list(argv))
+    except BrokenPipeError: # whoever read the output has ended, as `head` does
+        if sys.stdout: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGPIPE

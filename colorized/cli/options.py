@@ -7,7 +7,8 @@ Docs: https://example.github.io/colorized/cli/options.html.md"""
 # %% auto #0
 __all__ = ['Device', 'Model', 'Threads', 'Settings', 'Seed', 'Steps', 'Saturation', 'Temperature', 'Format', 'Bits', 'Quality',
            'SourceType', 'DEFAULT_SOURCE_TYPE', 'TOO_LITTLE_MEMORY', 'UsageError', 'check_threads', 'check_positive',
-           'parse_pair', 'parse_hint', 'ran_out_of_memory', 'load_colorizer', 'set_threads', 'keep_memory']
+           'check_source_type', 'parse_pair', 'parse_hint', 'ran_out_of_memory', 'load_colorizer', 'set_threads',
+           'keep_memory']
 
 # %% ../../nbs/cli/01_options.ipynb #9dd8c157
 import re, sys
@@ -57,6 +58,17 @@ def check_positive(
         if value is not None and not value>0:
             raise UsageError(f"--{name} must be above 0, got {value}")
 
+# %% ../../nbs/cli/01_options.ipynb #clisrct1
+def check_source_type(
+    term:str, # See `SourceType`
+):
+    "Raises `ValueError` for a term that would deny the invented color, and lists the others"
+    from colorized.photo.provenance import Provenance
+    try:
+        Provenance(source_type=term)
+    except ValueError as e:
+        raise ValueError(str(e).replace('source_type', '--source-type', 1)) from None
+
 def parse_pair(
     option:str, # Its name
     text:str,   # KEY=VALUE
@@ -68,6 +80,13 @@ def parse_pair(
     return key,value
 
 # %% ../../nbs/cli/01_options.ipynb #hint0002
+def _check_color(text, color):
+    from colorized.inference.hints import parse_color
+    if parse_color(color) is None:
+        said = repr(color) if isinstance(color, str) else ','.join(map(str, color))
+        raise UsageError(f"--hint {text}: {said} is no color; write an English color name "
+                         "(red, navy), #rrggbb or r,g,b (0 to 255)")
+
 def parse_hint(
     text:str, # As somebody wrote it
     form:str, # What it must be: 'x,y,color' or 'seconds,x,y,color'
@@ -82,9 +101,10 @@ def parse_hint(
             r,g,b = map(int, color)
             color = [(r,g,b)]
         color, = color
-        return *numbers,color,*radius
     except ValueError:
         raise UsageError(f"--hint must be {form} or {form},radius, got {text!r}") from None
+    _check_color(text, color)
+    return *numbers,color,*radius
 
 # %% ../../nbs/cli/01_options.ipynb #dbac6c58
 # PyTorch's words: of an allocation, and of a helper, which the kernel kills when memory runs out

@@ -8,15 +8,15 @@ Docs: https://example.github.io/colorized/cli/photo.html.md"""
 __all__ = ['color']
 
 # %% ../../nbs/cli/02_photo.ipynb #5ec48bd4
-# Over 250 lines: a third of it declares the options of the command
-import sys
+# Over 250 lines: options, outputs, dry run and run of one command, each settled before the next
+import re, sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from .. import __version__
 from .options import (Bits, DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality,
     Saturation, Settings, SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError,
-    check_threads, load_colorizer, parse_hint, parse_pair,
+    check_source_type, check_threads, load_colorizer, parse_hint, parse_pair,
     ran_out_of_memory, set_threads)
 
 # %% ../../nbs/cli/02_photo.ipynb #d1c7604c
@@ -60,6 +60,15 @@ def _names_file(out, format):
         choice = ' '.join(WRITABLE)
         raise UsageError(f"--out {out}: {suffix} cannot be written, choose one of {choice}")
     return False
+
+# %% ../../nbs/cli/02_photo.ipynb #clisuff1
+def _check_suffix(out):
+    "`UsageError` for a new folder with a suffix, which may be a file that was mistyped"
+    from colorized.photo.formats import WRITABLE
+    suffix = Path(out).suffix
+    if re.fullmatch(r'\.\w+', suffix) and out[-1] not in '/\\' and not Path(out).is_dir():
+        raise UsageError(f"--out {out}: no format has the suffix {suffix} (known: "
+                         f"{' '.join(WRITABLE)}); for a folder write {out}/")
 
 def _destination(photo, out, format):
     "Where a single photograph goes"
@@ -178,6 +187,8 @@ def _color_each(jobs, folder, *how):
     for job in jobs:
         try:
             _color_photo(job, *how)
+        except BrokenPipeError: # nobody reads what is printed
+            raise
         except (OSError, ValueError, MemoryError, RuntimeError) as e:
             memory = ran_out_of_memory(e)
             if not memory and (len(jobs)==1 or isinstance(e, RuntimeError)):
@@ -195,13 +206,15 @@ def _color_folder(folder, out, colorizer, **options):
     return colorize_folder(folder, out, colorizer, **options).exit_code
 
 # %% ../../nbs/cli/02_photo.ipynb #45176947
-def _check_options(folder, out, samples, quality, threads, hint, hints, source_type):
+def _check_options(folder, out, samples, quality, threads, workers, hint, hints):
     "Raises `ValueError` for what can be seen without looking at a photograph"
     if samples<1:
         raise UsageError(f"--samples must be at least 1, got {samples}")
     if not 1<=quality<=100:
         raise UsageError(f"--quality must lie in 1..100, got {quality}")
     check_threads(threads)
+    if workers<0:
+        raise UsageError(f"--workers must be at least 0, got {workers}")
     if hint and hints:
         raise UsageError("give either --hint or --hints")
     if folder and not out:
@@ -210,8 +223,6 @@ def _check_options(folder, out, samples, quality, threads, hint, hints, source_t
         raise UsageError("--samples, --hint and --hints are for single photographs")
     if hints and not Path(hints).exists():
         raise FileNotFoundError(f"--hints {hints}: no such file")
-    from colorized.photo.provenance import Provenance
-    Provenance(source_type=source_type) # refuses an unknown one
 
 # %% ../../nbs/cli/02_photo.ipynb #3974b152
 def _check_writable(jobs, format, bits):
@@ -225,6 +236,8 @@ def _plan(photos, folder, out, format, bits, samples, seed, uncertainty):
     to_file = bool(out) and _names_file(out, format)
     if to_file and (folder or len(photos)>1):
         raise UsageError(f"--out {out} names a file: several photographs need a folder")
+    if out and len(photos)==1 and not (to_file or format):
+        _check_suffix(str(out))
     where = lambda p: Path(out) if to_file else _destination(p, out, format)
     jobs = [_job(p, where(p), samples, seed, uncertainty) for p in photos]
     _check_outputs(jobs)
@@ -232,16 +245,34 @@ def _plan(photos, folder, out, format, bits, samples, seed, uncertainty):
     return jobs,Path(out) if out and not to_file else None
 
 # %% ../../nbs/cli/02_photo.ipynb #45176949
-def _dry_run(jobs, overwrite):
+def _check_photo(photo, hints, colorizer):
+    "Raises what a run would: for a photograph that cannot be read, hints that do not fit it"
+    from colorized.inference.hints import covering_grid
+    from colorized.model.sampling import working_shape
+    from colorized.photo.reading import read_scan
+    shape = read_scan(photo).shape
+    if hints:
+        small,factor = working_shape(shape, **colorizer.grid()),colorizer.net.cfg.factor
+        covering_grid(hints, shape, tuple(n//factor for n in small))
+
+def _failure(check, *args):
+    "What is wrong, as `check` says; None: nothing is"
+    try:
+        check(*args)
+    except (OSError, ValueError, MemoryError) as e:
+        return str(e) or TOO_LITTLE_MEMORY
+
+# %% ../../nbs/cli/02_photo.ipynb #clidryr1
+def _dry_run(jobs, overwrite, hints, colorizer):
     "Say what would be done, touch nothing; 1 if something could not be"
     failed = 0
     for job in jobs:
+        wrong = _failure(_check_photo, job.photo, hints, colorizer)
         for o in job.files:
-            try:
-                _check_replaceable(o, overwrite)
-                said = ': exists already, would be replaced' if o.exists() else ''
-            except OSError as e:
-                said,failed = f': would fail: {e}',1
+            why = wrong or _failure(_check_replaceable, o, overwrite)
+            said = ': exists already, would be replaced' if not why and o.exists() else ''
+            if why:
+                said,failed = f': would fail: {why}',1
             print(f"{job.photo} -> {o}{said}")
     return failed
 
@@ -250,9 +281,9 @@ _Out = Annotated[str, "File or folder to write to; without it `photo.jpg` become
     "`photo.colorized.jpg` beside it"]
 _Samples = Annotated[int, "Colorings of each photograph; two or more also give a contact sheet "
     "with a map of where they disagree"]
-_Hint = Annotated[str, "Known color as x,y,color in pixels, for instance 310,420,#7a1f1f or "
-    "310,420,navy, or with a radius, 310,420,navy,40 (at least, and without it, about 1 % of "
-    "the shorter side; may be repeated)", {'action':'append'}]
+_Hint = Annotated[str, "Known color as x,y,color in pixels, for instance 310,420,#7a1f1f, "
+    "310,420,navy or 310,420,0,0,128, or with a radius, 310,420,navy,40 (at least, and without "
+    "it, about 1 % of the shorter side; may be repeated)", {'action':'append'}]
 _Strokes = Annotated[str, "Picture of the photograph's size with brush strokes on a transparent "
     "ground"]
 _Map = Annotated[bool, "Also write a map, at most 1024 pixels a side, of where eight "
@@ -288,7 +319,8 @@ def color(
     for o in set or []:
         parse_pair('--set', o) # it also takes the names that follow it
     photos,folder = _inputs(photos)
-    _check_options(folder, out, samples, quality, threads, hint, hints, source_type)
+    _check_options(folder, out, samples, quality, threads, workers, hint, hints)
+    check_source_type(source_type)
     jobs,out_folder = _plan(photos, folder, out, format, bits, samples, seed, uncertainty)
     set_threads(threads)
     sampling = dict(steps=steps, temperature=temperature, seed=seed, saturation=saturation)
@@ -300,5 +332,5 @@ def color(
         return _color_folder(folder, out, colorizer, **sampling, **file, uncertainty=uncertainty,
             source_type=source_type, dry_run=dry_run, workers=workers)
     if dry_run:
-        return _dry_run(jobs, overwrite)
+        return _dry_run(jobs, overwrite, known, colorizer)
     return _color_each(jobs, out_folder, colorizer, sampling, file, known, source_type)

@@ -16,7 +16,7 @@ from PIL import Image
 from fastcore.basics import patch
 from ..files import sha256_of
 from .colorization import Colorization
-from .hints import hint_grid
+from .hints import covering_grid
 from ..model.checkpoint import ModelConfig, SamplingSettings, load_checkpoint
 from ..model.sampling import ChromaSampler, working_shape
 from ..photo.provenance import Provenance
@@ -183,7 +183,4 @@ def _hint_grid(self:Colorizer, hints, shape, L):
     if hints is None or isinstance(hints, (list,tuple)) and not hints:
         return None
     small = F.avg_pool2d(L, self.net.cfg.factor)
-    grid = hint_grid(hints, shape, tuple(small.shape[2:]), small)
-    if not grid[:,2:].any():
-        raise ValueError("hints: the overlay covers nothing of the photograph")
-    return grid
+    return covering_grid(hints, shape, tuple(small.shape[2:]), small)

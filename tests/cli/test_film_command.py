@@ -57,6 +57,8 @@ def test_the_name_of_an_output_is_checked_on_a_real_film(tmp_path, capsys):
     (['none.mkv'], 'none.mkv: no such file', 1),
     (['text.mkv'], 'cannot be opened as a film', 1),
     (['text.mkv', '--hint', '3,4,red'], '--hint must be', 2),
+    (['text.mkv', '--hint', '0,3,4,rot'], "--hint 0,3,4,rot: 'rot' is no color", 2),
+    (['text.mkv', '--source-type', 'x'], '--source-type must be', 1),
     (['text.mkv', '--gap', '0'], '--gap must be above 0', 2),
     (['text.mkv', '--preview', '--hint', '0,3,4,red'], '--hint would do nothing', 2),
     (['text.mkv', '--preview', '--keep'], '--keep would do nothing', 2),

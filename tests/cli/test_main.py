@@ -1,5 +1,5 @@
 "What is said when a command makes no sense, how soon help comes, and what the entry point does"
-import json, re, shutil, subprocess, sys
+import json, os, re, shutil, subprocess, sys
 from pathlib import Path
 import pytest
 from fastcore.script import anno_parser
@@ -15,6 +15,13 @@ WRONG = [([], 'photograph'), (['{a}', '--samples', '0'], '--samples'),
     (['{a}', '--hint', '1,1,red', '--hints', 'b.png'], '--hints'), (['{folder}'], '--out'),
     *[(['{a}', '--hint', o, '--steps', '1'], o) for o in ('1,1,255,0', '1,1', '1,1,red,wide',
         '1,1,0,0,255,3,3', '1,1,255')],
+    *[(['{a}', '--hint', f'1,2,{o}', *more], f'--hint 1,2,{o}: {said} is no color; write an')
+      for o,said in {'crimsonish': "'crimsonish'", '300,0,0': '300,0,0'}.items()
+      for more in ([], ['--dry-run'])],
+    *[(['{a}', '--out', f'{{folder}}/{o}'], f'no format has the suffix {Path(o).suffix} (known')
+      for o in ('e.xyz', 'e.jpgg', 'x.tif.bak')],
+    (['{folder}', '--out', '{folder}/out', '--workers', '-1'], '--workers must be at least 0'),
+    (['{a}', '--hint', '-5,10,red'], 'expected one argument (write --hint=-5,10,red)'),
     (['{a}', '--bits', '12'], '--bits'), (['{a}', '--format', 'gif'], '--format'),
     (['{a}', '--frobnicate'], '--frobnicate'), (['{a}', '--threads', '-1'], 'threads'),
     (['{a}', '--quality', '0'], '--quality'), (['{a}', '--quality', '101'], '--quality'),
@@ -44,11 +51,11 @@ WRONG = [([], 'photograph'), (['{a}', '--samples', '0'], '--samples'),
 IMPOSSIBLE = [(['{a}', 'missing.jpg'], 'missing.jpg'), (['{a}', '--steps', '0'], 'steps'),
     (['{a}', '--steps', '1001'], 'steps'), (['{a}', '--saturation', '-1'], 'saturation'),
     (['{a}', '--seed', str(2**64)], 'seed'), (['{a}', '--hint', '99,2,red'], '99'),
-    (['{a}', '--hint', '1,2,crimsonish'], 'crimsonish'),
     (['{a}', '--hint', '1,2,red,-1'], 'radius'), (['{a}', '--hint', '1,2,red,nan'], 'radius'),
     (['{a}', '--hints', 'missing.png'], 'missing.png'),
     (['{a}', '--out', '{folder}/none/a.png'], 'none does not exist'),
-    (['{a}', '--source-type', 'two words'], 'two words'),
+    (['{a}', '--source-type', 'two words'], '--source-type must be a term'),
+    (['fleet', '{a}', '--out', '{folder}/o', '--source-type', 'x'], '--source-type must be a term'),
     (['{a}', '--source-type', 'digitalCapture'], 'compositeSynthetic, composite'),
     (['{a}', '--model', 'missing.safetensors'], 'missing.safetensors'),
     *[([*EVALUATE, '--model', 'default', f'--{o}', v], f'{o} must') for o,v in dict(
@@ -116,6 +123,28 @@ def test_names_may_stand_between_options(args, names, seed, main, monkeypatch):
         seen.append((source, seed))
     monkeypatch.setitem(entry.COMMANDS, 'fleet', fleet)
     assert main('fleet', *args)[0]==0 and seen==[(names, seed)]
+
+def test_a_file_that_begins_with_a_dash_is_told_how_to_be_named(main, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main('-dash.jpg')[2].endswith('unrecognized arguments: -dash.jpg\n')
+    (tmp_path/'-dash.jpg').touch()
+    code,_,err = main('-dash.jpg')
+    assert code==2 and err.endswith('-dash.jpg (a file? write ./-dash.jpg)\n')
+
+@pytest.mark.parametrize('buffered', [True, False])
+@pytest.mark.parametrize('args', [['info'], ['--help'], ['a.png', '--dry-run']])
+def test_whoever_stops_reading_is_not_told(args, buffered, scans, tmp_path):
+    "As `head -1` does; the exit code is that of a program ended by the signal"
+    shutil.copy(scans/'icon.png', tmp_path/'a.png')
+    reader,writer = os.pipe()
+    os.close(reader)
+    flags = [] if buffered else ['-u']
+    env = {k: v for k,v in os.environ.items() if k!='PYTHONUNBUFFERED'}
+    r = subprocess.run([sys.executable, *flags, '-m', 'colorized', *args], env=env, cwd=tmp_path,
+        stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    said_by_parser = args==['--help'] and not buffered # which does not notice
+    assert (r.returncode, r.stderr)==(0 if said_by_parser else 141, '')
 
 # ---- help ----
 @pytest.mark.parametrize('name', [[], *[[o] for o in entry.COMMANDS]])

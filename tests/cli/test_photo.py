@@ -134,7 +134,7 @@ def test_one_photograph_goes_beside_itself(scans, run, call, tmp_path):
     r = call(name, made, '--steps', 1, '--overwrite', cwd=tmp_path) # as *.png would say
     assert r.stdout==made+'\n' and 'passed over' in r.stderr and len(files(tmp_path))==2
     by_hand = '--source-type', 'painted by hand', '--overwrite'
-    assert 'source_type' in call(name, *by_hand, cwd=tmp_path, code=1).stderr
+    assert '--source-type' in call(name, *by_hand, cwd=tmp_path, code=1).stderr
 
 def test_never_over_the_original(scans, call, tmp_path):
     shutil.copy(scans/'icon.png', tmp_path/'a.png')
@@ -413,6 +413,37 @@ def test_a_dry_run_says_all_that_would_be(scans, main, tmp_path):
     assert main(*plain, '--overwrite')[:2]==main(*plain)[:2]
     assert 'not even by --overwrite' in main(*plain)[1] and files(tmp_path)==['a.png']
     assert main(*plain, '--hint', 'red')[0]==2
+
+def test_a_dry_run_reads_the_photographs_and_tries_the_hints(scans, main, tmp_path, monkeypatch):
+    "And says what the run would"
+    good,junk,strokes = (tmp_path/o for o in ('good.png', 'junk.jpg', 'strokes.png'))
+    shutil.copy(scans/'icon.png', good)
+    junk.write_text('not a photograph')
+    code,said,_ = main(good, junk, '--dry-run')
+    lines = said.splitlines()
+    assert code==1 and lines[0]==f"{good} -> {tmp_path/'good.colorized.png'}"
+    assert lines[1].startswith(f"{junk} -> {tmp_path/'junk.colorized.jpg'}: would fail: ")
+    assert lines[1].partition('would fail: ')[2] in main(junk)[2]
+    for hint,size,paint in (('16,3,red', None, None), (None, (15, 16), 0), (None, (16, 16), 0)):
+        if size:
+            Image.new('RGBA', size, (0, 0, 0, paint)).save(strokes)
+        known = ('--hint', hint) if hint else ('--hints', strokes)
+        code,said,_ = main(good, *known, '--dry-run')
+        why = said.strip().partition(': would fail: ')[2]
+        assert code==1 and why and main(good, *known, '--steps', '1')[2]==f'colorized: {why}\n'
+    assert main(good, '--hint', '15,3,red', '--dry-run')[0]==0
+    assert files(tmp_path)==['good.png', 'junk.jpg', 'strokes.png']
+
+def test_a_folder_whose_name_looks_like_a_file(scans, main, tmp_path):
+    "If it is there, has a slash, or holds several; or if --format says what a file would be"
+    one,out = scans/'icon.png',tmp_path/'color.v2'
+    for photos,name,more in (([one], f'{out}/', ()), ([one, scans/'sepia.tif'], out, ()),
+                             ([one], out, ('--format', 'png'))):
+        code,said,_ = main(*photos, '--out', name, '--dry-run', *more)
+        assert code==0 and said.splitlines()[0]==f"{one} -> {out/'icon.png'}"
+    assert main(one, '--out', out, '--dry-run')[0]==2
+    out.mkdir()
+    assert main(one, '--out', out, '--dry-run')[0]==0
 
 def test_what_could_not_be_written_is_refused_before_anything_is_computed(scans, main, tmp_path):
     for more in (),('--dry-run',):
