@@ -8,9 +8,7 @@ Docs: https://example.github.io/colorized/cli/photo.html.md"""
 __all__ = ['color']
 
 # %% ../../nbs/cli/02_photo.ipynb #5ec48bd4
-# Over 250 lines: options, outputs, dry run and run of one command, each settled before the next
-import re, sys
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 from typing import Annotated
 from .. import __version__
@@ -18,6 +16,7 @@ from .options import (Bits, DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality,
     Saturation, Settings, SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError,
     check_source_type, check_threads, load_colorizer, parse_hint, parse_pair,
     ran_out_of_memory, set_threads)
+from .outputs import check_replaceable, plan_outputs
 
 # %% ../../nbs/cli/02_photo.ipynb #d1c7604c
 def _inputs(photos):
@@ -38,90 +37,6 @@ def _inputs(photos):
         print(f"colorized: {p}: passed over, it is the coloring of another", file=sys.stderr)
     return [p for p in paths if str(p) not in made],None
 
-# %% ../../nbs/cli/02_photo.ipynb #91d3c39c
-# Suffixes that mean a file, too, though Pillow does not know them
-_UNWRITABLE = set('.heic .heif .heics .hif .jxl .svg .xmp .dng .nef .cr2 .cr3 .arw .orf .raf .rw2'
-                  .split())
-
-def _names_file(out, format):
-    "Is `--out` a file? `UsageError` for one that could not be written, or not in that format"
-    from PIL import Image
-    from colorized.photo.formats import WRITABLE, output_format
-    suffix = Path(out).suffix.lower()
-    if Path(out).is_dir():
-        return False
-    if suffix in WRITABLE:
-        if format and WRITABLE[suffix]!=output_format(out, format)[0]:
-            raise UsageError(f"--out {out} and --format {format} contradict each other")
-        if not Path(out).parent.is_dir():
-            raise FileNotFoundError(f"{out}: the folder {Path(out).parent} does not exist")
-        return True
-    if suffix in {*Image.registered_extensions(), *_UNWRITABLE}:
-        choice = ' '.join(WRITABLE)
-        raise UsageError(f"--out {out}: {suffix} cannot be written, choose one of {choice}")
-    return False
-
-# %% ../../nbs/cli/02_photo.ipynb #clisuff1
-def _check_suffix(out):
-    "`UsageError` for a new folder with a suffix, which may be a file that was mistyped"
-    from colorized.photo.formats import WRITABLE
-    suffix = Path(out).suffix
-    if re.fullmatch(r'\.\w+', suffix) and out[-1] not in '/\\' and not Path(out).is_dir():
-        raise UsageError(f"--out {out}: no format has the suffix {suffix} (known: "
-                         f"{' '.join(WRITABLE)}); for a folder write {out}/")
-
-def _destination(photo, out, format):
-    "Where a single photograph goes"
-    from colorized.batch.names import output_name
-    name = Path(output_name(photo.name, format))
-    if out:
-        return Path(out)/name
-    return photo.with_name(f'{name.stem}.colorized{name.suffix}')
-
-# %% ../../nbs/cli/02_photo.ipynb #8ca61d56
-@dataclass
-class _Job:
-    "A photograph and what is to be made of it"
-    photo:Path
-    outputs:list       # A file for each coloring
-    sheet:Path=None    # Contact sheet
-    map:Path=None      # Map of uncertainty
-    @property
-    def files(self):
-        return [o for o in (*self.outputs, self.sheet, self.map) if o]
-
-def _job(photo, dst, samples, seed, uncertainty):
-    def beside(what, suffix='.png'):
-        return dst.with_name(f'{dst.stem}{what}{suffix}')
-    job = _Job(photo, [dst], map=beside('-uncertainty') if uncertainty else None)
-    if samples>1:
-        job.outputs = [beside(f'-seed{seed+i}', dst.suffix) for i in range(samples)]
-        job.sheet = beside('-samples')
-    return job
-
-# %% ../../nbs/cli/02_photo.ipynb #cd3f4e0f
-def _is_same(out, photo):
-    "Is an output this photograph? A name that the disk does not take is not"
-    try:
-        return out.samefile(photo)
-    except OSError: # most often: there is none yet
-        return False
-
-def _check_outputs(jobs):
-    "`FileExistsError` if an output is a photograph that was named, `UsageError` if two are one"
-    taken = {}
-    for job in jobs:
-        for o in job.files:
-            other = taken.setdefault(o.resolve(), job.photo)
-            if other is not job.photo:
-                both = f"{other} and {job.photo} would both be written to {o}"
-                raise UsageError(f"{both}: give each an --out of its own")
-            for other in jobs:
-                if _is_same(o, other.photo):
-                    victim = 'itself' if other.photo==job.photo else other.photo
-                    over = f"{job.photo} would be written over {victim}"
-                    raise FileExistsError(f"{over}: an original is never replaced")
-
 # %% ../../nbs/cli/02_photo.ipynb #clihint1
 def _hints(hint, hints):
     "Known colors as `Colorizer.colorize` takes them"
@@ -130,17 +45,6 @@ def _hints(hint, hints):
     return [parse_hint(o, 'x,y,color') for o in hint]
 
 # %% ../../nbs/cli/02_photo.ipynb #45017770
-def _check_replaceable(file, overwrite):
-    "Raises `FileExistsError` unless `file` may be written"
-    from colorized.photo.provenance import read_provenance
-    if not file.exists():
-        return
-    if read_provenance(file) is None:
-        raise FileExistsError(f"{file} exists already and was not made by this program: "
-                              "it is not replaced, not even by --overwrite")
-    if not overwrite:
-        raise FileExistsError(f"{file} exists already; --overwrite replaces it")
-
 def _write_picture(file, im, provenance, overwrite):
     "A contact sheet or a map"
     import numpy as np
@@ -160,7 +64,7 @@ def _color_photo(job, colorizer, sampling, file, hints, source_type):
     from dataclasses import replace
     from colorized.inference.colorization import MAP_SIDE
     for o in job.files:
-        _check_replaceable(o, file['overwrite'])
+        check_replaceable(o, file['overwrite'])
     n_samples = len(job.outputs)
     n_drawn = _n_drawn(n_samples, job.map)
     result = colorizer.colorize(job.photo, n_samples=n_drawn, hints=hints, **sampling)
@@ -224,26 +128,6 @@ def _check_options(folder, out, samples, quality, threads, workers, hint, hints)
     if hints and not Path(hints).exists():
         raise FileNotFoundError(f"--hints {hints}: no such file")
 
-# %% ../../nbs/cli/02_photo.ipynb #3974b152
-def _check_writable(jobs, format, bits):
-    "Raises `ValueError` for an output of a format that cannot be written, or not with these bits"
-    from colorized.photo.formats import output_format
-    for job in jobs:
-        output_format(job.outputs[0], format, bits)
-
-def _plan(photos, folder, out, format, bits, samples, seed, uncertainty):
-    "([job, …], the folder `--out`). Raises `ValueError` for outputs that cannot be written"
-    to_file = bool(out) and _names_file(out, format)
-    if to_file and (folder or len(photos)>1):
-        raise UsageError(f"--out {out} names a file: several photographs need a folder")
-    if out and len(photos)==1 and not (to_file or format):
-        _check_suffix(str(out))
-    where = lambda p: Path(out) if to_file else _destination(p, out, format)
-    jobs = [_job(p, where(p), samples, seed, uncertainty) for p in photos]
-    _check_outputs(jobs)
-    _check_writable(jobs, format, bits)
-    return jobs,Path(out) if out and not to_file else None
-
 # %% ../../nbs/cli/02_photo.ipynb #45176949
 def _check_photo(photo, hints, colorizer):
     "Raises what a run would: for a photograph that cannot be read, hints that do not fit it"
@@ -269,7 +153,7 @@ def _dry_run(jobs, overwrite, hints, colorizer):
     for job in jobs:
         wrong = _failure(_check_photo, job.photo, hints, colorizer)
         for o in job.files:
-            why = wrong or _failure(_check_replaceable, o, overwrite)
+            why = wrong or _failure(check_replaceable, o, overwrite)
             said = ': exists already, would be replaced' if not why and o.exists() else ''
             if why:
                 said,failed = f': would fail: {why}',1
@@ -321,7 +205,7 @@ def color(
     photos,folder = _inputs(photos)
     _check_options(folder, out, samples, quality, threads, workers, hint, hints)
     check_source_type(source_type)
-    jobs,out_folder = _plan(photos, folder, out, format, bits, samples, seed, uncertainty)
+    jobs,out_folder = plan_outputs(photos, folder, out, format, bits, samples, seed, uncertainty)
     set_threads(threads)
     sampling = dict(steps=steps, temperature=temperature, seed=seed, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)
