@@ -9,6 +9,7 @@ __all__ = ['DISK_ERRORS', 'sync_folder', 'make_folder', 'short_name', 'atomic_wr
            'open_regular', 'read_json', 'atomic_folder', 'file_state', 'sha256_of', 'is_unfinished', 'clear_leftovers']
 
 # %% ../nbs/00_files.ipynb #497320f3
+# Over 250 lines: everything written goes through here, and what is read of it is checked here
 import errno, hashlib, json, os, re, secrets, shutil, stat, time
 from contextlib import contextmanager, suppress
 from pathlib import Path

@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/iiif/fetch.html.md"""
 __all__ = ['RETRY_STATUS', 'one_line', 'IIIFError', 'Fetcher']
 
 # %% ../../nbs/iiif/01_fetch.ipynb #bc600e54
+# Over 250 lines: one class, which asks foreign servers and trusts none of their answers
 import hashlib, re, threading, time
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path

@@ -8,6 +8,7 @@ Docs: https://example.github.io/colorized/iiif/publish.html.md"""
 __all__ = ['fetch_original', 'Published', 'colorize_manifest']
 
 # %% ../../nbs/iiif/09_publish.ipynb #8ef9b598
+# Over 250 lines: one album from its address to its manifest
 import itertools, json, os, re, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
