@@ -12,13 +12,13 @@ import os, time
 from contextlib import contextmanager
 from pathlib import Path
 from fastcore.meta import delegates
-from ..files import make_folder
+from ..files import make_folder, one_line
 from ..photo.provenance import settings_sha256
 from .ledger import check_report, read_report
 from .names import (
     MAP_SUFFIX, given_outputs, mirror_tree, originals_among, passed_over, unlisted)
 from .options import BatchOptions
-from .progress import ProgressBar, Summary, one_line
+from .progress import ProgressBar, Summary
 from .run import FolderRun, Job
 from .tasks import check_outputs
 from .workers import run_task

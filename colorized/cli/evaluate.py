@@ -36,7 +36,7 @@ def _colorize_fn(colorizer, seed, **changes):
 
 # %% ../../nbs/cli/04_evaluate.ipynb #evalwrn2
 def _say(message):
-    from colorized.batch.progress import one_line
+    from colorized.files import one_line
     print(one_line(message), file=sys.stderr)
 
 @contextmanager

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
-from ..files import DISK_ERRORS, write_json
+from ..files import DISK_ERRORS, one_line, write_json
 from .choice import (
     add_choice, color_body, find_languages, finish_manifest, rights_remark, validity_remark)
-from .fetch import RETRY_STATUS, Fetcher, IIIFError, one_line
+from .fetch import RETRY_STATUS, Fetcher, IIIFError
 from .image import Download, fetch_picture, image_size
 from .manifest import (
     JSON_TYPES, Picture, find_pictures, read_manifest, service_credit)
