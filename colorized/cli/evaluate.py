@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Annotated
 from .options import (Settings, UsageError, check_positive, keep_memory,
-                                   load_colorizer)
+                                   load_colorizer, warn)
 
 # %% ../../nbs/cli/04_evaluate.ipynb #ac933249
 def _check_use(colorized, model, other, set, ours):
@@ -45,7 +45,7 @@ def _readable_warnings():
     told,others = set(),warnings.showwarning
     def tell(message, category, *where, **more):
         if not issubclass(category, UserWarning): return others(message, category, *where, **more)
-        if str(message) not in told: _say(f"colorized: {message}")
+        if str(message) not in told: warn(message)
         told.add(str(message))
     with warnings.catch_warnings():
         warnings.showwarning = tell

@@ -8,13 +8,13 @@ Docs: https://example.github.io/colorized/cli/film.html.md"""
 __all__ = ['film']
 
 # %% ../../nbs/cli/09_film.ipynb #265f1d14
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
-from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturation, Seed, Settings,
+from colorized.cli.options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturation, Seed, Settings,
     SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError, check_positive,
-    check_source_type, check_threads, load_colorizer, parse_hint, ran_out_of_memory, set_threads)
+    check_source_type, check_threads, load_colorizer, parse_hint, ran_out_of_memory, set_threads,
+    warn)
 
 # %% ../../nbs/cli/09_film.ipynb #0a0ca40c
 def _films(names):
@@ -25,7 +25,7 @@ def _films(names):
     paths = [Path(o) for o in dict.fromkeys(names)]
     made = existing_colorings([str(o) for o in paths]) # as a wildcard names them
     for o in sorted(made):
-        print(f"colorized: {o}: passed over, it is the coloring of another", file=sys.stderr)
+        warn(f"{o}: passed over, it is the coloring of another")
     return [o for o in paths if str(o) not in made]
 
 def _check_films(films, out, hint, preview, keep, codec):
@@ -84,7 +84,7 @@ def _color_film(path, out, colorizer, preview, cluster, options):
     report = film.colorize_film(path, out, colorizer, cluster=cluster, workers=get_num_threads(),
                                 **options)
     for remark in report.remarks:
-        print(f"colorized: {path}: {remark}", file=sys.stderr)
+        warn(f"{path}: {remark}")
     print(report)
 
 def _color_each(films, *how):
@@ -98,7 +98,7 @@ def _color_each(films, *how):
             if not memory and (len(films)==1 or isinstance(e, RuntimeError)):
                 raise
             said = f'{path}: {TOO_LITTLE_MEMORY}' if memory else e
-            print(f"colorized: {said}", file=sys.stderr)
+            warn(said)
             failed = 1
     return failed
 

@@ -8,10 +8,9 @@ Docs: https://example.github.io/colorized/cli/fleet.html.md"""
 __all__ = ['fleet']
 
 # %% ../../nbs/cli/06_fleet.ipynb #29cc0e22
-import sys
 from typing import Annotated
 from .options import (Bits, DEFAULT_SOURCE_TYPE, Format, Model, Quality, Saturation,
-    Seed, SourceType, Steps, Temperature, UsageError, check_source_type, parse_pair)
+    Seed, SourceType, Steps, Temperature, UsageError, check_source_type, parse_pair, warn)
 
 # %% ../../nbs/cli/06_fleet.ipynb #054fe9ef
 _WRONG = dict(lost='is in the record, but not there', changed='is not what was written',
@@ -26,7 +25,7 @@ def _audit(out, options):
     print(report(out, options or None, found=found))
     for kind,wrong in _WRONG.items():
         for o in found[kind]:
-            print(f"colorized: {o}: {wrong}", file=sys.stderr)
+            warn(f"{o}: {wrong}")
     return int(any(v for k,v in found.items() if k!='done'))
 
 def _storage(pairs, endpoint):

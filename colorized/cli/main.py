@@ -18,7 +18,7 @@ from .film import film
 from .fleet import fleet
 from .iiif import iiif
 from .info import info
-from .options import TOO_LITTLE_MEMORY, UsageError, ran_out_of_memory
+from .options import TOO_LITTLE_MEMORY, UsageError, ran_out_of_memory, warn
 from .photo import color
 from .train import train
 
@@ -99,7 +99,7 @@ def _run(argv):
     except RuntimeError as e:
         if not ran_out_of_memory(e): raise
         code,said = 1,TOO_LITTLE_MEMORY+_LESS.get(func, '')
-    print(f"colorized: {said}", file=sys.stderr)
+    warn(said)
     return code
 
 # %% ../../nbs/cli/11_main.ipynb #79993714

@@ -7,8 +7,8 @@ Docs: https://example.github.io/colorized/cli/options.html.md"""
 # %% auto #0
 __all__ = ['Device', 'Model', 'Threads', 'Settings', 'Seed', 'Steps', 'Saturation', 'Temperature', 'Format', 'Bits', 'Quality',
            'SourceType', 'DEFAULT_SOURCE_TYPE', 'TOO_LITTLE_MEMORY', 'UsageError', 'check_threads', 'check_positive',
-           'check_source_type', 'parse_pair', 'parse_hint', 'ran_out_of_memory', 'load_colorizer', 'set_threads',
-           'keep_memory']
+           'check_source_type', 'warn', 'parse_pair', 'parse_hint', 'ran_out_of_memory', 'load_colorizer',
+           'set_threads', 'keep_memory']
 
 # %% ../../nbs/cli/01_options.ipynb #9dd8c157
 import re, sys
@@ -68,6 +68,13 @@ def check_source_type(
         Provenance(source_type=term)
     except ValueError as e:
         raise ValueError(str(e).replace('source_type', '--source-type', 1)) from None
+
+def warn(
+    message:str, # For whoever watches; it may name files
+):
+    "A line on standard error, safe for a terminal"
+    from colorized.files import one_line
+    print(one_line(f"colorized: {message}"), file=sys.stderr)
 
 def parse_pair(
     option:str, # Its name

@@ -8,14 +8,13 @@ Docs: https://example.github.io/colorized/cli/photo.html.md"""
 __all__ = ['color']
 
 # %% ../../nbs/cli/02_photo.ipynb #5ec48bd4
-import sys
 from pathlib import Path
 from typing import Annotated
 from .. import __version__
 from .options import (Bits, DEFAULT_SOURCE_TYPE, Device, Format, Model, Quality,
     Saturation, Settings, SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError,
     check_source_type, check_threads, load_colorizer, parse_hint, parse_pair,
-    ran_out_of_memory, set_threads)
+    ran_out_of_memory, set_threads, warn)
 from .outputs import check_replaceable, plan_outputs
 
 # %% ../../nbs/cli/02_photo.ipynb #d1c7604c
@@ -34,7 +33,7 @@ def _inputs(photos):
     from colorized.batch.names import existing_colorings
     made = existing_colorings([str(p) for p in paths]) # as a wildcard names them
     for p in sorted(made):
-        print(f"colorized: {p}: passed over, it is the coloring of another", file=sys.stderr)
+        warn(f"{p}: passed over, it is the coloring of another")
     return [p for p in paths if str(p) not in made],None
 
 # %% ../../nbs/cli/02_photo.ipynb #clihint1
@@ -79,7 +78,7 @@ def _color_photo(job, colorizer, sampling, file, hints, source_type):
     if job.map:
         _write_picture(job.map, result.uncertainty_map(side=MAP_SIDE), *more)
     for remark in dict.fromkeys(remarks):
-        print(f"colorized: {job.photo}: {remark}", file=sys.stderr)
+        warn(f"{job.photo}: {remark}")
 
 # %% ../../nbs/cli/02_photo.ipynb #7b2ef648
 def _color_each(jobs, folder, *how):
@@ -99,7 +98,7 @@ def _color_each(jobs, folder, *how):
                 raise
             said = TOO_LITTLE_MEMORY if memory else str(e)
             where = '' if str(job.photo) in said else f'{job.photo}: '
-            print(f"colorized: {where}{said}", file=sys.stderr)
+            warn(f"{where}{said}")
             failed = 1
     return failed
 

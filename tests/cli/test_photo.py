@@ -176,10 +176,14 @@ def test_a_broken_file_among_good_ones(scans, call, tmp_path):
     shutil.copy(scans/'icon.png', tmp_path/'good.png')
     (tmp_path/'broken.jpg').write_bytes(PHOTO.read_bytes()[:20000])
     (tmp_path/'text.jpg').write_text('not a photograph')
-    r = call('broken.jpg', 'text.jpg', 'good.png', '--steps', 1, cwd=tmp_path, code=1)
+    (tmp_path/'red\x1b[31m.jpg').write_text('not a photograph')
+    r = call('broken.jpg', 'text.jpg', 'red\x1b[31m.jpg', 'good.png', '--steps', 1, cwd=tmp_path,
+             code=1)
     assert r.stdout=='good.colorized.png\n' and 'good.png' not in r.stderr
     assert 'broken.jpg' in r.stderr and 'text.jpg' in r.stderr
-    assert files(tmp_path)==['broken.jpg', 'good.colorized.png', 'good.png', 'text.jpg']
+    assert r'red\x1b[31m.jpg' in r.stderr and '\x1b' not in r.stderr
+    assert files(tmp_path)==['broken.jpg', 'good.colorized.png', 'good.png', 'red\x1b[31m.jpg',
+                             'text.jpg']
 
 @pytest.mark.skipif(not Path('/proc/version').exists(), reason="even root may not write there")
 @pytest.mark.slow
