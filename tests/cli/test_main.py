@@ -83,7 +83,8 @@ def test_impossible_wishes_are_1(args, word, scans, main, tmp_path):
 
 @pytest.mark.parametrize('error,code,said', [(entry.UsageError("say more"), 2, "say more"),
     (KeyboardInterrupt(), 130, "interrupted"), (OSError("disk"), 1, "disk"),
-    (OSError("a\x1b[31m\n.jpg"), 1, r"a\x1b[31m\n.jpg"), (ValueError("no"), 1, "no"), (ImportError("pip"), 1, "pip"),
+    (OSError("a\x1b[31m\n.jpg"), 1, r"a\x1b[31m\n.jpg"),
+    (ValueError("no"), 1, "no"), (ImportError("pip"), 1, "pip"),
     (FloatingPointError("nan"), 1, "nan"), (MemoryError(), 1, "there is too little memory"),
     (MemoryError("Unable to allocate 9 GiB"), 1, "Unable to allocate 9 GiB")])
 def test_errors_become_a_line_and_a_code(error, code, said, main, monkeypatch):
