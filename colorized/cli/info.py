@@ -19,15 +19,11 @@ from .photo import color
 
 # %% ../../nbs/cli/08_info.ipynb #infmade1
 def _properties(scan):
-    "Property of ours, or IPTC's source type -> text; {} where there are none"
+    "Property -> text; {} where there are none of ours"
+    from colorized.photo.provenance import find_properties
     from colorized.photo.xmp import NAMESPACE, parse_xmp
     if NAMESPACE.encode() not in (scan.xmp or b''): return {}
-    found = {}
-    for d in parse_xmp(scan.xmp).getElementsByTagName('*'):
-        for o in [d, *d.attributes.values()]:
-            if o.namespaceURI==NAMESPACE or o.localName=='DigitalSourceType':
-                found[o.localName] = o.value if o is not d else getattr(o.firstChild, 'data', '')
-    return found
+    return find_properties(parse_xmp(scan.xmp))
 
 # %% ../../nbs/cli/08_info.ipynb #infmade3
 def _read_made(file):
