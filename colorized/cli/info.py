@@ -14,7 +14,7 @@ from json import dumps
 from pathlib import Path
 from typing import Annotated
 from .. import __version__
-from .options import DEFAULT_SOURCE_TYPE, Model
+from .options import DEFAULT_SOURCE_TYPE, Model, UsageError, parse_hint
 from .photo import color
 
 # %% ../../nbs/cli/08_info.ipynb #infmade1
@@ -66,6 +66,16 @@ def _option_words(options):
         if v is not None and v!=defaults[k]:
             yield from (f"--{k.replace('_', '-')}", str(v))
 
+def _hint_words(hints):
+    "Hints that a file holds, as options. Raises `ValueError` for what are none"
+    for hint in hints if isinstance(hints, list) else ():
+        try:
+            text = ','.join(map(str, hint))
+            parse_hint(text, 'x,y,color')
+        except (TypeError, UsageError):
+            raise ValueError(f"its hint {hint!r} is none") from None
+        yield from ('--hint', text)
+
 def _command(made, usual, model):
     "Its words. `usual`: the settings of the weights, as a dict"
     from colorized.photo.provenance import SOURCE_TYPES
@@ -76,7 +86,8 @@ def _command(made, usual, model):
         source_type=kind if kind in SOURCE_TYPES else None,
         **{k: made['settings'].get(k) for k in ('saturation', 'bits', 'quality')})
     pairs = [f'{k}={int(v) if isinstance(v, bool) else v}' for k,v in drawn.items()]
-    return ['colorized', 'ORIGINAL', *_option_words(options), *(['--set', *pairs] if pairs else []),
+    return ['colorized', 'ORIGINAL', *_option_words(options),
+            *_hint_words(made['settings'].get('hints')), *(['--set', *pairs] if pairs else []),
             '--out', f"again.{_SUFFIXES[made['format']]}"]
 
 # %% ../../nbs/cli/08_info.ipynb #infmade7
@@ -85,9 +96,9 @@ _SAID_BY_OPTIONS = {'hints', 'corrections', 'saturation', 'bits', 'quality', 'so
 def _hints_missing(settings):
     if strokes := settings.get('corrections'):
         return f"strokes were painted ({'; '.join(map(str, strokes))}): no option says how far"
-    if settings.get('hints'):
-        return ("hints were given, which the metadata of a photograph does not hold: add each as "
-                "--hint, or the picture of them as --hints")
+    if settings.get('hints') is True:
+        return ("hints were given that the metadata does not hold: add the picture of them, or "
+                "the file, as --hints")
 
 def _remarks(made, of_this_model):
     "What whoever wants the file again should know"

@@ -168,7 +168,7 @@ _Hint = Annotated[str, "Known color as x,y,color in pixels, for instance 310,420
     "310,420,navy or 310,420,0,0,128, or with a radius, 310,420,navy,40 (at least, and without "
     "it, about 1 % of the shorter side; may be repeated)", {'action':'append'}]
 _Strokes = Annotated[str, "Picture of the photograph's size with brush strokes on a transparent "
-    "ground"]
+    "ground, or a .json file with a list of [x, y, color] and [x, y, color, radius]"]
 _Map = Annotated[bool, "Also write a map, at most 1024 pixels a side, of where eight "
     "samples disagree (or all, if --samples says more); a contact sheet then shows that map"]
 _Overwrite = Annotated[bool, "Replace existing outputs: in a folder any file of that name, even "

@@ -16,7 +16,7 @@ from PIL import Image
 from fastcore.basics import patch
 from ..files import sha256_of
 from .colorization import Colorization
-from .hints import covering_grid
+from .hints import as_points, covering_grid, plain_points
 from ..model.checkpoint import ModelConfig, SamplingSettings, load_checkpoint
 from ..model.sampling import ChromaSampler, working_shape
 from ..photo.provenance import Provenance
@@ -122,7 +122,7 @@ def options(self:Colorizer,
 @patch
 def provenance(self:Colorizer,
     options:dict,     # See `Colorizer.options`
-    hints:bool=False, # Were colors given?
+    hints=False,      # `plain_points` that were given; True: other hints; False: none
     source_type:str=Provenance.source_type, # IPTC digital source type
     **more,           # Further settings, JSON-able
 ) -> Provenance:
@@ -152,6 +152,12 @@ def grid(self:Colorizer,
                 min_size=self.settings.min_size)
 
 # %% ../../nbs/inference/03_colorizer.ipynb #13bc4bf8
+_MOST_STATED = 500 # hints, 15 kB: a JPEG has room for 64 kB of metadata
+
+def _stated(points):
+    "What provenance says of hints; True: there were some"
+    return plain_points(points) if points and len(points)<=_MOST_STATED else True
+
 @patch
 def colorize(self:Colorizer,
     photo,                  # Path, `Scan`, `PIL.Image` or array
@@ -168,12 +174,13 @@ def colorize(self:Colorizer,
     scan = as_scan(photo)
     sha = sha256_of(photo) if isinstance(photo, (str,Path)) else None
     L = scan.thumbnail_L(working_shape(scan.shape, **self.grid(options['working_size'])))
-    grid = self._hint_grid(hints, scan.shape, L)
+    points = None if hints is None else as_points(hints)
+    grid = self._hint_grid(hints if points is None else points, scan.shape, L)
     seeds = [options['seed']+i for i in range(n_samples)]
     draw = {k: options[k] for k in ('steps', 'temperature')}
     ab = self.sample(self.condition(L, grid), seeds, **draw)*saturation
     of_all = dict(samples=len(seeds), source_sha256=sha) if len(seeds)>1 else {}
-    made = self.provenance(options, hints=grid is not None, **of_all)
+    made = self.provenance(options, hints=grid is not None and _stated(points), **of_all)
     return Colorization(scan, ab, seeds, made, sha)
 
 # %% ../../nbs/inference/03_colorizer.ipynb #6066919c

@@ -438,6 +438,18 @@ def test_a_dry_run_reads_the_photographs_and_tries_the_hints(scans, main, tmp_pa
     assert main(good, '--hint', '15,3,red', '--dry-run')[0]==0
     assert files(tmp_path)==['good.png', 'junk.jpg', 'strokes.png']
 
+def test_hints_in_a_file(scans, main, tmp_path):
+    "The same photograph as by options, which `--dry-run` tries as well"
+    points,one = tmp_path/'points.json',('--hint', '8,8,red', '--hint', '3,4,0,0,128,2')
+    points.write_text('[[8, 8, "red"], [3, 4, [0, 0, 128], 2]]')
+    for name,hints in dict(a=one, b=('--hints', points)).items():
+        more = '--out', tmp_path/f'{name}.png', '--steps', '1'
+        assert main(scans/'icon.png', *hints, *more)[0]==0
+    assert (tmp_path/'a.png').read_bytes()==(tmp_path/'b.png').read_bytes()
+    points.write_text('[[8, 8]]')
+    code,said,_ = main(scans/'icon.png', '--hints', points, '--out', tmp_path/'c.png', '--dry-run')
+    assert code==1 and 'would fail: hint [8, 8] must be' in said
+
 def test_a_folder_whose_name_looks_like_a_file(scans, main, tmp_path):
     "If it is there, has a slash, or holds several; or if --format says what a file would be"
     one,out = scans/'icon.png',tmp_path/'color.v2'

@@ -188,6 +188,17 @@ def test_hints_of_every_kind(colorizer, gray, tmp_path):
     assert torch.equal(a.ab, b.ab) and torch.equal(a.ab, c.ab)
     assert a.provenance.settings['hints'] is True
     none = colorizer.colorize(gray, steps=1)
+    points = [(40, 50, 'navy'), (np.float32(80.5), 60, (200, 30, 30), 12)]
+    plain = [[40, 50, '#000080'], [80.5, 60, '#c81e1e', 12]]
+    (tmp_path/'h.json').write_text(json.dumps(plain))
+    for o in points, iter(points), plain, tmp_path/'h.json':
+        r = colorizer.colorize(gray, steps=1, hints=o)
+        assert r.provenance.settings['hints']==plain
+        assert not torch.equal(r.ab, none.ab)
+        assert torch.equal(r.ab, colorizer.colorize(gray, steps=1, hints=points).ab)
+    for n,stated in {500: True, 501: False}.items(): # a JPEG has room for 64 kB of metadata
+        r = colorizer.colorize(gray, steps=1, hints=[(40, 50, 'navy')]*n)
+        assert (r.provenance.settings['hints'] is not True)==stated
     assert not torch.equal(a.ab, none.ab) and none.provenance.settings['hints'] is False
     for empty in ([], (), None):
         r = colorizer.colorize(gray, steps=1, hints=empty)

@@ -1,5 +1,5 @@
 "Hints: none is lost, none is misread, what does not fit is named"
-import numpy as np, pytest, torch
+import json, numpy as np, pytest, torch
 from PIL import Image
 from skimage import color
 from colorized.inference import hints
@@ -134,6 +134,18 @@ def test_things_that_are_no_hints(gray):
 def test_hints_that_do_not_fit(gray, hint, word):
     with pytest.raises(ValueError, match=word):
         hint_grid([hint], gray.shape, (64, 96))
+
+def test_points_in_a_file(gray, tmp_path):
+    points,path = [[40, 50, 'navy'], [80.5, 60, [200, 30, 30], 12]],tmp_path/'points.JSON'
+    path.write_text(json.dumps(points))
+    assert torch.equal(*[hint_grid(o, gray.shape, (64, 96)) for o in (points, path)])
+    assert hints.plain_points(points)==[[40, 50, '#000080'], [80.5, 60, '#c81e1e', 12]]
+    for text,said in {'[[1, 1, ': 'is no JSON', '{"x": 1}': 'must hold a list', '[]': 'must hold',
+                      '[[1, 1]]': r'hint \[1, 1\] must be', '[[1, 1, "crimsonish"]]': 'crimson',
+                      '[[1e999, 1, "red"]]': 'outside'}.items():
+        path.write_text(text)
+        with pytest.raises(ValueError, match=said):
+            hint_grid(path, gray.shape, (64, 96))
 
 def test_an_overlay_without_transparency_is_none(gray):
     "As painting programs save it; taken for hints, its ground would make all the photograph white"
