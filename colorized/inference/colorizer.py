@@ -152,7 +152,7 @@ def grid(self:Colorizer,
                 min_size=self.settings.min_size)
 
 # %% ../../nbs/inference/03_colorizer.ipynb #13bc4bf8
-_MOST_STATED = 500 # hints, 15 kB: a JPEG has room for 64 kB of metadata
+_MOST_STATED = 200 # hints, some 6 kB of the 64 that a JPEG has for the original's words and ours
 
 def _stated(points):
     "What provenance says of hints; True: there were some"
