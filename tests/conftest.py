@@ -9,6 +9,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, 'SIGHUP'):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+def pytest_collection_modifyitems(items):
+    "The site is built first: it takes longest, and at the end one process alone would be busy"
+    items.sort(key=lambda o: o.path.name!='test_site.py')
+
 @pytest.fixture(scope='session')
 def model(tmp_path_factory):
     "Checkpoint of a tiny network, for tests that care about files and not about colors"
