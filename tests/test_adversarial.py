@@ -9,6 +9,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]/'benchmarks'))
 import adversarial, held
 from colorized.model.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.slow # a benchmark, by the packaged weights
+
 ARGS = dict(start='default', hold=None, seed=0, keep=10, lr=5e-5, judge_lr=5e-4, noise=500,
             frozen=False, warmup=1, steps='0,0,0,0,1', temperatures=(.8, 1.), also=None,
             share=.35, archival=.5, sides=(64, 96), old=None, keep_old=60)

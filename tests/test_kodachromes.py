@@ -7,6 +7,8 @@ from PIL import Image, ImageOps
 from test_photographs import clone, colors
 import kodachromes
 
+pytestmark = pytest.mark.slow # a benchmark, by the packaged weights
+
 def slide(seed, tint):
     "A slide in its black frame, 10 % of each side, with much of one tint"
     soft = Image.blend(colors(seed, (128,96)), Image.new('RGB', (128,96), tint), 0.6)

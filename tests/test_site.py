@@ -183,20 +183,22 @@ FACTS = '''() => Promise.race([document.fonts.ready, new Promise((_, fail) => se
 
 @pytest.fixture(scope='module')
 def seen(site, browser):
-    "What stands on each page at a width, visited once: seen('wide') -> ({page: facts}, complaints)"
+    """What stands on each page at a width: seen('wide') -> ({page: facts}, complaints)
+
+    Each page is opened once, as a phone has it, then made wide."""
     out,base = site
-    @functools.cache
-    def visit_all(size):
-        page,complaints = visit(browser, base, size)
-        facts = {}
-        for name in pages(out):
-            page.goto(base+name, wait_until='load')
-            if name=='try.html':
-                settle(page)
-            facts[name] = page.evaluate(FACTS)
-        page.close()
-        return facts,complaints
-    return visit_all
+    page,complaints = visit(browser, base, 'phone')
+    facts = {o: {} for o in ('phone', 'wide')}
+    for name in pages(out):
+        page.set_viewport_size(sizes['phone'])
+        page.goto(base+name, wait_until='load')
+        if name=='try.html':
+            settle(page)
+        for size,there in facts.items():
+            page.set_viewport_size(sizes[size])
+            there[name] = page.evaluate(FACTS)
+    page.close()
+    return lambda size: (facts[size],complaints)
 
 RAW_MATHS = r'\$\$|\\begin|\\end\{|\\\(|\\\[|@eq-|\{#eq|\$\S[^$\n]*\S\$'
 RAW_MARKUP = r'\{\{<|^:::|\]\('

@@ -1,5 +1,5 @@
 "The page that colors in the visitor's own tab, in a real browser, against the library"
-import base64, functools, http.server, io, json, re, shutil, struct, subprocess, sys, threading
+import base64, functools, http.server, io, json, re, shutil, struct, sys, threading
 import time, zlib
 from pathlib import Path
 import numpy as np, pytest, torch
@@ -10,6 +10,7 @@ from colorized.photo.lab import rgb_to_lab
 from colorized.photo.provenance import OF_THE_FILE, expected_properties, read_provenance
 from colorized.photo.reading import read_scan
 from colorized.photo.xmp import XMP_NAMESPACES, parse_xmp, turn_regions
+from exif import change, exiftool
 from touch import touching
 
 pytestmark = pytest.mark.slow # minutes of a browser
@@ -131,9 +132,6 @@ def ab(pixels):
 
 def chroma_distance(a, b): return np.hypot(*(ab(a)-ab(b)))
 
-def exiftool(*args):
-    subprocess.run(['exiftool', '-q', '-overwrite_original', *map(str, args)], check=True)
-
 @pytest.fixture(scope='module')
 def square(gray): return gray[:,:128] # on 256 × 256, the least that the network sees
 
@@ -142,8 +140,8 @@ def photo(tmp_path_factory, square):
     "A PNG with an archive's metadata"
     path = tmp_path_factory.mktemp('photo')/'Campus (ü).png'
     Image.fromarray(square).save(path, dpi=(300, 300))
-    exiftool('-IFD0:Artist=Unknown', '-ExifIFD:DateTimeOriginal=1910:06:01 12:00:00',
-             '-XMP-dc:Title=Campus', '-XMP-tiff:Orientation#=1', '-IPTC:City=Moscow', path)
+    change(path, '-IFD0:Artist=Unknown', '-ExifIFD:DateTimeOriginal=1910:06:01 12:00:00',
+           '-XMP-dc:Title=Campus', '-XMP-tiff:Orientation#=1', '-IPTC:City=Moscow')
     return path
 
 def test_colors_as_the_command_does(visitor, colorizer, photo, tmp_path):
@@ -192,7 +190,7 @@ def test_16_bits_stay_16_bits(visitor, colorizer, square, tmp_path):
 def test_a_jpeg_comes_upright_and_goes_with_its_exif(visitor, colorizer, square, tmp_path):
     file = tmp_path/'phone.jpg'
     Image.fromarray(square[:120]).transpose(Image.Transpose.ROTATE_90).save(file, quality=95)
-    exiftool('-IFD0:Orientation#=6', '-IFD0:Artist=Unknown', '-IPTC:City=Moscow', file)
+    change(file, '-IFD0:Orientation#=6', '-IFD0:Artist=Unknown', '-IPTC:City=Moscow')
     visitor.bring(file)
     assert '128 × 120' in visitor.page.inner_text('#facts')
     path = visitor.download(tmp_path)
@@ -206,8 +204,7 @@ def test_a_jpeg_comes_upright_and_goes_with_its_exif(visitor, colorizer, square,
     assert far<lost/3 # two encoders round differently, but less than JPEG loses
 
 def tags(path, *names):
-    command = ['exiftool', '-j', '-G1', '-struct', '-n', *(f'-{o}' for o in names), path]
-    said, = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    said, = json.loads(exiftool('-j', '-G1', '-struct', '-n', *(f'-{o}' for o in names), path))
     return {k: v for k,v in said.items() if k!='SourceFile'}
 
 def test_what_a_turned_jpeg_says_of_places_is_turned(visitor, colorizer, square, tmp_path):
@@ -217,9 +214,9 @@ def test_what_a_turned_jpeg_says_of_places_is_turned(visitor, colorizer, square,
         file, quality=95, comment='Campüs'.encode())
     region = ('{AppliedToDimensions={W=120,H=128,Unit=pixel},RegionList=[{Name=Ann,Type=Face,'
               'Area={X=0.25,Y=0.4,W=0.1,H=0.2,Unit=normalized}}]}')
-    exiftool('-IFD0:Orientation#=6', '-IFD0:XResolution=300', '-IFD0:YResolution=200',
-             '-ExifIFD:SubjectArea=30 40 20 10', '-XMP-exif:SubjectArea=30 40 20 10',
-             f'-XMP-mwg-rs:RegionInfo={region}', '-XMP-GCamera:MotionPhoto=1', file)
+    change(file, '-IFD0:Orientation#=6', '-IFD0:XResolution=300', '-IFD0:YResolution=200',
+           '-ExifIFD:SubjectArea=30 40 20 10', '-XMP-exif:SubjectArea=30 40 20 10',
+           f'-XMP-mwg-rs:RegionInfo={region}', '-XMP-GCamera:MotionPhoto=1')
     visitor.bring(file)
     path = visitor.download(tmp_path)
     assert 'left behind: exif:SubjectArea' in visitor.message

@@ -1,5 +1,5 @@
 "The web page as its visitors meet it: photographs of the archive, a real browser, no network"
-import base64, io, json, re, signal, subprocess, time
+import base64, io, json, re, signal, time
 from pathlib import Path
 from urllib.request import Request, urlopen
 import numpy as np, pytest, tifffile, torch
@@ -7,6 +7,7 @@ from PIL import Image
 from colorized.app.strokes import draw_strokes
 from colorized.photo.lab import rgb_to_lab
 from colorized.photo.reading import read_scan
+from exif import change, exiftool, tags
 
 root = Path(__file__).resolve().parents[2]
 images = root/'nbs/images'
@@ -109,13 +110,6 @@ def visitor(server, browser):
     v.close(server.base)
 
 # ---- helpers ----
-def exiftool(*args):
-    command = ['exiftool', *map(str, args)]
-    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
-
-def tags(path):
-    return json.loads(exiftool('-j', '-G1', '-a', path))[0]
-
 def ab(pixels):
     rgb = torch.from_numpy(pixels[...,:3].copy()).permute(2,0,1)
     return rgb_to_lab(rgb[None])[0,1:].numpy()
@@ -143,9 +137,8 @@ def tiff(tmp_path_factory):
     gray = gray if gray.ndim==2 else gray[...,1]
     low = np.arange(gray.shape[1], dtype=np.uint16)%200*(gray>0)
     tifffile.imwrite(path, gray.astype(np.uint16)*257-low, photometric='minisblack')
-    exiftool('-q', '-overwrite_original', '-IFD0:Artist=Unknown',
-        '-XMP-dc:Title=Administration building', '-XMP-dc:Rights=Public Domain',
-        '-IPTC:City=Moscow', path)
+    change(path, '-IFD0:Artist=Unknown', '-XMP-dc:Title=Administration building',
+        '-XMP-dc:Rights=Public Domain', '-IPTC:City=Moscow')
     return path
 
 # ---- what they do ----

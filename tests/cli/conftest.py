@@ -3,6 +3,7 @@ import json, os, shutil, struct, subprocess, sys
 from pathlib import Path
 import numpy as np, pytest, tifffile
 from PIL import Image
+from exif import change, tags
 
 PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/campus-1910.jpg'
 BESIDE_PYTHON = shutil.which('colorized', path=str(Path(sys.executable).parent))
@@ -90,12 +91,6 @@ def main(capsys):
     return go
 
 # ---- one photograph in many forms ----
-def exiftool(*args):
-    assert shutil.which('exiftool'), "needed: apt-get install libimage-exiftool-perl"
-    r = subprocess.run(['exiftool', *map(str, args)], capture_output=True, check=True, text=True,
-        encoding='utf-8')
-    return r.stdout
-
 def gray_profile(gamma=2.2):
     "The smallest gray ICC profile, byte by byte after ICC.1:2001-04"
     curve = struct.pack('>IH', 1, round(gamma*256))
@@ -140,9 +135,8 @@ def scans(tmp_path_factory):
     gray.resize((16, 16), Image.Resampling.BOX).save(f/'icon.png')
     set_all = [f'-{k}={v}' for k,v in METADATA.items()]
     for name in 'gray16.tif','sepia.tif','cmyk.jpg','phone.jpg':
-        exiftool('-q', '-overwrite_original', *set_all, f/name)
-    turned = '-IFD0:Orientation#=6', '-XMP-tiff:Orientation#=6'
-    exiftool('-q', '-overwrite_original', *turned, f/'phone.jpg')
-    tags = [json.loads(exiftool('-j', '-G1', f/o))[0] for o in ('phone.jpg', 'gray16.tif')]
-    assert tags[0]['IFD0:Orientation']=='Rotate 90 CW' and 'XMP-dc:Title' in tags[1]
+        change(f/name, *set_all)
+    change(f/'phone.jpg', '-IFD0:Orientation#=6', '-XMP-tiff:Orientation#=6')
+    assert tags(f/'phone.jpg')['IFD0:Orientation']=='Rotate 90 CW'
+    assert 'XMP-dc:Title' in tags(f/'gray16.tif')
     return f

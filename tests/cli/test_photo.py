@@ -7,6 +7,7 @@ import numpy as np, pytest, tifffile
 from PIL import Image, ImageOps
 from skimage import color
 from colorized import __version__
+from exif import tags
 
 PHOTO = Path(__file__).resolve().parents[2]/'nbs/images/campus-1910.jpg'
 NEWSCODES = 'http://cv.iptc.org/newscodes/digitalsourcetype'
@@ -17,11 +18,6 @@ KEPT = ['IFD0:Make', 'IFD0:Model', 'IFD0:Artist', 'IFD0:Copyright', 'ExifIFD:Dat
     'XMP-photoshop:Credit', 'XMP-xmpRights:UsageTerms', 'XMP-xmpMM:HistoryAction']
 
 # ---- independent eyes ----
-def tags(path):
-    r = subprocess.run(['exiftool', '-j', '-G1', '-a', str(path)], capture_output=True, check=True,
-        text=True, encoding='utf-8')
-    return json.loads(r.stdout)[0]
-
 def pixels(path):
     "At the depth of the file, by a reader that is not ours"
     if Path(path).suffix=='.tif':

@@ -1,5 +1,5 @@
 "Small pictures, files of every kind made from them, and strangers who judge what comes out"
-import io, json, shutil, struct, subprocess, zlib
+import io, struct, zlib
 from pathlib import Path
 import imagecodecs, numpy as np, pillow_heif, tifffile, torch
 from PIL import Image
@@ -14,13 +14,6 @@ noise = np.random.default_rng(0).integers(0, 256, rgb8.shape, dtype=np.uint16)
 rgb16 = rgb8.astype(np.uint16)*256+noise
 gray8,gray16 = rgb8[...,1].copy(),rgb16[...,1].copy()
 ab = 25*torch.randn(1, 2, 8, 12, generator=torch.Generator().manual_seed(0))
-
-def exiftool(*args):
-    assert shutil.which('exiftool'), "exiftool is needed: apt-get install libimage-exiftool-perl"
-    command = ['exiftool', *map(str, args)]
-    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
-def change(path, *args): exiftool('-q', '-m', '-overwrite_original', *args, path)
-def tags(path): return json.loads(exiftool('-j', '-G1', '-a', path))[0]
 
 def L_of(rgb, top): return color.rgb2lab(rgb.astype(float)/top)[...,0]
 def gray_L_of(gray, top): return L_of(np.stack([gray]*3, -1), top)

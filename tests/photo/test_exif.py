@@ -5,7 +5,8 @@ from PIL import Image
 from colorized.photo.exif import EXIF, GPS, Entry, Exif, exif_block, read_exif
 from colorized.photo.reading import read_scan
 from colorized.photo.writing import write_color
-from photo_files import ab, exiftool, gray8, rgb8, tags
+from exif import change, exiftool, tags
+from photo_files import ab, gray8, rgb8
 
 def descriptions(path):
     said = exiftool('-j', '-G1:4', '-a', '-ImageDescription', path)
@@ -97,8 +98,8 @@ def test_every_type_of_tag_is_kept_to_the_byte(byteorder, big, tmp_path):
 def test_comments_in_unicode_keep_their_letters(order, tmp_path):
     "They are of undefined type, but their letters lie in the order of the file's bytes"
     Image.fromarray(rgb8).save(tmp_path/'a.jpg')
-    exiftool('-q', '-overwrite_original', f'-exifbyteorder={order}', '-UserComment=Großmutter 祖母',
-             '-GPSAreaInformation=Köln 東', tmp_path/'a.jpg')
+    change(tmp_path/'a.jpg', f'-exifbyteorder={order}', '-UserComment=Großmutter 祖母',
+           '-GPSAreaInformation=Köln 東')
     s = read_scan(tmp_path/'a.jpg')
     encoding = 'utf-16-le' if order=='II' else 'utf-16-be'
     assert 'Großmutter 祖母'.encode(encoding) in s.exif and 'Köln 東'.encode(encoding) in s.exif

@@ -6,7 +6,8 @@ from colorized.photo.formats import EmbeddedMetadata, encode_image, output_forma
 from colorized.photo.provenance import Provenance, merge_xmp
 from colorized.photo.reading import read_scan
 from colorized.photo.scan import ScanError, srgb_profile
-from photo_files import change, exif_with, gray8, rgb16, rgb8, tags
+from exif import change, tags
+from photo_files import exif_with, gray8, rgb16, rgb8
 
 xmp = merge_xmp(None, Provenance('base'))[0]
 def encode(x, format, **kwargs):

@@ -8,8 +8,9 @@ from colorized.photo.profiles import usable_profile
 from colorized.photo.provenance import Provenance
 from colorized.photo.reading import read_scan
 from colorized.photo.writing import write_color
-from photo_files import (IPTC, L_of, ab, change, exif_with, gray16, gray8, heic, is_close,
-                         png_chunk, rgb16, rgb8, tags)
+from exif import change, tags
+from photo_files import (IPTC, L_of, ab, exif_with, gray16, gray8, heic, is_close, png_chunk, rgb16,
+    rgb8)
 
 RICH = [
     '-IFD0:Make=Linhof', '-IFD0:Model=Technika é', '-IFD0:Artist=Änne Müller',

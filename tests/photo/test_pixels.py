@@ -7,8 +7,9 @@ from colorized.photo.pixels import (
 from colorized.photo.reading import read_scan
 from colorized.photo.scan import ScanError
 from colorized.photo.writing import write_color
-from photo_files import (L_of, WRITE, ab, change, gray16, gray8, gray_L_of, heic, is_close, largest,
-                         png_chunk, rgb16, rgb8, tags)
+from exif import change, tags
+from photo_files import (L_of, WRITE, ab, gray16, gray8, gray_L_of, heic, is_close, largest,
+    png_chunk, rgb16, rgb8)
 
 @pytest.mark.parametrize('kind', WRITE)
 def test_reads(kind, tmp_path):

@@ -8,7 +8,8 @@ from colorized.photo.reading import read_scan
 from colorized.photo.xmp import NAMESPACE, XMP_NAMESPACES, parse_xmp
 from colorized.photo.scan import Scan
 from colorized.photo.writing import write_color
-from photo_files import IPTC, ab, change, gray8, tags
+from exif import change, tags
+from photo_files import IPTC, ab, gray8
 
 made = Provenance('base', 'ab'*32, 7, 16, dict(saturation=1.0, source_sha256='12', name='Möwen'))
 said = dict(DigitalSourceType=IPTC+'compositeWithTrainedAlgorithmicMedia', ModelSHA256='ab'*32,

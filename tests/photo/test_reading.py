@@ -9,7 +9,8 @@ from colorized.photo.reading import (MAX_PIXELS, open_image, open_rgb, read_scan
 from colorized.photo.scan import ScanError
 from colorized.photo.xmp import XMP_NAMESPACES
 from colorized.photo.writing import write_color
-from photo_files import (WRITE, ab, exif_with, gray16, gray8, largest, png_chunk, rgb8, tags)
+from exif import tags
+from photo_files import WRITE, ab, exif_with, gray16, gray8, largest, png_chunk, rgb8
 
 @pytest.mark.parametrize('format', ['HEIF', 'AVIF'])
 def test_telephones_turn_their_photographs_in_the_container(format, tmp_path):

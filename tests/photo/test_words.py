@@ -6,7 +6,8 @@ from colorized.photo.exif import EXIF, Entry, Exif, exif_block
 from colorized.photo.reading import read_scan
 from colorized.photo.words import own_words
 from colorized.photo.writing import write_color
-from photo_files import ab, change, gray8, rgb8, tags
+from exif import change, tags
+from photo_files import ab, gray8, rgb8
 
 def png_tags(path): return {k: v for k,v in tags(path).items() if k.startswith('PNG:')}
 

@@ -6,7 +6,8 @@ from colorized.photo.provenance import Provenance
 from colorized.photo.reading import read_scan
 from colorized.photo.scan import Scan, ScanError
 from colorized.photo.writing import render_strips, write_color, write_scan
-from photo_files import L_of, ab, gray16, gray8, rgb16, rgb8, tags
+from exif import tags
+from photo_files import L_of, ab, gray16, gray8, rgb16, rgb8
 
 SUFFIXES = '.tif','.png','.jpg','.webp'
 def render(*args, **kwargs): return np.concatenate(list(render_strips(*args, **kwargs)))
