@@ -10,7 +10,7 @@ __all__ = ['photographs']
 # %% ../../nbs/fleet/02_sources.ipynb #543eaff3
 import io, os, re, stat
 from concurrent.futures import ThreadPoolExecutor
-from ..batch.names import existing_colorings
+from ..batch.names import existing_colorings, unlisted
 from .store import (
     Store, is_local, misnamed, object_tag, resolve_url, to_utf8, with_retries)
 from ..photo.reading import READABLE
@@ -97,21 +97,20 @@ def _choose(files, start, ignored):
         elif suffix not in READABLE: ignored[k] = suffix or 'without a suffix'
     return set(photos)-made
 
-def _raise(e): raise e
-
 # %% ../../nbs/fleet/02_sources.ipynb #203f421a
 def _list_here(fs, path, is_pattern):
-    "(files, links to folders) on this machine"
+    "(files, links to folders, `OSError`s of folders that cannot be listed) on this machine"
     if is_pattern:
         found = [k for k,o in fs.glob(path, detail=True).items() if o['type']!='directory']
         links = {k for k in found if os.path.isdir(k)}
-        return [k for k in found if k not in links],links
-    files,links = [],set()
-    for top,folders,names in os.walk(path, onerror=_raise):
+        return [k for k in found if k not in links],links,[]
+    files,links,errors = [],set(),[]
+    for top,folders,names in os.walk(path, onerror=errors.append):
         folders[:] = [o for o in folders if not o.startswith('.')]
         files += [os.path.join(top, o) for o in names]
         links |= {k for o in folders if os.path.islink(k := os.path.join(top, o))}
-    return files,links
+    if errors and errors[0].filename==path: raise errors[0]
+    return files,links,errors
 
 def _measure(paths, ignored):
     "({path: size and tag}, {path: error}) of files on this machine; pipes go into `ignored`"
@@ -148,9 +147,11 @@ def _search(source, storage, ignored):
         found = _list_there(fs, path, url, storage, is_pattern)
         return {k: found[k] for k in _choose(found, start, ignored)},{},start
     if not (is_folder or is_pattern): raise ValueError(f"{url}: no such file or folder")
-    files,links = _list_here(fs, path, is_pattern)
+    files,links,unlistable = _list_here(fs, path, is_pattern)
     ignored.update({k: 'linked folders' for k in links if not _is_hidden(k[len(start):])})
-    return *_measure(_choose(files, start, ignored), ignored),start
+    found,errors = _measure(_choose(files, start, ignored), ignored)
+    errors |= {to_utf8(e.filename): to_utf8(unlisted(e)) for e in unlistable}
+    return found,errors,start
 
 # %% ../../nbs/fleet/02_sources.ipynb #ad13a648
 def _give_names(found, errors, start):

@@ -181,6 +181,24 @@ def test_nothing_vanishes_without_a_word(tmp_path):
     assert photographs(src)==({}, {gone: f'{gone}: is a link to a file that is not there'})
 
 @pytest.mark.skipif(os.name!='posix', reason='pipes of POSIX')
+def test_a_folder_that_cannot_be_listed_is_an_error_of_its_own(tmp_path, monkeypatch):
+    "The others are colored; that nothing can be listed ends the run"
+    for o in ('a', 'locked/b', 'z'):
+        (tmp_path/o).mkdir(parents=True)
+        (tmp_path/o/'photo.jpg').write_bytes(b'x')
+    real = os.scandir
+    def scandir(path):
+        if os.path.basename(path)=='locked':
+            raise PermissionError(13, 'Permission denied', str(path))
+        return real(path)
+    monkeypatch.setattr(os, 'scandir', scandir)
+    found,errors = photographs(tmp_path)
+    locked = str(tmp_path/'locked')
+    assert [o['name'] for o in found.values()]==['a/photo.jpg', 'z/photo.jpg']
+    assert errors=={locked: f'{locked}: cannot be listed (Permission denied)'}
+    with pytest.raises(PermissionError, match='locked'):
+        photographs(locked)
+
 def test_a_pipe_among_photographs_is_passed_over(tmp_path):
     os.mkfifo(tmp_path/'p.jpg')
     (tmp_path/'a.jpg').touch()
