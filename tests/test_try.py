@@ -3,7 +3,7 @@ import base64, functools, http.server, io, json, re, shutil, struct, sys, thread
 import time, zlib
 from pathlib import Path
 import numpy as np, pytest, torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from colorized import Colorizer
 from colorized.model.reds import shrink_reds
 from colorized.photo.lab import rgb_to_lab
@@ -206,6 +206,35 @@ def test_a_jpeg_comes_upright_and_goes_with_its_exif(visitor, colorizer, square,
 def tags(path, *names):
     said, = json.loads(exiftool('-j', '-G1', '-struct', '-n', *(f'-{o}' for o in names), path))
     return {k: v for k,v in said.items() if k!='SourceFile'}
+
+PAGE = 'https://archive.city/rights?a=1&b=2'
+
+def in_png(photo, resources, path):
+    "The photograph as ImageMagick writes it, with Photoshop's resources in hexadecimal digits"
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text('Raw profile type 8bim', f'\n8bim\n{len(resources):8}\n{resources.hex()}\n')
+    Image.fromarray(photo).save(path, pnginfo=texts)
+
+@pytest.mark.parametrize('name', ['a.jpg', 'a.png'])
+def test_photoshops_statements_of_rights_stay(visitor, square, tmp_path, name):
+    "in XMP, where it is silent; where it says otherwise that is told"
+    jpeg = tmp_path/'jpeg.jpg'
+    both = {'XMP-xmpRights:WebStatement': PAGE, 'XMP-xmpRights:Marked': True}
+    Image.fromarray(square).save(jpeg)
+    change(jpeg, f'-Photoshop:URL={PAGE}', '-Photoshop:CopyrightFlag=True')
+    if name=='a.png':
+        data = jpeg.read_bytes()
+        at = data.index(b'Photoshop 3.0\0')
+        size = int.from_bytes(data[at-2:at], 'big')
+        in_png(square, data[at+14:at-2+size], tmp_path/name)
+    else: shutil.copy(jpeg, tmp_path/name)
+    visitor.bring(tmp_path/name)
+    assert not visitor.message and tags(visitor.download(tmp_path), 'XMP-xmpRights:all')==both
+    change(tmp_path/name, '-XMP-xmpRights:WebStatement=https://other.city')
+    visitor.bring(tmp_path/name)
+    found = tags(visitor.download(tmp_path), 'XMP-xmpRights:all')
+    assert found=={**both, 'XMP-xmpRights:WebStatement': 'https://other.city'}
+    assert "Photoshop's address of a page on copyright was left behind" in visitor.message
 
 def test_what_a_turned_jpeg_says_of_places_is_turned(visitor, colorizer, square, tmp_path):
     "Faces, subject and resolution as Python has them; a comment stays, marks of a video go"

@@ -101,16 +101,17 @@ async function openOther(bytes, format) {
 const hex = buffer =>
   Array.from(new Uint8Array(buffer), v => v.toString(16).padStart(2, '0')).join('')
 
-// {photo, format, exif, xmp, iptc, dpi, comment, notes, turn, sha256}: EXIF as it fits the pixels,
-// and how they were turned, which XMP does not know yet
+// {photo, format, exif, xmp, iptc, rights, dpi, comment, notes, turn, sha256}: EXIF as it fits the
+// pixels, and how they were turned, which XMP does not know yet
 export async function openPhotograph(file) {
   const bytes = new Uint8Array(await file.arrayBuffer()), format = formatOf(bytes)
   const open = {JPEG: openJpeg, PNG: openPng, WebP: openWebp}[format] ?? openOther
   const {said, photo, turn} = await open(bytes, format)
-  const {xmp, iptc, comment, frames, notes} = said, dpi = turn > 4 ? said.dpi?.reverse() : said.dpi
+  const {xmp, iptc, rights, comment, frames, notes} = said
+  const dpi = turn > 4 ? said.dpi?.reverse() : said.dpi
   const exif = said.exif && cleaned(said.exif, photo, turn)
   if (exif === null) notes.push('EXIF is damaged and was left behind')
   if (frames > 1) notes.push(`only the first of ${frames} pages was read`)
-  return {photo, format, exif, xmp, iptc, dpi, comment, notes, turn,
+  return {photo, format, exif, xmp, iptc, rights, dpi, comment, notes, turn,
     sha256: hex(await crypto.subtle.digest('SHA-256', bytes))}
 }

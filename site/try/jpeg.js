@@ -20,6 +20,22 @@ export function resource(data, wanted) {
   return null
 }
 
+// What Photoshop's resources say of copyright, by the names that XMP has for it
+export function rights(data) {
+  const [flag, address] = [1034, 1035].map(id => resource(data, id) ?? [])
+  const kept = Uint8Array.from(address).filter(v => v)
+  return {...flag.some(v => v && v !== 32) && {Marked: 'True'},
+    ...kept.length && {WebStatement: inAnyEncoding(kept).trim()}}
+}
+
+function inAnyEncoding(bytes) {
+  try {
+    return new TextDecoder('utf-8', {fatal: true}).decode(bytes)
+  } catch {
+    return text.decode(bytes)
+  }
+}
+
 function* segments(b) {
   for (let i = 2; i+4 <= b.length && b[i] === 0xff;) {
     const marker = b[i+1]
@@ -33,7 +49,7 @@ function* segments(b) {
 
 const isFrame = m => m >= 0xc0 && m <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(m)
 
-// {width, height, exif, xmp, iptc, dpi, comment, notes}. Throws where the file is not whole
+// {width, height, exif, xmp, iptc, rights, dpi, comment, notes}. Throws where the file is not whole
 export function readJpeg(b) {
   const out = {notes: []}, comments = new Map() // what is said twice, once
   let scan = 0
@@ -48,9 +64,11 @@ export function readJpeg(b) {
     } else if (marker === 0xe1 && starts(EXIF)) out.exif ??= body.slice(EXIF.length)
     else if (marker === 0xe1 && starts(XMP)) out.xmp ??= body.slice(XMP.length)
     else if (marker === 0xe1 && starts(MORE_XMP)) out.hasMoreXmp = true
-    else if (marker === 0xed && starts(PHOTOSHOP))
-      out.iptc ??= resource(body.subarray(PHOTOSHOP.length), IPTC)
-    else if (marker === 0xfe && body.length) comments.set(text.decode(body), body)
+    else if (marker === 0xed && starts(PHOTOSHOP)) {
+      const resources = body.subarray(PHOTOSHOP.length)
+      out.iptc ??= resource(resources, IPTC)
+      out.rights = {...rights(resources), ...out.rights}
+    } else if (marker === 0xfe && body.length) comments.set(text.decode(body), body)
     if (marker === 0xda) scan = end
   }
   if (comments.size) // of no encoding that is known: bytes, lines of one

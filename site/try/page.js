@@ -173,7 +173,7 @@ async function save() {
   const said = properties(manifest, seed, manifest.sampling.steps, settings)
   const {xmp, notes} = mergeXmp(info.xmp, said, manifest, info)
   const format = choice === 'JPEG' ? 'JPEG' : 'PNG'
-  const bareXmp = mergeXmp(null, said, manifest).xmp
+  const bareXmp = mergeXmp(null, said, manifest, {rights: info.rights}).xmp
   const made = await studio.ask('save', {...wish(mine), format, bits, xmp, bareXmp})
   const stem = mine.name.replace(/\.\w+$/, ''), link = document.createElement('a')
   link.href = URL.createObjectURL(made.blob)

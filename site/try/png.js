@@ -1,6 +1,6 @@
 // PNG of 8 and 16 bits, gray and RGB; what it says of itself, and one with what ours shall say
 
-import {IPTC, resource} from './jpeg.js'
+import {IPTC, resource, rights} from './jpeg.js'
 
 const text = new TextDecoder('latin1'), bytesOf = s => Uint8Array.from(s, c => c.charCodeAt())
 const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10)
@@ -76,12 +76,13 @@ async function content(kind, data, at) {
   return isPacked ? inflated(data.subarray(at)) : data.slice(at)
 }
 
-// The record in hexadecimal digits as ImageMagick writes it, often among Photoshop's resources
+// {iptc, rights}: in hexadecimal digits as ImageMagick writes it, often Photoshop's resources
 function record(said) {
   const digits = said.split('\n').slice(3).join('').replace(/\s/g, '')
   if (/[^\da-f]/i.test(digits)) damaged()
   const data = Uint8Array.from(digits.match(/../g) ?? [], o => parseInt(o, 16))
-  return text.decode(data.subarray(0, 4)) === '8BIM' ? resource(data, IPTC) : data
+  if (text.decode(data.subarray(0, 4)) !== '8BIM') return {iptc: data}
+  return {iptc: resource(data, IPTC), rights: rights(data)}
 }
 
 async function readText(kind, data, out) {
@@ -89,8 +90,10 @@ async function readText(kind, data, out) {
   if (key !== XMP && !RECORDS.includes(key)) return out.texts.push(key)
   try {
     const said = await content(kind, data, key.length)
-    if (key === XMP) out.xmp = said
-    else out.iptc ??= record(text.decode(said))
+    if (key === XMP) return out.xmp = said
+    const {iptc, rights} = record(text.decode(said))
+    out.iptc ??= iptc
+    out.rights = {...rights, ...out.rights}
   } catch {
     out.notes.push(`${key === XMP ? 'XMP' : 'IPTC'} is damaged and was left behind`)
   }
@@ -99,7 +102,8 @@ async function readText(kind, data, out) {
 export const leftOut = names =>
   `texts outside EXIF, IPTC and XMP were left behind: ${names.join(', ')}`
 
-// {width, height, bits, color, interlaced, profile, exif, xmp, iptc, dpi, frames, notes, data}
+// {width, height, bits, color, interlaced, profile, exif, xmp, iptc, rights, dpi, frames, notes,
+// data}
 export async function readPng(b) {
   const out = {data: [], texts: [], notes: [], profile: 'sRGB'}
   let ended = false, isFrame = false // is the picture the first of an animation?

@@ -61,12 +61,12 @@ async function open(id, {file}) {
   now = null
   const rest = resting(id, 'Reading the photograph')
   await rest(0)
-  const opened = await openPhotograph(file), {photo, format, notes, xmp, turn} = opened
+  const opened = await openPhotograph(file), {photo, format, notes, xmp, rights, turn} = opened
   await rest(0.5)
   const preview = small(photo)
   now = {...opened, preview, chroma: new Map()}
   const {width, height, bits} = photo
-  return {width, height, bits, format, notes, xmp, turn, sha256: opened.sha256,
+  return {width, height, bits, format, notes, xmp, rights, turn, sha256: opened.sha256,
     before: shown(preview)}
 }
 

@@ -115,10 +115,29 @@ function turnRegions(dom, ns, photo) {
   return names ? [`regions marked on the unturned picture were left behind: ${names}`] : []
 }
 
+// ---- what Photoshop says of copyright, as `carry_rights` of `colorized.photo.provenance` ----
+const STATEMENTS = {Marked: 'mark of copyright', WebStatement: 'address of a page on copyright'}
+
+// Added where XMP is silent. Notes
+function carryRights(dom, ns, stated = {}) {
+  const nodes = [...dom.getElementsByTagName('*')].flatMap(o => [o, ...o.attributes])
+  const there = Object.fromEntries(nodes.filter(o => o.namespaceURI === ns.xmpRights).map(o =>
+    [o.localName, o.nodeValue ?? (o.getAttributeNS(ns.rdf, 'resource') || o.textContent)]))
+  const lost = {}, all = []
+  for (const [k, v] of Object.entries(stated)) {
+    if (/[\0-\x1f\x7f-\x9f]/.test(v)) lost[k] = 'XMP cannot hold it'
+    else if (!(k in there)) all.push(['xmpRights', k, v])
+    else if (there[k].trim().toLowerCase() !== v.toLowerCase()) lost[k] = 'XMP says otherwise'
+  }
+  if (all.length) add(dom, ns, all)
+  return Object.entries(lost).map(
+    ([k, why]) => `Photoshop's ${STATEMENTS[k]} was left behind: ${why}`)
+}
+
 // ---- all of it ----
 const BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
 
-// `packet`: bytes or null; `photo`: see `turnRegions`. {xmp: bytes, notes}
+// `packet`: bytes or null; `photo`: see `turnRegions`, and its `rights`. {xmp: bytes, notes}
 export function mergeXmp(packet, all, {namespaces: ns, of_the_file}, photo) {
   const notes = []
   let dom
@@ -129,6 +148,7 @@ export function mergeXmp(packet, all, {namespaces: ns, of_the_file}, photo) {
     notes.push(`the original XMP could not be read and was left behind (${e.message})`)
   }
   if (packet) notes.push(...turnRegions(dom, ns, photo))
+  notes.push(...carryRights(dom, ns, photo?.rights))
   const outdated = Object.entries(of_the_file).flatMap(([p, o]) => o.split(' ').map(k => [p, k]))
   for (const [p, name] of [...all, ...outdated]) remove(dom, ns, p, name)
   add(dom, ns, [...all, ['tiff', 'Orientation', '1']])
