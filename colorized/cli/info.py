@@ -91,14 +91,17 @@ def _command(made, usual, model):
             '--out', f"again.{_SUFFIXES[made['format']]}"]
 
 # %% ../../nbs/cli/08_info.ipynb #infmade7
-_SAID_BY_OPTIONS = {'hints', 'corrections', 'saturation', 'bits', 'quality', 'source_sha256'}
+_SAID_BY_OPTIONS = {'hints', 'hints_sha256', 'corrections', 'saturation', 'bits', 'quality',
+                    'source_sha256'}
 
 def _hints_missing(settings):
     if strokes := settings.get('corrections'):
         return f"strokes were painted ({'; '.join(map(str, strokes))}): no option says how far"
     if settings.get('hints') is True:
+        sha = settings.get('hints_sha256')
+        which = f" (SHA-256 {sha})" if sha else ''
         return ("hints were given that the metadata does not hold: add the picture of them, or "
-                "the file, as --hints")
+                f"the file, as --hints{which}")
 
 def _remarks(made, of_this_model):
     "What whoever wants the file again should know"

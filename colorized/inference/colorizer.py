@@ -154,9 +154,11 @@ def grid(self:Colorizer,
 # %% ../../nbs/inference/03_colorizer.ipynb #13bc4bf8
 _MOST_STATED = 200 # hints, some 6 kB of the 64 that a JPEG has for the original's words and ours
 
-def _stated(points):
-    "What provenance says of hints; True: there were some"
-    return plain_points(points) if points and len(points)<=_MOST_STATED else True
+def _stated(hints, points):
+    "What provenance says of hints: points, or that there were some and the hash of their file"
+    if points and len(points)<=_MOST_STATED: return dict(hints=plain_points(points))
+    of_file = isinstance(hints, (str,Path))
+    return dict(hints=True, **(dict(hints_sha256=sha256_of(hints)) if of_file else {}))
 
 @patch
 def colorize(self:Colorizer,
@@ -180,7 +182,8 @@ def colorize(self:Colorizer,
     draw = {k: options[k] for k in ('steps', 'temperature')}
     ab = self.sample(self.condition(L, grid), seeds, **draw)*saturation
     of_all = dict(samples=len(seeds), source_sha256=sha) if len(seeds)>1 else {}
-    made = self.provenance(options, hints=grid is not None and _stated(points), **of_all)
+    given = {} if grid is None else _stated(hints, points)
+    made = self.provenance(options, **given, **of_all)
     return Colorization(scan, ab, seeds, made, sha)
 
 # %% ../../nbs/inference/03_colorizer.ipynb #6066919c

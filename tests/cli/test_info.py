@@ -58,7 +58,8 @@ def test_other_weights_are_asked_for_with_all_their_settings(main, tmp_path):
 @pytest.mark.parametrize('settings,made,said', [
     ({}, dict(software='colorized 0.0.1'), f'this is colorized {__version__}'),
     (dict(hints=True, corrections=['navy at 3,4']), {}, 'strokes were painted (navy at 3,4)'),
-    (dict(hints=True), {}, 'add the picture of them'),
+    (dict(hints=True), {}, 'add the picture of them, or the file, as --hints'),
+    (dict(hints=True, hints_sha256='ab12'), {}, 'or the file, as --hints (SHA-256 ab12)'),
     (dict(source_sha256=None), {}, 'is not known'),
     (dict(magic=3), {}, 'no option says magic=3')])
 def test_what_the_command_cannot_say(settings, made, said, main, tmp_path):

@@ -186,7 +186,9 @@ def test_hints_of_every_kind(colorizer, gray, tmp_path):
     kinds = over,Image.fromarray(over),tmp_path/'h.png'
     a,b,c = [colorizer.colorize(gray, steps=1, hints=h) for h in kinds]
     assert torch.equal(a.ab, b.ab) and torch.equal(a.ab, c.ab)
-    assert a.provenance.settings['hints'] is True
+    assert all(o.provenance.settings['hints'] is True for o in (a, b, c))
+    sha = hashlib.sha256((tmp_path/'h.png').read_bytes()).hexdigest()
+    assert [o.provenance.settings.get('hints_sha256') for o in (a, b, c)]==[None, None, sha]
     none = colorizer.colorize(gray, steps=1)
     points = [(40, 50, 'navy'), (np.float32(80.5), 60, (200, 30, 30), 12)]
     plain = [[40, 50, '#000080'], [80.5, 60, '#c81e1e', 12]]
