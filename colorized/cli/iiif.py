@@ -26,7 +26,7 @@ def iiif(
         {'choices':['jpeg','png','webp']}]='jpeg',
     quality:Quality=95,
     recolor:bool=False,      # Also color pictures that are in color already
-    overwrite:bool=False,    # Replace whatever else has the name of a color version
+    overwrite:bool=False,    # Replace whatever has the name of a color version, or another album
     rate:float=2.,           # Requests a second to one server, at most
     retries:int=5,           # Further tries after one that failed
     cache:str=None,          # Folder for what is fetched (default: .cache in --out)

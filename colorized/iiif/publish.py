@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
 from ..files import DISK_ERRORS, one_line, write_json
-from .choice import (
-    add_choice, color_body, find_languages, finish_manifest, rights_remark, validity_remark)
+from colorized.iiif.choice import (
+    add_choice, color_body, find_languages, finish_manifest, origin, rights_remark,
+    validity_remark)
 from .fetch import RETRY_STATUS, Fetcher, IIIFError
 from .image import Download, fetch_picture, image_size
 from .manifest import (
     JSON_TYPES, Picture, find_pictures, read_manifest, service_credit)
-from .output import OutputFolder, claimed, protect_manifest
+from .output import OutputFolder, claimed, protect_album, protect_manifest
 from .resources import id_of, parse_document
 from .service import parse_info
 from ..inference.colorizer import Colorizer
@@ -210,7 +211,7 @@ def colorize_manifest(
     format:str='jpeg',             # Of the color versions: jpeg, png or webp
     quality:int=95,                # Of JPEG and WebP
     recolor:bool=False,            # Color pictures that are in color already?
-    overwrite:bool=False,          # Replace color versions that were made otherwise?
+    overwrite:bool=False,          # Replace color versions, or an album, made otherwise?
     cache:str|Path=None,           # Folder for what is fetched; None: `out/.cache`
     rate:float=2.,                 # Requests a second to one host, at most
     retries:int=5,                 # Further tries after one that failed
@@ -226,6 +227,8 @@ def colorize_manifest(
     settings = colorizer.options(1, seed, steps, temperature, saturation, working_size)
     fetcher,n = Fetcher(cache or out/'.cache', rate, retries, timeout),itertools.count(1)
     manifest = read_manifest(source, fetcher, lambda kind: f'{base}/{kind}/{next(n)}')
+    if not overwrite:
+        protect_album(out/'manifest.json', origin(manifest, str(source)))
     if remark := rights_remark(manifest):
         say(f"{source}: {remark}")
     with claimed(out):

@@ -221,6 +221,22 @@ def test_a_manifest_of_others_is_not_replaced(museum, tmp_path, colorizer):
     with pytest.raises(IIIFError, match='write to another folder'): run(out/'manifest.json')
     assert (out/'manifest.json').read_bytes()==before
 
+def test_an_album_does_not_take_the_place_of_another(museum, tmp_path, colorizer):
+    "unless it is told to; the same one goes on"
+    files_album(museum, 1)
+    album = json.loads((museum.folder/'album.json').read_text())
+    second = {**album, 'id': f'{museum.url}/second.json'}
+    (museum.folder/'second.json').write_text(json.dumps(second))
+    run = lambda name, **more: colorize_manifest(f'{museum.url}/{name}.json', tmp_path/'out',
+        colorizer, steps=1, rate=100, progress=False, **more)
+    assert run('album').done==1 and run('album').skipped==1
+    before = (tmp_path/'out/manifest.json').read_bytes()
+    with pytest.raises(IIIFError, match='was made from .*/album.json; write to another folder'):
+        run('second')
+    assert (tmp_path/'out/manifest.json').read_bytes()==before
+    run('second', overwrite=True)
+    assert b'/second.json' in (tmp_path/'out/manifest.json').read_bytes()
+
 @pytest.mark.parametrize('make', [
     pipe, lambda o: o.mkdir(), lambda o: o.symlink_to('unmounted'), lambda o: o.symlink_to('mine')],
     ids=['pipe', 'folder', 'dead link', 'link'])
