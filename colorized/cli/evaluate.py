@@ -76,7 +76,7 @@ def evaluate(
     keep_memory()
     from colorized.evaluation.folders import evaluate_folders, evaluate_model
     if model is not None:
-        colorizer = load_colorizer(model, set=set)
+        colorizer = load_colorizer(model, set=set, steps=steps, temperature=temperature)
         colorizer.options(samples, seed, steps, temperature) # raises for what cannot be
         colorize = _colorize_fn(colorizer, seed, steps=steps, temperature=temperature)
     with _readable_warnings():

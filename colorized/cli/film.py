@@ -149,8 +149,8 @@ def film(
     hints = [parse_hint(o, 'seconds,x,y,color') for o in hint or []]
     _import_film()
     set_threads(threads)
-    colorizer = load_colorizer(model, 'cpu' if cluster else device, set)
+    drawn = dict(steps=steps, temperature=temperature, working_size=working_size)
+    colorizer = load_colorizer(model, 'cpu' if cluster else device, set, **drawn)
     options = dict(codec=codec, fields=fields, hints=hints, keep=keep, recolor=recolor, seed=seed,
-        steps=steps, saturation=saturation, temperature=temperature, working_size=working_size,
-        gap=gap, source_type=source_type, overwrite=overwrite)
+        saturation=saturation, **drawn, gap=gap, source_type=source_type, overwrite=overwrite)
     return _color_each(films, out, colorizer, preview, cluster, options)

@@ -130,11 +130,17 @@ def load_colorizer(
     model:str=None,  # See `Model`
     device:str=None, # See `Device`
     set:list=None,   # KEY=VALUE, see `Settings`
+    **options,       # What has an option of its own; None: it was not given
 ):                   # `Colorizer`
-    "The model, with other settings where some were named. Raises `ValueError` for unknown ones"
+    """The model, with other settings where some were named
+
+    Raises `ValueError` for unknown ones, `UsageError` for one that an option names as well."""
     from colorized.inference.colorizer import Colorizer
     from colorized.model.checkpoint import parse_settings
     settings = parse_settings(dict(parse_pair('--set', o) for o in set or []))
+    for k,v in options.items():
+        if v is not None and k in settings:
+            raise UsageError(f"--{k.replace('_', '-')} and --set {k} say the same: give one")
     return Colorizer.from_pretrained(model, device, settings)
 
 # %% ../../nbs/cli/01_options.ipynb #8dd6fbd7

@@ -209,7 +209,7 @@ def color(
     sampling = dict(steps=steps, temperature=temperature, seed=seed, saturation=saturation)
     file = dict(format=format, bits=bits, quality=quality, overwrite=overwrite)
     known = _hints(hint, hints)
-    colorizer = load_colorizer(model, device, set)
+    colorizer = load_colorizer(model, device, set, **sampling)
     colorizer.options(_n_drawn(samples, uncertainty), **sampling) # raises for what cannot be
     if folder:
         return _color_folder(folder, out, colorizer, **sampling, **file, uncertainty=uncertainty,

@@ -42,6 +42,9 @@ WRONG = [([], 'photograph'), (['{a}', '--samples', '0'], '--samples'),
     ([*EVALUATE, '--model', 'default', '--other', '{folder}'], '--other'),
     *[([*EVALUATE, '--colorized', '{folder}', f'--{o}', v], f'--{o} needs --model') for o,v in dict(
         samples='3', steps='0', temperature='-4', seed='1', set='foo=1').items()],
+    *[([*EVALUATE, '--model', 'default', f'--{o}', '1', '--set', f'{o}=1'], f'--{o} and --set {o}')
+      for o in ('steps', 'temperature')],
+    (['{a}', '--temperature', '0.5', '--set', 'temperature=1'], '--temperature and --set'),
     *[([*EVALUATE, '--model', 'default', '--set', f'{o}=512'], o)
       for o in ('working_size', 'min_size')],
     (['iiif', 'manifest.json'], '--out'), (['iiif', 'm', '--out', '{folder}', '--threads', '0'],
