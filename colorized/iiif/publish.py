@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from fastcore.basics import patch
 from ..files import DISK_ERRORS, one_line, write_json
-from colorized.iiif.choice import (
-    add_choice, color_body, find_languages, finish_manifest, origin, rights_remark,
-    validity_remark)
+from .choice import (
+    add_choice, color_body, find_languages, finish_manifest,
+    origin, rights_remark, validity_remark)
 from .fetch import RETRY_STATUS, Fetcher, IIIFError
 from .image import Download, fetch_picture, image_size
 from .manifest import (
