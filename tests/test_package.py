@@ -131,6 +131,12 @@ def test_no_stars(module):
     tree = ast.walk(ast.parse(modules[module].read_text('utf-8')))
     assert not [o for o in tree if isinstance(o, ast.ImportFrom) and o.names[0].name=='*']
 
+@by_module
+def test_imports_of_our_own_are_relative(module):
+    "nbdev makes those at the top so, but not one of several lines whose last is short"
+    text = modules[module].read_text('utf-8')
+    assert not re.findall(r'^from colorized\.\S+', text, re.M)
+
 def test_the_drawing_of_the_house_is_up_to_date():
     drawn = (root/'CONTRIBUTING.md').read_text('utf-8')
     assert drawn==house.contributing(), 'run python tools/house.py'

@@ -11,10 +11,10 @@ __all__ = ['film']
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
-from colorized.cli.options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturation, Seed, Settings,
+from .options import (DEFAULT_SOURCE_TYPE, Device, Model, Saturation, Seed, Settings,
     SourceType, Steps, Temperature, Threads, TOO_LITTLE_MEMORY, UsageError, check_positive,
-    check_source_type, check_threads, load_colorizer, parse_hint, ran_out_of_memory, set_threads,
-    warn)
+    check_source_type, check_threads, load_colorizer, parse_hint,
+    ran_out_of_memory, set_threads, warn)
 
 # %% ../../nbs/cli/09_film.ipynb #0a0ca40c
 def _films(names):

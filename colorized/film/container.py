@@ -18,8 +18,8 @@ from pathlib import Path
 import av
 from av.video.frame import PictureType
 from fastcore.basics import patch
-from colorized.film.pixels import (FULL, LIMITED, MATRICES, UNSPECIFIED, PixelFormat, guess_matrix,
-    pixel_format)
+from .pixels import (
+    FULL, LIMITED, MATRICES, UNSPECIFIED, PixelFormat, guess_matrix, pixel_format)
 
 # %% ../../nbs/film/02_container.ipynb #55de078e
 class FilmError(ValueError):

@@ -25,8 +25,8 @@ from .interlacing import deinterlaced, field_order, refuse_interlaced
 from .muxing import check_muxing, choose_codec, keeps_fields, write_film
 from .options import (FilmOptions, check_beside, check_hints, check_names,
     check_output, hints_by_shot, output_of, outputs_of, sheet_of)
-from colorized.film.record import (shot_rows, shrunk, tags_of, write_sheet, write_sidecar,
-    write_table)
+from .record import (
+    shot_rows, shrunk, tags_of, write_sheet, write_sidecar, write_table)
 from .segments import Segments
 from .shots import Plan, find_shots
 from .stretches import load_plan, save_plan, stretches
