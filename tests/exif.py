@@ -1,6 +1,7 @@
 "ExifTool, kept running for all tests of a process: starting Perl takes longer than its answers"
 import functools, json, shutil
 from exiftool import ExifTool
+from PIL import Image, PngImagePlugin
 
 @functools.cache
 def _running(task):
@@ -27,3 +28,12 @@ def change(path, *args):
 def tags(path):
     "All tags of a file by group and name"
     return json.loads(exiftool('-j', '-G1', '-a', path))[0]
+
+def png_of_imagemagick(jpeg, png):
+    "A JPEG as ImageMagick converts it: Photoshop's resources in hexadecimal digits"
+    data = jpeg.read_bytes()
+    at = data.index(b'Photoshop 3.0\0')
+    block = data[at+14:at-2+int.from_bytes(data[at-2:at], 'big')]
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text('Raw profile type 8bim', f'\n8bim\n{len(block):8}\n{block.hex()}\n')
+    Image.open(jpeg).save(png, pnginfo=texts)

@@ -3,14 +3,14 @@ import base64, functools, http.server, io, json, re, shutil, struct, sys, thread
 import time, zlib
 from pathlib import Path
 import numpy as np, pytest, torch
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from colorized import Colorizer
 from colorized.model.reds import shrink_reds
 from colorized.photo.lab import rgb_to_lab
 from colorized.photo.provenance import OF_THE_FILE, expected_properties, read_provenance
 from colorized.photo.reading import read_scan
 from colorized.photo.xmp import XMP_NAMESPACES, parse_xmp, turn_regions
-from exif import change, exiftool
+from exif import change, exiftool, png_of_imagemagick
 from touch import touching
 
 pytestmark = pytest.mark.slow # minutes of a browser
@@ -209,12 +209,6 @@ def tags(path, *names):
 
 PAGE = 'https://archive.city/rights?a=1&b=2'
 
-def in_png(photo, resources, path):
-    "The photograph as ImageMagick writes it, with Photoshop's resources in hexadecimal digits"
-    texts = PngImagePlugin.PngInfo()
-    texts.add_text('Raw profile type 8bim', f'\n8bim\n{len(resources):8}\n{resources.hex()}\n')
-    Image.fromarray(photo).save(path, pnginfo=texts)
-
 @pytest.mark.parametrize('name', ['a.jpg', 'a.png'])
 def test_photoshops_statements_of_rights_stay(visitor, square, tmp_path, name):
     "in XMP, where it is silent; where it says otherwise that is told"
@@ -222,12 +216,7 @@ def test_photoshops_statements_of_rights_stay(visitor, square, tmp_path, name):
     both = {'XMP-xmpRights:WebStatement': PAGE, 'XMP-xmpRights:Marked': True}
     Image.fromarray(square).save(jpeg)
     change(jpeg, f'-Photoshop:URL={PAGE}', '-Photoshop:CopyrightFlag=True')
-    if name=='a.png':
-        data = jpeg.read_bytes()
-        at = data.index(b'Photoshop 3.0\0')
-        size = int.from_bytes(data[at-2:at], 'big')
-        in_png(square, data[at+14:at-2+size], tmp_path/name)
-    else: shutil.copy(jpeg, tmp_path/name)
+    (png_of_imagemagick if name=='a.png' else shutil.copy)(jpeg, tmp_path/name)
     visitor.bring(tmp_path/name)
     assert not visitor.message and tags(visitor.download(tmp_path), 'XMP-xmpRights:all')==both
     change(tmp_path/name, '-XMP-xmpRights:WebStatement=https://other.city')

@@ -123,7 +123,7 @@ _MADE_FROM = {'en': ["The manifest that this one was made from"]}
 def origin(
     manifest:dict, # Version 3
     source:str,    # Where it came from: address or file
-) -> str|None:     # None: a file that names no address
+) -> str:          # Empty: a file that names no address
     "The address of a manifest that a new one is made from"
     return source if re.match('https?://', source) else id_of(manifest)
 
@@ -179,9 +179,9 @@ def _links_to_origins(manifest):
 
 def stated_origin(
     manifest:dict, # Of ours
-) -> str|None:     # None: it names none
+) -> str:          # Empty: it names none
     "The address that a manifest says it was made from"
-    return next(map(id_of, reversed(_links_to_origins(manifest))), None)
+    return next(map(id_of, reversed(_links_to_origins(manifest))), '')
 
 # %% ../../nbs/iiif/07_choice.ipynb #340056c6
 def validity_remark(

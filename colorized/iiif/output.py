@@ -228,10 +228,10 @@ def protect_manifest(
 
 def protect_album(
     path:Path,       # Where the new manifest will be
-    source:str|None, # Address of the manifest to be colored, see `origin`
+    source:str,      # Address of the manifest to be colored, see `origin`
 ):
     "Raise `IIIFError` if a manifest of ours is there that was made from another one"
-    there = stated_origin(read_json(path)) if path.exists() else None
+    there = stated_origin(read_json(path)) if path.exists() else ''
     if source and there and there!=source:
         raise IIIFError(f"{path}: was made from {there}; write to another folder, "
                         "or overwrite replaces it")

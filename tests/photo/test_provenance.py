@@ -1,14 +1,14 @@
 "What is said about the making of color: into a packet, out of a file, judged by ExifTool"
 import hashlib, json, time
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from colorized.photo.provenance import (Provenance, carry_rights, expected_properties, merge_xmp,
                                         read_provenance, settings_sha256)
 from colorized.photo.reading import read_scan
 from colorized.photo.xmp import NAMESPACE, XMP_NAMESPACES, parse_xmp
 from colorized.photo.scan import Scan
 from colorized.photo.writing import write_color
-from exif import change, tags
+from exif import change, png_of_imagemagick, tags
 from photo_files import IPTC, ab, gray8
 
 made = Provenance('base', 'ab'*32, 7, 16, dict(saturation=1.0, source_sha256='12', name='Möwen'))
@@ -187,12 +187,7 @@ def test_photoshops_statements_of_rights_stay_in_every_format(form, tmp_path):
 def test_photoshops_statements_in_a_png_of_imagemagick(tmp_path):
     Image.fromarray(gray8).save(tmp_path/'a.jpg')
     change(tmp_path/'a.jpg', f'-Photoshop:URL={PAGE}', '-Photoshop:CopyrightFlag=True')
-    data = (tmp_path/'a.jpg').read_bytes()
-    at = data.index(b'Photoshop 3.0\0')
-    block = data[at+14:at-2+int.from_bytes(data[at-2:at], 'big')]
-    texts = PngImagePlugin.PngInfo()
-    texts.add_text('Raw profile type 8bim', f'\n8bim\n{len(block):8}\n{block.hex()}\n')
-    Image.fromarray(gray8).save(tmp_path/'a.png', pnginfo=texts)
+    png_of_imagemagick(tmp_path/'a.jpg', tmp_path/'a.png')
     assert not write_color(tmp_path/'out.jpg', read_scan(tmp_path/'a.png'), ab)
     assert STATED.items()<=tags(tmp_path/'out.jpg').items()
 
