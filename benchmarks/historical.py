@@ -19,10 +19,10 @@ SIDE, LEAST = 288, 160 # Shorter side, of what is stored and of what is taken
 TINT = 3.5             # Mean distance to the mean chroma from which a picture is in color
 LOOK = 64
 
-def versions(git):
-    "Path -> blobs of all its versions, in the order of the paths"
+def versions(git, folder):
+    "Path -> blobs of all versions of the pictures of a folder, in the order of the paths"
     command = ['git', f'--git-dir={git}', 'log', '--all', '--raw', '--no-abbrev', '--format=',
-               '--diff-filter=AM', '--', 'test_images']
+               '--diff-filter=AM', '--', folder]
     out = {}
     for line in subprocess.run(command, check=True, capture_output=True,
                                text=True).stdout.splitlines():
@@ -59,7 +59,7 @@ def small(im):
 def gather(git, apart):
     "Name and picture of what is taken, and how many others are left out for which reason"
     taken,pictures,why = Known(),{},Counter()
-    for path,blobs in versions(git).items():
+    for path,blobs in versions(git, 'test_images').items():
         name = Path(path).stem.replace(' ', '_')
         if name.count('-')==4: continue # walls, photographed with a telephone
         try:

@@ -1,0 +1,93 @@
+"""What other colorizers made of 23 modern and 52 historical photographs, cut out of the pictures
+that show it.
+
+    python benchmarks/others.py HAVC DEOLDIFY OUT
+
+HAVC is a clone of dan64/vs-deoldify, whose README compares DDColor, DeOldify and ColTran on 23
+color photographs. OUT/modern gets a folder for each of them, `true` for the photographs
+themselves. Each coloring gets the lightness of the true photograph, so that only color differs.
+DEOLDIFY is a clone of jantic/DeOldify whose history is whole: earlier commits show results of 2018
+and 2019, beside the photographs. OUT/old/deoldify gets these results. Color `true` or these with
+`colorized`, which uses their lightness only; `colorized evaluate` measures them. Terms are not
+looked up: nothing here is shown or passed on."""
+import argparse, io, subprocess
+from pathlib import Path
+import numpy as np
+import torch
+from PIL import Image
+from historical import largest, versions
+from shared import render
+
+PHOTOGRAPHS = 23
+LEFT,TOP,SIDE = (12, 372, 732),(10, 390),344 # Of the six squares of a comparison
+# What the squares of the two comparisons show, row by row
+FIRST = ['true', 'both', 'ddcolor_artistic', 'deoldify_stable', 'deoldify_video', 'coltran']
+SECOND = [None, 'deoldify_artistic', None, None, 'ddcolor_modelscope', None]
+DRAWING = 'OpiumSmokersDrawing' # The others are photographs
+BLACK = 8     # Mean of a column up to which it belongs to the gap between photograph and result
+LEAST_GAP = 90
+
+def squares(im):
+    "The six squares of a comparison"
+    return [im.crop((x, y, x+SIDE, y+SIDE)) for y in TOP for x in LEFT]
+
+def right_half(im):
+    "The result beside a photograph, or None where the picture has no broad black gap"
+    dark = np.asarray(im.convert('L')).mean(0)<BLACK
+    middle = len(dark)//2
+    bright_left,bright_right = np.flatnonzero(~dark[:middle]),np.flatnonzero(~dark[middle:])
+    if not dark[middle] or not len(bright_left) or not len(bright_right): return None
+    start = middle+bright_right[0]
+    if start-bright_left[-1]<=LEAST_GAP: return None
+    return im.crop((start, 0, *im.size))
+
+def as_lab(im):
+    "(1,3,H,W)"
+    from colorized.photo.lab import rgb_to_lab
+    return rgb_to_lab(torch.from_numpy(np.array(im)).permute(2, 0, 1)[None]/255)
+
+def recolored(im, true):
+    "The chroma of a picture on the lightness of another"
+    rgb = render(as_lab(true)[:,:1], as_lab(im)[:,1:])
+    return Image.fromarray(rgb[0].permute(1, 2, 0).numpy())
+
+def save(im, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    im.save(path)
+
+def read(git, path):
+    "A picture of the newest commit"
+    blob = subprocess.run(['git', f'--git-dir={git}', 'show', f'HEAD:{path}'], check=True,
+                          capture_output=True).stdout
+    return Image.open(io.BytesIO(blob)).convert('RGB')
+
+def modern(git, out):
+    for i in range(1, PHOTOGRAPHS+1):
+        first = squares(read(git, f'test_images/Image_{i:02}_test.jpg'))
+        second = squares(read(git, f'test_images_ex/Image_{i:02}_test_ex.jpg'))
+        for name,im in zip(FIRST+SECOND, first+second):
+            if not name: continue
+            save(im if name=='true' else recolored(im, first[0]), out/name/f'{i:02}.png')
+
+def old(git, out):
+    "Of a picture in two formats PNG is taken, of a photograph tried twice the second result"
+    found = {}
+    for path,blobs in versions(git, 'result_images').items(): # .PNG comes before .jpg
+        name = Path(path).stem
+        if name!=DRAWING and (name not in found or path.endswith('PNG')):
+            found[name.removesuffix('Retry')] = largest(git, blobs)
+    for name,blob in found.items():
+        if blob.startswith(b'version https://git-lfs'): continue
+        result = right_half(Image.open(io.BytesIO(blob)).convert('RGB'))
+        if result is not None: save(result, out/f'{name}.png')
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    for o in ('havc', 'deoldify', 'out'):
+        p.add_argument(o, type=Path)
+    args = p.parse_args()
+    modern(args.havc, args.out/'modern')
+    old(args.deoldify, args.out/'old'/'deoldify')
+
+if __name__=='__main__': main()
