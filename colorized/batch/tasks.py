@@ -78,8 +78,8 @@ def write_output(
         raise ScanError(f"{photo}: was changed while it was being colored")
     sha = provenance.settings.get('source_sha256')
     result = Colorization(read_scan(photo), torch.from_numpy(ab), seeds, provenance, sha)
+    if len(outputs)>1: _write_map(outputs[1], result, file) # first: its name is the longer one
     notes = result.save(outputs[0], 0, **file)
-    if len(outputs)>1: _write_map(outputs[1], result, file)
     return dict(
         output_bytes=outputs[0].stat().st_size, output_sha256=sha256_of(outputs[0]), warnings=notes,
         seconds=time.time()-start,

@@ -86,6 +86,13 @@ def test_a_map_has_1024_pixels_a_side_at_most(made, tmp_path):
     write_output(photo, file_state(photo), chroma(2), [3, 4], made, outputs, FILE)
     assert Image.open(outputs[1]).size==(1024, 4) and Image.open(outputs[0]).size==(2048, 9)
 
+def test_where_the_map_finds_no_place_nothing_is_written(photo, made, tmp_path):
+    name = f"{'n'*240}.png"
+    outputs = [tmp_path/name, tmp_path/f'{name}.uncertainty.png']
+    with pytest.raises(OSError, match='too long'):
+        write_output(photo, file_state(photo), chroma(2), [3, 4], made, outputs, FILE)
+    assert not outputs[0].exists() and not litter(tmp_path)
+
 def test_a_photograph_that_changed_meanwhile_is_not_written(photo, made, tmp_path):
     state = file_state(photo)
     os.utime(photo, ns=(0, 0))
