@@ -51,6 +51,7 @@ def test_ctrl_c_then_kill_then_two_at_once(tmp_path, model, colorizer):
     assert len(good)==len(set(good))==24 # none was made twice
     assert quick(src, tmp_path/'ref', colorizer).done==24 and files(tmp_path/'ref')==files(out)
 
+@pytest.mark.slow # half a minute
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='finds the workers in /proc')
 def test_workers_are_killed_then_the_terminal_is_closed(tmp_path, model, colorizer):
     "A killed worker costs one photograph at most; what a closed terminal leaves is cleared up"
