@@ -74,7 +74,7 @@ def old(git, out):
     found = {}
     for path,blobs in versions(git, 'result_images').items(): # .PNG comes before .jpg
         name = Path(path).stem
-        if name!=DRAWING and (name not in found or path.endswith('PNG')):
+        if name!=DRAWING and name not in found:
             found[name.removesuffix('Retry')] = largest(git, blobs)
     for name,blob in found.items():
         if blob.startswith(b'version https://git-lfs'): continue
