@@ -195,6 +195,7 @@ def conclude(self:_Run, seconds):
     return summary
 
 # %% ../../nbs/iiif/09_publish.ipynb #46295d9b
+# Over 30 lines: half of them are the arguments
 def colorize_manifest(
     source:str|Path,               # Manifest of version 2 or 3: address or file
     out:str|Path,                  # Folder to be published; made if it does not exist

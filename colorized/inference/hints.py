@@ -105,6 +105,7 @@ def plain_points(
     return [[plain(x), plain(y), '#{:02x}{:02x}{:02x}'.format(*parse_color(color)),
              *map(plain, radius)] for x,y,color,*radius in points]
 
+# %% ../../nbs/inference/01_hints.ipynb #hntover1
 def _as_overlay(hints, shape, grid):
     "Whatever holds hints, as an RGBA picture of the photograph's size"
     points = as_points(hints)
