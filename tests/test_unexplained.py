@@ -31,6 +31,8 @@ def test_strength_is_told_apart_from_direction(tmp_path, truth):
     def products(name, *chromas): return unexplained.Products(true, paint(tmp_path/name, *chromas))
     weak = products('weak', *[0.5*o for o in truth])
     assert weak.unexplained()<0.01 and weak.best()==pytest.approx(2, abs=0.1)
+    assert weak.chroma==pytest.approx(weak.true_chroma/2, rel=0.1)
+    assert weak.true_chroma==pytest.approx(np.mean([np.hypot(*o[:,0,0]) for o in truth]), rel=0.05)
     turns = {o: products(f'{o}', *[turned(ab, o) for ab in truth]) for o in (30, 60, 90)}
     for degrees,o in turns.items(): # by one angle: its sine squared
         assert o.unexplained()==pytest.approx(np.sin(np.radians(degrees))**2, abs=0.03)
