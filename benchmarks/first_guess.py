@@ -2,12 +2,14 @@
 
     python benchmarks/first_guess.py FOLDER … --model A.safetensors [B.safetensors …] [--cell 32]
 
-The first guess is x0 as the network estimates it from nothing but noise, about the mean of all
-colorings. Central squares of the photographs are seen at 256 px. Estimate and truth are averaged
-over cells of `--cell` px, so that networks of different grids can be compared. For each folder and
-model: the root mean square distance of the chroma (CIELAB), the share of the colorful cells (true
-chroma above 8) whose hue is within 30 degrees, and both as differences to the first model,
-photograph by photograph, with 95 % intervals.
+The first guess is x0 as the network estimates it when it has seen nothing of the colors, about the
+mean of all colorings; the sampler begins with it (and so, as it does, without noise). Central
+squares of the photographs are seen at `--side` px. Estimate and truth are averaged over cells of
+`--cell` px, so that networks of different grids can be compared. For each folder and model: the
+root mean square distance of the chroma (CIELAB), the share of the colorful cells (true chroma above
+8) whose hue is within 30 degrees, how much of the true chroma is left unexplained by the guesses at
+the strength that suits them best (as in `unexplained.py`), their mean chroma, and the first three
+as differences to the first model, photograph by photograph, with 95 % intervals.
 """
 import argparse
 from pathlib import Path
@@ -19,37 +21,41 @@ from colorized.inference.colorizer import WEIGHTS
 from colorized.model.checkpoint import load_checkpoint
 from colorized.photo.lab import rgb_to_L, rgb_to_lab
 
-SIDE, GROUP = 256, 16
+GROUP = 16
 COLORFUL, NEAR = 8, np.cos(np.pi/6) # chroma, cosine of the angle between hues
 
-def guess(net, config, rgb, seed):
+def guess(net, config, rgb):
     "(N,2,h,w) chroma that the network expects, CIELAB units"
-    side = SIDE//config.net.factor
-    noise = torch.randn(len(rgb), 2, side, side, generator=torch.Generator().manual_seed(seed))
-    t = torch.full((len(rgb),), len(config.make_schedule())-1)
-    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
-        ab = config.denoiser(net)(noise, t, net.condition(rgb_to_L(rgb)))
+    nothing = torch.zeros(len(rgb), 2, *(o//config.net.factor for o in rgb.shape[2:]))
+    schedule,s = config.make_schedule(),config.sampling
+    last = schedule.respace(s.steps, s.last_step).timesteps[-1]
+    with torch.no_grad():
+        ab = config.denoiser(net)(nothing, last.repeat(len(rgb)), net.condition(rgb_to_L(rgb)))
     return ab.float()*config.chroma_scale
 
-def look(net, config, files, cell):
-    "(n,2): of each photograph the mean squared distance, and how many hues are near (or NaN)"
+def look(net, config, files, side, cell):
+    """(n,6) of each photograph: mean squared distance, how many hues are near (or NaN), the mean
+    product of guess and truth, of guess and guess, of truth and truth, and the guess's chroma"""
     rows = []
-    for k,group in enumerate(chunked(files, GROUP)):
-        rgb = torch.stack([load_crop(f, SIDE)[0] for f in group])/255
+    for group in chunked(files, GROUP):
+        rgb = torch.stack([load_crop(f, side)[0] for f in group])/255
         true = rgb_to_lab(F.avg_pool2d(rgb, cell))[:,1:]
-        ab = F.adaptive_avg_pool2d(guess(net, config, rgb, k), SIDE//cell)
+        ab = F.adaptive_avg_pool2d(guess(net, config, rgb), side//cell)
         colorful = true.norm(dim=1)>COLORFUL
         near = (F.cosine_similarity(ab, true, dim=1)>NEAR) & colorful
-        distance = (ab-true).square().sum(1).mean((1,2))
-        rows.append(torch.stack([distance, near.sum((1,2))/colorful.sum((1,2))], 1))
+        over = lambda o: o.sum(1).mean((1,2))
+        rows.append(torch.stack([
+            over((ab-true)**2), near.sum((1,2))/colorful.sum((1,2)), over(ab*true), over(ab**2),
+            over(true**2), ab.norm(dim=1).mean((1,2))], 1))
     return torch.cat(rows).double().numpy()
 
 def summarize(rows):
-    "Distance and agreement"
-    return np.array([np.sqrt(rows[:,0].mean()), np.nanmean(rows[:,1])])
+    "Distance, agreement, what is left unexplained"
+    product,guessed,true = rows[:,2:5].sum(0)
+    return np.array([np.sqrt(rows[:,0].mean()), np.nanmean(rows[:,1]), 1-product**2/guessed/true])
 
 def differences(rows, first):
-    "(2,3): differences to the first model, with their intervals"
+    "(3,3): differences to the first model, with their intervals"
     rng = np.random.default_rng(0)
     picks = rng.integers(0, len(rows), (2000, len(rows)))
     drawn = np.array([summarize(rows[p])-summarize(first[p]) for p in picks])
@@ -60,7 +66,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     p.add_argument('folders', type=Path, nargs='+')
     p.add_argument('--model', nargs='+', default=['default'], help='default: the packaged one')
-    p.add_argument('--cell', type=int, default=32, help='pixels of a photograph of 256')
+    p.add_argument('--side', type=int, default=256, help='pixels, a multiple of 32')
+    p.add_argument('--cell', type=int, default=32, help='pixels')
     p.add_argument('--n', type=int, default=400, help='photographs of a folder, evenly spread')
     args = p.parse_args()
     torch.set_num_threads(1)
@@ -70,9 +77,10 @@ def main():
         files,first = [*list_photos(folder).values()],None
         files = files[::max(1, len(files)//args.n)][:args.n]
         for name,(net,config) in zip(args.model, models):
-            rows = look(net.eval(), config, files, args.cell)
-            distance,hue = summarize(rows)
-            print(f'{folder.name} ({len(files)}) {name}: {distance:.3f}, hue {hue:.4f}', end='')
+            rows = look(net.eval(), config, files, args.side, args.cell)
+            distance,hue,unexplained = summarize(rows)
+            print(f'{folder.name} ({len(files)}) {name}: {distance:.3f}, hue {hue:.4f}, '
+                  f'unexplained {unexplained:.3f}, chroma {rows[:,5].mean():.1f}', end='')
             if first is None: first = rows
             else:
                 for o,low,high in differences(rows, first):
