@@ -36,7 +36,7 @@ from colorized.training.examples import ColorizationDataset, Recipe
 from discriminator import Discriminator
 from held import OldPhotographs, deviation
 from kodachromes import Slides
-from long_run import OpenVINOEncoder, append, openvino, small_convolution, source, start
+from long_run import append, fast, quicken, source, start
 
 BS = 8
 EVERY = 25       # batches between rows of the diary
@@ -78,11 +78,8 @@ class Game:
         self.before.requires_grad_(False).eval()
         self.average = deepcopy(self.net.unet).requires_grad_(False)
         self.judge = Discriminator(self.before, self.config.chroma_scale, args.frozen)
-        encoder = self.net.encoder
-        self.encode = OpenVINOEncoder(encoder) if openvino else torch.no_grad()(encoder.forward)
-        for o in [*self.net.unet.modules(), *self.before.unet.modules()]:
-            if isinstance(o, nn.Conv2d) and (o.kernel_size,o.stride)==((3,3), (1,1)):
-                o._conv_forward = partial(small_convolution, o)
+        self.encode = fast(self.net.encoder)
+        for o in (self.net, self.before): quicken(o.unet)
         self.schedule,s = self.config.make_schedule(),self.config.sampling
         self.old = OldPhotographs(args.old, args.sides[0], args.seed) if args.old else None
         self.chain = self.schedule.respace(s.steps, s.last_step)

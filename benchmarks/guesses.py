@@ -18,7 +18,6 @@ import re
 import signal
 import time
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ from colorized.model.checkpoint import save_checkpoint
 from colorized.model.unet import Condition
 from colorized.training.examples import Recipe
 from colorized.training.sources import Subset
-from long_run import OpenVINOEncoder, append, openvino, small_convolution, source, start
+from long_run import append, fast, quicken, source, start
 from photographs import Pack
 
 GUESSES = 5     # Of a batch of `BS`: they begin with nothing
@@ -45,11 +44,8 @@ class Lessons:
         self.net,self.config = start(begin)
         self.held_to = start('default')[0].requires_grad_(False).eval()
         self.average = deepcopy(self.net.unet).requires_grad_(False)
-        encoder = self.net.encoder
-        self.encode = OpenVINOEncoder(encoder) if openvino else torch.no_grad()(encoder.forward)
-        for o in [*self.net.unet.modules(), *self.held_to.unet.modules()]:
-            if isinstance(o, nn.Conv2d) and (o.kernel_size,o.stride)==((3,3), (1,1)):
-                o._conv_forward = partial(small_convolution, o)
+        self.encode = fast(self.net.encoder)
+        quicken(self.net.unet) # the other has no gradients
         self.schedule,s = self.config.make_schedule(),self.config.sampling
         self.first = int(self.schedule.respace(s.steps, s.last_step).timesteps[-1])
         self.optimizer = torch.optim.AdamW(self.net.unet.parameters(), lr, weight_decay=0.)
