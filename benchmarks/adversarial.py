@@ -47,10 +47,10 @@ bf16 = partial(torch.autocast, 'cpu', torch.bfloat16, enabled=NATIVE)
 
 class Examples(torch.utils.data.IterableDataset):
     "Batches of random photographs of `sources` ([(how often one of it, photographs), …])"
-    def __init__(self, sources, side, recipe, seed):
+    def __init__(self, sources, side, recipe, seed, bs=BS):
         self.shares,photographs = zip(*sources)
         self.examples = [ColorizationDataset(o, recipe) for o in photographs]
-        self.side,self.seed = side,seed # pixels, a shared value
+        self.side,self.seed,self.bs = side,seed,bs # side: pixels, a shared value
     def one(self, rng):
         examples = self.examples[rng.choice(len(self.shares), p=self.shares)]
         examples.size = self.side.value
@@ -59,7 +59,7 @@ class Examples(torch.utils.data.IterableDataset):
         torch.set_num_threads(1)
         rng = np.random.default_rng(self.seed)
         while True:
-            yield [torch.stack(o) for o in zip(*(self.one(rng) for _ in range(BS)))]
+            yield [torch.stack(o) for o in zip(*(self.one(rng) for _ in range(self.bs)))]
 
 def examples_of(args, side):
     recipe = Recipe(size=max(args.sides), no_hints=0.35, archival=args.archival)

@@ -54,8 +54,8 @@ def summarize(rows):
     product,guessed,true = rows[:,2:5].sum(0)
     return np.array([np.sqrt(rows[:,0].mean()), np.nanmean(rows[:,1]), 1-product**2/guessed/true])
 
-def differences(rows, first):
-    "(3,3): differences to the first model, with their intervals"
+def differences(rows, first, summarize=summarize):
+    "(measures,3): differences to the first model, with their intervals"
     rng = np.random.default_rng(0)
     picks = rng.integers(0, len(rows), (2000, len(rows)))
     drawn = np.array([summarize(rows[p])-summarize(first[p]) for p in picks])

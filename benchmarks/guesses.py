@@ -4,8 +4,8 @@
 
 SET comes from `photographs.py`. The default settings begin with the first guess, what the network
 makes of nothing but noise, and all later steps follow it. In usual training it is one step of
-1,000. Here five squares of each batch of eight begin with nothing: squared error against the true
-chroma. The other three are noisy by a random step, and what the packaged weights say of them is to
+1,000. Here ten squares of each batch of 16 begin with nothing: squared error against the true
+chroma. The other six are noisy by a random step, and what the packaged weights say of them is to
 be said. `--people` is the share of squares that come from the collections of `PEOPLE`.
 
 The learning rate falls over the last third and the squares are large in the last quarter, except
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 import torch.multiprocessing as mp
 from torch import nn
-from adversarial import BS, DECAY, EVERY, WEIGHTS, Examples
+from adversarial import DECAY, EVERY, WEIGHTS, Examples, bf16
 from colorized.model.checkpoint import save_checkpoint
 from colorized.model.unet import Condition
 from colorized.training.examples import Recipe
@@ -31,7 +31,8 @@ from colorized.training.sources import Subset
 from long_run import append, fast, quicken, source, start
 from photographs import Pack
 
-GUESSES = 5     # Of a batch of `BS`: they begin with nothing
+BS = 16         # Half as many leave the optimizer a fifth of the time
+GUESSES = 10    # Of a batch: they begin with nothing
 WARMUP = 100    # Batches over which the learning rate rises
 EARLIEST = 10   # Step: what is hardly noisy says nothing
 MOST = 5.       # Weight of what is hardly noisy: 1/variance of the noise, at most
@@ -48,10 +49,13 @@ class Lessons:
         quicken(self.net.unet) # the other has no gradients
         self.schedule,s = self.config.make_schedule(),self.config.sampling
         self.first = int(self.schedule.respace(s.steps, s.last_step).timesteps[-1])
-        self.optimizer = torch.optim.AdamW(self.net.unet.parameters(), lr, weight_decay=0.)
+        weights = self.net.unet.parameters()
+        self.optimizer = torch.optim.AdamW(weights, lr, weight_decay=0., fused=True)
         self.keep = keep
     def says(self, net, x_t, t, L, features, hints):
-        return net(x_t, t, Condition(L/50-1, net.unet.project_features(features), hints)).float()
+        with bf16():
+            cond = Condition(L/50-1, net.unet.project_features(features), hints)
+            return net(x_t, t, cond).float()
     def losses(self, L, hints, ab):
         "Of the first guesses, and of what is held"
         features,hints = self.encode(L),self.config.scale_hints(hints)
@@ -88,7 +92,7 @@ def sources_of(folder, people):
     if not people: return [(1., all_)]
     pack = Pack(folder)
     rows = [i for i,o in enumerate(pack.sources) if re.match(PEOPLE, o)]
-    return [(1-people, all_), (people, Subset(pack, rows[:len(rows)//BS*BS]))]
+    return [(1-people, all_), (people, Subset(pack, rows))]
 
 def run(args):
     torch.set_num_threads(1)
@@ -99,7 +103,7 @@ def run(args):
     small,large = args.sides
     side = mp.Value('i', small)
     recipe = Recipe(size=large, no_hints=0.6, archival=args.archival)
-    examples = Examples(sources_of(args.set, args.people), side, recipe, args.seed)
+    examples = Examples(sources_of(args.set, args.people), side, recipe, args.seed, BS)
     batches = iter(torch.utils.data.DataLoader(examples, None, num_workers=1))
     began,i,seen = time.time(),0,[]
     while not ended and (share := (time.time()-began)/(60*args.minutes))<1:

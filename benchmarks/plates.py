@@ -27,7 +27,7 @@ from skimage.feature import match_template
 from skimage.filters import sobel
 from colorized.inference.colorizer import Colorizer
 from colorized.photo.lab import lab_to_rgb, rgb_to_L, rgb_to_lab
-from first_guess import COLORFUL, NEAR, differences, summarize
+from first_guess import COLORFUL, NEAR, differences
 from further import difference_hash, is_near
 from photographs import blobs, git_dir, listed
 
@@ -108,6 +108,10 @@ def compare(ab, true):
     near = (F.cosine_similarity(ab, true, dim=1)>NEAR) & colorful
     return float((ab-true).square().sum(1).mean()),float(near.sum()/colorful.sum())
 
+def summarize(rows):
+    "Distance, share of the hues"
+    return np.array([np.sqrt(rows[:,0].mean()), np.nanmean(rows[:,1])])
+
 def measure(args):
     colorizer = Colorizer.from_pretrained(args.model)
     rows = {}
@@ -125,7 +129,7 @@ def measure(args):
     print(f"{len(first)} pictures, {args.model}\n\n| seen | chroma, distance | hue | mean chroma |")
     print('|---|---:|---:|---:|')
     for name,o in rows.items():
-        (a,b),change = summarize(o),differences(o, first)
+        (a,b),change = summarize(o),differences(o, first, summarize)
         over = [f' ({c:+.3f} [{low:+.3f}, {high:+.3f}])' if o is not first else ''
                 for c,low,high in change]
         print(f'| {name} | {a:.2f}{over[0]} | {b:.3f}{over[1]} | {o[:,2].mean():.1f} |')

@@ -1,5 +1,6 @@
 "`guesses.py` of benchmarks: the truth is told to first guesses alone, later steps are held"
 import csv, itertools, signal, sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 import pytest, torch
@@ -11,13 +12,18 @@ from colorized.model.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.slow # a benchmark, by the packaged weights
 
+@pytest.fixture(autouse=True)
+def in_float32(monkeypatch):
+    "bfloat16 rounds differently in batches of other sizes, by some 1e-5"
+    monkeypatch.setattr(guesses, 'bf16', nullcontext)
+
 @pytest.fixture(scope='module')
 def photos(): return [Image.fromarray(o) for o in (samples.chelsea(), samples.coffee())]
 
 @pytest.fixture(scope='module')
 def batch(photos):
     examples = adversarial.ColorizationDataset(photos, adversarial.Recipe(size=128))
-    return [torch.stack(o) for o in zip(*(examples[i%2,0,i] for i in range(adversarial.BS)))]
+    return [torch.stack(o) for o in zip(*(examples[i%2,0,i] for i in range(guesses.BS)))]
 
 def losses(lessons, batch, seed=0):
     torch.manual_seed(seed)
@@ -61,7 +67,7 @@ def test_people_come_as_often_as_asked(monkeypatch):
     monkeypatch.setattr(guesses, 'Subset', lambda pack, rows: rows)
     assert guesses.sources_of('set', 0.)==[(1., list(range(34)))]
     (rest,all_),(share,people) = guesses.sources_of('set', 0.3)
-    assert (rest,share)==(0.7,0.3) and len(all_)==34 and people==list(range(8))
+    assert (rest,share)==(0.7,0.3) and len(all_)==34 and people==[*range(9), 32, 33]
 
 @pytest.mark.parametrize('steady', [False, True])
 def test_a_run(photos, monkeypatch, tmp_path, steady):
@@ -69,7 +75,7 @@ def test_a_run(photos, monkeypatch, tmp_path, steady):
         monkeypatch.setattr(guesses, name, 1)
     clock = SimpleNamespace(time=itertools.count(0., 0.5).__next__) # two looks for each batch
     monkeypatch.setattr(guesses, 'time', clock)
-    monkeypatch.setattr(guesses, 'sources_of', lambda *args: [(1., photos*4)])
+    monkeypatch.setattr(guesses, 'sources_of', lambda *args: [(1., photos*8)])
     sides = []
     step = guesses.Lessons.step
     def watched(self, lr, batch):
@@ -84,10 +90,10 @@ def test_a_run(photos, monkeypatch, tmp_path, steady):
     finally:
         signal.signal(signal.SIGTERM, handler)
     rows = list(csv.DictReader((tmp_path/'diary.csv').open()))
-    assert len(rows)==len(sides) and int(rows[-1]['photographs'])==8*len(rows)
+    assert len(rows)==len(sides) and int(rows[-1]['photographs'])==16*len(rows)
     assert set(sides)==({64} if steady else {64, 96}) and sides==sorted(sides)
     rates = [float(o['lr']) for o in rows]
     assert rates[:6]==[1e-4]*6 and rates==sorted(rates, reverse=True)
     assert rates[-1]==1e-4 if steady else rates[-1]<4e-5
     assert load_checkpoint(tmp_path/'model.safetensors')[1]==guesses.start('default')[1]
-    assert (tmp_path/'8.safetensors').exists()
+    assert (tmp_path/'16.safetensors').exists()

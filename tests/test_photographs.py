@@ -181,3 +181,28 @@ def test_openvino_sees_what_the_encoder_sees():
     assert seen.keys()==true.keys()
     for k,o in seen.items(): # bfloat16 against float32
         assert (o-true[k]).norm()<0.05*true[k].norm()
+
+class Halved:
+    "In place of a colorizer: half of the true chroma of `of`, and of the blue plate nothing"
+    def __init__(self, of): self.of,self.asked = of,0
+    def colorize(self, gray):
+        self.asked += 1
+        true = plates.rgb_to_lab(self.of[(self.asked-1)//3])[:,1:]
+        return SimpleNamespace(ab=true*(0. if self.asked%3==0 else 0.5))
+
+def test_plates_are_measured_against_their_true_colors(tmp_path, monkeypatch, capsys):
+    pictures = [colors(i, (128,96)) for i in (1, 2)]
+    for i,o in enumerate(pictures): o.save(tmp_path/f'{i}.png')
+    as_tensor = lambda im: torch.from_numpy(np.array(im)).permute(2,0,1)[None]/255
+    halved = Halved([*map(as_tensor, pictures)])
+    monkeypatch.setattr(plates.Colorizer, 'from_pretrained', lambda model: halved)
+    plates.measure(SimpleNamespace(out=tmp_path, model='m'))
+    table = [o.split(' | ') for o in capsys.readouterr().out.splitlines() if o[:2]=='| ']
+    rows = {o[0].strip('| '): o[1:] for o in table[1:]}
+    assert [*rows]==['lightness', 'green', 'blue', 'no color', 'truth']
+    half,none = float(rows['lightness'][0]),float(rows['no color'][0].split()[0])
+    assert half==pytest.approx(none/2, abs=0.01) and none>5
+    assert rows['green'][0]==f'{half:.2f} (+0.000 [+0.000, +0.000])'
+    assert float(rows['lightness'][1])==1 and rows['blue'][1].startswith('0.000 (-1.000')
+    assert float(rows['lightness'][2].strip(' |'))==pytest.approx(
+        float(rows['truth'][2].strip(' |'))/2, abs=0.06)

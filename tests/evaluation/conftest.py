@@ -1,6 +1,5 @@
 import pytest, torch
 from skimage import data
-from sklearn.datasets import load_sample_image
 from colorized.evaluation.features import LiteExtractor
 from .samples import square
 
@@ -9,6 +8,7 @@ torch.set_num_threads(1)
 @pytest.fixture(scope='session')
 def photos():
     "Espresso, a cat, an astronaut, a rocket, a palace, a flower: (6,3,256,256) uint8"
+    from sklearn.datasets import load_sample_image # slow to load
     sources = [o() for o in (data.coffee, data.chelsea, data.astronaut, data.rocket)]
     sources += [load_sample_image(o) for o in ('china.jpg', 'flower.jpg')]
     return torch.stack([square(o, 256) for o in sources])

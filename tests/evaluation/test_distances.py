@@ -2,8 +2,6 @@
 import warnings
 import numpy as np, pytest, torch
 from scipy.linalg import sqrtm
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from torch.utils._python_dispatch import TorchDispatchMode
 from colorized.evaluation import distances as D
 
@@ -190,6 +188,8 @@ def test_two_sample_says_which_photograph_is_told_right():
 
 def test_two_sample_written_anew():
     "Halves and folds are those of their seeds, so that a figure can be had again"
+    from sklearn.linear_model import LogisticRegression # slow to load
+    from sklearn.model_selection import StratifiedKFold
     x,y = normal(21, 3, 8).double().numpy(),normal(21, 3, 9).double().numpy()+0.5
     hits,seed = np.zeros(21),3
     for i in (0, 1):

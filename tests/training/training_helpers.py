@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from skimage import data as samples
-from sklearn.datasets import load_sample_image
 from colorized.model.unet import ColorNet, UNetConfig
 from colorized.model.checkpoint import ModelConfig
 from colorized.photo.lab import colorfulness
@@ -19,6 +18,7 @@ PLAIN = Recipe(size=64, archival=0., no_hints=1.)
 
 def crops(folder, n, side=128):
     "`n` crops of the sample photographs of scikit-image and scikit-learn, as files"
+    from sklearn.datasets import load_sample_image # slow to load
     photos = [samples.chelsea(), samples.coffee(), samples.astronaut(), samples.rocket(),
               load_sample_image('china.jpg'), load_sample_image('flower.jpg')]
     rng = np.random.default_rng(0)
