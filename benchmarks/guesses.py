@@ -31,7 +31,7 @@ from colorized.training.sources import Subset
 from long_run import append, fast, quicken, source, start
 from photographs import Pack
 
-BS = 16         # Half as many leave the optimizer a fifth of the time
+BS = 16         # With half as many a square takes a fifth more time
 GUESSES = 10    # Of a batch: they begin with nothing
 WARMUP = 100    # Batches over which the learning rate rises
 EARLIEST = 10   # Step: what is hardly noisy says nothing
