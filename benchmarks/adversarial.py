@@ -5,13 +5,13 @@
     python benchmarks/adversarial.py SET OUT --minutes 45 --old OLD --temperatures 0.5 0.8
 
 SET comes from `photographs.py`, SLIDES from `kodachromes.py` (only the half that it does not leave
-apart is learned from), OLD from `historical.py`: on these it is to draw what it drew before. The
-colorizer draws as its defaults do, wrappers included, up to a random step; there its guess of the
-clean chroma is to please a discriminator (hinge loss). As in latent adversarial diffusion
-distillation (Sauer et al. 2024, arXiv 2403.12015) that is a copy of the network itself, which sees
-noisy chroma of known strength; small heads read its levels. Others read what the frozen
-EfficientNet-Lite0 says of the colors. So that first guesses stay means, hints are obeyed and
-nothing drifts, the network is also held to what it predicted before (`--keep`).
+apart is learned from), OLD from `historical.py`: on these it is to draw what it drew before, or
+what another one draws (`--hold-old`). The colorizer draws as its defaults do, wrappers included, up
+to a random step; there its guess of the clean chroma is to please a discriminator (hinge loss). As
+in latent adversarial diffusion distillation (Sauer et al. 2024, arXiv 2403.12015) that is a copy of
+the network itself, which sees noisy chroma of known strength; small heads read its levels. Others
+read what the frozen EfficientNet-Lite0 says of the colors. So that first guesses stay means, hints
+are obeyed and nothing drifts, the network is also held to what it predicted before (`--keep`).
 
 OUT gets the moving average of the weights every 400 batches, and `diary.csv`. One process takes
 one core; SIGTERM ends it with the weights. With OpenVINO installed the encoder runs there.
@@ -75,7 +75,8 @@ class Game:
         self.args = args
         self.net,self.config = start(args.start)
         self.before = start(args.hold)[0] if args.hold else deepcopy(self.net)
-        self.before.requires_grad_(False).eval()
+        self.drew = start(args.hold_old)[0] if args.hold_old else self.before
+        for o in (self.before, self.drew): o.requires_grad_(False).eval()
         self.average = deepcopy(self.net.unet).requires_grad_(False)
         self.judge = Discriminator(self.before, self.config.chroma_scale, args.frozen)
         self.encode = fast(self.net.encoder)
@@ -228,6 +229,7 @@ def main():
     p.add_argument('--also', type=Path, help='folder of slides, see kodachromes.py')
     p.add_argument('--share', type=float, default=0.35, help='of the slides among the truth')
     p.add_argument('--old', type=Path, help='folder of old photographs, see historical.py')
+    p.add_argument('--hold-old', help='whose drawings of those are kept; default: --hold')
     p.add_argument('--keep-old', type=float, default=60, help='weight of what was drawn of those')
     p.add_argument('--archival', type=float, default=0.5, help='share with the gray of old film')
     p.add_argument('--sides', type=int, nargs=2, default=(192, 256), metavar='PIXELS',

@@ -1,7 +1,8 @@
 """Old photographs whose colors nobody knows, for `adversarial.py --old`.
 
 A discriminator can only be taught with true colors, and those are of modern photographs; what it
-asks for is stains on old ones. So on old photographs the network is held to what it drew before.
+asks for is stains on old ones. So on old photographs the network is held to what it drew before,
+or to what another one draws.
 """
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class OldPhotographs:
         return torch.cat([self.one() for _ in range(n)])
 
 def deviation(game, L):
-    """How far a network has gone from what it said before, at lightness `L` (N,1,H,W): the mean
+    """How far a network is from what `game.drew` says, at lightness `L` (N,1,H,W): the mean
     square at a random step of its own way, and in the first guess of one in N"""
     features,k = game.encode(L),int(torch.randint(len(game.chain), (1,)))
     x_t,t = game.walk(L, features, k)
@@ -37,6 +38,6 @@ def deviation(game, L):
     def says(net, x_t, t, L, features):
         return net(x_t, t, game.condition(net, L, features)).float()
     def apart(*seen):
-        with torch.no_grad(): want = says(game.before, *seen)
+        with torch.no_grad(): want = says(game.drew, *seen)
         return (says(game.net, *seen)-want).square().mean()
     return apart(x_t, t, L, features) + apart(torch.zeros_like(x_t[:1]), last, L[:1], one)/len(L)

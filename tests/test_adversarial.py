@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow # a benchmark, by the packaged weights
 
 ARGS = dict(start='default', hold=None, seed=0, keep=10, lr=5e-5, judge_lr=5e-4, noise=500,
             frozen=False, warmup=1, steps='0,0,0,0,1', temperatures=(.8, 1.), also=None,
-            share=.35, archival=.5, sides=(64, 96), old=None, keep_old=60)
+            share=.35, archival=.5, sides=(64, 96), old=None, hold_old=None, keep_old=60)
 
 @pytest.fixture(scope='module')
 def batch():
@@ -125,6 +125,19 @@ def test_on_old_photographs_it_is_drawn_back_to_what_it_said(old):
         g.optimizer.step()
     assert held.deviation(g, L).item()<first
     assert all(o.grad is None for o in g.before.unet.parameters())
+
+def test_on_old_photographs_it_is_drawn_to_what_another_one_says(old):
+    torch.manual_seed(0)
+    g = game(old=old)
+    with torch.no_grad():
+        for o in g.average.out[-1].parameters(): o.mul_(1.2)
+    g.save(old/'other.safetensors')
+    o = game(old=old, hold_old=old/'other.safetensors')
+    L = o.old.lightness(4)
+    assert held.deviation(o, L).item()>1e-3 and o.before is not o.drew
+    assert not any(p.requires_grad for p in o.drew.parameters())
+    o.net.load_state_dict(o.drew.state_dict())
+    assert held.deviation(o, L).item()<1e-9
 
 def test_what_is_held_is_part_of_a_step(batch, old, monkeypatch):
     seen = []
