@@ -36,7 +36,7 @@ from colorized.training.examples import ColorizationDataset, Recipe
 from discriminator import Discriminator
 from held import OldPhotographs, deviation
 from kodachromes import Slides
-from long_run import append, fast, quicken, source, start
+from long_run import append, fast, quicken, sources_of, start
 
 BS = 8
 EVERY = 25       # batches between rows of the diary
@@ -65,7 +65,8 @@ def examples_of(args, side):
     recipe = Recipe(size=max(args.sides), no_hints=0.35, archival=args.archival)
     also = [(args.share, Slides(args.also))] if args.also else []
     rest = 1-sum(share for share,_ in also)
-    return Examples([(rest, source(args.set)), *also], side, recipe, args.seed)
+    photographs = [(rest*share, o) for share,o in sources_of(args.set, scenes=args.scenes)]
+    return Examples([*photographs, *also], side, recipe, args.seed)
 
 class Enough(Exception): pass
 
@@ -228,6 +229,7 @@ def main():
     p.add_argument('--steps', default='.3,.2,.15,.15,.2', help='weights of the later steps')
     p.add_argument('--also', type=Path, help='folder of slides, see kodachromes.py')
     p.add_argument('--share', type=float, default=0.35, help='of the slides among the truth')
+    p.add_argument('--scenes', type=float, default=0, help='share of the photographs of the set')
     p.add_argument('--old', type=Path, help='folder of old photographs, see historical.py')
     p.add_argument('--hold-old', help='whose drawings of those are kept; default: --hold')
     p.add_argument('--keep-old', type=float, default=60, help='weight of what was drawn of those')

@@ -6,7 +6,7 @@ SET comes from `photographs.py`. The default settings begin with the first guess
 makes of nothing but noise, and all later steps follow it. In usual training it is one step of
 1,000. Here ten squares of each batch of 16 begin with nothing: squared error against the true
 chroma. The other six are noisy by a random step, and what the packaged weights say of them is to
-be said. `--people` is the share of squares that come from the collections of `PEOPLE`.
+be said. `--people` is the share of squares that come from collections of people.
 
 The learning rate falls over the last third and the squares are large in the last quarter, except
 with `--steady`, for a run that another one follows. OUT gets the moving average of the weights
@@ -14,7 +14,6 @@ every 400 batches, and `diary.csv`. One process takes one core; the mean of two 
 start (`soup.py mean`) is better than each. SIGTERM ends it with the weights.
 """
 import argparse
-import re
 import signal
 import time
 from copy import deepcopy
@@ -27,17 +26,13 @@ from adversarial import DECAY, EVERY, WEIGHTS, Examples, bf16
 from colorized.model.checkpoint import save_checkpoint
 from colorized.model.unet import Condition
 from colorized.training.examples import Recipe
-from colorized.training.sources import Subset
-from long_run import append, fast, quicken, source, start
-from photographs import Pack
+from long_run import append, fast, quicken, sources_of, start
 
 BS = 16         # With half as many a square takes a fifth more time
 GUESSES = 10    # Of a batch: they begin with nothing
 WARMUP = 100    # Batches over which the learning rate rises
 EARLIEST = 10   # Step: what is hardly noisy says nothing
 MOST = 5.       # Weight of what is hardly noisy: 1/variance of the noise, at most
-PEOPLE = ('bearpaw/|axelcarlier/|bana513/|mateusrafael4/|RlNZLER/|quantumnaan/|VikramShenoy97/'
-          '|Jitesh17/|ashishodu2023/')
 
 class Lessons:
     "A network, its average, and the one that it is held to"
@@ -86,14 +81,6 @@ class Lessons:
         net.unet.load_state_dict(self.average.state_dict())
         save_checkpoint(path, net.eval(), self.config)
 
-def sources_of(folder, people):
-    "[(how often one of them, photographs), …]"
-    all_ = source(folder)
-    if not people: return [(1., all_)]
-    pack = Pack(folder)
-    rows = [i for i,o in enumerate(pack.sources) if re.match(PEOPLE, o)]
-    return [(1-people, all_), (people, Subset(pack, rows))]
-
 def run(args):
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
@@ -103,7 +90,7 @@ def run(args):
     small,large = args.sides
     side = mp.Value('i', small)
     recipe = Recipe(size=large, no_hints=0.6, archival=args.archival)
-    examples = Examples(sources_of(args.set, args.people), side, recipe, args.seed, BS)
+    examples = Examples(sources_of(args.set, people=args.people), side, recipe, args.seed, BS)
     batches = iter(torch.utils.data.DataLoader(examples, None, num_workers=1))
     began,i,seen = time.time(),0,[]
     while not ended and (share := (time.time()-began)/(60*args.minutes))<1:

@@ -31,6 +31,7 @@ import argparse
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -57,6 +58,11 @@ except ModuleNotFoundError:
 BS = 32
 SETTINGS = dict(no_hints='0.35') # as the packaged weights were trained
 PERIOD = 64_000                  # photographs, small ones first, then large ones
+KINDS = dict( # which repositories hold these
+    people='bearpaw/|axelcarlier/|bana513/|mateusrafael4/|RlNZLER/|quantumnaan/|VikramShenoy97/'
+           '|Jitesh17/|ashishodu2023/',
+    scenes='RlNZLER/|nhantd/|akshay993/|Yorkbenno/|jw995/|michael5511b/|emanhamed/'
+           '|shubhankarm01/|myhorsevideo1-boop/')
 
 def size(run):
     "Side of the crops at this point of a run, in place of `RunCallback.size`"
@@ -177,6 +183,14 @@ def source(folder):
     "The set, without the few that would leave a batch incomplete (it would be compiled anew)"
     pack = Pack(folder)
     return Subset(pack, range(len(pack)//BS*BS))
+
+def sources_of(folder, **shares):
+    "[(how often one of it, photographs), …]: `shares` of kinds in `KINDS`, then any of the set"
+    pack = Pack(folder)
+    shares = {k: v for k,v in shares.items() if v}
+    def some(kind): return [i for i,o in enumerate(pack.sources) if re.match(KINDS[kind], o)]
+    return [(1-sum(shares.values()), source(folder)),
+            *((share, Subset(pack, some(kind))) for kind,share in shares.items())]
 
 def follow(run, n, **changes):
     "Have the state of `run` go on with `n` photographs; with `changes`, as the state of a branch"

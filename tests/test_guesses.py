@@ -60,22 +60,13 @@ def test_it_is_drawn_back_to_the_packaged_weights_wherever_it_begins(batch, tmp_
     for _ in range(5): o.step(1e-5, batch)
     assert losses(o, batch)[1]<0.9*apart
 
-def test_people_come_as_often_as_asked(monkeypatch):
-    names = [*['bearpaw/clothing-co-parsing']*9, *['some/flowers']*23, *['axelcarlier/lsp']*2]
-    monkeypatch.setattr(guesses, 'source', lambda folder: list(range(len(names))))
-    monkeypatch.setattr(guesses, 'Pack', lambda folder: SimpleNamespace(sources=names))
-    monkeypatch.setattr(guesses, 'Subset', lambda pack, rows: rows)
-    assert guesses.sources_of('set', 0.)==[(1., list(range(34)))]
-    (rest,all_),(share,people) = guesses.sources_of('set', 0.3)
-    assert (rest,share)==(0.7,0.3) and len(all_)==34 and people==[*range(9), 32, 33]
-
 @pytest.mark.parametrize('steady', [False, True])
 def test_a_run(photos, monkeypatch, tmp_path, steady):
     for name in 'EVERY', 'WEIGHTS', 'WARMUP':
         monkeypatch.setattr(guesses, name, 1)
     clock = SimpleNamespace(time=itertools.count(0., 0.5).__next__) # two looks for each batch
     monkeypatch.setattr(guesses, 'time', clock)
-    monkeypatch.setattr(guesses, 'sources_of', lambda *args: [(1., photos*8)])
+    monkeypatch.setattr(guesses, 'sources_of', lambda *args, **shares: [(1., photos*8)])
     sides = []
     step = guesses.Lessons.step
     def watched(self, lr, batch):

@@ -128,6 +128,17 @@ def test_a_set_that_grew_begins_a_new_epoch(tmp_path):
     assert (read()['epoch0'], read()['photos'])==(4, 0)
     assert read()['average']['n_averaged']==0, 'a branch is averaged anew'
 
+def test_kinds_come_as_often_as_asked(monkeypatch):
+    names = [*['bearpaw/clothing-co-parsing']*9, *['some/flowers']*23, *['axelcarlier/lsp']*2,
+             *['nhantd/CMU16720-Scene-Classification']*3]
+    monkeypatch.setattr(long_run, 'source', lambda folder: list(range(len(names))))
+    monkeypatch.setattr(long_run, 'Pack', lambda folder: SimpleNamespace(sources=names))
+    monkeypatch.setattr(long_run, 'Subset', lambda pack, rows: rows)
+    any_ = list(range(37))
+    assert long_run.sources_of('set')==long_run.sources_of('set', people=0.)==[(1, any_)]
+    assert long_run.sources_of('set', people=0.25, scenes=0.5)==[
+        (0.25, any_), (0.25, [*range(9), 32, 33]), (0.5, [34, 35, 36])]
+
 def test_a_share_is_seen_large():
     run = SimpleNamespace(dls=SimpleNamespace(train_ds=SimpleNamespace(recipe=Recipe())))
     sides = []
