@@ -229,7 +229,7 @@ def main():
     p.add_argument('--steps', default='.3,.2,.15,.15,.2', help='weights of the later steps')
     p.add_argument('--also', type=Path, help='folder of slides, see kodachromes.py')
     p.add_argument('--share', type=float, default=0.35, help='of the slides among the truth')
-    p.add_argument('--scenes', type=float, default=0, help='share of the photographs of the set')
+    p.add_argument('--scenes', type=float, default=0, help='their share of what comes from SET')
     p.add_argument('--old', type=Path, help='folder of old photographs, see historical.py')
     p.add_argument('--hold-old', help='whose drawings of those are kept; default: --hold')
     p.add_argument('--keep-old', type=float, default=60, help='weight of what was drawn of those')

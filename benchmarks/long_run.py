@@ -185,7 +185,7 @@ def source(folder):
     return Subset(pack, range(len(pack)//BS*BS))
 
 def sources_of(folder, **shares):
-    "[(how often one of it, photographs), …]: `shares` of kinds in `KINDS`, then any of the set"
+    "[(how often one of them, photographs), …]: any of the set, then `shares` of some `KINDS`"
     pack = Pack(folder)
     shares = {k: v for k,v in shares.items() if v}
     def some(kind): return [i for i,o in enumerate(pack.sources) if re.match(KINDS[kind], o)]
