@@ -144,6 +144,7 @@ def _downloads(p):
     for old in p.path.parent.glob('files-*'):
         if old!=home: shutil.rmtree(old, ignore_errors=True)
 
+# %% ../../nbs/app/04_studio.ipynb #892c832e
 @patch
 def save(self:Studio, photo:str, seed:int, strokes:list, saturation:float,
     progress=lambda done: None) -> dict:

@@ -56,6 +56,7 @@ def process_identity(
     pid = os.getpid()
     return dict(pid=pid, **_place(), start=_process_start(pid), **more)
 
+# %% ../../nbs/batch/00_claims.ipynb #cbfa4bd1
 def is_abandoned(
     claim:bytes|str, # JSON of a `process_identity`
     age:float,       # Seconds since it was written or renewed

@@ -106,6 +106,7 @@ def _holds_rows(path):
         begin = f.read(9).rstrip(b'\0') # zeros are left by a power cut
     return begin[:1]==b'\0' or b'{"path": '.startswith(begin)
 
+# %% ../../nbs/batch/04_ledger.ipynb #86129a2c
 def check_report(
     folder:str|Path, # Folder of outputs
 ):
@@ -196,6 +197,7 @@ def _stands(row, present, source):
     is_elsewhere = isinstance(other, str) and other!=source
     return is_elsewhere and os.path.lexists(os.path.join(other, row['path']))
 
+# %% ../../nbs/batch/04_ledger.ipynb #24ba3c53
 @patch
 def close(self:Report,
     present:set=None, # Paths that there are now: errors of others are over; None: all

@@ -49,6 +49,7 @@ def _own_name(name, format):
     out = output_name(name, format)
     return f'{out}.png' if out.lower().endswith(MAP_SUFFIX) else out
 
+# %% ../../nbs/batch/01_names.ipynb #93a2ca03
 def assign_outputs(
     photos:dict,     # Key -> name of the photograph, relative
     format:str=None, # See `output_name`
@@ -128,6 +129,7 @@ def _is_special(path):
     except OSError: return False
     return not stat.S_ISREG(mode)
 
+# %% ../../nbs/batch/01_names.ipynb #f0f3ba81
 def mirror_tree(
     src:str|Path,    # Folder of photographs
     dst:str|Path,    # Folder of outputs

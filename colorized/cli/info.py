@@ -76,6 +76,7 @@ def _hint_words(hints):
             raise ValueError(f"its hint {hint!r} is none") from None
         yield from ('--hint', text)
 
+# %% ../../nbs/cli/08_info.ipynb #6da538dd
 def _command(made, usual, model):
     "Its words. `usual`: the settings of the weights, as a dict"
     from colorized.photo.provenance import SOURCE_TYPES

@@ -66,6 +66,7 @@ def _refuse_foreign(path):
     raise FileExistsError(f"{path} exists already and was not written by `colorized export`: "
                           "it is not replaced, give another folder")
 
+# %% ../../nbs/export/02_folder.ipynb #108429d0
 def export_model(
     colorizer:Colorizer, # What is exported
     folder:str|Path,     # Made where there is none; files of an earlier export are replaced

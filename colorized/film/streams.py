@@ -34,6 +34,7 @@ _QUICKTIME = dict(
     cym='wel', deu='ger', ell='gre', eus='baq', fre='fra', hye='arm', isl='ice', kat='geo',
     mkd='mac', msa='may', mya='bur', nld='dut', bod='tib', sqi='alb', swe='sve', zho='chi')
 
+# %% ../../nbs/film/10b_streams.ipynb #d5a13c35
 def copy_tags(
     source, # Stream of PyAV
     stream, # That of the output

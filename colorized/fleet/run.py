@@ -164,6 +164,7 @@ def _weights(model):
     import ray
     if model and Path(model).is_file(): return ray.put(Path(model).read_bytes())
 
+# %% ../../nbs/fleet/07_run.ipynb #89ffad9a
 def _run(photos, errors, remarks, store, to_do, c, cluster, every):
     "Color what is left to do"
     start = time.time()

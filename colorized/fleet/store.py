@@ -70,6 +70,7 @@ def _real_folder(path):
     folder,name = os.path.split(path)
     return os.path.join(os.path.realpath(folder), name)
 
+# %% ../../nbs/fleet/01_store.ipynb #7e767287
 def resolve_url(
     url:str|Path,      # File or folder
     storage:dict=None, # Options of its file system, such as `endpoint_url`

@@ -164,6 +164,7 @@ def _note(n):
 def _is_note(o):
     return isinstance(o, dict) and o.get('label')==_note(1)['label']
 
+# %% ../../nbs/iiif/07_choice.ipynb #51c0c2d8
 def is_ours(
     manifest, # What JSON a file holds
 ) -> bool:

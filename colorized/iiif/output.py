@@ -173,6 +173,7 @@ def has_tiles(self:OutputFolder,
     if not (whole.is_file() and _read_info(folder)): return False
     return sha256_of(whole)==row['output_sha256']
 
+# %% ../../nbs/iiif/08_output.ipynb #565abaa5
 @patch
 def update_tiles(self:OutputFolder,
     p:Picture,

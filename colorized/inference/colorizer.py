@@ -160,6 +160,7 @@ def _stated(hints, points):
     of_file = isinstance(hints, (str,Path))
     return dict(hints=True, **(dict(hints_sha256=sha256_of(hints)) if of_file else {}))
 
+# %% ../../nbs/inference/03_colorizer.ipynb #df0a5f93
 @patch
 def colorize(self:Colorizer,
     photo,                  # Path, `Scan`, `PIL.Image` or array

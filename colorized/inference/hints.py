@@ -83,6 +83,7 @@ def _read_points(path):
         raise ValueError(f"{path}: must hold a list of [x, y, color] or [x, y, color, radius]")
     return points
 
+# %% ../../nbs/inference/01_hints.ipynb #53b58fd5
 def as_points(
     hints, # See `hint_grid`
 ) -> list: # [(x, y, color), …] or [(x, y, color, radius), …]; None: they are an overlay

@@ -30,6 +30,7 @@ def photoshop_resources(
         i += 4+(size+1)//2*2
     return out
 
+# %% ../../nbs/photo/04d_blocks.ipynb #9d7ff7aa
 def _hexadecimal(text):
     try:
         return bytes.fromhex(''.join(str(text).split('\n')[3:]))

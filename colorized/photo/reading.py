@@ -284,6 +284,7 @@ def _open(path):
         raise ScanError(f"{path}: is a pipe or a device, not a photograph")
     return open(path, 'rb')
 
+# %% ../../nbs/photo/08_reading.ipynb #b7da0282
 def read_scan(
     path:str|Path|bytes,         # File, or the bytes of one
     max_pixels:float=MAX_PIXELS, # Refuse larger photographs: they may be decompression bombs
