@@ -36,7 +36,7 @@ from colorized.training.examples import ColorizationDataset, Recipe
 from discriminator import Discriminator
 from held import OldPhotographs, deviation
 from kodachromes import Slides
-from long_run import append, fast, quicken, sources_of, start
+from long_run import append, fast, quicken, same_weights, sources_of, start
 
 BS = 8
 EVERY = 25       # batches between rows of the diary
@@ -76,14 +76,19 @@ class Game:
         self.args = args
         self.net,self.config = start(args.start)
         self.before = start(args.hold)[0] if args.hold else deepcopy(self.net)
-        self.drew = start(args.hold_old)[0] if args.hold_old else self.before
-        for o in (self.before, self.drew): o.requires_grad_(False).eval()
+        self.before.requires_grad_(False).eval()
+        if not same_weights(self.before.encoder, self.net.encoder):
+            raise ValueError(f"--hold {args.hold} has another encoder than --start {args.start}")
         self.average = deepcopy(self.net.unet).requires_grad_(False)
         self.judge = Discriminator(self.before, self.config.chroma_scale, args.frozen)
         self.encode = fast(self.net.encoder)
         for o in (self.net, self.before): quicken(o.unet)
         self.schedule,s = self.config.make_schedule(),self.config.sampling
         self.old = OldPhotographs(args.old, args.sides[0], args.seed) if args.old else None
+        self.drew,self.encode_drew = self.before,self.encode
+        if args.old and args.hold_old:
+            self.drew = start(args.hold_old)[0].requires_grad_(False).eval()
+            self.encode_drew = fast(self.drew.encoder)
         self.chain = self.schedule.respace(s.steps, s.last_step)
         adam = partial(torch.optim.AdamW, betas=(0.,0.99))
         self.optimizer = adam(self.net.unet.parameters(), args.lr, weight_decay=0.)

@@ -6,96 +6,192 @@ SET comes from `photographs.py`. The default settings begin with the first guess
 makes of nothing but noise, and all later steps follow it. In usual training it is one step of
 1,000. Here ten squares of each batch of 16 begin with nothing: squared error against the true
 chroma. The other six are noisy by a random step, and what the packaged weights say of them is to
-be said. `--people` is the share of squares that come from collections of people.
+be said. `--people` is the share of squares that come from collections of people, `--rare` of those
+for which rare kinds of things are drawn more often (`kinds.py --save`). `--corrections` is how many
+of the ten are given a hint where the guess without it is most wrong.
 
-The learning rate falls over the last third and the squares are large in the last quarter, except
-with `--steady`, for a run that another one follows. OUT gets the moving average of the weights
-every 400 batches, and `diary.csv`. One process takes one core; the mean of two runs from the same
-start (`soup.py mean`) is better than each. SIGTERM ends it with the weights.
+With `--encoder-lr` the encoder learns along, but for its first two stages and the kernels of its
+depthwise convolutions. At 2e-4 it forgets, at 2e-5 it does not (Experiments).
+
+The learning rate falls over the last third, or over `--falling`, and the squares are large in the
+last quarter, except with `--steady`, for a run that another one follows. OUT gets the moving
+average of the weights every 400 batches, and `diary.csv`. One process takes one core; the mean of
+two runs from the same start (`soup.py mean`) is better than each. SIGTERM ends it with the weights.
 """
 import argparse
 import signal
 import time
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 import numpy as np
-import torch
+import torch, torch.nn.functional as F
 import torch.multiprocessing as mp
 from torch import nn
 from adversarial import DECAY, EVERY, WEIGHTS, Examples, bf16
 from colorized.model.checkpoint import save_checkpoint
 from colorized.model.unet import Condition
 from colorized.training.examples import Recipe
-from long_run import append, fast, quicken, sources_of, start
+from colorized.training.sources import Subset
+from long_run import append, fast, quicken, same_weights, sources_of, start
+from photographs import Pack
 
 BS = 16         # With half as many a square takes a fifth more time
 GUESSES = 10    # Of a batch: they begin with nothing
 WARMUP = 100    # Batches over which the learning rate rises
 EARLIEST = 10   # Step: what is hardly noisy says nothing
+DRAWN = 400_000 # By `rare_kinds`, with repetition
 MOST = 5.       # Weight of what is hardly noisy: 1/variance of the noise, at most
 
 class Lessons:
     "A network, its average, and the one that it is held to"
-    def __init__(self, begin, lr, keep):
+    def __init__(self, begin, lr, keep, encoder_lr=0., corrections=0):
         self.net,self.config = start(begin)
         self.held_to = start('default')[0].requires_grad_(False).eval()
-        self.average = deepcopy(self.net.unet).requires_grad_(False)
-        self.encode = fast(self.net.encoder)
+        self.average = deepcopy(self.net).requires_grad_(False)
+        self.encode = self.encode_held = fast(self.held_to.encoder)
         quicken(self.net.unet) # the other has no gradients
         self.schedule,s = self.config.make_schedule(),self.config.sampling
         self.first = int(self.schedule.respace(s.steps, s.last_step).timesteps[-1])
-        weights = self.net.unet.parameters()
-        self.optimizer = torch.optim.AdamW(weights, lr, weight_decay=0., fused=True)
-        self.keep = keep
+        self.rates = {self.net.unet: 1.}
+        if encoder_lr:
+            self.rates[learning(self.net.encoder)] = encoder_lr/lr
+            self.encode = self.net.encoder
+        elif not same_weights(self.net.encoder, self.held_to.encoder):
+            self.encode = fast(self.net.encoder)
+        groups = [dict(params=[p for p in o.parameters() if p.requires_grad]) for o in self.rates]
+        self.optimizer = torch.optim.AdamW(groups, lr, weight_decay=0., fused=True)
+        self.keep,self.corrections = keep,corrections
+    def features(self, L):
+        "What the encoder of the network sees, and what that of the other one does"
+        seen = self.encode_held(L)
+        if self.encode is self.encode_held: return seen,seen
+        with bf16():
+            return self.encode(L),seen
     def says(self, net, x_t, t, L, features, hints):
         with bf16():
             cond = Condition(L/50-1, net.unet.project_features(features), hints)
             return net(x_t, t, cond).float()
+    @torch.no_grad()
+    def correct(self, x0, *state):
+        "Replace the hints of some first guesses by what people correct"
+        x0,(x_t,t,L,features,hints) = x0[:self.corrections],state
+        n = len(x0)
+        seen = {k: v[:n] for k,v in features.items()}
+        guess = self.says(self.net, x_t[:n], t[:n], L[:n], seen, torch.zeros_like(hints[:n]))
+        hints[:n] = correction(guess, x0, F.avg_pool2d(L[:n], self.net.cfg.factor))
     def losses(self, L, hints, ab):
         "Of the first guesses, and of what is held"
-        features,hints = self.encode(L),self.config.scale_hints(hints)
+        (features,seen),hints = self.features(L),self.config.scale_hints(hints)
         x0 = ab/self.config.chroma_scale
         t = torch.randint(EARLIEST, len(self.schedule), (len(ab),))
         x_t = self.schedule.q_sample(x0, t, torch.randn_like(x0))
         x_t[:GUESSES],t[:GUESSES] = 0,self.first
+        if self.corrections: self.correct(x0, x_t, t, L, features, hints)
         out = self.says(self.net, x_t, t, L, features, hints)
         later = slice(GUESSES, None)
         with torch.no_grad():
             want = self.says(self.held_to, x_t[later], t[later], L[later],
-                             {k: v[later] for k,v in features.items()}, hints[later])
+                             {k: v[later] for k,v in seen.items()}, hints[later])
         weight = (1/self.schedule.signal_noise(t, x0)[1].square()).clamp(max=MOST)[later]
         guesses = (out[:GUESSES]-x0[:GUESSES]).square().mean()
         return guesses,(weight*(out[later]-want).square()).mean()
     def step(self, lr, batch):
-        self.optimizer.param_groups[0]['lr'] = lr
+        for group,rate in zip(self.optimizer.param_groups, self.rates.values()):
+            group['lr'] = lr*rate
         self.optimizer.zero_grad()
         guesses,held = self.losses(*batch)
         (guesses+self.keep*held).backward()
-        nn.utils.clip_grad_norm_(self.net.unet.parameters(), 1.)
+        for o in self.rates: nn.utils.clip_grad_norm_(o.parameters(), 1.)
         self.optimizer.step()
-        for a,b in zip(self.average.parameters(), self.net.unet.parameters()):
+        for a,b in zip(self.average.parameters(), self.net.parameters()):
             a.data.lerp_(b.data, 1-DECAY)
         return guesses.item(),held.item()
     def save(self, path):
-        net = deepcopy(self.held_to)
-        net.unet.load_state_dict(self.average.state_dict())
-        save_checkpoint(path, net.eval(), self.config)
+        save_checkpoint(path, self.average, self.config)
+
+def correction(guess, x0, L):
+    """Hints (N,3,h,w) where `guess` is most wrong: a brush of 2 to 4 cells around in the mean true
+    color, paler in shadow, as `hint_grid` makes of what people paint; `L` (N,1,h,w) on that grid"""
+    n,_,h,w = x0.shape
+    wrong = F.avg_pool2d((guess-x0).square().sum(1, keepdim=True), 5, 1, 2)
+    worst = wrong.flatten(1).argmax(1).view(n,1,1,1)
+    y,x = worst//w,worst%w
+    off = (torch.arange(h)[:,None]-y).square()+(torch.arange(w)-x).square()
+    mask = (off<=torch.empty(n,1,1,1).uniform_(1.5, 4).square()).float()
+    mean = lambda o: (o*mask).sum((2,3), keepdim=True)/mask.sum((2,3), keepdim=True)
+    color = mean(x0)*(L/mean(L).clamp(min=1)).clamp(max=1)
+    return torch.cat([color*mask, mask], 1)
+
+def learning(encoder):
+    "What of it learns: all but the first two stages, which see edges, and depthwise kernels"
+    encoder.to(memory_format=torch.channels_last)
+    stages = encoder.stages[2:].requires_grad_(True)
+    for o in stages.modules():
+        if isinstance(o, nn.Conv2d) and o.groups>1:
+            o.weight.requires_grad_(False)
+            o._conv_forward = partial(depthwise, o)
+    return stages
+
+def depthwise(conv, x, weight, bias):
+    "`conv._conv_forward` for a depthwise one that keeps its kernels, with faster gradients"
+    if torch.is_autocast_enabled('cpu'):
+        dtype = torch.get_autocast_dtype('cpu')
+        x,weight,bias = [o.to(dtype) for o in (x, weight, bias)]
+    return Depthwise.apply(x, weight, bias, conv.stride[0], conv.padding[0])
+
+class Depthwise(torch.autograd.Function):
+    """Depthwise convolution whose gradient is a convolution with the mirrored kernels
+
+    For kernels of 5×5 oneDNN's own takes 4 to 14 times as long, in bfloat16 20 to 60 times."""
+    @staticmethod
+    def forward(ctx, x, weight, bias, stride, padding):
+        ctx.save_for_backward(weight)
+        ctx.how = stride,padding,x.shape
+        return F.conv2d(x, weight, bias, stride, padding, groups=len(weight))
+    @staticmethod
+    def backward(ctx, out):
+        (weight,),(stride,padding,(n,c,*sides)) = ctx.saved_tensors,ctx.how
+        k,spread = weight.shape[-1],out
+        if stride>1: # zeros between
+            shape = [n, c, *(o+2*padding-k+1 for o in sides)]
+            spread = torch.empty(shape, dtype=out.dtype, memory_format=torch.channels_last).zero_()
+            spread[:,:,::stride,::stride] = out
+        into = F.conv2d(spread, weight.flip(2, 3), None, 1, k-1-padding, groups=c)
+        return into,None,out.sum((0,2,3)),None,None
+
+def rare_kinds(folder):
+    "Photographs of a set, each as often as one over the root of how many are of its kind"
+    kinds = np.load(folder/'kinds.npy')
+    pack = Pack(folder)
+    if len(kinds)!=len(pack): raise ValueError(
+        f"{folder}/kinds.npy has {len(kinds)} kinds for {len(pack)} photographs: run kinds.py")
+    weights = np.bincount(kinds)[kinds]**-0.5
+    drawn = np.random.default_rng(0).choice(len(pack), DRAWN, p=weights/weights.sum())
+    return Subset(pack, drawn.tolist())
+
+def sources(args):
+    "[(how often one of them, photographs), …]"
+    usual = sources_of(args.set, people=args.people)
+    if not args.rare: return usual
+    return [(args.rare, rare_kinds(args.set)), *((share*(1-args.rare), o) for share,o in usual)]
 
 def run(args):
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    lessons,ended = Lessons(args.start, args.lr, args.keep),[]
+    lessons = Lessons(args.start, args.lr, args.keep, args.encoder_lr, args.corrections)
+    ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     small,large = args.sides
     side = mp.Value('i', small)
     recipe = Recipe(size=large, no_hints=0.6, archival=args.archival)
-    examples = Examples(sources_of(args.set, people=args.people), side, recipe, args.seed, BS)
+    examples = Examples(sources(args), side, recipe, args.seed, BS)
     batches = iter(torch.utils.data.DataLoader(examples, None, num_workers=1))
     began,i,seen = time.time(),0,[]
     while not ended and (share := (time.time()-began)/(60*args.minutes))<1:
         side.value = small if share<0.75 or args.steady else large
-        fall = 1. if args.steady else min(1, max(0.02, (1-share)/0.3))
+        fall = 1. if args.steady else min(1, max(0.02, (1-share)/args.falling))
         lr = args.lr*min(fall, (i+1)/WARMUP)
         seen.append(lessons.step(lr, next(batches)))
         i += 1
@@ -117,10 +213,17 @@ def main():
     p.add_argument('--minutes', type=float, default=80)
     p.add_argument('--seed', type=int, default=0)
     p.add_argument('--lr', type=float, default=5e-4)
+    p.add_argument('--encoder-lr', type=float, default=0, help='0: it stays as it is')
     p.add_argument('--keep', type=float, default=5, help='weight of what is held')
+    p.add_argument('--corrections', type=int, default=0, help='first guesses of each batch with a '
+                   'hint where they are most wrong')
     p.add_argument('--people', type=float, default=0, help='share of squares')
+    p.add_argument('--rare', type=float, default=0, help='share of squares for which rare kinds '
+                   'are drawn more often, see kinds.py')
     p.add_argument('--archival', type=float, default=0.4, help='share of aged squares')
     p.add_argument('--sides', type=int, nargs=2, default=(128, 192), help='small, large')
+    p.add_argument('--falling', type=float, default=0.3, help='share of the time, at its end, in '
+                   'which the learning rate falls')
     p.add_argument('--steady', action='store_true', help='nothing falls: another run follows')
     run(p.parse_args())
 

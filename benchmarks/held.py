@@ -31,13 +31,15 @@ class OldPhotographs:
 def deviation(game, L):
     """How far a network is from what `game.drew` says, at lightness `L` (N,1,H,W): the mean
     square at a random step of its own way, and in the first guess of one in N"""
-    features,k = game.encode(L),int(torch.randint(len(game.chain), (1,)))
+    features = game.encode(L)
+    other = features if game.encode_drew is game.encode else game.encode_drew(L)
+    k = int(torch.randint(len(game.chain), (1,)))
     x_t,t = game.walk(L, features, k)
     last = torch.full((1,), int(game.chain.timesteps[-1]))
-    one = {k: o[:1] for k,o in features.items()}
-    def says(net, x_t, t, L, features):
-        return net(x_t, t, game.condition(net, L, features)).float()
-    def apart(*seen):
-        with torch.no_grad(): want = says(game.drew, *seen)
-        return (says(game.net, *seen)-want).square().mean()
-    return apart(x_t, t, L, features) + apart(torch.zeros_like(x_t[:1]), last, L[:1], one)/len(L)
+    def says(net, x_t, t, features):
+        seen = {k: o[:len(t)] for k,o in features.items()}
+        return net(x_t, t, game.condition(net, L[:len(t)], seen)).float()
+    def apart(*state):
+        with torch.no_grad(): want = says(game.drew, *state, other)
+        return (says(game.net, *state, features)-want).square().mean()
+    return apart(x_t, t) + apart(torch.zeros_like(x_t[:1]), last)/len(L)

@@ -2,16 +2,17 @@
 they put right.
 
     python benchmarks/hints.py FOLDER [--model FILE] [--n 100] [--csv nbs/experiments/hints.csv]
+    python benchmarks/hints.py FOLDER --only correction --reach 8 16 --csv OUT
 
 Each photograph (shorter side 256, central square) is colored from its lightness alone, then with
 1, 4, 16, 64 hints: points at random places, each with the mean true color of its 4×4 pixels, given
 as a user gives them (`hint_grid`, default radius). Seeds and places are those of the photograph's
 number, so that all columns are paired. A *correction* is one hint of the true color where the
 coloring without hints is most wrong, as large as a brush (8 pixels around): what people do with
-hints. The network alone is the same without `hint_influence`. The baseline paints the same hints'
-chroma over the coloring without hints, at their cells only: what a hint is worth if it does not
-spread. `elsewhere` is the error on the cells that no hint covers, `moved` the share of cells whose
-chroma is more than 15 from that without hints.
+hints. The network alone is the same without `hint_influence`; `--reach` tries other values of it.
+The baseline paints the same hints' chroma over the coloring without hints, at their cells only:
+what a hint is worth if it does not spread. `elsewhere` is the error on the cells that no hint
+covers, `moved` the share of cells whose chroma is more than 15 from that without hints.
 """
 import argparse, csv, time
 from pathlib import Path
@@ -50,7 +51,7 @@ def measured(ab, L, rgb, true, free, plain):
     return dict(psnr=psnr(out, rgb).item(), delta_e=delta_e(out, rgb).mean().item(),
                 elsewhere=elsewhere, moved=moved)
 
-def photograph(c, rgb, i):
+def photograph(c, rgb, i, reach=(), only=()):
     "All rows of one photograph"
     L,ab = rgb_to_lab(rgb[None]).split((1,2), 1)
     true,small = F.avg_pool2d(ab, 4),F.avg_pool2d(L, 4)
@@ -59,6 +60,7 @@ def photograph(c, rgb, i):
     wrong = (plain-true).pow(2).sum(1, keepdim=True)
     kinds = {k: where[:k] for k in KS} # the first k of them are the k hints
     kinds['correction'] = correction(rgb, wrong)
+    if only: kinds = {k: v for k,v in kinds.items() if not k or str(k) in only}
     figures = lambda x, free: measured(x, L, rgb[None], true, free, plain)
     for k,hints in kinds.items():
         if not hints:
@@ -71,6 +73,8 @@ def photograph(c, rgb, i):
         ways = {'hints': c.sample(hinted, [i], plain=plain),
                 'the network alone': c.sample(hinted, [i], hint_reach=0.),
                 'at their cells only': torch.where(mask, grid[:,:2], plain)}
+        for tau in reach:
+            ways[f'reach {tau:g}'] = c.sample(hinted, [i], plain=plain, hint_reach=tau)
         for how,x in ways.items():
             yield dict(k=k, how=how, covered=covered, **figures(x, ~mask))
 
@@ -104,6 +108,8 @@ def main():
     p.add_argument('--model')
     p.add_argument('--n', type=int, default=100)
     p.add_argument('--threads', type=int, default=1)
+    p.add_argument('--reach', type=float, nargs='*', default=(), help='other `hint_reach`')
+    p.add_argument('--only', nargs='*', default=(), help='of 1, 4, 16, 64, correction')
     experiments = Path(__file__).resolve().parents[1]/'nbs/experiments'
     p.add_argument('--csv', type=Path, default=experiments/'hints.csv')
     args = p.parse_args()
@@ -111,7 +117,8 @@ def main():
     c = Colorizer.from_pretrained(args.model, 'cpu')
     files = list(list_photos(args.folder).values())
     files = files[::max(1, len(files)//args.n)][:args.n]
-    rows = [r for i,f in enumerate(files) for r in photograph(c, load_crop(f, 256)[0], i)]
+    rows = [r for i,f in enumerate(files)
+            for r in photograph(c, load_crop(f, 256)[0], i, args.reach, args.only)]
     table = list(summary(rows))
     with args.csv.open('w', newline='') as f:
         w = csv.DictWriter(f, list(table[0]))

@@ -1,12 +1,14 @@
 """How many photographs of a set show each of the 1,000 kinds of things that ImageNet names?
 
     python benchmarks/kinds.py SET OUT.csv [--first local] [--threads 1]
+    python benchmarks/kinds.py SET OUT.csv --classifier lite0 --save
 
 SET comes from `photographs.py`. EfficientNet-Lite1 names what it sees in the central square of each
-photograph, in color. OUT gets a line for each kind: how many photographs of the sources `--first`
-show it (`before`), and how many of all sources (`after`). A classifier names something even where
-none of its kinds is seen (people, rooms, landscapes). The columns `…_half_sure` count only answers
-with a probability of 0.5 or more.
+photograph, in color. `--save` writes the kinds to `SET/kinds.npy`, for `guesses.py --rare`; Lite0,
+the network's own encoder, is no judge of it. OUT gets a line for each kind: how many photographs of
+the sources `--first` show it (`before`), and how many of all sources (`after`). A classifier names
+something even where none of its kinds is seen (people, rooms, landscapes). The columns
+`…_half_sure` count only answers with a probability of 0.5 or more.
 
 A run of 144,000 photographs takes an hour of a core that does other work as well.
 """
@@ -18,7 +20,7 @@ import torch
 from PIL import ImageOps
 from torchvision.models import ResNet18_Weights
 from torchvision.transforms.functional import pil_to_tensor
-from colorized.evaluation.features import get_extractor
+from colorized.evaluation.features import LiteExtractor
 from photographs import Pack
 
 SIDE = 224
@@ -29,9 +31,9 @@ class Squares:
     def __len__(self): return len(self.pack)
     def __getitem__(self, i): return pil_to_tensor(ImageOps.fit(self.pack[i], (SIDE,SIDE)))
 
-def classify(pack, bs=32, workers=1):
+def classify(pack, name='lite1', bs=32, workers=1):
     "Kind and its probability for each picture, (N,) and (N,)"
-    extractor = get_extractor('lite1').to(memory_format=torch.channels_last)
+    extractor = LiteExtractor(name).to(memory_format=torch.channels_last)
     torch._inductor.config.freezing = True
     net = torch.compile(lambda x: extractor.logits(extractor(x)))
     kinds,sure = [],[]
@@ -60,11 +62,15 @@ def main():
     p.add_argument('set', type=Path)
     p.add_argument('out', type=Path)
     p.add_argument('--first', nargs='*', default=['local'], help='sources that were there before')
+    p.add_argument('--classifier', default='lite1', choices=['lite0', 'lite1'])
+    p.add_argument('--save', action='store_true', help='write SET/kinds.npy')
     p.add_argument('--threads', type=int, default=1)
     args = p.parse_args()
     torch.set_num_threads(args.threads)
     pack = Pack(args.set)
-    rows = table(*classify(pack), np.isin(pack.sources, args.first))
+    kinds,sure = classify(pack, args.classifier)
+    if args.save: np.save(args.set/'kinds.npy', kinds)
+    rows = table(kinds, sure, np.isin(pack.sources, args.first))
     with args.out.open('w', newline='') as f:
         out = csv.DictWriter(f, list(rows[0]))
         out.writeheader()

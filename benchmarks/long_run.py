@@ -130,6 +130,10 @@ def fast(encoder):
     "What encodes without gradient, in OpenVINO where it is installed"
     return OpenVINOEncoder(encoder) if openvino else torch.no_grad()(encoder.forward)
 
+def same_weights(a, b):
+    "Do two networks of one shape have the same ones?"
+    return all(map(torch.equal, a.parameters(), b.parameters()))
+
 def quicken(unet):
     "Let its 3×3 convolutions have faster gradients"
     for o in unet.modules():

@@ -1,14 +1,16 @@
 "`guesses.py` of benchmarks: the truth is told to first guesses alone, later steps are held"
 import csv, itertools, signal, sys
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-import pytest, torch
+import numpy as np, pytest, torch
 from PIL import Image
 from skimage import data as samples
 sys.path.insert(0, str(Path(__file__).parents[1]/'benchmarks'))
 import adversarial, guesses
 from colorized.model.checkpoint import load_checkpoint
+from colorized.model.encoder import SameConv
 
 pytestmark = pytest.mark.slow # a benchmark, by the packaged weights
 
@@ -60,6 +62,118 @@ def test_it_is_drawn_back_to_the_packaged_weights_wherever_it_begins(batch, tmp_
     for _ in range(5): o.step(1e-5, batch)
     assert losses(o, batch)[1]<0.9*apart
 
+def moved(o, first):
+    "Names of what differs from another module"
+    return {k for (k,a),b in zip(o.named_parameters(), first.parameters()) if not torch.equal(a, b)}
+
+def test_the_encoder_learns_only_where_asked(batch, tmp_path):
+    first = guesses.start('default')[0]
+    for rate in 0.,1e-3:
+        o = guesses.Lessons('default', 1e-4, 5., rate)
+        before,apart = losses(o, batch)
+        assert apart<1e-9
+        for _ in range(3): o.step(1e-4, batch)
+        assert losses(o, batch)[0]<before
+        names = moved(o.net.encoder, first.encoder)
+        assert not moved(o.held_to, first) and moved(o.net.unet, first.unet)
+        assert bool(names)==bool(rate)
+    convs = {k: o for k,o in first.encoder.named_modules() if hasattr(o, 'groups')}
+    assert names=={f'{k}.{kind}' for k,o in convs.items() for kind in ('weight', 'bias')
+                   if k[:8] not in ('stages.0', 'stages.1', 'stem') and
+                   not (o.groups>1 and kind=='weight')}
+    assert moved(o.average.encoder, first.encoder)==names
+    with torch.no_grad(): o.average.encoder.stem.weight.mul_(1.5)
+    o.save(tmp_path/'a.safetensors')
+    saved = load_checkpoint(tmp_path/'a.safetensors')[0].encoder
+    assert 'stem.weight' in moved(saved, first.encoder)
+
+@pytest.mark.parametrize('rate', [0., 1e-4])
+def test_each_network_sees_with_its_own_encoder(batch, tmp_path, rate):
+    first = guesses.Lessons('default', 1e-4, 5.)
+    with torch.no_grad(): first.average.encoder.stem.weight.mul_(1.5)
+    first.save(tmp_path/'a.safetensors')
+    o = guesses.Lessons(tmp_path/'a.safetensors', 1e-4, 5., rate)
+    for net,said in zip((o.net, o.held_to), o.features(batch[0])):
+        assert all(torch.allclose(said[k], v, atol=1e-3) for k,v in net.encoder(batch[0]).items())
+
+def test_the_rate_of_the_encoder_is_its_own(batch):
+    "Adam's first step is as long as the rate, whatever the gradient"
+    o = guesses.Lessons('default', 1e-4, 5., 3e-4)
+    first = o.net.encoder.stages[6][0].convs[2].weight.detach().clone()
+    o.step(1e-5, batch)
+    step = (o.net.encoder.stages[6][0].convs[2].weight-first).abs().median().item()
+    assert step==pytest.approx(3e-5, rel=.05)
+
+@pytest.mark.parametrize('k', [3, 5])
+@pytest.mark.parametrize('stride', [1, 2])
+def test_gradients_of_a_depthwise_convolution(k, stride):
+    "are PyTorch's own"
+    torch.manual_seed(0)
+    conv = SameConv(6, 6, k, stride, groups=6).double()
+    for side in 9,12:
+        x = torch.randn(2, 6, side, side+1, dtype=torch.double, requires_grad=True)
+        want = torch.autograd.grad(conv(x).square().sum(), (x, conv.bias))
+        conv._conv_forward = lambda x, w, b: guesses.depthwise(conv, x, w, b)
+        out = torch.autograd.grad(conv(x).square().sum(), (x, conv.bias))
+        del conv._conv_forward
+        assert all(torch.allclose(a, b) for a,b in zip(out, want))
+
+def test_a_correction_lies_where_the_guess_is_most_wrong():
+    "a disk in the true color there, paler where it is darker, as strokes of the page are"
+    torch.manual_seed(0)
+    x0 = torch.ones(2, 2, 16, 24)
+    x0[1,1,4:9,10:15] = 3.
+    guess = x0.clone()
+    guess[0,:,8:13,18:23] = 9.
+    guess[1,1,4:9,10:15] = 0.
+    L = torch.full((2,1,16,24), 50.)
+    L[1,:,:,12:] = 25.
+    first,second = guesses.correction(guess, x0, L)
+    for hint,(y,x) in ((first, (10, 20)), (second, (6, 12))):
+        assert hint[2].nonzero().float().mean(0).tolist()==[y,x]
+        assert 9<=hint[2].sum()<=49 and set(hint[2].unique().tolist())=={0.,1.}
+        assert not hint[:2,hint[2]==0].any()
+    assert (first[:2,first[2]>0]==1).all()
+    light,dark = (second[:2,6,x] for x in (11, 13))
+    assert torch.equal(light, second[:2,6,12-1]) and (dark<light).all()
+    assert 1<light[1]<=3 and light[0]==1
+
+def test_some_first_guesses_are_corrected_and_no_others(batch):
+    o = guesses.Lessons('default', 1e-4, 5., corrections=3)
+    seen = []
+    says = o.says
+    def watched(net, x_t, t, L, features, hints):
+        seen.append(hints.clone())
+        return says(net, x_t, t, L, features, hints)
+    o.says = watched
+    L,hints,ab = batch
+    o.losses(L, hints.clone(), ab)
+    plain,all_,held = seen
+    given = o.config.scale_hints(hints)
+    assert not plain.any() and len(plain)==3
+    assert (all_[:3,2].sum((1,2))>0).all() and torch.equal(all_[3:], given[3:])
+    assert not torch.equal(all_[:3], given[:3]) and torch.equal(held, given[guesses.GUESSES:])
+    first = losses(o, batch)[0]
+    assert first!=losses(guesses.Lessons('default', 1e-4, 5.), batch)[0]
+
+def test_rare_kinds_are_drawn_more_often(monkeypatch, tmp_path):
+    "16 photographs of one kind and one of another: by the roots, four times as often to once"
+    monkeypatch.setattr(guesses, 'Pack', lambda folder: [f'{i}' for i in range(17)])
+    usual = [(.7, 'all'), (.3, 'people')]
+    monkeypatch.setattr(guesses, 'sources_of', lambda folder, people: usual)
+    np.save(tmp_path/'kinds.npy', [3]*16+[7])
+    args = SimpleNamespace(set=tmp_path, people=.3, rare=.5)
+    (share,drawn),*rest = guesses.sources(args)
+    assert share==.5 and rest==[(.35, 'all'), (.15, 'people')]
+    n = Counter(drawn[i] for i in range(len(drawn)))
+    assert n['16']/len(drawn)==pytest.approx(.2, abs=.01)
+    assert all(n[f'{i}']/len(drawn)==pytest.approx(.05, abs=.01) for i in range(16))
+    args.rare = 0.
+    assert guesses.sources(args)==usual
+    np.save(tmp_path/'kinds.npy', [3]*16)
+    with pytest.raises(ValueError, match='16 kinds for 17 photographs'):
+        guesses.sources(SimpleNamespace(set=tmp_path, people=.3, rare=.5))
+
 @pytest.mark.parametrize('steady', [False, True])
 def test_a_run(photos, monkeypatch, tmp_path, steady):
     for name in 'EVERY', 'WEIGHTS', 'WARMUP':
@@ -76,8 +190,9 @@ def test_a_run(photos, monkeypatch, tmp_path, steady):
     handler = signal.getsignal(signal.SIGTERM)
     try:
         guesses.run(SimpleNamespace(
-            set=None, out=tmp_path, start='default', minutes=10/60, seed=0, lr=1e-4, keep=5,
-            people=0, archival=0., sides=(64, 96), steady=steady))
+            set=None, out=tmp_path, start='default', minutes=10/60, seed=0, lr=1e-4, encoder_lr=0,
+            corrections=2, rare=0., keep=5, people=0, archival=0., sides=(64, 96), falling=0.3,
+            steady=steady))
     finally:
         signal.signal(signal.SIGTERM, handler)
     rows = list(csv.DictReader((tmp_path/'diary.csv').open()))
