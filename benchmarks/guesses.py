@@ -11,7 +11,7 @@ for which rare kinds of things are drawn more often (`kinds.py --save`). `--corr
 of the ten are given a hint where the guess without it is most wrong.
 
 With `--encoder-lr` the encoder learns along, but for its first two stages and the kernels of its
-depthwise convolutions. At 2e-4 it forgets, at 2e-5 it does not (Experiments).
+depthwise convolutions. At 2e-4 it forgets, at 3e-5 it does not (Experiments).
 
 The learning rate falls over the last third, or over `--falling`, and the squares are large in the
 last quarter, except with `--steady`, for a run that another one follows. OUT gets the moving
@@ -59,27 +59,25 @@ class Lessons:
             self.encode = self.net.encoder
         elif not same_weights(self.net.encoder, self.held_to.encoder):
             self.encode = fast(self.net.encoder)
-        groups = [dict(params=[p for p in o.parameters() if p.requires_grad]) for o in self.rates]
+        groups = [dict(params=o.parameters()) for o in self.rates]
         self.optimizer = torch.optim.AdamW(groups, lr, weight_decay=0., fused=True)
         self.keep,self.corrections = keep,corrections
     def features(self, L):
-        "What the encoder of the network sees, and what that of the other one does"
-        seen = self.encode_held(L)
-        if self.encode is self.encode_held: return seen,seen
-        with bf16():
-            return self.encode(L),seen
+        "What the encoder of the network sees, and what that of the other one does of later steps"
+        with bf16(): own = self.encode(L)
+        if self.encode is not self.encode_held: return own,self.encode_held(L[GUESSES:])
+        return own,{k: v[GUESSES:] for k,v in own.items()}
     def says(self, net, x_t, t, L, features, hints):
         with bf16():
             cond = Condition(L/50-1, net.unet.project_features(features), hints)
             return net(x_t, t, cond).float()
     @torch.no_grad()
-    def correct(self, x0, *state):
+    def correct(self, x0, x_t, t, L, features, hints):
         "Replace the hints of some first guesses by what people correct"
-        x0,(x_t,t,L,features,hints) = x0[:self.corrections],state
-        n = len(x0)
-        seen = {k: v[:n] for k,v in features.items()}
-        guess = self.says(self.net, x_t[:n], t[:n], L[:n], seen, torch.zeros_like(hints[:n]))
-        hints[:n] = correction(guess, x0, F.avg_pool2d(L[:n], self.net.cfg.factor))
+        n = self.corrections
+        seen,none = {k: v[:n] for k,v in features.items()},torch.zeros_like(hints[:n])
+        guess = self.says(self.net, x_t[:n], t[:n], L[:n], seen, none)
+        hints[:n] = correction(guess, x0[:n], F.avg_pool2d(L[:n], self.net.cfg.factor))
     def losses(self, L, hints, ab):
         "Of the first guesses, and of what is held"
         (features,seen),hints = self.features(L),self.config.scale_hints(hints)
@@ -91,8 +89,7 @@ class Lessons:
         out = self.says(self.net, x_t, t, L, features, hints)
         later = slice(GUESSES, None)
         with torch.no_grad():
-            want = self.says(self.held_to, x_t[later], t[later], L[later],
-                             {k: v[later] for k,v in seen.items()}, hints[later])
+            want = self.says(self.held_to, x_t[later], t[later], L[later], seen, hints[later])
         weight = (1/self.schedule.signal_noise(t, x0)[1].square()).clamp(max=MOST)[later]
         guesses = (out[:GUESSES]-x0[:GUESSES]).square().mean()
         return guesses,(weight*(out[later]-want).square()).mean()
@@ -128,20 +125,18 @@ def learning(encoder):
     encoder.to(memory_format=torch.channels_last)
     stages = encoder.stages[2:].requires_grad_(True)
     for o in stages.modules():
-        if isinstance(o, nn.Conv2d) and o.groups>1:
-            o.weight.requires_grad_(False)
-            o._conv_forward = partial(depthwise, o)
+        if isinstance(o, nn.Conv2d) and o.groups>1: o._conv_forward = partial(depthwise, o)
     return stages
 
 def depthwise(conv, x, weight, bias):
-    "`conv._conv_forward` for a depthwise one that keeps its kernels, with faster gradients"
+    "`conv._conv_forward` for a depthwise one, whose kernels stay, with faster gradients"
     if torch.is_autocast_enabled('cpu'):
         dtype = torch.get_autocast_dtype('cpu')
         x,weight,bias = [o.to(dtype) for o in (x, weight, bias)]
     return Depthwise.apply(x, weight, bias, conv.stride[0], conv.padding[0])
 
 class Depthwise(torch.autograd.Function):
-    """Depthwise convolution whose gradient is a convolution with the mirrored kernels
+    """Depthwise convolution whose gradient is a convolution with the mirrored kernels, which stay
 
     For kernels of 5×5 oneDNN's own takes 4 to 14 times as long, in bfloat16 20 to 60 times."""
     @staticmethod

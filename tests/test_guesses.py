@@ -93,8 +93,9 @@ def test_each_network_sees_with_its_own_encoder(batch, tmp_path, rate):
     with torch.no_grad(): first.average.encoder.stem.weight.mul_(1.5)
     first.save(tmp_path/'a.safetensors')
     o = guesses.Lessons(tmp_path/'a.safetensors', 1e-4, 5., rate)
-    for net,said in zip((o.net, o.held_to), o.features(batch[0])):
-        assert all(torch.allclose(said[k], v, atol=1e-3) for k,v in net.encoder(batch[0]).items())
+    L = batch[0]
+    for net,x,said in zip((o.net, o.held_to), (L, L[guesses.GUESSES:]), o.features(L)):
+        assert all(torch.allclose(said[k], v, atol=1e-3) for k,v in net.encoder(x).items())
 
 def test_the_rate_of_the_encoder_is_its_own(batch):
     "Adam's first step is as long as the rate, whatever the gradient"
@@ -180,7 +181,7 @@ def test_a_run(photos, monkeypatch, tmp_path, steady):
         monkeypatch.setattr(guesses, name, 1)
     clock = SimpleNamespace(time=itertools.count(0., 0.5).__next__) # two looks for each batch
     monkeypatch.setattr(guesses, 'time', clock)
-    monkeypatch.setattr(guesses, 'sources_of', lambda *args, **shares: [(1., photos*8)])
+    monkeypatch.setattr(guesses, 'sources', lambda args: [(1., photos*8)])
     sides = []
     step = guesses.Lessons.step
     def watched(self, lr, batch):
