@@ -15,7 +15,7 @@ root = Path(__file__).resolve().parent.parent
 images = root/'nbs/images'
 out = images/'gallery'
 SEEDS = 3              # Colorings of each photograph; the sliders show the first, seed 0
-LOOKED_AT = '952cf925' # The model, by its hash, of which the remarks below speak
+LOOKED_AT = '6fe8feb8' # The model, by its hash, of which the remarks below speak
 LARGE,SMALL = (600, 520),(300, 260) # What the first coloring and those of further seeds fit into
 
 class Photo(NamedTuple):
@@ -29,15 +29,15 @@ PHOTOS = [
     Photo('riverfront-1931', 'New York riverfront, 1931',
           'Skyscrapers behind a wide river, wooden piles in front', True,
           'The sky is plausible, and so is the stone, if nearly gray. But the crowns of the '
-          'middle and the tallest tower and the slim towers at the left are bluish like the '
-          'sky, and the brownish-gray water, nearly plain gray at the right, reflects none of '
-          'it. The other seeds differ little; their water is a shade browner.'),
+          'middle and the tallest tower, the slim towers at the left and, a little, the second '
+          'pile are bluish like the sky, and the water, nearly plain gray, hardly reflects it. '
+          'The other seeds differ little; their water is a shade warmer.'),
     Photo('taos-pueblo-1941', 'Church at Taos Pueblo, New Mexico, about 1941',
           'An adobe gateway with a cross, a church door behind it', True,
           'The sky is blue (a shade more violet with the other seeds), duller between the two '
-          'crosses. The adobe is a dull khaki, yellower with seed 1. The pillar at the right '
-          'has a rust-colored spot; the other seeds make it all brown, and the beam of the '
-          'large cross orange or pinkish.'),
+          'crosses. The adobe is a dull khaki, yellower with seed 1. The pillar at the right has '
+          'a rust-colored spot; the other seeds make it all brown, seed 1 part of the large '
+          "cross's beam orange, too."),
     Photo('cyclists-1895', 'Three cyclists, 1895',
           'Two women hold up a laughing third one on a bicycle', True,
           'Grass and dark blue-gray cloth are plausible; two faces and the hands at the right '
@@ -46,16 +46,16 @@ PHOTOS = [
           'pinkish, seed 2 the brim grayer; both gray the left skirt.'),
     Photo('buffalo-1908', 'Buffalo, New York, about 1908',
           'A corner building with turrets at a wide street', True,
-          'The sky is plausible, a shade more violet with seed 2; stone, street and shops '
-          'are a brownish gray, a little browner with the other seeds. The finials are '
-          'bluish with every seed; so is the turret at the left edge, less with the others, '
-          'which turn the dome behind bluish green, too.'),
+          'The sky is plausible, a shade more violet with seed 2; stone, street and shops are a '
+          'brownish gray, a little browner with the other seeds. The finials are bluish with '
+          'every seed; so is the turret at the left edge, less with the others, which turn the '
+          'dome behind bluish, too.'),
     Photo('nipomo-1936', 'Pea picker, Nipomo, California, 1936',
           'A worried woman, two children hide their faces at her shoulders', True,
           'Skin, hair and cloth are plausible, if nearly all brown. The face is redder than the '
           'arm, the skin in the neckline grayish. The dark green at the upper left is invented: '
-          'other seeds make that corner browner. Seed 1 makes the arm yellower, seed 2 the chin '
-          "and a child's fist a colder pink."),
+          'other seeds make it browner. Seed 1 makes the arm yellower, seed 2 the chin a colder '
+          "pink, both a child's fist pinker."),
     Photo('street-doctor-1877', 'Street doctor, London, 1877',
           'A man sells remedies from a folding table, two people listen', True,
           'With the brown of the print gone, the dark violet-gray coat and the olive-brown '
@@ -64,10 +64,10 @@ PHOTOS = [
           'seeds make that face less pink, seed 2 the grayest, and the brick browner.'),
     Photo('spinning-1907', 'Spinning, Donegal, 1907',
           'A girl at a spinning wheel before a thatched cottage, hens in front', False,
-          "The hill is olive, but nearly everything else is brownish, as in a sepia print: "
-          "the girl's face has hardly more color than the stones. The woman's reddish-brown "
-          "sleeve stains the door post. The other seeds redden her sleeves and headscarf a "
-          "little, seed 2 the hens, too; with seed 1 the hill is browner."),
+          "The hill is olive, but nearly all else is brownish like a sepia print: the girl's face "
+          "has hardly more color than the stones. The woman's reddish-brown sleeve stains the "
+          'door post. Other seeds redden her sleeves, seed 2 scarf and hens, too; seed 1 makes '
+          'the hill grayer and a corner of the mount bluish.'),
     Photo('cliff-house-1890', 'Cliff House, San Francisco, 1890',
           'People on a beach, a great house on the cliff above them', False,
           'The rock is brown, but the roof is reddish on the left and tan on the right, the '
@@ -76,16 +76,16 @@ PHOTOS = [
           'Else these are hardly different.'),
     Photo('wagons-1860s', 'Wagons in a wood, American Civil War',
           'Covered wagons between tall pines, grass in front', False,
-          'Grass and leaves are plausible, but most trunks, the smoke at the right and even '
-          'parts of the sky are greenish, too, and much of the road is a pale bluish green. The '
-          'other seeds are a little browner, seed 2 the most, and their road is more beige. '
-          'Seed 1 makes one wagon cover turquoise, seed 2 a patch of the sky bluish.'),
+          'Grass and leaves are plausible, but most trunks, the smoke at the right and even parts '
+          'of the sky are greenish, too, and so, a little, is the road. The other seeds are '
+          'browner, seed 2 the most, and their road is beige. Seed 1 makes one wagon cover '
+          'turquoise, seed 2 a patch of the sky bluish.'),
     Photo('campus-1910', 'University of Idaho, postcard, 1910',
           'A long brick building with a tower behind bare trees', False,
-          "The sky is plausible, but the brick is a dull brown to olive, the tower's turrets "
-          'are bluish, and the bare trees carry a green haze that spills over wall and roof. '
-          'The lawn is greenest with seed 1; with seed 2 the haze is a yellower green, and the '
-          'foot of one chimney is reddish.'),
+          "The sky is plausible, but the brick is a dull brown to olive, the tower's turrets and "
+          "the left chimney are bluish, and the bare trees' green haze spills over wall and roof. "
+          'The brownish lawn is green with seed 1, that chimney greenish; seed 2 makes its foot '
+          'purplish, the haze yellower.'),
     Photo('bon-marche-1875', 'Le Bon Marché, Paris, 1875',
           'A department store with a curved staircase under a glass roof', False,
           'Little more than a sepia print: wood, floor and cloth are all brownish, and the '
@@ -93,9 +93,9 @@ PHOTOS = [
           'other seeds are hardly different, but for a yellowish lamp with seed 1.'),
     Photo('dust-storm-1930s', 'Dust storm over the Great Plains, 1930s',
           'A wall of dust behind a small building with a square tower', False,
-          'The dust is slate blue, like a thundercloud, and the bare-looking ground has become '
-          'a lawn: plausible, and wrong. The roof has turned olive, too. The other seeds do the '
-          'same; both make the sign a little pinkish, seed 1 the small shed reddish, too.'),
+          'The dust is slate blue, like a thundercloud, and the bare-looking ground has become a '
+          'lawn: plausible, and wrong. The roof has turned olive, too, and the sign a little '
+          'pinkish. The other seeds do the same; seed 1 makes the small shed reddish, too.'),
 ]
 
 HERO = [o for o in PHOTOS if o.name in ('riverfront-1931', 'taos-pueblo-1941', 'nipomo-1936')]

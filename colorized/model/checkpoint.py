@@ -82,7 +82,7 @@ class SamplingSettings:
     anchor_gain:float=1.2      # How much stronger than the first guess
     anchor_until:float=10.     # Signal-to-noise ratio from which nothing is anchored
     red_shrinkage:float=1.     # How far weak reds are made paler: 0 not at all, 1 as measured
-    hint_reach:float=4.        # τ: how far hints act on what looks alike; 0: everywhere
+    hint_reach:float=8.        # τ: how far hints act on what looks alike; 0: everywhere
     working_size:int=384       # Shorter side at which the network works, at most
     min_size:int=256           # And at least: the largest side in training
     def __post_init__(self):

@@ -65,7 +65,7 @@ def shared_similarity(
 # %% ../../nbs/model/04_similarity.ipynb #reach1c
 def hint_influence(
     cond:Condition, # Of N photographs, with hints
-    tau:float=4.,   # τ, see above
+    tau:float=8.,   # τ, see above
     cells:int=2048, # Cells at most
 ) -> Tensor:        # (N,1,h,w) float32 in [0,1], 1 at the hints; h and w those of the hints
     "How far each place follows the hints"
