@@ -5,6 +5,7 @@ from urllib.request import Request, urlopen
 import numpy as np, pytest, tifffile, torch
 from PIL import Image
 from colorized.app.strokes import draw_strokes
+from colorized.inference.colorization import MAX_UNCERTAINTY
 from colorized.photo.lab import rgb_to_lab
 from colorized.photo.reading import read_scan
 from exif import change, exiftool, tags
@@ -148,7 +149,7 @@ def check_uncertainty(v, whole):
     v.until('!$("uncertainty").hidden')
     overlay = v.picture('uncertainty')[...,3].astype(float)
     want = Image.fromarray(whole.uncertainty).resize(overlay.shape[::-1], Image.BOX)
-    want = np.asarray(want).clip(0, 10)
+    want = np.asarray(want).clip(0, MAX_UNCERTAINTY)
     assert overlay.shape==(309, 480) and overlay.std()>2
     assert np.corrcoef(overlay.flat, want.flat)[0,1]>0.99
     v.page.uncheck('#show-uncertainty')

@@ -146,7 +146,7 @@ def test_defaults_and_their_changes():
     assert asdict(s)==dict(steps=6, sampler='dpmpp_2m', temperature=0.6, last_step=0.08, gain=1.,
         average=True, average_restored=0.7, average_until=1/3, cells=2048, anchor=True,
         anchor_chroma=8., anchor_around=1/6, anchor_gain=1.2, anchor_until=10.,
-        red_shrinkage=1., hint_reach=4.,
+        red_shrinkage=1., hint_reach=8.,
         working_size=384, min_size=256)
     assert s.changed(steps=None, gain=2.)==SamplingSettings(gain=2.)
     assert load_checkpoint(WEIGHTS/'default.safetensors')[1].sampling==SamplingSettings()

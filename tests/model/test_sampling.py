@@ -299,7 +299,7 @@ def test_a_hint_reaches_what_looks_alike(packaged):
     size = change.norm(dim=1, keepdim=True)
     most = size[on>0].max()
     assert moved(hinted, *near)>0.9*most # around the hint as much as at it,
-    assert moved(alone, *near)>1.1*most  # where the network exaggerates
+    assert moved(alone, *near)>most      # where the network exaggerates
     want = plain+k*change*torch.where(size>most, most/size, 1.)
     assert torch.allclose(hinted, want, atol=1e-3) and k.amax()==1
     assert (hinted-plain).norm(dim=1).max()<=most*1.0001
