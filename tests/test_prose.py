@@ -83,6 +83,29 @@ def test_pages_are_short():
 def test_the_model_card_is_short():
     assert len(CARD.read_text('utf-8').split())<=1500
 
+RESULT = '- **One result:**'
+NUMBER = r'(?<![\w.])\d+\.?\d*(?:e-?\d+)?'
+
+def numbers(nb):
+    "The numbers with decimals of a notebook's result, and all those of its code, outputs and text"
+    told,seen = [],[]
+    for cell in json.loads(nb.read_text('utf-8'))['cells']:
+        lines = ''.join(cell['source']).split('\n')
+        told += [o for o in lines if o.startswith(RESULT)]
+        seen += [o for o in lines if not o.startswith(RESULT)]
+        for o in cell.get('outputs', []):
+            texts = [o.get('text', ''), *(v for k,v in o.get('data', {}).items() if 'text' in k)]
+            seen += [''.join(v) for v in texts]
+    told = re.sub(r'\]\([^)]*\)', '', ' '.join(told)) # no addresses
+    return re.findall(r'\d+\.\d+', told),[float(o) for v in seen for o in re.findall(NUMBER, v)]
+
+@pytest.mark.parametrize('name', sorted(k for k,v in pages.items() if v.suffix=='.ipynb'))
+def test_the_result_is_one_of_the_page(name):
+    "When outputs are made anew, the summary above them is easily left behind"
+    told,seen = numbers(pages[name])
+    missing = [o for o in told if not any(f"{n:.{len(o.split('.')[1])}f}"==o for n in seen)]
+    assert not missing, f"{name}: {missing} come from nowhere on the page"
+
 OPENING = ['After this (?:page|chapter)', 'It builds on', 'One result']
 
 @pytest.mark.parametrize('name', sorted(pages.keys()-NO_OPENING))
