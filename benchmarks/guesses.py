@@ -34,6 +34,7 @@ from colorized.model.unet import Condition
 from colorized.training.examples import Recipe
 from colorized.training.sources import Subset
 from long_run import append, fast, quicken, same_weights, sources_of, start
+from muon import KernelMuon, kernels_of
 from photographs import Pack
 
 BS = 16         # With half as many a square takes a fifth more time
@@ -45,7 +46,7 @@ MOST = 5.       # Weight of what is hardly noisy: 1/variance of the noise, at mo
 
 class Lessons:
     "A network, its average, and the one that it is held to"
-    def __init__(self, begin, lr, keep, encoder_lr=0., corrections=0):
+    def __init__(self, begin, lr, keep, encoder_lr=0., corrections=0, muon=False):
         self.net,self.config = start(begin)
         self.held_to = start('default')[0].requires_grad_(False).eval()
         self.average = deepcopy(self.net).requires_grad_(False)
@@ -59,7 +60,10 @@ class Lessons:
             self.encode = self.net.encoder
         elif not same_weights(self.net.encoder, self.held_to.encoder):
             self.encode = fast(self.net.encoder)
-        groups = [dict(params=o.parameters()) for o in self.rates]
+        kernels = kernels_of(self.net.unet) if muon else []
+        self.muon = KernelMuon(kernels, lr) if muon else None
+        groups = [dict(params=[p for p in o.parameters() if not any(p is k for k in kernels)])
+                  for o in self.rates]
         self.optimizer = torch.optim.AdamW(groups, lr, weight_decay=0., fused=True)
         self.keep,self.corrections = keep,corrections
     def features(self, L):
@@ -96,11 +100,12 @@ class Lessons:
     def step(self, lr, batch):
         for group,rate in zip(self.optimizer.param_groups, self.rates.values()):
             group['lr'] = lr*rate
-        self.optimizer.zero_grad()
+        self.net.zero_grad()
         guesses,held = self.losses(*batch)
         (guesses+self.keep*held).backward()
         for o in self.rates: nn.utils.clip_grad_norm_(o.parameters(), 1.)
         self.optimizer.step()
+        if self.muon: self.muon.step(lr)
         for a,b in zip(self.average.parameters(), self.net.parameters()):
             a.data.lerp_(b.data, 1-DECAY)
         return guesses.item(),held.item()
@@ -175,7 +180,8 @@ def run(args):
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    lessons = Lessons(args.start, args.lr, args.keep, args.encoder_lr, args.corrections)
+    lessons = Lessons(args.start, args.lr, args.keep, args.encoder_lr, args.corrections,
+                      args.muon)
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     small,large = args.sides
@@ -212,6 +218,7 @@ def main():
     p.add_argument('--keep', type=float, default=5, help='weight of what is held')
     p.add_argument('--corrections', type=int, default=0, help='first guesses of each batch with a '
                    'hint where they are most wrong')
+    p.add_argument('--muon', action='store_true', help='for the kernels of the U-Net (torch 2.9)')
     p.add_argument('--people', type=float, default=0, help='share of squares')
     p.add_argument('--rare', type=float, default=0, help='share of squares for which rare kinds '
                    'are drawn more often, see kinds.py')

@@ -60,9 +60,10 @@ SETTINGS = dict(no_hints='0.35') # as the packaged weights were trained
 PERIOD = 64_000                  # photographs, small ones first, then large ones
 KINDS = dict( # which repositories hold these
     people='bearpaw/|axelcarlier/|bana513/|mateusrafael4/|RlNZLER/|quantumnaan/|VikramShenoy97/'
-           '|Jitesh17/|ashishodu2023/',
+           '|Jitesh17/|ashishodu2023/|MSEDdataset/|mzahid36/|brianhuster/|jolignier/|marellanoc/'
+           '|mukammilbasha/',
     scenes='RlNZLER/|nhantd/|akshay993/|Yorkbenno/|jw995/|michael5511b/|emanhamed/'
-           '|shubhankarm01/|myhorsevideo1-boop/')
+           '|shubhankarm01/|myhorsevideo1-boop/|HaoPeiwen/|JBlitzar/')
 
 def size(run):
     "Side of the crops at this point of a run, in place of `RunCallback.size`"

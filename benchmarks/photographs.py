@@ -2,8 +2,8 @@
 
     python benchmarks/photographs.py CLONES OUT [--local FOLDER] [--apart FOLDER …] [--jobs 1]
 
-CLONES is a folder of bare git clones, named owner+name. Pictures are read at the commit of
-`SOURCES`. The clones of `APART` hold photographs that are judged with and never learned from. So do
+CLONES is a folder of bare git clones, named owner+name. Pictures are read at the commit that
+`sources.py` names. The clones of `APART` hold photographs that are judged with and never learned from. So do
 the folders of `--apart`. FOLDER of `--local` is a folder of photographs to begin with, such as one
 that an earlier selection left.
 
@@ -28,149 +28,18 @@ import json
 import re
 import subprocess
 from collections import Counter
-from dataclasses import dataclass
 from multiprocessing import Pool
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 from further import SETS, difference_hash, hashes_of
+from sources import SOURCES, Source
 
 SIDE, QUALITY = 288, 92 # of what is stored
 LEAST = 80              # shorter side below which a picture is left out
 TWIN, KIN = 8, 12       # bits in which the hashes of near duplicates differ at most: taken, apart
 
-@dataclass(frozen=True)
-class Source:
-    "Some pictures of a repository"
-    repository:str   # owner/name
-    commit:str       # As many digits as tell it from others
-    paths:str        # Regular expression that the path of a picture matches
-    every:int        # Take every n-th of them
-    shows:str        # What is seen
-    terms:str        # As far as known
-
-WEB = 'no license; web pictures'
-IMAGENET = 'ImageNet: non-commercial research; photographers keep copyright'
-VOC = 'PASCAL VOC: Flickr terms, research use, not to be passed on'
-SUN = 'SUN: research use; web pictures, owners keep copyright'
-COCO = 'COCO: Flickr terms, licenses of the pictures not carried in the copy'
-ASIRRA = 'Microsoft/Petfinder Asirra: competition terms, research use'
 PICTURE = r'\.(?:jpe?g|png|webp|JPE?G)$'
-
-SOURCES = (
-    Source('RlNZLER/Image-Text-Matching', 'd6335246', r'^data/images/', 1,
-           'Flickr8k, everyday scenes', 'Flickr8k: non-commercial research'),
-    Source('mateusrafael4/Atividade_programacao_pose_estimation', 'dab5c740', r'^images/', 1,
-           'VOC 2012, pets, farm animals, people', VOC),
-    Source('BernieChen96/ImageClassification', '69098f42', r'^JPEGImages/', 1,
-           'VOC 2007 and 2012, vehicles, streets', VOC),
-    Source('nhantd/CMU16720-Scene-Classification', 'de3679b1', r'^data/images/', 1, 'scenes', SUN),
-    Source('akshay993/Spatial-Pyramid-Matching-for-Scene-Classification', '1460e62a', r'^data/', 1,
-           'scenes', SUN),
-    Source('Yorkbenno/Spatial-Pyramid-Matching-for-Scene-Classification', '5e02c826', r'^data/', 1,
-           'scenes', SUN),
-    Source('jw995/Computer-Vision__Scene-classification-system-using-bag-of-words', 'be41144f',
-           r'^data/', 1, 'scenes', SUN),
-    Source('michael5511b/CV-Spatial-Pyramid-Matching-For-Scene-Classification', '0f2e57c9',
-           r'^data/', 1, 'aquariums, parks', SUN),
-    Source('MachineLearning2020/Homework2-Caltech101', '836044dd',
-           r'^101_ObjectCategories/(?!Faces)', 1, 'Caltech-101, things', 'CC BY 4.0 by its record'),
-    Source('prasadpol0555/Image-search-case-study', '6726443d', r'^data/images/', 1,
-           'landscapes and things', 'no license; looks like Unsplash'),
-    Source('Sparcraps/Gob-Game-of-Bird', 'b57177b4', r'^(?:valid|test|train)/', 1,
-           '525 species of birds', 'CC0 as declared by the set; web pictures'),
-    Source('thunderInfy/imagenette', 'b850f030', r'^train/', 2, 'Imagenette, 160 px', IMAGENET),
-    Source('ashishodu2023/image-classification-pytorch', '08df005a', r'^data/', 2, 'sports', WEB),
-    Source('alexanderjanuar/Transfer-Learning-Pytorch', 'b0202bd2', r'^data/', 1, 'dishes', WEB),
-    Source('bearpaw/clothing-co-parsing', 'fe34fb77', r'^photos/', 1, 'street fashion',
-           'no license stated; research use'),
-    Source('emanhamed/Houses-dataset', '5e148219', r'^Houses Dataset/', 1, 'rooms, house fronts',
-           'asks for citation; real-estate photos'),
-    Source('aizadaaskar/dl-homework', 'e1f4d175', r'^(?:train|test|valid)/', 2,
-           'musical instruments', WEB),
-    Source('InputBlackBoxOutput/popular-animals-dataset', '0b73f023', r'^[^/]+/', 1,
-           'popular animals', 'repository MIT; web pictures'),
-    Source('PepeTapia/UdacityAWS_Nanodegree', '24d3f798', r'^flowers/', 2, '102 kinds of flowers',
-           'Oxford flowers: research use; web pictures'),
-    Source('Keunyoung-Jung/my_first_DL', '23968250', r'^natural_images/(?!fruit)', 2,
-           'cars, planes, motorbikes, people, pets', 'CC BY-SA 4.0 by its page, from other sets'),
-    Source('Deo0330/split_minidataset', '557ebcae', r'^(?:train|val|test)/', 2,
-           'mini-ImageNet, 100 kinds, 84 px', IMAGENET),
-    Source('IvonaTau/ikea', '6f316e3f', r'^images/', 1, 'rooms and furniture',
-           'no license; a shop\'s pictures'),
-    Source('congduytran12/Trash-Classification-', '00212f2c', r'^dataset-resized/', 2,
-           'TrashNet, rubbish', 'TrashNet: MIT'),
-    Source('fmejbah/car_dataset1', '2ac69202', r'^cars_train/', 2, 'cars',
-           'looks like Stanford Cars: non-commercial research'),
-    Source('yunusgunay/Salient-Object-Segmentation', '68cf2a2f', r'^data/images/', 1, 'ECSSD',
-           'research use'),
-    Source('kongwang01/MM_HW3', '485d6cf7', r'^dataset/', 1, 'cats, dogs, foxes, monkeys', WEB),
-    Source('nikhildutta333/Monkey-Species-Classification', 'cb62130b',
-           r'^(?:training|validation)/', 1, 'ten species of monkeys', WEB),
-    Source('bana513/DeepLearning_homework_4', '59eacb55', r'^(?:train|valid|test)/', 1,
-           'people of Open Images', 'listed as CC BY 2.0; authors not named in the copy'),
-    Source('Jitesh17/openimages-personcar-localize_and_classify', '3b7ac13b',
-           r'^data/images_val/', 1, 'people and cars of Open Images', 'listed as CC BY 2.0'),
-    Source('yadavaditya13/Image_Classification_Using_Deep_Learning', '029bdafb',
-           r'^dataset/seg_(?:train|test)/', 2, 'Intel natural scenes', 'no license stated'),
-    Source('q878787/imagewoof2-320', '874e58f0', r'^train/', 3, 'ten breeds of dogs', IMAGENET),
-    Source('chanakya2734/Image-classification-using-CNN', 'bf746c6e', r'^dataset/', 2,
-           'cats and dogs', ASIRRA),
-    Source('pavan555/DeepLearning4OpenCV', '9e200d70', r'^datasets/animals/', 1,
-           'cats, dogs, pandas', IMAGENET),
-    Source('atiaisaac/flowers_classification', '087014c3', r'^flowers/', 1, 'flowers', WEB),
-    Source('Oldpel/flower_photos', '140ff6f3', r'^dataset/(?:train|val)/', 1, 'flowers',
-           'CC BY 2.0; authors not named in the copy'),
-    Source('daniele-gilio/Machine-Learning-Class', '35496a14', r'^lab3/flowers/(?:train|test)/', 1,
-           'Oxford flowers', 'research use; web pictures'),
-    Source('marcusklasson/GroceryStoreDataset', 'fc80ba90', r'^dataset/(?:train|test|val)/', 2,
-           'fruit, vegetables, cartons', 'MIT'),
-    Source('srohit0/food_mnist', 'e6cdf589', r'^images/[^/]+/', 2, 'Food-101, ten dishes',
-           'Foodspotting: scientific fair use'),
-    Source('feedmejefferson/images', 'cedc596c', r'^photos/', 1, 'food and tables',
-           'Pexels, or Flickr licenses named for each picture'),
-    Source('serizba/vision', '16a8a47e', r'^ex03/task2/bird_dataset/', 2, 'CUB-200, birds',
-           'CUB: non-commercial research'),
-    Source('dsw88/cs601r-project1-dataset', 'b01a8ebb', r'^dataset/(?:butterflies/images|birds)/',
-           1, 'Leeds butterflies, birds', 'academic use'),
-    Source('axelcarlier/lsp', '8fabf318', r'^images/', 3, 'Leeds Sports Pose Extended',
-           'research use; Flickr photographers keep copyright'),
-    Source('Mohanish-5744/Major_Ensemble_Gender', '2f8aa4a5', r'^crop_part1/', 3, 'UTKFace',
-           'UTKFace: non-commercial research'),
-    Source('alexeygrigorev/clothing-dataset-small', '11961516', r'^(?:train|test|validation)/', 2,
-           'clothes', 'CC0 1.0'),
-    Source('shubhankarm01/Weather-image-classification', '3dbe27cf', r'^(?:train|test)/', 1,
-           'weather', WEB),
-    Source('myhorsevideo1-boop/wallpaper-assets', 'f39c725e', r'^images/', 1, 'wallpapers',
-           'Pexels'),
-    Source('Urban-Research-Lab/building-facades-advertising-dataset', '9782a3e7',
-           r'^FacadeDatasetConverted/images/', 1, 'façades and shops', 'CC0 1.0'),
-    Source('VikramShenoy97/Human-Segmentation-Dataset', 'fe4efc56', r'^Training_Images/', 1,
-           'people', WEB),
-    Source('LS-chen/Pedestrian-behavior-detection-and-prediction', '26cfc4cd', r'^JPEGImages/', 8,
-           'pedestrians', 'no license stated; research use'),
-    Source('getcroissant/coworking-stock-photos', 'e221b2ff', r'^public/images/full_size/', 1,
-           'offices', 'from a site of free stock photographs'),
-    Source('dlut-dimt/Realworld-Underwater-Image-Enhancement-RUIE-Benchmark', '400882a4',
-           r'^UIQS/', 4, 'under water', 'RUIE: research use'),
-    Source('pan8915/DeepTexture', '522f46f6', r'^images/', 3, 'textures',
-           'looks like DTD: research use'),
-    Source('quantumnaan/sic_translator', 'd27da85c', r'^data/images/', 1, 'Flickr8k',
-           'Flickr8k: non-commercial research'),
-    Source('imazen/codec-corpus', '55decfe8', r'^(?:CID22/CID22-512|clic2025)/', 1, 'CID22, CLIC',
-           'CC BY-SA 4.0 (CID22); Unsplash (CLIC)'),
-    Source('abhinav9444/Fruits-Vegetables-Image-Dataset', 'd9ae10dd', r'^', 1,
-           'fruit and vegetables', WEB),
-    Source('AmosLewis/HW2_Bag-of-Words-based_Object_Classificaton', '37c8b5ca', r'^baseline/data/',
-           1, 'MSRC v1', 'research use'),
-    Source('ardamavi/Dog-Cat-Classifier', '9e4f1e1b', r'^Data/Train_Data/', 1, 'cats and dogs',
-           ASIRRA),
-    Source('Obmutescence/COCO-MINI', '644f29e7', r'^train2017/', 1, 'everyday scenes', COCO),
-    Source('ManaviAgrawal/VQA', '1b3c07d6', r'^train2014/', 1, 'everyday scenes', COCO),
-    Source('lightly-ai/coco128_yolo', '6d6f7a05', r'^images/train2017/', 1, 'everyday scenes',
-           COCO),
-    Source('codewithminer/ImageCaptioning', '8f5b204b', r'^images/', 1, 'everyday scenes', COCO),
-)
 
 # Judged with, never learned from: the sets of `further.py` and the crowds of `faces.py`
 APART = [(*o[1:4], o[4]) for o in SETS] + [

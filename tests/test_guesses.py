@@ -204,3 +204,20 @@ def test_a_run(photos, monkeypatch, tmp_path, steady):
     assert rates[-1]==1e-4 if steady else rates[-1]<4e-5
     assert load_checkpoint(tmp_path/'model.safetensors')[1]==guesses.start('default')[1]
     assert (tmp_path/'16.safetensors').exists()
+
+def test_muon_moves_kernels_by_orthogonal_steps_and_nothing_else(batch):
+    lr = 1e-3
+    o = guesses.Lessons('default', lr, 5., muon=True)
+    kernels = guesses.kernels_of(o.net.unet)
+    names = [k for k,p in o.net.unet.named_parameters() if any(p is q for q in kernels)]
+    assert {'mid.conv1.weight', 'up.1.attn.0.qkv.weight', 'down.2.feat.1.weight'}<=set(names)
+    assert not {'inp.weight', 'out.2.weight', 'emb.0.weight'}&set(names)
+    before = {k: v.clone() for k,v in o.net.unet.state_dict().items()}
+    o.step(lr, batch)
+    moved = {k: v-before[k] for k,v in o.net.unet.state_dict().items()}
+    for k in names:
+        m = moved[k].flatten(1)
+        spectrum = torch.linalg.svdvals(m)/(0.2*lr*max(m.shape)**0.5)
+        assert spectrum.max()<1.3 and (spectrum>0.6).float().mean()>0.1, (k, spectrum)
+    # AdamW's first step has the length of its rate
+    assert moved['emb.0.weight'].abs().max()==pytest.approx(lr, rel=0.01)
