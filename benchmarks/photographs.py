@@ -3,9 +3,9 @@
     python benchmarks/photographs.py CLONES OUT [--local FOLDER] [--apart FOLDER …] [--jobs 1]
 
 CLONES is a folder of bare git clones, named owner+name. Pictures are read at the commit that
-`sources.py` names. The clones of `APART` hold photographs that are judged with and never learned from. So do
-the folders of `--apart`. FOLDER of `--local` is a folder of photographs to begin with, such as one
-that an earlier selection left.
+`sources.py` names. The clones of `APART` hold photographs that are judged with and never learned
+from. So do the folders of `--apart`. FOLDER of `--local` is a folder of photographs to begin with,
+such as one that an earlier selection left.
 
 OUT gets `pictures.bin`, JPEGs one after the other with a shorter side of at most 288 pixels, and
 `pictures.tsv`, a line for each of them. `Pack` reads both. `sources.tsv` says what became of each
