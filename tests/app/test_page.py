@@ -94,6 +94,8 @@ class Visitor:
         "The visit ends, and the page says so; nothing was asked for outside, nothing went wrong"
         outside = [o for o in self.requests if not o.startswith((base, 'data:', 'blob:'))]
         renew = Request(f"{base}visits/{self.page.evaluate('visit.visitor')}", method='POST')
+        for o in (self.page, self.context):
+            o.unroute_all() # what is intercepted as the page closes may be lost, its last word too
         self.page.close()
         deadline = time.monotonic()+30
         # the browser passes the word on, which the end of the context would cut short
