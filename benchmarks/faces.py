@@ -1,9 +1,9 @@
 """What becomes of small faces: how near their color is to the true one, by sampler and steps.
 
-`python benchmarks/faces.py CLONE OUT [SPEC …]`: CLONE is a clone of vishalw-iitk/Widerface_Yolov5,
-which holds 202 photographs of crowds from WIDER FACE in its history (commit cbae228a); they and the
-faces found in them are kept in the folder OUT. SPEC as in `steps.py`, the whole photograph at its
-default size. Faces are found in the true colors by MTCNN (`pip install --no-deps facenet-pytorch`,
+`python benchmarks/faces.py CLONE OUT [SPEC …] [--model FILE]`: CLONE is a clone of
+vishalw-iitk/Widerface_Yolov5, which holds 202 photographs of crowds from WIDER FACE in its history
+(commit cbae228a); they and the faces found in them are kept in the folder OUT. SPEC as in
+`steps.py`, the whole photograph at its default size. Faces are found in the true colors by MTCNN (`pip install --no-deps facenet-pytorch`,
 weights inside; sure by 0.9, 14 pixels and up). Their color is the mean over the middle of the box,
 on the photograph as it is written.
 
@@ -81,6 +81,7 @@ def main():
     p.add_argument('clone', type=Path)
     p.add_argument('out', type=Path)
     p.add_argument('specs', nargs='*', default=DEFAULT)
+    p.add_argument('--model', help='checkpoint; default: the one inside the package')
     args = p.parse_args()
     from colorized.inference.colorizer import Colorizer
     torch.set_num_threads(1)
@@ -89,7 +90,7 @@ def main():
     if not boxes.exists():
         photographs(args.clone, args.out)
         boxes.write_text(json.dumps(faces(sorted(args.out.glob('*.jpg')))))
-    found,c = json.loads(boxes.read_text()),Colorizer.from_pretrained(device='cpu')
+    found,c = json.loads(boxes.read_text()),Colorizer.from_pretrained(args.model, device='cpu')
     print(f"{len(found)} photographs, {sum(map(len, found.values()))} faces\n")
     print("| | gray | wrong | right | distance to the true chroma | chroma (true) |\n"
           "|---|---|---|---|---|---|")
