@@ -1,11 +1,11 @@
 """What becomes of small faces: how near their color is to the true one, by sampler and steps.
 
-`python benchmarks/faces.py CLONE OUT [SPEC …] [--model FILE]`: CLONE is a clone of vishalw-
-iitk/Widerface_Yolov5, which holds 202 photographs of crowds from WIDER FACE in its history (commit
-cbae228a); they and the faces found in them are kept in the folder OUT. SPEC as in `steps.py`, the
-whole photograph at its default size. Faces are found in the true colors by MTCNN (`pip install
---no-deps facenet-pytorch`, weights inside; sure by 0.9, 14 pixels and up). Their color is the mean
-over the middle of the box, on the photograph as it is written.
+`python benchmarks/faces.py CLONE OUT [SPEC …] [--model FILE]`: CLONE is a clone of
+vishalw-iitk/Widerface_Yolov5, which holds 202 photographs of crowds from WIDER FACE in its history
+(commit cbae228a); they and the faces found in them are kept in the folder OUT. SPEC as in
+`steps.py`, the whole photograph at its default size. Faces are found in the true colors by MTCNN
+(`pip install --no-deps facenet-pytorch`, weights inside; sure by 0.9, 14 pixels and up). Their
+color is the mean over the middle of the box, on the photograph as it is written.
 
 gray: chroma below 6; wrong: hue off by more than 45°; right: by less than 30° and not gray. All
 three as shares of the faces whose true chroma is above 8."""
