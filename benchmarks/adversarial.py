@@ -65,7 +65,8 @@ def examples_of(args, side):
     recipe = Recipe(size=max(args.sides), no_hints=0.35, archival=args.archival)
     also = [(args.share, Slides(args.also))] if args.also else []
     rest = 1-sum(share for share,_ in also)
-    photographs = [(rest*share, o) for share,o in sources_of(args.set, scenes=args.scenes)]
+    photographs = [(rest*share, o)
+                   for share,o in sources_of(args.set, scenes=args.scenes, people=args.people)]
     return Examples([*photographs, *also], side, recipe, args.seed)
 
 class Enough(Exception): pass
@@ -235,6 +236,7 @@ def main():
     p.add_argument('--also', type=Path, help='folder of slides, see kodachromes.py')
     p.add_argument('--share', type=float, default=0.35, help='of the slides among the truth')
     p.add_argument('--scenes', type=float, default=0, help='their share of what comes from SET')
+    p.add_argument('--people', type=float, default=0, help='the same of collections of people')
     p.add_argument('--old', type=Path, help='folder of old photographs, see historical.py')
     p.add_argument('--hold-old', help='whose drawings of those are kept; default: --hold')
     p.add_argument('--keep-old', type=float, default=60, help='weight of what was drawn of those')

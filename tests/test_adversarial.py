@@ -13,7 +13,8 @@ pytestmark = pytest.mark.slow # a benchmark, by the packaged weights
 
 ARGS = dict(start='default', hold=None, seed=0, keep=10, lr=5e-5, judge_lr=5e-4, noise=500,
             frozen=False, warmup=1, steps='0,0,0,0,1', temperatures=(.8, 1.), also=None,
-            share=.35, scenes=0., archival=.5, sides=(64, 96), old=None, hold_old=None, keep_old=60)
+            share=.35, scenes=0., people=0., archival=.5, sides=(64, 96), old=None, hold_old=None,
+            keep_old=60)
 
 @pytest.fixture(scope='module')
 def batch():
@@ -70,17 +71,20 @@ def test_a_frozen_copy_stays(batch, tmp_path):
 def test_kinds_are_drawn_as_often_as_asked_and_half_of_the_slides_never(monkeypatch, tmp_path):
     for i in range(100):
         Image.new('RGB', (99, 99), 'blue' if i<50 else 'red').save(tmp_path/f'{i:03}.png')
-    def sources_of(folder, scenes):
-        lime,yellow = ([Image.new('RGB', (99, 99), o)] for o in ('lime', 'yellow'))
-        return [(1-scenes, lime), (scenes, yellow)]
+    def sources_of(folder, scenes, people):
+        colors = 'lime', 'yellow', 'cyan'
+        lime,yellow,cyan = ([Image.new('RGB', (99, 99), o)] for o in colors)
+        return [(1-scenes-people, lime), (scenes, yellow), (people, cyan)]
     monkeypatch.setattr(adversarial, 'sources_of', sources_of)
-    args = SimpleNamespace(**ARGS|dict(also=tmp_path, scenes=.3, set=None))
+    args = SimpleNamespace(**ARGS|dict(also=tmp_path, scenes=.3, people=.2, set=None))
     side = SimpleNamespace(value=64)
     batches = iter(adversarial.examples_of(args, side))
     mean = torch.cat([next(batches)[2] for _ in range(25)]).mean((2,3)) # of a and b
     is_blue,is_lime,is_yellow = mean[:,1]<-70,mean[:,0]<-60,mean[:,1].gt(60)&mean[:,0].gt(-40)
-    assert (is_blue|is_lime|is_yellow).all() and 50<=is_blue.sum()<=90
-    assert 65<=is_lime.sum()<=117 and 24<=is_yellow.sum()<=55, '0.65 × 0.7 and 0.65 × 0.3 of 200'
+    is_cyan = mean[:,0].lt(-40)&mean[:,1].lt(0)
+    assert (is_blue|is_lime|is_yellow|is_cyan).all() and 50<=is_blue.sum()<=90
+    assert 44<=is_lime.sum()<=86 and 22<=is_yellow.sum()<=56, '0.65 × 0.5 and 0.65 × 0.3 of 200'
+    assert 11<=is_cyan.sum()<=41, '0.65 × 0.2 of 200'
     side.value = 96
     assert next(batches)[0].shape==(adversarial.BS,1,96,96)
 
