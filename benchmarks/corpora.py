@@ -22,7 +22,7 @@ import argparse, importlib, json, os, re, resource, signal, subprocess, sys
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from photographs import blobs, git_dir, holds
+from clones import blobs, git_dir, holds, listed
 
 SECONDS, GIGABYTES = 60, 4. # of a core and of memory, for one file
 
@@ -60,23 +60,13 @@ class Row:
     megabytes:float=0. # Of memory, beyond what the process began with
     output:str=''      # Relative to OUT/colored
 
-def entries(git, commit, paths):
-    "(blob, path) of the files of a commit that match; each blob once"
-    command = ['git', f'--git-dir={git}', 'ls-tree', '-rz', commit]
-    found = {}
-    for line in subprocess.run(command, check=True, capture_output=True).stdout.split(b'\0')[:-1]:
-        meta,path = line.decode(errors='replace').split('\t', 1)
-        mode,kind,sha = meta.split()[:3]
-        if kind=='blob' and mode!='120000' and re.search(paths, path): found.setdefault(sha, path)
-    return list(found.items())
-
 def take_out(source, clones, folder):
     "The files of a source, out of git; those that are there already are left as they are"
     git = git_dir(clones, source.repository)
     if git is None or not holds(git, source.commit):
         raise SystemExit(f'{clones} holds no {source.repository} with commit {source.commit}')
     base = folder/source.name
-    missing = [(sha, o) for sha,o in entries(git, source.commit, source.paths)
+    missing = [(sha, o) for sha,o in listed(git, source.commit, source.paths)
                if not (base/o).is_file()]
     for path,data in blobs(git, missing):
         (base/path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """What becomes of small faces: how near their color is to the true one, by sampler and steps.
 
-`python benchmarks/faces.py CLONE OUT [SPEC …] [--model FILE]`: CLONE is a clone of
+`python benchmarks/faces.py CLONE OUT [SPEC …] [--model FILE] [--other FILE]`: CLONE is a clone of
 vishalw-iitk/Widerface_Yolov5, which holds 202 photographs of crowds from WIDER FACE in its history
 (commit cbae228a); they and the faces found in them are kept in the folder OUT. SPEC as in
 `steps.py`, the whole photograph at its default size. Faces are found in the true colors by MTCNN
@@ -8,11 +8,13 @@ vishalw-iitk/Widerface_Yolov5, which holds 202 photographs of crowds from WIDER 
 color is the mean over the middle of the box, on the photograph as it is written.
 
 gray: chroma below 6; wrong: hue off by more than 45°; right: by less than 30° and not gray. All
-three as shares of the faces whose true chroma is above 8."""
-import argparse, json, re, subprocess
+three as shares of the faces whose true chroma is above 8. `--other` measures a second checkpoint,
+and the differences to it, with intervals."""
+import argparse, json, re
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
+from clones import git, located
 from further import is_colorful
 from steps import sample
 
@@ -22,13 +24,11 @@ DEFAULT = ['ddim:1:1:1', 'dpmpp_2m+agree:6:1:1', 'dpmpp_2m+agree+keep:6:1:1',
 
 def photographs(clone, out):
     "Write those of the history that are not nearly gray"
-    def git(*args):
-        command = ['git', '-C', clone, *args]
-        return subprocess.run(command, check=True, capture_output=True).stdout
-    for line in git('rev-list', '--objects', 'cbae228a').decode().splitlines():
+    where = located(clone)
+    for line in git(where, 'rev-list', '--objects', 'cbae228a').decode().splitlines():
         sha,_,path = line.partition(' ')
         if not re.search(r'representative_dataset/.*\.jpg$', path): continue
-        (out/Path(path).name).write_bytes(git('cat-file', 'blob', sha))
+        (out/Path(path).name).write_bytes(git(where, 'cat-file', 'blob', sha))
     for p in out.glob('*.jpg'):
         if not is_colorful(Image.open(p).convert('RGB')): p.unlink()
 
@@ -58,22 +58,43 @@ def to_lab(rgb):
     from colorized.photo.lab import rgb_to_lab
     return rgb_to_lab(torch.from_numpy(np.array(rgb)).permute(2,0,1)[None])[0]
 
-def measure(c, folder, found, spec):
-    "A line of the table"
+def measured(c, folder, found, spec):
+    "Of each face (a,b) as drawn and as in truth, (F,2), and the number of its photograph, (F,)"
     from colorized.inference.colorizer import as_scan
     rows = []
     for i,(name,boxes) in enumerate(found.items()):
         true = Image.open(folder/name).convert('RGB')
         ours,truth = to_lab(colorized(c, as_scan(true.convert('L')), i, spec)),to_lab(true)
-        rows += [np.stack([middle(ours, b), middle(truth, b)]) for b in boxes]
-    ab,want = np.stack(rows, 1)
-    chroma,strength = np.hypot(*ab.T),np.hypot(*want.T)
+        rows += [(middle(ours, b), middle(truth, b), i) for b in boxes]
+    return [np.stack(o) for o in zip(*rows)]
+
+def judged(ab, want):
+    "What became of each face: {'gray', 'wrong', 'right': (F,) bool}, and whether it counts, (F,)"
+    gray = np.hypot(*ab.T)<6
     off = np.abs(np.degrees(np.angle((ab@(1,1j))*np.conj(want@(1,1j)))))
-    gray,known = chroma<6,strength>8
-    share = lambda o: f'{o[known].mean():.3f}'
-    distance = np.hypot(*(ab-want).T).mean()
-    return (f"| {spec} | {share(gray)} | {share(~gray&(off>45))} | {share(~gray&(off<30))} "
-            f"| {distance:.2f} | {chroma.mean():.1f} ({strength.mean():.1f}) |")
+    return dict(gray=gray, wrong=~gray&(off>45), right=~gray&(off<30)),np.hypot(*want.T)>8
+
+def row(ab, want, spec):
+    "A line of the table"
+    became,known = judged(ab, want)
+    shares = ' | '.join(f'{o[known].mean():.3f}' for o in became.values())
+    distance,chroma,strength = (np.hypot(*o.T).mean() for o in (ab-want, ab, want))
+    return f'| {spec} | {shares} | {distance:.2f} | {chroma:.1f} ({strength:.1f}) |'
+
+def difference(new, old, want, photograph, n_boot=2000):
+    """{'gray', 'wrong', 'right': (share of `new` less that of `old`, low, high)}
+
+    95 % percentile bootstrap over photographs, whose faces stay together: those of one crowd are
+    lit and drawn alike."""
+    (a,known),(b,_) = judged(new, want),judged(old, want)
+    drawn = np.random.default_rng(0).integers(0, photograph.max()+1, (n_boot, photograph.max()+1))
+    def of_photographs(values): return np.bincount(photograph, values, photograph.max()+1)
+    faces,out = of_photographs(known),{}
+    for name in a:
+        gained = of_photographs((a[name].astype(int)-b[name])*known)
+        boots = gained[drawn].sum(1)/faces[drawn].sum(1)
+        out[name] = gained.sum()/faces.sum(),*np.quantile(boots, (.025, .975))
+    return out
 
 def main():
     p = argparse.ArgumentParser(description=__doc__,
@@ -82,6 +103,7 @@ def main():
     p.add_argument('out', type=Path)
     p.add_argument('specs', nargs='*', default=DEFAULT)
     p.add_argument('--model', help='checkpoint; default: the one inside the package')
+    p.add_argument('--other', help='checkpoint that it is compared with, in the same way')
     args = p.parse_args()
     from colorized.inference.colorizer import Colorizer
     torch.set_num_threads(1)
@@ -90,11 +112,19 @@ def main():
     if not boxes.exists():
         photographs(args.clone, args.out)
         boxes.write_text(json.dumps(faces(sorted(args.out.glob('*.jpg')))))
-    found,c = json.loads(boxes.read_text()),Colorizer.from_pretrained(args.model, device='cpu')
+    found = json.loads(boxes.read_text())
+    c,other = (Colorizer.from_pretrained(o, device='cpu') for o in (args.model, args.other))
     print(f"{len(found)} photographs, {sum(map(len, found.values()))} faces\n")
     print("| | gray | wrong | right | distance to the true chroma | chroma (true) |\n"
           "|---|---|---|---|---|---|")
     for spec in args.specs:
-        print(measure(c, args.out, found, spec), flush=True)
+        ab,want,photograph = measured(c, args.out, found, spec)
+        print(row(ab, want, spec), flush=True)
+        if not args.other: continue
+        old,_,_ = measured(other, args.out, found, spec)
+        print(row(old, want, f'{spec} of {args.other}'), flush=True)
+        say = difference(ab, old, want, photograph).items()
+        print('Difference: '+', '.join(f'{k} {d:+.3f} [{low:+.3f}, {high:+.3f}]'
+                                       for k,(d,low,high) in say), flush=True)
 
 if __name__=='__main__': main()

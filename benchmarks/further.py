@@ -6,10 +6,11 @@ repositories of `SETS`, named as `git clone` names them; OUT gets the folders `o
 and `things`, PNGs with a shorter side of at most 512 pixels, and `objects.json` with the ImageNet
 class of each of those. Photographs that are nearly gray are left out, and near duplicates of those
 in the FOLDERs (128-bit difference hash, also mirrored)."""
-import argparse, io, json, re, subprocess
+import argparse, io, json
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
+from clones import git, listed, located
 
 SUPER = r'^data/(Urban100|Sun-Hays80)/image_SRF_[48]/.*HR\.png$'
 SETS = ( # folder, repository, commit, which paths, every how manieth of them
@@ -57,15 +58,9 @@ def is_colorful(rgb):
 
 def pictures(clone, commit, paths, every):
     "Number among those that match, and picture, of every n-th"
-    def git(*args):
-        command = ['git', '-C', clone, *args]
-        return subprocess.run(command, check=True, capture_output=True).stdout
-    found = {}
-    for o in git('ls-tree', '-rz', commit).decode().split('\0')[:-1]:
-        meta,path = o.split('\t', 1)
-        if re.search(paths, path): found.setdefault(meta.split()[2], path)
-    for i,o in enumerate(found):
-        if i%every==0: yield i,Image.open(io.BytesIO(git('cat-file', 'blob', o)))
+    where = located(clone)
+    for i,(sha,_) in enumerate(listed(where, commit, paths)):
+        if i%every==0: yield i,Image.open(io.BytesIO(git(where, 'cat-file', 'blob', sha)))
 
 def shrink(im):
     "At most 512 pixels at the shorter side"

@@ -7,35 +7,18 @@ photographs of about 1850 to 1960. OUT gets `look`, 64 of them drawn at random f
 `learn`, the others, gray PNGs with a shorter side of at most 288 pixels. Left out are pictures
 that are small or in color, and near duplicates of each other or of what FOLDER holds (128-bit
 difference hash). Terms are not looked up: the pictures are neither shown nor passed on."""
-import argparse, io, random, subprocess
+import argparse, io, random
 from collections import Counter
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
+from clones import largest, located, versions
 from further import hashes_of
 from photographs import Known, hashes
 
 SIDE, LEAST = 288, 160 # Shorter side, of what is stored and of what is taken
 TINT = 3.5             # Mean distance to the mean chroma from which a picture is in color
 LOOK = 64
-
-def versions(git, folder):
-    "Path -> blobs of all versions of the pictures of a folder, in the order of the paths"
-    command = ['git', f'--git-dir={git}', 'log', '--all', '--raw', '--no-abbrev', '--format=',
-               '--diff-filter=AM', '--', folder]
-    out = {}
-    for line in subprocess.run(command, check=True, capture_output=True,
-                               text=True).stdout.splitlines():
-        meta,path = line.split('\t', 1)
-        if path.lower().endswith(('jpg', 'jpeg', 'png')):
-            out.setdefault(path, []).extend(meta.split()[2:4])
-    return dict(sorted(out.items()))
-
-def largest(git, blobs):
-    "Of the versions the largest; the others are links to a store of large files"
-    read = lambda o: subprocess.run(['git', f'--git-dir={git}', 'cat-file', 'blob', o],
-                                    capture_output=True).stdout
-    return max(map(read, dict.fromkeys(blobs)), key=len)
 
 def is_in_color(im):
     ab = np.asarray(im.resize((64,64), Image.BOX).convert('LAB')).view(np.int8)[...,1:]
@@ -81,7 +64,7 @@ def main():
     for o in ('clone', 'out'): p.add_argument(o, type=Path)
     p.add_argument('--apart', type=Path, required=True)
     args = p.parse_args()
-    pictures,why = gather(args.clone, Known(hashes_of([args.apart])))
+    pictures,why = gather(located(args.clone), Known(hashes_of([args.apart])))
     names = sorted(f'{o}.png' for o in pictures)
     random.Random(0).shuffle(names)
     for i,name in enumerate(names):

@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 import torch, torch.nn.functional as F
 from PIL import Image
+from clones import PICTURE, blobs, listed, located
 from colorized.evaluation.distances import bootstrap
 from colorized.inference.colorizer import Colorizer
 from colorized.photo.lab import rgb_to_lab
-from photographs import blobs, listed
 
 COMMIT,PATHS = 'f89833e9',r'^data/fsac/thm/'
 FRAME = 0.1 # share of the sides that the frame takes, at most
@@ -45,7 +45,8 @@ class Slides:
 
 def gather(args):
     args.out.mkdir(parents=True, exist_ok=True)
-    for path,data in blobs(args.clone, listed(args.clone, COMMIT, PATHS)):
+    clone = located(args.clone)
+    for path,data in blobs(clone, listed(clone, COMMIT, PATHS, PICTURE)):
         im = Image.open(io.BytesIO(data)).convert('RGB')
         w,h = im.size
         box = [int(share*side) for share in (FRAME, 1-FRAME) for side in (w, h)]

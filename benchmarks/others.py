@@ -10,12 +10,12 @@ DEOLDIFY is a clone of jantic/DeOldify whose history is whole: earlier commits s
 and 2019, beside the photographs. OUT/old/deoldify gets these results. Color `true` or these with
 `colorized`, which uses their lightness only; `colorized evaluate` measures them. Terms are not
 looked up: nothing here is shown or passed on."""
-import argparse, io, subprocess
+import argparse, io
 from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from historical import largest, versions
+from clones import git, largest, located, versions
 from shared import render
 
 PHOTOGRAPHS = 23
@@ -55,27 +55,26 @@ def save(im, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     im.save(path)
 
-def read(git, path):
+def read(clone, path):
     "A picture of the newest commit"
-    blob = subprocess.run(['git', f'--git-dir={git}', 'show', f'HEAD:{path}'], check=True,
-                          capture_output=True).stdout
+    blob = git(clone, 'show', f'HEAD:{path}')
     return Image.open(io.BytesIO(blob)).convert('RGB')
 
-def modern(git, out):
+def modern(clone, out):
     for i in range(1, PHOTOGRAPHS+1):
-        first = squares(read(git, f'test_images/Image_{i:02}_test.jpg'))
-        second = squares(read(git, f'test_images_ex/Image_{i:02}_test_ex.jpg'))
+        first = squares(read(clone, f'test_images/Image_{i:02}_test.jpg'))
+        second = squares(read(clone, f'test_images_ex/Image_{i:02}_test_ex.jpg'))
         for name,im in zip(FIRST+SECOND, first+second):
             if not name: continue
             save(im if name=='true' else recolored(im, first[0]), out/name/f'{i:02}.png')
 
-def old(git, out):
+def old(clone, out):
     "Of a picture in two formats PNG is taken, of a photograph tried twice the second result"
     found = {}
-    for path,blobs in versions(git, 'result_images').items(): # .PNG comes before .jpg
+    for path,blobs in versions(clone, 'result_images').items(): # .PNG comes before .jpg
         name = Path(path).stem
         if name!=DRAWING and name not in found:
-            found[name.removesuffix('Retry')] = largest(git, blobs)
+            found[name.removesuffix('Retry')] = largest(clone, blobs)
     for name,blob in found.items():
         if blob.startswith(b'version https://git-lfs'): continue
         result = right_half(Image.open(io.BytesIO(blob)).convert('RGB'))
@@ -87,7 +86,7 @@ def main():
     for o in ('havc', 'deoldify', 'out'):
         p.add_argument(o, type=Path)
     args = p.parse_args()
-    modern(args.havc, args.out/'modern')
-    old(args.deoldify, args.out/'old'/'deoldify')
+    modern(located(args.havc), args.out/'modern')
+    old(located(args.deoldify), args.out/'old'/'deoldify')
 
 if __name__=='__main__': main()

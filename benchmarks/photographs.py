@@ -26,20 +26,18 @@ import argparse
 import io
 import json
 import re
-import subprocess
 from collections import Counter
 from multiprocessing import Pool
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
+from clones import PICTURE, blobs, git_dir, holds, listed
 from further import SETS, difference_hash, hashes_of
 from sources import SOURCES, Source
 
 SIDE, QUALITY = 288, 92 # of what is stored
 LEAST = 80              # shorter side below which a picture is left out
 TWIN, KIN = 8, 12       # bits in which the hashes of near duplicates differ at most: taken, apart
-
-PICTURE = r'\.(?:jpe?g|png|webp|JPE?G)$'
 
 # Judged with, never learned from: the sets of `further.py` and the crowds of `faces.py`
 APART = [(*o[1:4], o[4]) for o in SETS] + [
@@ -65,45 +63,6 @@ class Pack:
 def rows_of(path):
     "The lines of a table, split at its tabs"
     return [o.split('\t') for o in path.read_text().splitlines()] if path.exists() else []
-
-def git_dir(clones, repository):
-    "The clone of a repository, bare or within a folder `repo`"
-    base = Path(clones)/repository.replace('/', '+')
-    for o in (base, base/'repo', base/'repo/.git', base/'.git'):
-        if (o/'HEAD').is_file(): return o
-    return None
-
-def holds(git, commit):
-    "Does a clone have the commit?"
-    return not subprocess.run(['git', f'--git-dir={git}', 'cat-file', '-e', f'{commit}^{{tree}}'],
-                              stderr=subprocess.DEVNULL).returncode
-
-def listed(git, commit, paths):
-    "(blob, path) of the pictures of a commit that match, each blob once, in the order of git"
-    out = subprocess.run(['git', f'--git-dir={git}', 'ls-tree', '-rz', commit], check=True,
-                         capture_output=True).stdout.decode(errors='replace')
-    found = {}
-    for line in out.split('\0')[:-1]:
-        meta,path = line.split('\t', 1)
-        if re.search(paths, path) and re.search(PICTURE, path):
-            found.setdefault(meta.split()[2], path)
-    return list(found.items())
-
-def blobs(git, entries):
-    "(path, content) of the entries; those that the clone lacks are passed over"
-    proc = subprocess.Popen(['git', f'--git-dir={git}', 'cat-file', '--batch'],
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        for sha,path in entries:
-            proc.stdin.write(f'{sha}\n'.encode())
-            proc.stdin.flush()
-            if b'missing' in (head := proc.stdout.readline()): continue
-            data = proc.stdout.read(int(head.split()[2])+1)[:-1]
-            yield path,data
-    finally:
-        proc.stdin.close()
-        proc.terminate()
-        proc.wait()
 
 def opened(data):
     "The picture upright, RGB, shorter side at most `SIDE`"
@@ -187,7 +146,7 @@ def apart(clones, folders, pool, out):
     for repository,commit,paths,every in APART:
         if (git := git_dir(clones, repository)) is None: raise SystemExit(f'missing: {repository}')
         n = len(rows)
-        for both in pool.imap(hashed, blobs(git, listed(git, commit, paths)[::every]), 16):
+        for both in pool.imap(hashed, blobs(git, listed(git, commit, paths, PICTURE)[::every]), 16):
             if both is not None: rows.append(both[0])
         print(f'{repository}: {len(rows)-n} kept apart', flush=True)
     list_of_them.write_text(now)
@@ -242,7 +201,7 @@ def main():
                 if (git := git_dir(args.clones, name)) is None or not holds(git, commit):
                     print(f'{name}: no clone with {commit}', flush=True)
                     continue
-                source = blobs(git, listed(git, commit, source.paths)[::source.every])
+                source = blobs(git, listed(git, commit, source.paths, PICTURE)[::source.every])
             counts = take(name, source, known, held, pool, args.out)
             row = [name, commit, sum(counts.values()), *(counts[k] for k in KINDS)]
             with (args.out/'sources.tsv').open('a') as f: f.write('\t'.join(map(str, row))+'\n')

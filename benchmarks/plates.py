@@ -27,9 +27,9 @@ from skimage.feature import match_template
 from skimage.filters import sobel
 from colorized.inference.colorizer import Colorizer
 from colorized.photo.lab import lab_to_rgb, rgb_to_L, rgb_to_lab
+from clones import PICTURE, blobs, git_dir, listed
 from first_guess import COLORFUL, NEAR, differences
 from further import difference_hash, is_near
-from photographs import blobs, git_dir, listed
 
 SOURCES = ( # repository, commit, which paths
     ('09eesx/prokudin-gorskii-image', '436f0993', r'^data_e/'),
@@ -82,7 +82,7 @@ def gather(args):
     for repository,commit,paths in SOURCES:
         git = git_dir(args.clones, repository)
         if git is None: raise SystemExit(f'missing: {repository}')
-        for path,data in blobs(git, listed(git, commit, paths)):
+        for path,data in blobs(git, listed(git, commit, paths, PICTURE)):
             if (three := plates(data)) is None: continue
             im,fit = picture(*three)
             h = difference_hash(im)
