@@ -5,16 +5,20 @@ from pathlib import Path
 
 PICTURE = r'\.(?:jpe?g|png|webp|JPE?G)$'
 
-def located(clone):
+def _git_dir(clone):
     "The git directory of a clone, bare or not, or None"
-    base = Path(clone)
-    for o in (base, base/'repo', base/'repo/.git', base/'.git'):
+    for o in (clone, clone/'repo', clone/'repo/.git', clone/'.git'):
         if (o/'HEAD').is_file(): return o
     return None
 
+def located(clone):
+    "The git directory of a clone, bare or not"
+    if (where := _git_dir(Path(clone))) is None: raise SystemExit(f'{clone} is no clone of git')
+    return where
+
 def git_dir(clones, repository):
-    "The same of owner/name in a folder of clones named owner+name"
-    return located(Path(clones)/repository.replace('/', '+'))
+    "That of owner/name in a folder of clones named owner+name, or None"
+    return _git_dir(Path(clones)/repository.replace('/', '+'))
 
 def git(where, *args):
     "What a command of git says, bytes"
