@@ -77,6 +77,7 @@ def test_ci_and_readme_run_the_same_check():
     readme = (root/'README.md').read_text('utf-8')
     commands = re.findall(r'```sh\n(.*?)\n```', readme, re.S)
     assert len(commands)==2 and commands[1]=='bash tools/check'
+    assert commands[0].startswith('git clone --depth 1 '), 'the history is ten times as large'
     program,photo = commands[0].split(' && ')[-1].split() # what the wheel stage must do too
     assert (root/photo).exists()
     assert f'bin/{program}" "$root/{photo}"' in (root/'tools/check').read_text('utf-8')

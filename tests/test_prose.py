@@ -80,6 +80,14 @@ def test_pages_are_short():
     others = {name: n for name,n in long.items() if not name.startswith('theory/')}
     assert not others and len(theory)<=LONG_DERIVATIONS, str(long)
 
+def test_a_stranger_reads_the_readme_in_a_minute():
+    "What stands before the first heading, and the whole, with pictures' words and commands"
+    text = (root/'README.md').read_text('utf-8')
+    first = text.split('\n## ')[0]
+    assert len(first.split())<=160
+    assert len(text.split())<=700
+    assert '](' in first and first.count('```sh')==2, 'commands and links come first'
+
 def test_the_model_card_is_short():
     assert len(CARD.read_text('utf-8').split())<=1500
 
