@@ -15,6 +15,7 @@ import numpy as np, torch
 from PIL import Image
 from fastcore.basics import patch
 from torch import Tensor
+from ..evidence.references import Evidence
 from ..files import file_state, sha256_of
 from ..photo.resampling import down_chroma, up_chroma
 from ..photo.lab import combine_to_rgb
@@ -33,6 +34,7 @@ class Colorization:
     seeds:list              # Seed of each sample
     provenance:Provenance   # How the color came about, but for seed and file
     source_sha256:str=None  # Hash of the original; None: that of the file, if it is what was read
+    evidence:Evidence=None  # What references said; None: there were none
     def __len__(self): return len(self.ab)
     def __repr__(self):
         samples = f"{len(self)} sample{'s'*(len(self)>1)}"
@@ -70,7 +72,8 @@ def file_provenance(self:Colorization,
     asked = dict(bits=plain_integer(bits), quality=plain_integer(quality))
     settings = dict(self.provenance.settings or {}, **asked, source_sha256=self.source_sha256)
     settings.pop('samples', None) # a sample is the same alone and among others
-    return replace(self.provenance, seed=self.seeds[i], settings=settings)
+    share = round(self.evidence.share(self._ab(i)), 3) if self.evidence else None
+    return replace(self.provenance, seed=self.seeds[i], settings=settings, evidence_share=share)
 
 def _report(strips, rows, progress):
     "The strips of a picture; tells `progress` the share of its rows that is done"

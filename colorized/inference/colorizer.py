@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np, torch.nn.functional as F
 from PIL import Image
 from fastcore.basics import patch
+from ..evidence.matching import load_matcher
+from ..evidence.references import References, as_reference
 from ..files import sha256_of
 from .colorization import Colorization
 from .hints import as_points, covering_grid, plain_points
@@ -171,8 +173,11 @@ def colorize(self:Colorizer,
     saturation:float=1.,    # Multiplies the chroma
     temperature:float=None, # Scale of the initial noise; None: as tuned
     working_size:int=None,  # Shorter side at which the network works, at most; None: as tuned
+    references=None,        # Color photographs to go by: see `Colorizer.references`
 ) -> Colorization:
-    "Color one photograph. Raises `ScanError` for a bad file, `ValueError` for a bad setting"
+    """Color one photograph
+
+    Raises `ScanError` for a bad file or reference, `ValueError` for a bad setting."""
     options = self.options(n_samples, seed, steps, temperature, saturation, working_size)
     scan = as_scan(photo)
     sha = sha256_of(photo) if isinstance(photo, (str,Path)) else None
@@ -181,11 +186,15 @@ def colorize(self:Colorizer,
     grid = self._hint_grid(hints if points is None else points, scan.shape, L)
     seeds = [options['seed']+i for i in range(n_samples)]
     draw = {k: options[k] for k in ('steps', 'temperature')}
-    ab = self.sample(self.condition(L, grid), seeds, **draw)*saturation
+    references = self.references(references)
+    evidence = references and references.evidence(L)
+    likely = evidence and evidence.grid(tuple(n//self.net.cfg.factor for n in L.shape[2:]))
+    ab = self.sample(self.condition(L, grid, likely), seeds, **draw)*saturation
     of_all = dict(samples=len(seeds), source_sha256=sha) if len(seeds)>1 else {}
     given = {} if grid is None else _stated(hints, points)
+    if references: given['references'] = references.stated
     made = self.provenance(options, **given, **of_all)
-    return Colorization(scan, ab, seeds, made, sha)
+    return Colorization(scan, ab, seeds, made, sha, evidence)
 
 # %% ../../nbs/inference/03_colorizer.ipynb #6066919c
 @patch
@@ -195,3 +204,24 @@ def _hint_grid(self:Colorizer, hints, shape, L):
         return None
     small = F.avg_pool2d(L, self.net.cfg.factor)
     return covering_grid(hints, shape, tuple(small.shape[2:]), small)
+
+# %% ../../nbs/inference/03_colorizer.ipynb #clrrefc0
+@patch
+def references(self:Colorizer,
+    photos, # Color photographs as `as_scan` takes them, one or a list; or what this has returned
+) -> References: # None: there are none
+    """Color photographs to go by
+
+    Raises `ScanError` for one without colors of its own, `ValueError` for a network with another
+    encoder than the packaged one."""
+    if photos is None or isinstance(photos, References):
+        return photos
+    one = not isinstance(photos, (list,tuple))
+    photos = [photos] if one else photos
+    if not photos:
+        return None
+    if self.net.encoder is None:
+        raise ValueError("references need a network with an encoder")
+    matcher = load_matcher(WEIGHTS/'matching.safetensors', self.net.encoder)
+    hashed = lambda o: sha256_of(o) if isinstance(o, (str,Path)) else None
+    return References([as_reference(as_scan(o), hashed(o)) for o in photos], matcher, self)

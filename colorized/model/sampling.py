@@ -21,7 +21,7 @@ from .unet import ColorNet, Condition, has_native_bf16
 from ..photo.lab import combine_to_rgb
 from ..photo.resampling import up_chroma
 from ..theory.guidance import (amplify, anchor_small_regions, average_similar, clamp_hints,
-    compose, reuse_first_guess)
+    compose, follow_evidence, reuse_first_guess)
 from ..theory.samplers import ddim, ddpm, dpmpp_2m, randn
 
 # %% ../../nbs/model/05_sampling.ipynb #4700e99e
@@ -121,14 +121,14 @@ class ChromaSampler:
 def condition(self:ChromaSampler,
     L:Tensor,          # (N,1,H,W) lightness in [0,100]
     hints:Tensor=None, # (N,3,H/4,W/4) chroma in CIELAB units and mask
+    evidence:Tensor=None, # (N,3,H/4,W/4) likely chroma in CIELAB units, its weight in [0,1]
 ) -> Condition:
     "Encode photographs, once for all seeds and hints. Raises `ValueError` for other shapes"
     if L.ndim!=4: raise ValueError(f"L must be (N,1,H,W), got {tuple(L.shape)}")
-    if hints is not None:
-        hints = self.config.scale_hints(hints).to(self.device)
+    known = lambda o: None if o is None else self.config.scale_hints(o).to(self.device)
     L = L.to(self.device, memory_format=torch.channels_last)
     with torch.no_grad(), self._autocast():
-        return self.net.condition(L, hints)
+        return self.net.condition(L, known(hints)).with_evidence(known(evidence))
 
 # %% ../../nbs/model/05_sampling.ipynb #chroma2c
 @patch
@@ -172,7 +172,8 @@ def _is_exact(self:ChromaSampler, cond):
 @patch
 def _first_guess(self:ChromaSampler, cond, gain):
     "(N,channels,h,w): what the network makes of nothing but noise, times `gain`"
-    denoise = compose(lambda *args: self.denoise(*args), partial(amplify, gain=gain), clamp_hints)
+    denoise = compose(lambda *args: self.denoise(*args), partial(amplify, gain=gain),
+                      follow_evidence, clamp_hints)
     net,out = self.net.cfg,[]
     start = self.schedule.timesteps[-1]
     for batch,_ in self._batches(cond, 1):
@@ -224,7 +225,7 @@ def _denoiser(self:ChromaSampler, settings, hinted):
     if s.anchor:
         wrappers.append(partial(anchor_small_regions, schedule=self.schedule, gain=s.anchor_gain,
                                 until_snr=s.anchor_until))
-    wrappers += [clamp_hints, partial(reuse_first_guess, schedule=self.schedule)]
+    wrappers += [follow_evidence, clamp_hints, partial(reuse_first_guess, schedule=self.schedule)]
     return compose(lambda *args: self.denoise(*args), *wrappers)
 
 @patch
@@ -259,17 +260,25 @@ def sample(self:ChromaSampler,
     cond = self.prepare(cond, settings)
     ab = self._sample(cond, seeds, n, settings)
     if cond.hints is None:
-        return shrink_reds(ab, settings.red_shrinkage)
+        return _paler_reds(ab, cond, settings)
     if not settings.hint_reach:
         return ab
     if plain is None:
         plain = self._sample(self.prepare(cond.with_hints(None), settings), seeds, n, settings)
-        plain = shrink_reds(plain, settings.red_shrinkage)
+        plain = _paler_reds(plain, cond, settings)
     influence = hint_influence(cond, settings.hint_reach, settings.cells)
     influence,mask = [o.cpu().repeat_interleave(n, 0) for o in (influence, cond.hints[:,-1:])]
     return _follow_hints(ab, plain, influence, mask)
 
 # %% ../../nbs/model/05_sampling.ipynb #40dc9f3a
+def _paler_reds(ab, cond, settings):
+    "Weak reds made paler, as far as they are invented"
+    pale = shrink_reds(ab, settings.red_shrinkage)
+    if cond.evidence is None:
+        return pale
+    weight = cond.evidence[:,-1:].cpu().repeat_interleave(len(ab)//len(cond), 0)
+    return pale + weight*(ab-pale)
+
 def _follow_hints(ab, plain, influence, mask):
     "From `plain` towards `ab`, as far as hints reach, and nowhere farther than under the hints"
     change = ab-plain

@@ -65,6 +65,8 @@ class UNetConfig:
         return math.lcm(self.cell*2**(len(self.widths)-1), 32 if self.encoder else 1)
 
 # %% ../../nbs/model/02_unet.ipynb #7d6f5687
+_ROWS = 'hints', 'first_guess', 'confidence', 'evidence' # Tensors with a row for each photograph
+
 @dataclass
 class Condition:
     "What is known of N photographs: computed once, used at every step and for every sample"
@@ -74,10 +76,11 @@ class Condition:
     first_guess:Tensor|None=None  # (N,channels,h,w) estimate from pure noise
     confidence:Tensor|None=None   # (N,1,h,w) in [0,1]: how far small regions keep to it
     similarity:list|None=None     # N weights (gh,gw,gh*gw): how much a cell listens to the others
+    evidence:Tensor|None=None     # (N,channels+1,h,w) likely x, and in [0,1] how far it is believed
     def __len__(self): return len(self.L)
     def map(self, f):
         "The condition with `f` applied to each tensor that has a row for each photograph"
-        tensors = {k: getattr(self, k) for k in ('hints', 'first_guess', 'confidence')}
+        tensors = {k: getattr(self, k) for k in _ROWS}
         tensors = {k: f(v) for k,v in tensors.items() if v is not None}
         features = {k: f(v) for k,v in self.features.items()}
         return replace(self, L=f(self.L), features=features, **tensors)
@@ -93,6 +96,9 @@ class Condition:
     def with_hints(self, hints:Tensor|None):
         "The same photographs with other hints; what was derived from the hints is forgotten"
         return replace(self, hints=hints, first_guess=None, confidence=None)
+    def with_evidence(self, evidence:Tensor|None):
+        "The same photographs with other evidence; what was derived from it is forgotten"
+        return replace(self, evidence=evidence, first_guess=None, confidence=None)
     @classmethod
     def cat(cls, conditions:list):
         "The conditions of several photographs of one shape, none of them with hints, as one"

@@ -41,6 +41,7 @@ class Provenance:
     seed:int=None         # Seed of the sample
     steps:int=None        # Steps of the sampler
     settings:dict=None    # Anything else that matters, JSON-able
+    evidence_share:float=None # Of the chroma, what rests on references; None: there were none
     software:str=f'colorized {__version__}'
     source_type:str=SOURCE_TYPES[0] # One of `SOURCE_TYPES`, or its address
     def __post_init__(self):
@@ -51,13 +52,14 @@ class Provenance:
         if settings is not None:
             settings = json.dumps(settings, sort_keys=True, ensure_ascii=False)
         ours = dict(Software=self.software, Model=self.model, ModelSHA256=self.model_sha256,
-                    Seed=self.seed, Steps=self.steps, Settings=settings)
+                    Seed=self.seed, Steps=self.steps, Settings=settings,
+                    EvidenceShare=self.evidence_share)
         given = {('colorized', k): str(v) for k,v in ours.items() if v is not None}
         return {('Iptc4xmpExt', 'DigitalSourceType'): _source_uri(self.source_type), **given}
 
 # %% ../../nbs/photo/06_provenance.ipynb #f79f33a0
 OF_THE_FILE = dict( # True of the original's file only
-    colorized='Model ModelSHA256 Seed Steps Settings',
+    colorized='Model ModelSHA256 Seed Steps Settings EvidenceShare',
     xmp='Thumbnails',
     exif='ColorSpace PixelXDimension PixelYDimension',
     dc='format',
