@@ -78,7 +78,10 @@ def table(
         n = found[(found.set==s) & (found.metric==m)].n.iloc[0]
         return s + f' (n={n:,})'*(one_n[s, m] and m not in SHARES)
     shared = {about(*p) for p in pairs} if len(pairs)>1 else set()
-    def head(s, m): return title(m) + f', {about(s, m)}'*(len(shared)!=1)
+    measured = {title(m) for _,m in pairs} if len(pairs)>1 and len(shared)!=1 else set()
+    def head(s, m):
+        parts = [title(m)]*(len(measured)!=1) + [about(s, m)]*(len(shared)!=1)
+        return ', '.join(parts)
     lines = []
     for setting,name in names.items():
         for w in found[found.setting==setting].weights.unique():
@@ -88,7 +91,8 @@ def table(
                   for r in o.itertuples()}
             shown = f'`{w}`' if w!='–' else w
             lines.append([name, *([shown] if len(who)>1 else []), *(at.get(p, '') for p in pairs)])
-    label = '; '.join([*([first] if first else []), *(shared if len(shared)==1 else []),
+    label = '; '.join([*([first] if first else []), *(measured if len(measured)==1 else []),
+                       *(shared if len(shared)==1 else []),
                        *([f'`{who[0]}`'] if len(who)==1 and who[0]!='–' else [])])
     return markdown([label, *(['weights']*(len(who)>1)), *(head(*p) for p in pairs)], lines)
 
