@@ -6,6 +6,10 @@ Each page has its raw results beside it, one schema for all:
 ever packaged, and `commit` is where the figure first stood."""
 import matplotlib.pyplot as plt, pandas as pd
 from IPython.display import Markdown
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+set_matplotlib_formats('png') # twice the resolution would weigh four times as much
+plt.rcParams['figure.dpi'] = 110
 
 # How a measure is called, its decimals, and whether it is a share of so many pairs or faces
 METRICS = {
@@ -46,8 +50,9 @@ def cell(o):
     digits = METRICS[o.metric.removesuffix('_change')][1]
     if digits=='%': return f'{o.value*100:.1f} %'
     is_change = o.metric.endswith('_change')
-    sign = '+'*is_change
-    digits += (o.metric=='delta_e2000_change') - (o.metric=='kid_x1000' and o.value>=10)
+    sign = '+'*(is_change or o.metric=='top1_over_gray')
+    digits += o.metric in ('delta_e2000_change','chroma_distance_change')
+    digits -= o.metric=='kid_x1000' and o.value>=10
     parts = [f'{v:{sign}.{digits}f}' for v in (o.value, o.low, o.high) if v==v]
     return (parts[0] + (f' [{parts[1]}, {parts[2]}]' if parts[1:] else '')).replace('-', '−')
 
@@ -76,7 +81,8 @@ def table(
     one_n = {p: len(found[(found.set==p[0]) & (found.metric==p[1])].n.unique())==1 for p in pairs}
     def about(s, m):
         n = found[(found.set==s) & (found.metric==m)].n.iloc[0]
-        return s + f' (n={n:,})'*(one_n[s, m] and m not in SHARES)
+        told = f'{n:,}' in s or m in SHARES or not one_n[s, m]
+        return s if told else f'{s} (n={n:,})'
     shared = {about(*p) for p in pairs} if len(pairs)>1 else set()
     measured = {title(m) for _,m in pairs} if len(pairs)>1 and len(shared)!=1 else set()
     def head(s, m):
