@@ -30,6 +30,8 @@ SHARES = {'preferred': 'preferred ↑', 'kept': 'one would keep ↑',
           'kept_borderline': 'of these borderline', 'taken_for_true': 'taken for the true one ↑',
           'skin_more_natural': 'skin more natural', 'skin_less_natural': 'skin less natural'}
 
+NO_BREAK = '\N{NO-BREAK SPACE}'
+
 def read(name):
     "The results of a page, with study and setting of each"
     rows = pd.read_csv(f'{name}.csv', dtype=dict(weights=str)).fillna(dict(weights='–'))
@@ -45,77 +47,92 @@ def title(metric):
 def cell(o):
     "A value and its interval, as text"
     if o.metric in SHARES:
-        percent = f'{o.value:.0%}'.replace('%', ' %')
-        return f'{round(o.value*o.n)} of {o.n} ({percent} [{o.low*100:.0f}, {o.high*100:.0f}])'
+        interval = f'[{o.low*100:.0f},{NO_BREAK}{o.high*100:.0f}]'
+        return f'{round(o.value*o.n)} of {o.n} ({o.value*100:.0f}{NO_BREAK}% {interval})'.replace(
+            ' of ', f'{NO_BREAK}of{NO_BREAK}')
     digits = METRICS[o.metric.removesuffix('_change')][1]
-    if digits=='%': return f'{o.value*100:.1f} %'
+    if digits=='%': return f'{o.value*100:.1f}{NO_BREAK}%'
     is_change = o.metric.endswith('_change')
     sign = '+'*(is_change or o.metric=='top1_over_gray')
     digits += o.metric in ('delta_e2000_change','chroma_distance_change')
     digits -= o.metric=='kid_x1000' and o.value>=10
     parts = [f'{v:{sign}.{digits}f}' for v in (o.value, o.low, o.high) if v==v]
-    return (parts[0] + (f' [{parts[1]}, {parts[2]}]' if parts[1:] else '')).replace('-', '−')
+    interval = f' [{parts[1]},{NO_BREAK}{parts[2]}]' if parts[1:] else ''
+    return (parts[0]+interval).replace('-', '−')
 
-def markdown(head, rows):
-    "A table of texts"
+def code(weights):
+    "Weights by the first digits of their hash; a dash if they are not known"
+    return weights if weights=='–' else f'`{weights}`'
+
+def markdown(head, rows, note=''):
+    "A table of texts, below a note on what all of it has in common"
     lines = [head, ['---']*len(head), *rows]
-    return Markdown('\n'.join(f"| {' | '.join(o)} |" for o in lines))
+    text = '\n'.join(f"| {' | '.join(o)} |" for o in lines)
+    return Markdown(f'*{note}*\n\n{text}' if note else text)
+
+def pairs_of(found, columns):
+    "Sets and metrics in the order of the columns, a metric alone for all of its sets"
+    there = list(dict.fromkeys(zip(found.set, found.metric)))
+    for c in columns:
+        if isinstance(c, tuple): yield c
+        else: yield from (o for o in there if o[1]==c)
+
+def place(o):
+    "Where a column was measured: its set, and n if that is the same in all rows"
+    name,n = o.set.iloc[0],o.n.iloc[0]
+    is_told = f'{n:,}' in name or o.metric.iloc[0] in SHARES or o.n.nunique()>1
+    return name if is_told else f'{name} (n={n:,})'
+
+def entry(column, setting, weights):
+    "What one cell says, with its n where the cells of a column differ in it"
+    found = column[(column.setting==setting) & (column.weights==weights)]
+    if not len(found): return ''
+    o = next(found.itertuples())
+    return cell(o) + f' (n={o.n:,})'*(column.n.nunique()>1 and o.metric not in SHARES)
+
+def alike(texts):
+    "The one text that all columns share, if there are several columns"
+    return texts[0] if len(texts)>1 and len(set(texts))==1 else ''
 
 def table(
-    rows,      # Of one page, from `read`
-    study,     # Name of the study
-    columns,   # Metrics, or pairs of a set and a metric
+    rows,          # Of one page, from `read`
+    study,         # Name of the study
+    columns,       # Metrics, or pairs of a set and a metric
     settings=None, # Which of its settings, in this order; a dict gives them other names
-    first='',  # Head of the first column
+    first='',      # Head of the first column
 ):
     "Settings below each other; weights get a column where they differ"
     found = rows[rows.study==study]
-    names = settings if isinstance(settings, dict) else {o: o for o in settings or
-                                                        found.setting.unique()}
+    settings = settings or list(found.setting.unique())
+    names = settings if isinstance(settings, dict) else dict(zip(settings, settings))
     found = found[found.setting.isin(list(names))]
-    pairs = [(c if isinstance(c, tuple) else (s, c)) for c in columns
-             for s in ([0] if isinstance(c, tuple) else found.set.unique())]
-    pairs = [(s, m) for s,m in pairs if ((found.set==s) & (found.metric==m)).any()]
-    found = found[[o in pairs for o in zip(found.set, found.metric)]]
-    who = list(found.weights.unique())
-    one_n = {p: len(found[(found.set==p[0]) & (found.metric==p[1])].n.unique())==1 for p in pairs}
-    def about(s, m):
-        n = found[(found.set==s) & (found.metric==m)].n.iloc[0]
-        told = f'{n:,}' in s or m in SHARES or not one_n[s, m]
-        return s if told else f'{s} (n={n:,})'
-    shared = {about(*p) for p in pairs} if len(pairs)>1 else set()
-    measured = {title(m) for _,m in pairs} if len(pairs)>1 and len(shared)!=1 else set()
-    def head(s, m):
-        parts = [title(m)]*(len(measured)!=1) + [about(s, m)]*(len(shared)!=1)
-        return ', '.join(parts)
+    values = {p: found[(found.set==p[0]) & (found.metric==p[1])] for p in pairs_of(found, columns)}
+    found = found[found.index.isin([i for o in values.values() for i in o.index])]
+    titles,places = [title(m) for _,m in values],[place(o) for o in values.values()]
+    where = alike(places)
+    what = '' if where else alike(titles)
+    heads = [', '.join([t]*(not what) + [p]*(not where)) for t,p in zip(titles, places)]
+    weights = list(found.weights.unique())
+    several = len(weights)>1
     lines = []
-    for setting,name in names.items():
-        for w in found[found.setting==setting].weights.unique():
-            o = found[(found.setting==setting) & (found.weights==w)]
-            at = {(r.set, r.metric): cell(r)+f' (n={r.n:,})'*(not one_n[r.set, r.metric] and
-                                                             r.metric not in SHARES)
-                  for r in o.itertuples()}
-            shown = f'`{w}`' if w!='–' else w
-            lines.append([name, *([shown] if len(who)>1 else []), *(at.get(p, '') for p in pairs)])
-    label = '; '.join([*([first] if first else []), *(measured if len(measured)==1 else []),
-                       *(shared if len(shared)==1 else []),
-                       *([f'`{who[0]}`'] if len(who)==1 and who[0]!='–' else [])])
-    return markdown([label, *(['weights']*(len(who)>1)), *(head(*p) for p in pairs)], lines)
+    for (setting,w),_ in found.groupby(['setting','weights'], sort=False):
+        cells = [entry(o, setting, w) for o in values.values()]
+        lines.append((list(names).index(setting), [names[setting], *[code(w)]*several, *cells]))
+    note = [what, where, f'weights {code(weights[0])}'*(not several and weights[0]!='–')]
+    return markdown([first, *['weights']*several, *heads],
+                    [o for _,o in sorted(lines, key=lambda o: o[0])], '; '.join(filter(None, note)))
 
 def forest(
-    found,          # Rows with intervals, drawn from top to bottom
-    labels,         # A name for each
+    found,  # Rows with intervals, drawn from top to bottom
+    labels, # A name for each
     xlabel,
-    base=0,         # Where a line is drawn: no change
-    ax=None,
 ):
-    "Values with their intervals below each other"
-    ax = ax or plt.subplots(figsize=(7, 0.6+0.24*len(found)), layout='constrained')[1]
+    "Values with their intervals below each other, and a line at zero"
+    ax = plt.subplots(figsize=(7, 0.6+0.24*len(found)), layout='constrained')[1]
     y = range(len(found))
     bars = [found.value-found.low, found.high-found.value]
     ax.errorbar(found.value, y, xerr=bars, fmt='o', ms=4, lw=1.5, capsize=2)
-    if base is not None: ax.axvline(base, color='gray', lw=1)
+    ax.axvline(0, color='gray', lw=1)
     ax.set_yticks(y, list(labels), fontsize=8)
-    ax.invert_yaxis()
+    ax.set_ylim(len(found)-0.5, -0.5)
     ax.set_xlabel(xlabel)
-    return ax
