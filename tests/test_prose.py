@@ -1,5 +1,5 @@
 "The prose of all pages: American, in words that a newcomer knows, in short sentences and pages."
-import json, re, subprocess, sys
+import csv, json, re, subprocess, sys
 from pathlib import Path
 import pytest
 
@@ -87,6 +87,58 @@ def test_a_stranger_reads_the_readme_in_a_minute():
     assert len(first.split())<=160
     assert len(text.split())<=700
     assert '](' in first and first.count('```sh')==2, 'commands and links come first'
+
+MOST_EXPERIMENTS,MOST_WORDS_OF_ONE = 6,1200 # each page has one question
+
+def test_experiments_are_few_and_short():
+    experiments = [o for o in texts if o.startswith('experiments/')]
+    assert 0<len(experiments)<=MOST_EXPERIMENTS, experiments
+    words = {name: len(texts[name].split()) for name in [*experiments, 'results.qmd']}
+    assert max(words.values())<=MOST_WORDS_OF_ONE, words
+
+RESULTS = sorted((root/'nbs/experiments').rglob('*.csv'))
+COLUMNS = 'experiment,set,n,metric,value,low,high,weights,commit'.split(',')
+
+def faults(row):
+    "What is wrong with one line of results"
+    if set(row)!=set(COLUMNS) or None in row.values(): return 'other columns'
+    if ': ' not in row['experiment'] or not row['set'] or not row['metric']: return 'names'
+    if not re.fullmatch('[1-9][0-9]*', row['n']): return 'n'
+    if not re.fullmatch('([0-9a-f]{8})?', row['weights']): return 'weights'
+    if not re.fullmatch('([0-9a-f]{7})?', row['commit']): return 'commit'
+    if (row['low']=='')!=(row['high']==''): return 'half an interval'
+    try:
+        value = float(row['value'])
+        low,high = float(row['low'] or value),float(row['high'] or value)
+    except ValueError: return 'no number'
+    return '' if low<=value<=high and abs(value)<float('inf') else 'interval'
+
+@pytest.mark.parametrize('file', RESULTS, ids=lambda o: o.name)
+def test_results_have_one_schema(file):
+    with file.open(encoding='utf-8', newline='') as f:
+        reader = csv.DictReader(f)
+        rows = list(reader)
+    assert reader.fieldnames==COLUMNS and len(rows)>50
+    bad = [f'line {i}: {faults(o)}' for i,o in enumerate(rows, 2) if faults(o)]
+    assert not bad, '\n'.join(bad)
+    seen = [tuple(o[k] for k in ('experiment','set','metric','weights')) for o in rows]
+    twice = {o for o in seen if seen.count(o)>1} if len(set(seen))<len(seen) else set()
+    assert not twice, twice
+
+def test_each_page_of_experiments_has_its_results():
+    assert [o.stem for o in RESULTS]==sorted(
+        Path(o).stem for o in pages if o.startswith('experiments/'))
+
+GOOD = dict(zip(COLUMNS, 'steps: ddim 6,validation,250,kid,1.2,1,1.5,1789bec4,5f5bfaf'.split(',')))
+
+@pytest.mark.parametrize('change', [
+    dict(n='0'), dict(n='2.5'), dict(n=''), dict(value=''), dict(value='1,2'), dict(low='1.3'),
+    dict(high='1.1'), dict(low=''), dict(value='nan'), dict(value='inf', low='', high=''),
+    dict(weights='1789'), dict(commit='main'), dict(experiment='steps'), dict(metric=''),
+    dict(more='')], ids=str)
+def test_a_fault_in_the_results_is_seen(change):
+    assert not faults(GOOD) and not faults(GOOD | dict(low='', high='', weights='', commit=''))
+    assert faults(GOOD | change)
 
 def test_the_model_card_is_short():
     assert len(CARD.read_text('utf-8').split())<=1500

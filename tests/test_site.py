@@ -315,7 +315,9 @@ ON_SCREEN = '''() => {
     ('scan.html#scan', 'photo/scan.html#scan'),
     ('metrics.html#report', 'evaluation/report.html#report'), # three parts have a report
     ('learner.html#train', 'training/train.html#train'),
-    ('lab.html#how-colorful', 'photo/lab.html#how-colorful')]) # no name of the package
+    ('lab.html#how-colorful', 'photo/lab.html#how-colorful'), # no name of the package
+    ('experiments/planning.html#measured', 'fleet/planning.html#measured'), # out of a folder
+    ('experiments/results.html#things-and-scenes', 'results.html#things-and-scenes')]) # no notebook
 def test_an_old_address_of_an_entry_leads_to_the_entry(site, browser, old, new):
     out,base = site
     page,complaints = visit(browser, base, 'wide')
@@ -325,6 +327,17 @@ def test_an_old_address_of_an_entry_leads_to_the_entry(site, browser, old, new):
     page.wait_for_function(ON_SCREEN) # it scrolls smoothly
     page.close()
     assert not complaints
+
+def test_a_page_may_have_several_old_addresses(site):
+    "Each of them leads to a page that is one"
+    out,_ = site
+    old = docs['_aliases']()
+    several = [k for k,new in old.items() if new=='experiments/training.html']
+    assert len(several)>1 and 'experiments/held.html' in several
+    assert old['experiments/more_collections.html']=='collections.html' # no notebook
+    book = set(pages(out))
+    assert set(old.values())<=book and not set(old)&book
+    for k,new in old.items(): assert is_redirect(out/k) and new in (out/k).read_text('utf-8')
 
 def test_an_old_address_leads_on_without_scripts(site, browser):
     out,base = site

@@ -191,12 +191,15 @@ def _mend_anchors(out):
 def _aliases():
     """Old addresses of pages and their new ones: {'scan.html': 'photo/scan.html'}
 
-    From the first cells of notebooks."""
+    From lines such as `- aliases: [/scan.html, /reading.html]` in the first cells of notebooks, or
+    `aliases: [/scan.html]` in the front matter of other pages."""
     found,nbs = {},root/'nbs'
-    for nb in sorted(nbs.rglob('*.ipynb')):
-        first = _text(_read_nb(nb)['cells'][0]['source'])
-        m = re.search(r'^- aliases: \[/([\w./-]+)\]$', first, re.M)
-        if m: found[m[1]] = _unnumbered(nb.relative_to(nbs).with_suffix('.html').as_posix())
+    for page in sorted([*nbs.rglob('*.ipynb'), *nbs.rglob('*.qmd')]):
+        is_nb = page.suffix=='.ipynb'
+        first = _text(_read_nb(page)['cells'][0]['source']) if is_nb else page.read_text('utf-8')
+        m = re.search(r'^(?:- )?aliases: \[(.+)\]$', first.partition('\n---\n')[0], re.M)
+        new = _unnumbered(page.relative_to(nbs).with_suffix('.html').as_posix())
+        for old in m[1].split(',') if m else []: found[old.strip().removeprefix('/')] = new
     return found
 
 REDIRECT = """<!doctype html>
@@ -271,7 +274,7 @@ def _prepare(proc):
             if c['cell_type']=='markdown': c['source'] = _box_opening(_text(c['source']))
         first = nb['cells'][0]
         # Quarto's only: its page names and its aliases, which `_redirect` writes here
-        only = r'^(?:output-file:.*|aliases:\n- .*)\n'
+        only = r'^(?:output-file:.*|aliases:\n(?:- .*\n)*- .*)\n'
         first['source'] = re.sub(only, '', _text(first['source']), flags=re.M)
         f.unlink()
         f.with_name(_unnumbered(f.name)).write_text(json.dumps(nb), 'utf-8')
@@ -280,7 +283,10 @@ def _prepare(proc):
     sources.write_text(_box_tables(sources.read_text('utf-8')), 'utf-8')
     for f in [proc/'_quarto.yml', *proc.rglob('*.qmd')]:
         text = _unnumbered(f.read_text('utf-8'))
-        f.write_text(_box_opening(_with_card(text)) if f.suffix=='.qmd' else text, 'utf-8')
+        if f.suffix=='.qmd':
+            text = re.sub(r'^aliases: .*\n', '', text, count=1, flags=re.M)
+            text = _box_opening(_with_card(text))
+        f.write_text(text, 'utf-8')
 
 def _localize(out, base):
     "Addresses of the site itself and of KaTeX lead to files; pictures without a text get one"

@@ -37,6 +37,22 @@ def _inputs(photos):
     return [p for p in paths if str(p) not in made],None
 
 # %% ../../nbs/cli/02_photo.ipynb #clihint1
+def _readable_references(named):
+    "The references that can be used, and 1 if one cannot, which is said"
+    from colorized.evidence.references import as_reference
+    from colorized.files import sha256_of
+    from colorized.photo.reading import READABLE, read_scan
+    inside = lambda o: sorted(p for p in o.iterdir() if p.suffix.lower() in READABLE)
+    paths = [p for o in map(Path, named or []) for p in (inside(o) if o.is_dir() else [o])]
+    found,failed = [],0
+    for p in paths:
+        try:
+            found.append(as_reference(read_scan(p), sha256_of(p)))
+        except (OSError, ValueError) as e:
+            warn(f"{e}: colored without it")
+            failed = 1
+    return found,failed
+
 def _hints(hint, hints):
     "Known colors as `Colorizer.colorize` takes them"
     if not hint:
@@ -58,7 +74,7 @@ def _n_drawn(samples, uncertainty):
     "How many colorings are made: a map needs eight"
     return max(samples, 8 if uncertainty else 1)
 
-def _color_photo(job, colorizer, sampling, file, hints, source_type):
+def _color_photo(job, colorizer, sampling, file, given, source_type):
     "Color one photograph and say where it went"
     from dataclasses import replace
     from colorized.inference.colorization import MAP_SIDE
@@ -66,7 +82,7 @@ def _color_photo(job, colorizer, sampling, file, hints, source_type):
         check_replaceable(o, file['overwrite'])
     n_samples = len(job.outputs)
     n_drawn = _n_drawn(n_samples, job.map)
-    result = colorizer.colorize(job.photo, n_samples=n_drawn, hints=hints, **sampling)
+    result = colorizer.colorize(job.photo, n_samples=n_drawn, **given, **sampling)
     result.provenance = replace(result.provenance, source_type=source_type)
     remarks = list(result.scan.remarks)
     for i,o in enumerate(job.outputs):
@@ -109,7 +125,7 @@ def _color_folder(folder, out, colorizer, **options):
     return colorize_folder(folder, out, colorizer, **options).exit_code
 
 # %% ../../nbs/cli/02_photo.ipynb #45176947
-def _check_options(folder, out, samples, quality, threads, workers, hint, hints):
+def _check_options(folder, out, samples, quality, threads, workers, hint, hints, reference):
     "Raises `ValueError` for what can be seen without looking at a photograph"
     if samples<1:
         raise UsageError(f"--samples must be at least 1, got {samples}")
@@ -122,10 +138,12 @@ def _check_options(folder, out, samples, quality, threads, workers, hint, hints)
         raise UsageError("give either --hint or --hints")
     if folder and not out:
         raise UsageError(f"{folder} is a folder: say with --out where its color photographs go")
-    if folder and (samples>1 or hint or hints):
-        raise UsageError("--samples, --hint and --hints are for single photographs")
-    if hints and not Path(hints).exists():
-        raise FileNotFoundError(f"--hints {hints}: no such file")
+    if folder and (samples>1 or hint or hints or reference):
+        raise UsageError("--samples, --hint, --hints and --reference are for single photographs")
+    files = [('--hints', hints)]*bool(hints) + [('--reference', o) for o in reference or []]
+    for option,o in files:
+        if not Path(o).exists():
+            raise FileNotFoundError(f"{option} {o}: no such file")
 
 # %% ../../nbs/cli/02_photo.ipynb #45176949
 def _check_photo(photo, hints, colorizer):
@@ -169,6 +187,8 @@ _Hint = Annotated[str, "Known color as x,y,color in pixels, for instance 310,420
     "it, about 1 % of the shorter side; may be repeated)", {'action':'append'}]
 _Strokes = Annotated[str, "Picture of the photograph's size with brush strokes on a transparent "
     "ground, or a .json file with a list of [x, y, color] and [x, y, color, radius]"]
+_Reference = Annotated[str, "Color photograph of the same place or thing to take colors from, or "
+    "a folder of them (may be repeated)", {'action':'append'}]
 _Map = Annotated[bool, "Also write a map, at most 1024 pixels a side, of where eight "
     "samples disagree (or all, if --samples says more); a contact sheet then shows that map"]
 _Overwrite = Annotated[bool, "Replace existing outputs: in a folder any file of that name, even "
@@ -187,6 +207,7 @@ def color(
     steps:Steps=None,
     hint:_Hint=None,
     hints:_Strokes=None,
+    reference:_Reference=None,
     saturation:Saturation=1., temperature:Temperature=None,
     uncertainty:_Map=False,
     format:Format=None, bits:Bits=None, quality:Quality=95,
@@ -202,7 +223,7 @@ def color(
     for o in set or []:
         parse_pair('--set', o) # it also takes the names that follow it
     photos,folder = _inputs(photos)
-    _check_options(folder, out, samples, quality, threads, workers, hint, hints)
+    _check_options(folder, out, samples, quality, threads, workers, hint, hints, reference)
     check_source_type(source_type)
     jobs,out_folder = plan_outputs(photos, folder, out, format, bits, samples, seed, uncertainty)
     set_threads(threads)
@@ -216,4 +237,6 @@ def color(
             source_type=source_type, dry_run=dry_run, workers=workers)
     if dry_run:
         return _dry_run(jobs, overwrite, known, colorizer)
-    return _color_each(jobs, out_folder, colorizer, sampling, file, known, source_type)
+    found,unusable = _readable_references(reference)
+    given = dict(hints=known, references=colorizer.references(found))
+    return _color_each(jobs, out_folder, colorizer, sampling, file, given, source_type) or unusable

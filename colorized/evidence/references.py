@@ -39,7 +39,8 @@ def as_reference(
     if scan.is_generated:
         raise ScanError(f"reference {name} was colored by a program: its colors are no evidence")
     if scan.tone.kind!='color':
-        raise ScanError(f"reference {name} is {scan.tone.kind}: it has no colors to give")
+        kind = 'gray' if scan.tone.kind=='neutral' else 'of one tint'
+        raise ScanError(f"reference {name} is {kind}: it has no colors to give")
     h,w = working_shape(scan.shape, SIDE, min_size=SIDE)
     rgb = Image.fromarray(scan.rgb8()).resize((w, h), Image.Resampling.BOX, reducing_gap=3.)
     x = torch.from_numpy(np.array(rgb)).permute(2,0,1)[None]

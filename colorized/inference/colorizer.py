@@ -15,7 +15,7 @@ import numpy as np, torch.nn.functional as F
 from PIL import Image
 from fastcore.basics import patch
 from ..evidence.matching import load_matcher
-from ..evidence.references import References, as_reference
+from ..evidence.references import Reference, References, as_reference
 from ..files import sha256_of
 from .colorization import Colorization
 from .hints import as_points, covering_grid, plain_points
@@ -208,7 +208,7 @@ def _hint_grid(self:Colorizer, hints, shape, L):
 # %% ../../nbs/inference/03_colorizer.ipynb #clrrefc0
 @patch
 def references(self:Colorizer,
-    photos, # Color photographs as `as_scan` takes them, one or a list; or what this has returned
+    photos, # What `as_scan` takes, or a `Reference`; one or a list; or what this has returned
 ) -> References: # None: there are none
     """Color photographs to go by
 
@@ -223,5 +223,10 @@ def references(self:Colorizer,
     if self.net.encoder is None:
         raise ValueError("references need a network with an encoder")
     matcher = load_matcher(WEIGHTS/'matching.safetensors', self.net.encoder)
-    hashed = lambda o: sha256_of(o) if isinstance(o, (str,Path)) else None
-    return References([as_reference(as_scan(o), hashed(o)) for o in photos], matcher, self)
+    return References([_as_reference(o) for o in photos], matcher, self)
+
+def _as_reference(photo):
+    if isinstance(photo, Reference):
+        return photo
+    sha = sha256_of(photo) if isinstance(photo, (str,Path)) else None
+    return as_reference(as_scan(photo), sha)
