@@ -1,120 +1,42 @@
-"""Is another runtime faster than PyTorch on this processor, and are its colors the same?
+"""Whether another runtime is faster than PyTorch on this processor, and its colors the same
 
-    python benchmarks/backends.py TRAIN VALID [--threads 1 2] [--pairs 20] [--photos 100]
-        [--only speed colors cold quality] [--float32] [--json FILE] [--quick]
+    python benchmarks/run.py backends TRAIN VALID --csv FILE     # an hour
+    python benchmarks/run.py backends TRAIN VALID --only speed --float32
 
 ONNX Runtime and OpenVINO run the graphs of `colorized export`, in float32 and with weights and
 activations of 8 bits (static, QDQ), calibrated on photographs of the folder TRAIN. VALID is the
 folder of color photographs on which colors are compared. Contestants take turns in one process,
-forwards and backwards, so that company on the machine troubles all alike; the ratio is the median
-over the turns, with a 95 % bootstrap interval. Needs
-`pip install 'colorized[bench,export,evaluate]'`.
-"""
-import argparse, hashlib, inspect, json, os, resource, subprocess, sys, tempfile, time
+forwards and backwards, so that company on the machine troubles all alike; `times_faster` is the
+median over the turns of how many times as fast as PyTorch in float32 each is, by the clock and by
+computing time, with a 95 % bootstrap interval."""
+import inspect, resource, subprocess, sys
 from functools import partial
 from pathlib import Path
 import numpy as np, torch
-from colorized.evaluation.folders import list_photos, load_crop
-from colorized.export.folder import MANIFEST, export_model
-from colorized.export.graphs import trace_network
-from colorized.export.runtime import OnnxSampler, open_session
+from colorized.evaluation.color import delta_e
+from colorized.evaluation.folders import load_crop
+from colorized.evaluation.report import Evaluator
+from colorized.export.folder import export_model
 from colorized.inference.colorizer import Colorizer
 from colorized.model.sampling import working_shape
 from colorized.photo.lab import rgb_to_L
 from colorized.photo.reading import read_scan
-from shared import described, machine, photograph, render
-
-FIRST = 'PyTorch, float32'
-EIGHT = 'ONNX Runtime, int8','OpenVINO, int8'
-now = time.perf_counter
+from benchmarks.support.coloring import Figures, photographs, render
+from benchmarks.support.machine import now, on_this_machine
+from benchmarks.support.results import Figure
+from benchmarks.support.runtimes import EIGHT, FIRST, OpenVino, contestants, quantize
+from benchmarks.support.samples import color_crops, enlarged
 
 def cpu():
     "Seconds of computing, of this process and of those that it has waited for"
     used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(o.ru_utime+o.ru_stime for o in used)
 
-# The contestants
-
-class OpenVino:
-    "A compiled graph with ONNX Runtime's `run`"
-    def __init__(self, path, threads, precision='f32'):
-        import openvino
-        core = openvino.Core()
-        hints = dict(PERFORMANCE_HINT='LATENCY', NUM_STREAMS='1',
-                     INFERENCE_NUM_THREADS=threads or torch.get_num_threads(),
-                     INFERENCE_PRECISION_HINT=precision)
-        self.model = core.compile_model(core.read_model(path), 'CPU', hints)
-    def run(self, _, given):
-        out = self.model(given)
-        return [out[i].copy() for i in range(len(self.model.outputs))]
-
-class Recorder:
-    "ONNX Runtime, and what it was given"
-    def __init__(self, path, threads):
-        self.session,self.given = open_session(path, threads),[]
-    def run(self, names, given):
-        self.given.append(given)
-        return self.session.run(names, given)
-
-class Feeds:
-    "What was recorded, as `onnxruntime.quantization` reads it"
-    def __init__(self, feeds): self.feeds = iter(feeds)
-    def get_next(self): return next(self.feeds, None)
-
-def recorded(colorizer, folder, photos):
-    "What encoder and denoiser are given while photographs are colored: {name: [inputs, …]}"
-    sessions = {}
-    def opened(path, threads):
-        sessions[path.stem] = Recorder(path, threads)
-        return sessions[path.stem]
-    sampler = OnnxSampler(colorizer, folder, open=opened)
-    for i,L in enumerate(lightness(photos)):
-        sampler.sample(sampler.condition(L), [i])
-    return {k: v.given for k,v in sessions.items()}
-
-def quantize(colorizer, folder, out, photos):
-    """The folder `out`: the graphs of `folder` with 8 bits, calibrated on `photos`
-
-    Convolutions and products of matrices only, a scale for each channel of a weight, 7 bits of
-    it, without which AVX2 saturates."""
-    from onnxruntime import quantization as q
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-    manifest,feeds = json.loads((folder/MANIFEST).read_text()),recorded(colorizer, folder, photos)
-    out.mkdir()
-    for name,graph in trace_network(colorizer.net).items():
-        path = out/f'{name}.onnx'
-        whole = out/'whole.onnx'
-        whole.write_bytes(graph.SerializeToString())
-        quant_pre_process(whole, whole, skip_symbolic_shape=True)
-        q.quantize_static(whole, path, Feeds(feeds[name]), quant_format=q.QuantFormat.QDQ,
-            op_types_to_quantize=['Conv', 'MatMul', 'Gemm'], per_channel=True, reduce_range=True,
-            activation_type=q.QuantType.QUInt8, weight_type=q.QuantType.QInt8)
-        whole.unlink()
-        manifest['files'][path.name]['sha256'] = hashlib.sha256(path.read_bytes()).hexdigest()
-    for name in manifest['files'].keys()-{o.name for o in out.iterdir()}:
-        (out/name).write_bytes((folder/name).read_bytes())
-    (out/MANIFEST).write_text(json.dumps(manifest))
-    return out
-
-def contestants(colorizer, folders, threads):
-    "Name -> colorizer, the one that all are compared with first"
-    plain = Colorizer(colorizer.net, colorizer.config, colorizer.name, colorizer.sha256, 'cpu')
-    native,plain.bf16 = plain.bf16,False
-    made = {FIRST: plain}
-    if native:
-        made['PyTorch, bfloat16'] = colorizer
-    for bits,folder in folders.items():
-        made[f'ONNX Runtime, {bits}'] = OnnxSampler(colorizer, folder, threads)
-        made[f'OpenVINO, {bits}'] = OnnxSampler(colorizer, folder, threads, OpenVino)
-    if native:
-        half = lambda path, threads: OpenVino(path, threads, 'bf16')
-        made['OpenVINO, bfloat16'] = OnnxSampler(colorizer, folders['float32'], threads, half)
-    return made
-
 # Figures
 
 def bootstrap(values, n=10_000):
-    "95 % interval of the median"
+    "95 % interval of the median; none of fewer than five"
+    if len(values)<5: return None,None
     rng,values = np.random.default_rng(0),np.array(values)
     medians = np.median(rng.choice(values, (n, len(values))), 1)
     return np.quantile(medians, [0.025, 0.975]).tolist()
@@ -129,48 +51,46 @@ def by_turns(tasks, pairs):
             if i>=0: times[k].append((now()-start[0], cpu()-start[1]))
     return times
 
-def rows(what, times, first=FIRST):
-    "Medians, and how many times as fast as the first"
-    base = np.array(times[first])
+def timed(what, threads, times, sha, first=FIRST):
+    "Figures: medians, and how many times as fast as the first"
+    base,set = np.array(times[first]),on_this_machine(what, threads)
     for k,t in times.items():
         t = np.array(t)
-        faster = {} if k==first else {
-            name: (float(np.median(o)), *bootstrap(o))
-            for name,o in zip(('wall', 'cpu'), (base/t).T)}
-        yield dict(what=what, who=k, n=len(t), seconds=np.median(t, 0).tolist(), faster=faster,
-                   all=t.tolist())
+        for i,clock in enumerate(('seconds', 'cpu_seconds')):
+            figure = partial(Figure, f'backends: {k}', set, len(t), weights=sha)
+            yield figure(clock, float(np.median(t[:,i])))
+            if k!=first:
+                times_faster = base[:,i]/t[:,i]
+                ends = bootstrap(times_faster)
+                yield figure(f'times_faster_by_{clock}', float(np.median(times_faster)), *ends)
 
-def lightness(photos):
-    "(1,1,256,256) of each file's center"
-    for o in photos:
-        yield rgb_to_L(load_crop(o)[0][None])
-
-# What is measured: each yields rows
+# What is measured: each yields figures
 
 def speed(c, folders, args, tmp):
     "The network alone, and a photograph from file to file, with all defaults"
-    small,large = [photograph(tmp/f'{n}.jpg', n) for n in (0.1, 1)]
+    sources = [enlarged(tmp/f'{n}.jpg', n) for n in args.megapixels]
     lights = [torch.rand(1, 1, 256, 256, generator=torch.Generator().manual_seed(0))*100]
-    scan = read_scan(large)
+    scan = read_scan(sources[-1])
     lights.append(scan.thumbnail_L(working_shape(scan.shape, **c.grid())))
     for threads in args.threads:
         torch.set_num_threads(threads)
         those = contestants(c, folders, threads)
         for L in lights:
             network = lambda o: (lambda: o.sample(o.condition(L), [0]))
-            what = f"network, {L.shape[2]} × {L.shape[3]}, {threads} threads"
-            yield from rows(what, by_turns({k: network(o) for k,o in those.items()}, args.pairs))
-        for src in small, large:
+            what = f"network, {L.shape[2]} × {L.shape[3]}"
+            turns = by_turns({k: network(o) for k,o in those.items()}, args.pairs)
+            yield from timed(what, threads, turns, c.sha256[:8])
+        for src in sources:
             dst = tmp/'out.jpg'
             file = lambda o: (lambda: o.colorize(src).save(dst, overwrite=True))
             size = ' × '.join(map(str, read_scan(src).shape))
-            what = f"file to file, {size}, {threads} threads"
-            yield from rows(what, by_turns({k: file(o) for k,o in those.items()}, args.pairs))
+            what = f"file to file, {size}"
+            turns = by_turns({k: file(o) for k,o in those.items()}, args.pairs)
+            yield from timed(what, threads, turns, c.sha256[:8])
     torch.set_num_threads(1)
 
 def colors(c, folders, args, tmp):
     "How far the colors are from PyTorch's, with the defaults, a seed for each photograph"
-    from colorized.evaluation.color import delta_e
     those = contestants(c, folders, 1)
     first = those.pop(FIRST)
     scans = [read_scan(o) for o in args.valid]
@@ -183,10 +103,10 @@ def colors(c, folders, args, tmp):
             most = (got.ab-want.ab).norm(dim=1).max().item()
             found[k].append((most, delta_e(rgb(got), rgb(want)).item()))
     for k,o in found.items():
-        o = np.array(o)
-        yield dict(what='colors', who=k, n=len(o), largest=o[:,0].max(),
-                   median_largest=np.median(o[:,0]), mean=o[:,1].mean(), worst_mean=o[:,1].max(),
-                   all=o.tolist())
+        largest,mean = np.array(o).T
+        figure = partial(Figure, f'backends: {k}', args.name, len(o), weights=c.sha256[:8])
+        yield figure('largest_distance_of_chroma', float(largest.max()))
+        yield figure('delta_e2000_from_pytorch', float(mean.mean()))
 
 # In a process of its own: the command, and the same with a runtime that spares PyTorch the weights
 COMMAND = """import sys
@@ -227,94 +147,57 @@ def cold(c, folders, args, tmp):
     def run(code, *argv):
         subprocess.run([sys.executable, '-c', code, *map(str, argv)], check=True,
                        capture_output=True)
-    src = photograph(tmp/'cold.jpg', 0.1)
+    src = enlarged(tmp/'cold.jpg', 0.1)
     argv = src,'--out',tmp/'cold.out.jpg','--overwrite','--threads',args.threads[0]
     tasks = {k: partial(run, code, *argv) for k,code in codes.items()}
     tasks |= {k: partial(run, code) for k,code in IMPORTS.items()}
     size = ' × '.join(map(str, read_scan(src).shape))
-    yield from rows(f"cold, {size}, {args.threads[0]} threads", by_turns(tasks, args.pairs), own)
+    yield from timed(f"cold, {size}", args.threads[0], by_turns(tasks, args.pairs), c.sha256[:8],
+                     own)
 
 def quality(c, folders, args, tmp):
-    "The protocol of `colorized evaluate`: PyTorch, the graphs of 8 bits, and the difference"
-    from colorized.evaluation.report import Evaluator
+    "How the graphs of 8 bits are judged beside PyTorch in float32, 256 px, a seed each"
     those = contestants(c, folders, 1)
-    true = torch.stack([load_crop(o)[0] for o in args.valid])
-    L = rgb_to_L(true)
-    def colored(o):
-        return render(L, torch.cat([o.sample(o.condition(l[None]), [i]) for i,l in enumerate(L)]))
-    outputs = {k: colored(those[k]) for k in (FIRST, *EIGHT) if k in those}
-    about = f"{len(true)} photographs of VALID, shorter side 256, central 256×256, a seed each"
-    report = Evaluator(true, protocol=about).report(outputs, progress=say)
-    (args.json or tmp/'quality').with_suffix('.md').write_text(report.markdown())
-    print(report.markdown())
-    yield dict(what='quality', who=', '.join(outputs), n=len(true),
-               report=json.loads(report.to_json()))
-
-# The tables
+    evaluator = Evaluator(torch.stack([load_crop(o)[0] for o in args.valid]))
+    L = rgb_to_L(evaluator.true)
+    figures,first = Figures(f'{args.name}, 256 px', len(L)),None
+    for k in (FIRST, *EIGHT):
+        if k not in those: continue
+        ab = torch.cat([those[k].sample(those[k].condition(l[None]), [i]) for i,l in enumerate(L)])
+        rgb = render(L, ab)
+        seen = evaluator.observe(rgb)
+        yield from figures.of(f'backends: {k}', evaluator.summarize(rgb, observations=seen),
+                              c.sha256[:8])
+        if first is None: first = seen
+        else:
+            yield from figures.changes(f'backends: {k}', evaluator.compare(seen, first),
+                                       c.sha256[:8])
 
 PARTS = dict(speed=speed, cold=cold, colors=colors, quality=quality)
 
-def say(line): print(line, file=sys.stderr, flush=True)
-
-def cells(r):
-    "A row's cells"
-    if 'seconds' in r:
-        times = [f'{o:.3f}' for o in r['seconds']]
-        faster = ['{:.2f} [{:.2f}, {:.2f}]'.format(*r['faster'][o]) if r['faster'] else '1'
-                  for o in ('wall', 'cpu')]
-        return [r['what'], r['who'], r['n'], *times, *faster]
-    if r['what']=='colors':
-        keys = 'largest', 'median_largest', 'mean', 'worst_mean'
-        return [r['what'], r['who'], r['n'], *(f'{r[k]:.4f}' for k in keys)]
-    return [r['what'], r['who'], r['n']]
-
-def versions():
-    "Of the runtimes"
-    import onnxruntime, openvino
-    return f"ONNX Runtime {onnxruntime.__version__}, OpenVINO {openvino.__version__.split('-')[0]}"
-
-def parse_args():
-    p = argparse.ArgumentParser(description=__doc__,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('train', type=Path, help='photographs to calibrate on')
-    p.add_argument('valid', type=Path, help='photographs to compare colors on')
+def add_options(p):
+    p.add_argument('train', type=Path, nargs='?', help='photographs to calibrate on')
+    p.add_argument('valid', type=Path, nargs='?', help='photographs to compare colors on')
     p.add_argument('--threads', type=int, nargs='+', default=[1, 2])
     for k,v in dict(pairs=20, photos=100, calibration=32).items():
         p.add_argument(f'--{k}', type=int, default=v)
-    p.add_argument('--only', nargs='+', choices=PARTS, default=list(PARTS))
-    p.add_argument('--json', type=Path)
+    p.add_argument('--megapixels', type=float, nargs='+', default=[0.1, 1])
+    p.add_argument('--only', nargs='+', choices=PARTS)
     p.add_argument('--float32', action='store_true', help='leave out the graphs of 8 bits')
-    p.add_argument('--quick', action='store_true', help='a smoke test: the figures mean little')
-    args = p.parse_args()
+
+def measure(args):
     if args.quick:
-        args.pairs,args.photos,args.calibration = 2,4,2
-    every = lambda folder, n: evenly([*list_photos(folder).values()], n)
-    args.train,args.valid = every(args.train, args.calibration),every(args.valid, args.photos)
-    return args
-
-def evenly(items, n):
-    "`n` of them, from all over the list"
-    return [items[i*len(items)//n] for i in range(min(n, len(items)))]
-
-def main():
-    args = parse_args()
+        args.pairs,args.photos,args.calibration,args.threads = 1,2,1,[1]
+        args.train = args.valid = color_crops(args.tmp/'samples', 3, 300)
+        args.float32,args.megapixels = True,[0.1]
+        args.only = args.only or ['speed', 'colors']
+    args.name = args.valid and args.valid.name
+    args.train = list(photographs(args.train, args.calibration).values())
+    args.valid = list(photographs(args.valid, args.photos).values())
     torch.set_num_threads(1)
-    about,found,c = machine(),[],Colorizer.from_pretrained(device='cpu')
-    with tempfile.TemporaryDirectory() as tmp:
-        tmp = Path(tmp)
-        export_model(c, tmp/'float32')
-        folders = {'float32': tmp/'float32'}
-        if not args.float32:
-            folders['int8'] = quantize(c, folders['float32'], tmp/'int8', args.train)
-        for name in args.only:
-            for r in PARTS[name](c, folders, args, tmp):
-                found.append(r)
-                say(f"| {' | '.join(map(str, cells(r)))} |")
-                if args.json:
-                    said = dict(machine=about, versions=versions(), model=repr(c), rows=found)
-                    args.json.write_text(json.dumps(said, indent=1))
-    print(f"{described(about)}; {versions()}; {c}; load {os.getloadavg()[0]:.1f} at the end")
-    for r in found:
-        print(f"| {' | '.join(map(str, cells(r)))} |")
-
-if __name__ == '__main__': main()
+    c = Colorizer.from_pretrained(device='cpu')
+    export_model(c, args.tmp/'float32')
+    folders = {'float32': args.tmp/'float32'}
+    if not args.float32:
+        folders['int8'] = quantize(c, folders['float32'], args.tmp/'int8', args.train)
+    for name in args.only or PARTS: yield from PARTS[name](c, folders, args, args.tmp)

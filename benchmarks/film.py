@@ -1,84 +1,36 @@
-"""How steady the colors of a film are, beside gray, beside the truth, and beside frame by frame.
+"""How steady the colors of a film are, beside gray, the truth and frame by frame
 
-    python benchmarks/film.py bikes.mp4 carphone.mp4 --frames 60 --out runs/film
-    python benchmarks/film.py clips/* --frames 13 --kid       # of each clip's middle frame
-    python benchmarks/film.py chaplin.mp4 --drift 30          # a shot of 30 s, begin against end
+    python benchmarks/run.py film bikes.mp4 carphone.mp4 --frames 60 --csv FILE
+    python benchmarks/run.py film clips/* --frames 13 --kid     # of each clip's middle frame
+    python benchmarks/run.py film chaplin.mp4 --drift 30        # a shot of 30 s, begin against end
 
-Of 13 frames the middle one lies between two keyframes.
-Color clips are the truth; the colorings see their luma only. Needs the extra `film`, and `evaluate`
-for `--kid`."""
-import argparse, itertools, json, tempfile, time
+Of 13 frames the middle one lies between two keyframes. Color clips are the truth; the colorings see
+their luma only. `cdc` is the color distribution consistency (Liu et al. 2021), `flicker` the mean
+change of Cb and Cr where luma stands still, `warp_error` the mean squared difference to the frame
+before, moved along the flow (Lai et al. 2018), `drift` the difference of mean chroma of regions
+between a shot's first frame and its return, played forward and backward."""
+import itertools, tempfile, time
 from pathlib import Path
-import av, cv2, numpy as np, torch
+import av, numpy as np, torch
 from colorized.film.agreement import ShotColorizer
 from colorized.film.coloring import FilmRun
 from colorized.film.container import open_film
-from colorized.film.flow import FlowField, identity, is_consistent
 from colorized.film.options import FilmOptions
 from colorized.film.propagation import Propagation, Spreader
 from colorized.film.shots import find_shots
 from colorized.film.stretches import passing, stretches
 from colorized.film.ycbcr import luma, own_chroma
 from colorized.inference.colorizer import Colorizer
-from colorized.photo.lab import colorfulness, rgb_to_lab
+from colorized.photo.lab import rgb_to_lab
+from benchmarks.support.film_measures import flicker, measures, motion
+from benchmarks.support.results import Figure, Missing
+from benchmarks.support.samples import color_photographs
 
 # Frame by frame is as photographs are colored, all with one seed; 'other noise': each with its own
 WAYS = ('other noise', 'frame by frame', 'agreement', 'flow', 'agreement and flow',
         'agreement, flow and carried keyframes', 'the default')
 
 NEITHER = dict(carried=0, steady=0)
-
-def histograms(rgb):
-    "(channels,256) of one frame"
-    h = np.stack([np.bincount(o.ravel(), minlength=256) for o in np.moveaxis(rgb, -1, 0)])
-    return h/h.sum(1, keepdims=True)
-
-def jensen_shannon(p, q):
-    m = (p+q)/2
-    with np.errstate(divide='ignore', invalid='ignore'):
-        kl = lambda a: np.where(a>0, a*np.log(a/m), 0).sum(-1)
-        return (kl(p)+kl(q))/2
-
-def cdc(frames):
-    "Color distribution consistency: gaps 1, 2 and 4 (Liu et al. 2021, NTIRE 2023)"
-    h = [histograms(o) for o in frames]
-    return float(np.mean([np.mean([jensen_shannon(a, b).mean() for a,b in zip(h, h[t:])])
-                          for t in (1, 2, 4)]))
-
-def flicker(Y, C, cuts=()):
-    "Mean change of Cb and Cr where luma moves by less than 2 of 255; `cuts`: frames left out"
-    out = []
-    for i,((y0,c0),(y1,c1)) in enumerate(itertools.pairwise(zip(Y, C)), 1):
-        if i in cuts:
-            continue
-        still = abs(y1.astype(int)-y0)<2
-        still = cv2.resize(still.astype(np.uint8), c0.shape[:0:-1], interpolation=cv2.INTER_AREA)>0
-        if still.any():
-            out.append(abs(c1.astype(int)-c0)[:,still].mean())
-    return float(np.mean(out))
-
-def warp_error(rgb, maps):
-    "Mean squared difference to the frame before, moved along the flow of luma (Lai et al. 2018)"
-    out = []
-    for (a,b),(at,valid) in zip(itertools.pairwise(rgb), maps):
-        moved = cv2.remap(a, at[...,0], at[...,1], cv2.INTER_LINEAR)
-        d = ((moved.astype(np.float32)-b)/255)**2
-        out.append(d[valid].mean())
-    return float(np.mean(out))
-
-def motion(Y):
-    "(where each point was in the frame before, is that known?) for each frame but the first"
-    flow = FlowField()
-    for a,b in itertools.pairwise(Y):
-        back,there = flow(b, a),flow(a, b)
-        yield identity(a.shape)+back,is_consistent(back, there)
-
-def measures(Y, C, rgb, maps, cuts):
-    x = torch.from_numpy(np.stack(rgb)).permute(0, 3, 1, 2)
-    chroma = [np.moveaxis(o, 0, -1) for o in C]
-    return dict(cdc=cdc(rgb), cdc_chroma=cdc(chroma), flicker=flicker(Y, C),
-                flicker_in_shots=flicker(Y, C, cuts),
-                warp_error=warp_error(rgb, maps), colorfulness=float(colorfulness(x).mean()))
 
 class Alone(ShotColorizer):
     "As photographs are: averaged over themselves"
@@ -134,8 +86,8 @@ def pictures(film, frames):
         rgb.append(o.to_ndarray(format='rgb24', threads=1))
     return Y,C,rgb
 
-def measure(path, colorizer, n, ways, middle):
-    "Yields (clip, measures by way); puts the middle frame of each into `middle`"
+def steadiness(path, colorizer, n, ways, middle):
+    "Yields (way, frames, measures); puts the middle frame of each into `middle`"
     film = open_film(path)
     plan = cut(find_shots(film), n)
     cuts = {o.first for o in plan.shots}
@@ -143,10 +95,11 @@ def measure(path, colorizer, n, ways, middle):
              for o in itertools.islice(film.frames(), len(plan))]
     Y,C,rgb = pictures(film, truth)
     maps = list(motion(Y))
-    rows = {'truth': dict(measures(Y, C, rgb, maps, cuts), frames=len(plan), cuts=len(cuts)-1)}
+    true = measures(Y, C, rgb, maps, cuts)
+    yield 'truth',len(plan),dict(true, cuts=len(cuts)-1)
     gray = [film.new_frame(y, None, o) for y,o in zip(Y, truth)]
     _,C1,rgb1 = pictures(film, gray)
-    rows['gray'] = measures(Y, C1, rgb1, maps, cuts)
+    yield 'gray',len(plan),measures(Y, C1, rgb1, maps, cuts)
     for name,x in (('truth', rgb), ('gray', rgb1)):
         middle.setdefault(name, []).append(x[len(x)//2])
     for way in ways:
@@ -157,14 +110,13 @@ def measure(path, colorizer, n, ways, middle):
         assert all((luma(film, o)==y).all() for o,y in zip(frames, Y)), 'luma has changed'
         middle.setdefault(way, []).append(rgb1[len(rgb1)//2])
         row = dict(measures(Y, C1, rgb1, maps, cuts), cpu_seconds=seconds/len(frames), **tally)
-        if rows['truth']['colorfulness']: # no old film, which has no truth
-            strong = as_strong(C, row['colorfulness']/rows['truth']['colorfulness'])
+        if true['colorfulness']: # no old film, which has no truth
+            strong = as_strong(C, row['colorfulness']/true['colorfulness'])
             row['flicker_of_truth_as_strong'] = flicker(Y, strong, cuts)
-        rows[way] = row
-        yield path.stem,rows
+        yield way,len(plan),row
 
-def kid_rows(middle):
-    "KID of the ways against the truth, one frame per clip, times 1000, with 95 % intervals"
+def kids(middle):
+    "Yields (way, n, metric, value, low, high): KID against the truth, one frame of each clip"
     from colorized.evaluation.distances import kid, kid_interval
     from colorized.evaluation.features import extract_features, get_extractor
     net = get_extractor('lite1')
@@ -174,11 +126,11 @@ def kid_rows(middle):
     seen = {k: features(v) for k,v in middle.items()}
     truth,first = seen.pop('truth'),seen.get('frame by frame')
     for name,x in seen.items():
-        low,high = kid_interval(truth, x)
-        row = dict(kid=kid(truth, x, paired=True), low=low, high=high, n=len(x))
+        value,ends = kid(truth, x, paired=True),kid_interval(truth, x)
+        yield name,len(x),'kid_x1000',*(1000*o for o in (value, *ends))
         if first is not None and x is not first:
-            row['less_frame_by_frame'] = kid_interval(truth, x, first)
-        yield name,row
+            change = value-kid(truth, first, paired=True),*kid_interval(truth, x, first)
+            yield name,len(x),'kid_x1000_change',*(1000*o for o in change)
 
 def there_and_back(path, seconds, dst):
     "The longest shot of a film played forward and backward, until it is at its first picture again"
@@ -201,7 +153,7 @@ def there_and_back(path, seconds, dst):
     return dst
 
 def drift(path, colorizer, seconds, way, cell=32):
-    "ΔE of the mean chroma of each region between the first picture of a shot and its last return"
+    "(way, frames, ΔE of the mean chroma of regions between a shot's first picture and its return)"
     with tempfile.TemporaryDirectory() as tmp:
         film = open_film(there_and_back(path, seconds, Path(tmp)/'long.mkv'))
         plan = find_shots(film)
@@ -214,47 +166,49 @@ def drift(path, colorizer, seconds, way, cell=32):
         h,w = [k//cell for k in a.shape[:2]]
         means = (b-a)[:h*cell,:w*cell].reshape(h, cell, w, cell, 2).mean((1, 3))
         change = np.linalg.norm(means, axis=-1)
-        return dict(shots=len(plan.shots), frames=len(plan), seconds=len(plan)/float(film.rate),
-                    regions=change.size, mean=float(change.mean()), most=float(change.max()))
+        return way,len(plan),dict(drift_mean=float(change.mean()), drift_most=float(change.max()))
 
 def chroma_of(rgb):
     "(H,W,2) a* and b*"
     x = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()/255
     return np.ascontiguousarray(rgb_to_lab(x)[0,1:].permute(1, 2, 0).float().numpy())
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('clips', nargs='+', type=Path)
-    parser.add_argument('--frames', type=int, default=60)
-    parser.add_argument('--ways', nargs='+', default=WAYS)
-    parser.add_argument('--kid', action='store_true')
-    parser.add_argument('--drift', type=float, metavar='SECONDS')
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--out', type=Path, default=Path('runs/film'))
-    args = parser.parse_args()
+def sample_clip(path, frames=9, size=(128, 96)):
+    "A color film: a window that moves over a photograph"
+    photo = np.asarray(color_photographs()[2])
+    with av.open(str(path), 'w') as c:
+        s = c.add_stream('ffv1', rate=25)
+        s.width,s.height,s.pix_fmt = *size,'yuv420p'
+        for i in range(frames):
+            part = np.ascontiguousarray(photo[100:100+size[1],100+3*i:100+3*i+size[0]])
+            c.mux(s.encode(av.VideoFrame.from_ndarray(part, 'rgb24')))
+        c.mux(s.encode(None))
+    return path
+
+def add_options(p):
+    p.add_argument('clips', nargs='*', type=Path)
+    p.add_argument('--frames', type=int, default=60, help='of each clip, from its beginning')
+    p.add_argument('--ways', nargs='+', default=WAYS, choices=WAYS)
+    p.add_argument('--kid', action='store_true')
+    p.add_argument('--drift', type=float, metavar='SECONDS')
+    p.add_argument('--threads', type=int, default=1)
+
+def measure(args):
     torch.set_num_threads(args.threads)
-    colorizer,middle = Colorizer.from_pretrained(device='cpu'),{}
-    args.out.mkdir(parents=True, exist_ok=True)
-    def tell(name, way, row):
-        short = {k: round(v, 5) if isinstance(v, float) else v for k,v in row.items()}
-        print(name, way, short, flush=True)
+    if args.quick:
+        args.clips,args.ways = [sample_clip(args.tmp/'sample.mkv')],WAYS[1::5]
+    if not args.clips: raise Missing("needs films in color (or --quick)")
+    if args.kid and len(args.clips)<2: raise Missing("--kid needs two clips or more")
+    c,middle = Colorizer.from_pretrained(device='cpu'),{}
+    sha = c.sha256[:8]
     for path in args.clips:
         if args.drift:
-            for way in args.ways:
-                row = drift(path, colorizer, args.drift, way)
-                (args.out/f'{path.stem} {way} drift.json').write_text(json.dumps(row, indent=1))
-                tell(path.stem, way, row)
-            continue
-        for name,rows in measure(path, colorizer, args.frames, args.ways, middle):
-            (args.out/f'{name}.json').write_text(json.dumps(rows, indent=1))
-            tell(name, list(rows)[-1], rows[list(rows)[-1]])
-        for k in ('truth', 'gray'):
-            tell(name, k, rows[k])
+            rows = (drift(path, c, args.drift, way) for way in args.ways)
+        else:
+            rows = steadiness(path, c, args.frames, args.ways, middle)
+        for way,n,row in rows:
+            for k,v in row.items(): yield Figure(f'film: {way}', path.stem, n, k, v, weights=sha)
     if args.kid and middle:
-        rows = dict(kid_rows(middle))
-        (args.out/'kid.json').write_text(json.dumps(rows, indent=1))
-        for way,row in rows.items():
-            tell('KID', way, row)
-
-if __name__=='__main__':
-    main()
+        for way,n,metric,value,*ends in kids(middle):
+            if n<5: ends = None,None # no interval
+            yield Figure(f'film: {way}', 'middle frames', n, metric, value, *ends, sha)

@@ -1,8 +1,7 @@
-"""Are color hints worth giving? True colors of photographs as hints, and how much of the rest
-they put right.
+"""What color hints are worth: how much a true color, given as a hint, puts right elsewhere
 
-    python benchmarks/hints.py FOLDER [--model FILE] [--n 100] [--csv nbs/experiments/hints.csv]
-    python benchmarks/hints.py FOLDER --only correction --reach 8 16 --csv OUT
+    python benchmarks/run.py hints VALID --csv FILE
+    python benchmarks/run.py hints VALID --only correction --reach 8 16 --csv FILE
 
 Each photograph (shorter side 256, central square) is colored from its lightness alone, then with
 1, 4, 16, 64 hints: points at random places, each with the mean true color of its 4×4 pixels, given
@@ -11,18 +10,22 @@ number, so that all columns are paired. A *correction* is one hint of the true c
 coloring without hints is most wrong, as large as a brush (8 pixels around): what people do with
 hints. The network alone is the same without `hint_influence`; `--reach` tries other values of it.
 The baseline paints the same hints' chroma over the coloring without hints, at their cells only:
-what a hint is worth if it does not spread. `elsewhere` is the error on the cells that no hint
-covers, `moved` the share of cells whose chroma is more than 15 from that without hints.
-"""
-import argparse, csv, time
-from pathlib import Path
+what a hint is worth if it does not spread.
+
+`hint_gain` is by how much ΔE2000 of the whole photograph falls, `elsewhere` the error of the chroma
+on the cells that no hint covers, `moved` the share of cells whose chroma is more than 15 from that
+without hints, `covered` the share that hints cover, `worse` that of the photographs whose ΔE2000
+rises."""
 import numpy as np, torch, torch.nn.functional as F
 from colorized.evaluation.color import delta_e, psnr
-from colorized.evaluation.folders import list_photos, load_crop
+from colorized.evaluation.folders import load_crop
 from colorized.inference.colorizer import Colorizer
 from colorized.inference.hints import hint_grid
 from colorized.photo.lab import combine_to_rgb, rgb_to_lab, to_uint8
 from colorized.photo.resampling import up_chroma
+from benchmarks.support.coloring import interval, name_of, photographs
+from benchmarks.support.results import Figure
+from benchmarks.support.samples import color_crops
 
 KS = 0, 1, 4, 16, 64
 
@@ -48,7 +51,7 @@ def measured(ab, L, rgb, true, free, plain):
     off = (ab-true).pow(2).sum(1, keepdim=True)
     elsewhere = off[free].mean().sqrt().item() if free.any() else float('nan')
     moved = ((ab-plain).norm(dim=1)>15).float().mean().item()
-    return dict(psnr=psnr(out, rgb).item(), delta_e=delta_e(out, rgb).mean().item(),
+    return dict(psnr=psnr(out, rgb).item(), delta_e2000=delta_e(out, rgb).mean().item(),
                 elsewhere=elsewhere, moved=moved)
 
 def photograph(c, rgb, i, reach=(), only=()):
@@ -78,54 +81,33 @@ def photograph(c, rgb, i, reach=(), only=()):
         for how,x in ways.items():
             yield dict(k=k, how=how, covered=covered, **figures(x, ~mask))
 
-def summary(rows):
-    "Means, and the standard error of the paired gain in ΔE2000 against no hints"
+def summary(rows, set, weights):
+    "Means over the photographs, with intervals"
     def get(k, how, m):
         return np.array([r[m] for r in rows if r['k']==k and r['how']==how])
-    without = get(0, 'no hints', 'delta_e')
-    n = len(without)
+    without = get(0, 'no hints', 'delta_e2000')
     for k,how in dict.fromkeys((r['k'], r['how']) for r in rows):
-        gain = without-get(k, how, 'delta_e')
-        mean = lambda m, digits: f"{get(k, how, m).mean():.{digits}f}"
-        yield dict(k=k, how=how, n=n, covered=mean('covered', 4), psnr=mean('psnr', 2),
-                   delta_e=mean('delta_e', 2), gain=f"{gain.mean():.2f}",
-                   gain_se=f"{gain.std(ddof=1)/n**0.5:.2f}", elsewhere=mean('elsewhere', 2),
-                   moved=mean('moved', 4))
+        values = {m: get(k, how, m)
+                  for m in ('delta_e2000', 'psnr', 'elsewhere', 'moved', 'covered')}
+        gain = without-values['delta_e2000']
+        values |= dict(hint_gain=gain, worse=(gain<0).astype(float)) if k else {}
+        hints = k if k=='correction' else f"{k} point{'s'*(k>1)}"
+        what = f'{hints}, {how}' if k else how
+        for m,v in values.items():
+            v = v[~np.isnan(v)] # of a photograph that hints cover wholly nothing is elsewhere
+            yield Figure(f'hints: {what}', set, len(v), m, v.mean(), *interval(v), weights)
 
-def markdown(table):
-    yield ('| hints | how | of the cells | PSNR ↑ | ΔE2000 ↓ | gain in ΔE2000 '
-           '| chroma off elsewhere ↓ | moved |')
-    yield '|---:|---|---:|---:|---:|---:|---:|---:|'
-    for r in table:
-        yield (f"| {r['k']} | {r['how']} | {float(r['covered']):.1%} | {r['psnr']} "
-               f"| {r['delta_e']} | {r['gain']} ± {r['gain_se']} | {r['elsewhere']} "
-               f"| {float(r['moved']):.1%} |")
-
-def main():
-    p = argparse.ArgumentParser(description=__doc__,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('folder')
-    p.add_argument('--model')
-    p.add_argument('--n', type=int, default=100)
-    p.add_argument('--threads', type=int, default=1)
+def add_options(p):
+    p.add_argument('folder', nargs='?', help='color photographs')
+    p.add_argument('--model', help='checkpoint (default: the packaged one)')
+    p.add_argument('--n', type=int, default=100, help='photographs, evenly spread')
     p.add_argument('--reach', type=float, nargs='*', default=(), help='other `hint_reach`')
     p.add_argument('--only', nargs='*', default=(), help='of 1, 4, 16, 64, correction')
-    experiments = Path(__file__).resolve().parents[1]/'nbs/experiments'
-    p.add_argument('--csv', type=Path, default=experiments/'hints.csv')
-    args = p.parse_args()
-    torch.set_num_threads(args.threads)
-    c = Colorizer.from_pretrained(args.model, 'cpu')
-    files = list(list_photos(args.folder).values())
-    files = files[::max(1, len(files)//args.n)][:args.n]
-    rows = [r for i,f in enumerate(files)
-            for r in photograph(c, load_crop(f, 256)[0], i, args.reach, args.only)]
-    table = list(summary(rows))
-    with args.csv.open('w', newline='') as f:
-        w = csv.DictWriter(f, list(table[0]))
-        w.writeheader()
-        w.writerows(table)
-    print(f"{len(files)} photographs of {Path(args.folder).name}, {c.settings.steps} steps, "
-          f"one sample each, {c}, {time.strftime('%Y-%m-%d', time.gmtime())}\n")
-    print(*markdown(table), sep='\n')
 
-if __name__=='__main__': main()
+def measure(args):
+    torch.set_num_threads(1)
+    if args.quick: args.folder,args.n = color_crops(args.tmp/'samples', 6, 300),6
+    c,files = Colorizer.from_pretrained(args.model, 'cpu'),photographs(args.folder, args.n)
+    rows = [r for i,f in enumerate(files.values())
+            for r in photograph(c, load_crop(f, 256)[0], i, args.reach, args.only)]
+    yield from summary(rows, name_of(args.folder, 256), c.sha256[:8])

@@ -1,18 +1,21 @@
-"""Kills runs at random moments, and compares what they end with
+"""Runs that are killed at random moments, and whether they end with the same bytes
 
-    python benchmarks/kills.py --kills 300              # a quarter for each subject
-    python benchmarks/kills.py --kills 20 --only film
+    python benchmarks/run.py kills --kills 300 --csv FILE    # a quarter for each subject; 2 hours
+    python benchmarks/run.py kills --kills 20 --only film
 
 A run is started, killed by `kill -9` after a random part of the time that it takes undisturbed,
 and started again by the same call, until it ends by itself; then the next begins. Of a fleet the
-leading process dies, or one of Ray's. After each kill whatever has a name must be whole, and in the
-end the outputs must be those of the undisturbed run, byte for byte; of reports and logs, all but
-times, and the smoothed training loss."""
-import argparse, csv, io, json, os, random, signal, sys, tempfile, time, traceback
-from pathlib import Path
+leading process dies, or one of Ray's. After each kill whatever has a name must be whole (`torn`),
+and in the end the outputs must be those of the undisturbed run, byte for byte (`differ`); of
+reports and logs, all but times, and the smoothed training loss. `left` counts hidden files that
+stay behind. What is torn or differs ends it with status 1."""
+import csv, importlib, io, json, os, random, signal, sys, time, traceback
+import torch
+from benchmarks.support.loopback import ROOT, Node
+from benchmarks.support.results import Figure
+from benchmarks.support.samples import snapshots
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), *(str(ROOT/'tests'/o) for o in ('', 'film', 'training'))]
+sys.path[1:1] = [str(ROOT/'tests'/o) for o in ('', 'film', 'training')]
 os.environ.update(OMP_NUM_THREADS='1', RAY_AUTH_MODE='disabled')
 
 def without(rows, *names):
@@ -24,7 +27,6 @@ def table(path, *left_out):
 class Folder:
     "A folder of twelve photographs"
     def __init__(self, folder, model):
-        from loopback import snapshots
         self.src,self.model = snapshots(folder/'photos', 12, size=(160, 120)),model
     def run(self, out):
         from colorized.batch.folder import colorize_folder
@@ -97,9 +99,8 @@ class Training:
 class Fleet:
     "A Ray cluster of one node; its leading process or one of its workers dies"
     def __init__(self, folder, model):
-        import loopback
-        self.src,self.model = loopback.snapshots(folder/'scans', 12, size=(80, 60)),model
-        self.node = loopback.Node(env=dict( # on a busy machine
+        self.src,self.model = snapshots(folder/'scans', 12, size=(80, 60)),model
+        self.node = Node(env=dict( # on a busy machine
             RAY_raylet_start_wait_time_s='240', RAY_health_check_failure_threshold='60'))
     def run(self, out):
         from colorized.fleet.run import colorize_dataset
@@ -118,6 +119,8 @@ class Fleet:
         self.node.kill()
 
 SUBJECTS = dict(folder=Folder, film=Film, training=Training, fleet=Fleet)
+MODULES = dict(folder='batch.folder', film='film.film', training='training.train',
+               fleet='fleet.run')
 
 def born(subject, out):
     "A process that runs it: everything is imported already, so it costs what the run costs"
@@ -172,7 +175,7 @@ def trial(name, subject, kills, folder, rng, say):
     assert code==0, f"{name}: undisturbed, it ended with {code}\n{last_words(folder/'whole')}"
     seconds = time.monotonic()-start
     made,told = subject.made(folder/'whole'),subject.told(folder/'whole')
-    row = dict(what=name, seconds=round(seconds, 1), kills=0, runs=0, differ=0, torn=0, left=0)
+    row = dict(seconds=seconds, kills=0, runs=0, differ=0, torn=0, left=0)
     while row['kills']<kills:
         out,row['runs'] = folder/f"run{row['runs']}",row['runs']+1
         while True:
@@ -196,42 +199,27 @@ def trial(name, subject, kills, folder, rng, say):
             say(f"{name}: {out} differs")
     return row
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+def add_options(p):
     p.add_argument('--kills', type=int, default=40, help='of all subjects together')
-    p.add_argument('--only', nargs='+', choices=SUBJECTS, default=list(SUBJECTS))
+    p.add_argument('--only', nargs='+', choices=SUBJECTS)
     p.add_argument('--seed', type=int, default=0)
-    p.add_argument('--keep', type=Path, help='folder for all runs; else they are removed')
-    p.add_argument('--json', type=Path, help='rows are added to this file, a line each')
-    args = p.parse_args()
-    import torch
-    torch.set_num_threads(1)
-    for o in {'batch.folder', *(f'{o}.{dict(film="film", training="train", fleet="run")[o]}'
-                               for o in args.only if o!='folder')}:
-        __import__(f'colorized.{o}')
-    columns = 'what','seconds','kills','runs','differ','torn','left'
-    print('| '+' | '.join(columns)+' |\n|'+'---|'*len(columns), flush=True)
-    bad = 0
-    with tempfile.TemporaryDirectory() as tmp:
-        tmp = args.keep or Path(tmp)
-        from tiny import tiny_model
-        model = tiny_model(tmp/'tiny.safetensors')
-        for i,name in enumerate(args.only):
-            folder = tmp/name
-            folder.mkdir(parents=True)
-            n = args.kills//len(args.only)+(i<args.kills%len(args.only))
-            subject = SUBJECTS[name](folder, model)
-            try:
-                row = trial(name, subject, n, folder, random.Random(f'{args.seed} {name}'), print)
-            finally:
-                if hasattr(subject, 'close'):
-                    subject.close()
-            print('| '+' | '.join(str(row[k]) for k in columns)+' |', flush=True)
-            bad += row['differ']+row['torn']
-            if args.json:
-                with open(args.json, 'a') as f:
-                    f.write(json.dumps(dict(row, seed=args.seed))+'\n')
-    return int(bad>0)
 
-if __name__=='__main__':
-    sys.exit(main())
+def measure(args):
+    from tiny import tiny_model
+    if args.quick: args.kills,args.only = 4,args.only or ['folder', 'training']
+    torch.set_num_threads(1)
+    names = args.only or list(SUBJECTS)
+    for k in names: importlib.import_module(f'colorized.{MODULES[k]}')
+    model,bad = tiny_model(args.tmp/'tiny.safetensors'),0
+    for i,name in enumerate(names):
+        folder,n = args.tmp/name,(args.kills+i)//len(names)
+        folder.mkdir(parents=True)
+        subject = SUBJECTS[name](folder, model)
+        def say(text): print(text, file=sys.stderr, flush=True)
+        try: row = trial(name, subject, n, folder, random.Random(f'{args.seed} {name}'), say)
+        finally:
+            if hasattr(subject, 'close'): subject.close()
+        bad += row['differ']+row['torn']
+        for k,v in row.items():
+            yield Figure(f'kills: {name}', 'smallest network', row['kills'], k, v)
+    return int(bad>0)

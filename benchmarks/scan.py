@@ -1,20 +1,23 @@
-"""A web scanner on the running page
+"""What a web scanner finds on the running page
 
     pip install wapiti3     # in an environment of its own: it brings half a hundred packages
-    python benchmarks/scan.py --wapiti PATH/TO/bin/wapiti
-    python benchmarks/scan.py --wapiti PATH/TO/bin/wapiti --clip reel.mkv   # a short one
+    python benchmarks/run.py scan --wapiti PATH/TO/bin/wapiti --csv FILE
+    python benchmarks/run.py scan --wapiti PATH/TO/bin/wapiti --clip reel.mkv   # a short one
 
 A crawler sees four files: everything else is asked by the page's script. So the scanner is also
 given a description of all addresses, with a visitor and a photograph (or a clip) that exist, and
-attacks each of their parameters. Findings are printed by their kind; any but informational ones
-end with 1."""
-import argparse, json, subprocess, sys, tempfile
+attacks each of their parameters. Findings are printed; any but informational ones (`additionals`)
+end it with status 1."""
+import json, shutil, subprocess, sys
 from pathlib import Path
-from served import PHOTO, Served, Visitor
+from benchmarks.support.page_server import PHOTO, Served, Visitor
+from benchmarks.support.results import Figure, Missing
 
 # Not run: what asks for databases from elsewhere, or looks for other programs than this one
 LEFT_OUT = 'nikto','wapp','htp','cms','wp_enum','takeover','network_device','brute_login_form', \
     'log4shell','spring4shell','https_redirect','ssl','timesql'
+
+MILD = 'methods,csp,http_headers' # of --quick
 
 def openapi(url, visitor, photo, token, clip):
     "A description of the page's addresses with values that exist; `clip`: is `photo` one of film?"
@@ -57,55 +60,47 @@ def bring(v, clip):
     v.question('shots', photo=photo)
     return photo,v.question('film', photo=photo, strokes=[])['files'][0]['url']
 
-def run(wapiti, folder, server, seconds, clip):
-    "The scanner's report"
+def run(wapiti, folder, server, seconds, clip, modules=None):
+    "The report of the scanner"
     v = Visitor(server.url)
     photo,saved = bring(v, clip)
     described,report = folder/'openapi.json',folder/'report.json'
     described.write_text(json.dumps(openapi(server.url, v.name, photo, saved.split('/')[-1],
                                             clip is not None)))
-    modules = 'all,'+','.join(f'-{o}' for o in LEFT_OUT)
+    modules = modules or 'all,'+','.join(f'-{o}' for o in LEFT_OUT)
     command = [wapiti, '-u', server.url, '--scope', 'domain', '--swagger', described, '-m', modules,
                '-f', 'json', '-o', report, '--flush-session', '--no-bugreport', '--level', '2',
                '--max-attack-time', seconds, '--store-session', folder/'session',
                '--store-config', folder/'config']
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if not report.exists():
-        raise SystemExit(done.stdout[-3000:]+done.stderr[-3000:])
-    return json.loads(report.read_text()),done.stdout
+        raise RuntimeError(done.stdout[-3000:]+done.stderr[-3000:])
+    return json.loads(report.read_text())
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+def add_options(p):
     p.add_argument('--wapiti', default='wapiti', help='the scanner')
     p.add_argument('--clip', type=Path, help='scan with this film instead of a photograph')
-    p.add_argument('--seconds', type=int, default=120, help='for each kind of attack, at most')
-    p.add_argument('--json', type=Path, help="the scanner's whole report")
-    p.add_argument('--log', type=Path, help='what the scanner said')
-    args = p.parse_args()
-    with tempfile.TemporaryDirectory() as tmp:
-        server = Served(Path(tmp))
-        try:
-            report,said = run(args.wapiti, Path(tmp), server, args.seconds, args.clip)
-        finally:
-            server.end()
-        logged = (Path(tmp)/'server.log').read_text().splitlines()[1:]
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=1))
-    if args.log:
-        args.log.write_text(said)
-    print('| level | kind | findings |\n|---|---|---|')
-    bad = 0
-    for level in 'vulnerabilities','anomalies','additionals':
-        for kind,found in report[level].items():
-            if found:
-                print(f'| {level} | {kind} | {len(found)} |')
-                bad += len(found)*(level!='additionals')
-                for o in found[:5]:
-                    print(f"    {o['method']} {o['path']} {o.get('parameter')}: {o['info'][:200]}")
-    about = report['infos']
-    print(f"{about.get('version')}: {about.get('crawled_pages_nbr')} addresses; "
-          f"{bad} findings above informational; the server logged {len(logged)} lines")
-    return int(bad>0)
+    p.add_argument('--seconds', type=int, help='for each kind of attack, at most (default: 120)')
 
-if __name__=='__main__':
-    sys.exit(main())
+def measure(args):
+    if not (wapiti := shutil.which(args.wapiti)):
+        raise Missing(f"there is no scanner {args.wapiti}: pip install wapiti3 in an environment "
+                      "of its own, and --wapiti PATH/TO/bin/wapiti")
+    seconds = args.seconds or (1 if args.quick else 120)
+    server = Served(args.tmp)
+    try: report = run(wapiti, args.tmp, server, seconds, args.clip, MILD if args.quick else None)
+    finally: server.end()
+    logged = (args.tmp/'server.log').read_text().splitlines()[1:]
+    about,bad = report['infos'],0
+    def figure(metric, value):
+        return Figure(f"scan: {about.get('version')}", args.clip.name if args.clip else PHOTO.name,
+                      about.get('crawled_pages_nbr') or 0, metric, value)
+    for level in 'vulnerabilities','anomalies','additionals':
+        found = [(k, o) for k,some in report[level].items() for o in some]
+        for k,o in found:
+            print(f"{k}: {o['method']} {o['path']} {o.get('parameter')}: {o['info'][:200]}",
+                  file=sys.stderr)
+        yield figure(level, len(found))
+        bad += len(found)*(level!='additionals')
+    yield figure('lines_logged', len(logged))
+    return int(bad>0)

@@ -1,8 +1,10 @@
-import shutil, signal
+import shutil, signal, sys
 from pathlib import Path
 import numpy as np, pytest, torch
 from PIL import Image
 from tiny import tiny_model
+
+sys.path.append(str(Path(__file__).resolve().parent.parent)) # for benchmarks
 
 # What a test starts must be able to be stopped, also where the tests run behind `nohup` or `&`
 signal.signal(signal.SIGINT, signal.default_int_handler)

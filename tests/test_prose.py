@@ -204,8 +204,8 @@ def words_of_the_repository():
         else:
             yield f'nbs/{name}',page.read_text('utf-8')
     for pattern in ['*.md', 'settings.ini', 'tests/**/*.py', 'tools/*.py', 'tools/check',
-                    'benchmarks/*', 'colorized/app/page/*', 'colorized/weights/*.md',
-                    'nbs/*.css', 'nbs/*.html']:
+                    'benchmarks/**/*.py', 'benchmarks/**/*.md', 'colorized/app/page/*',
+                    'colorized/weights/*.md', 'nbs/*.css', 'nbs/*.html']:
         for o in root.glob(pattern):
             if o.is_file() and o.suffix!='.json':
                 yield o.relative_to(root).as_posix(),o.read_text('utf-8', errors='ignore')

@@ -5,7 +5,7 @@
 Atheris (libFuzzer for Python; the extra fuzzing) changes real files and keeps the changes that
 reach new lines of ours; where it cannot be installed, files are changed blindly. What it starts
 from is written here by the libraries that we read with, and may be more: files below FOLDER, such
-as the corpora of `benchmarks/corpora.py`.
+as those that `benchmarks/run.py corpora` takes out of clones.
 
 A refusal is right. Everything else is kept in OUT/READER as `found-…`, each cause once, with a text
 beside it: an exception, more than 20 s of a core, memory of more than four times what the limit of

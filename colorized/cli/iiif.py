@@ -10,7 +10,7 @@ __all__ = ['iiif']
 # %% ../../nbs/cli/05_iiif.ipynb #6d3c57b2
 from typing import Annotated
 from .options import (Device, Model, Quality, Saturation, Seed, Steps, Temperature,
-    Threads, check_threads, set_threads)
+    Threads, check_threads, format_name, set_threads)
 
 # %% ../../nbs/cli/05_iiif.ipynb #f1adbfc6
 def iiif(
@@ -23,7 +23,7 @@ def iiif(
     size:int=None,           # Longest side of the pictures at most, pixels (default: all there is)
     seed:Seed=0, steps:Steps=None, saturation:Saturation=1., temperature:Temperature=None,
     format:Annotated[str, "File format of the color versions",
-        {'choices':['jpeg','png','webp']}]='jpeg',
+        {'type':format_name, 'choices':['jpeg','png','webp']}]='jpeg',
     quality:Quality=95,
     recolor:bool=False,      # Also color pictures that are in color already
     overwrite:bool=False,    # Replace whatever has the name of a color version, or another album

@@ -6,15 +6,22 @@ Docs: https://example.github.io/colorized/cli/options.html.md"""
 
 # %% auto #0
 __all__ = ['Device', 'Model', 'Threads', 'Settings', 'Seed', 'Steps', 'Saturation', 'Temperature', 'Format', 'Bits', 'Quality',
-           'SourceType', 'DEFAULT_SOURCE_TYPE', 'TOO_LITTLE_MEMORY', 'UsageError', 'check_threads', 'check_positive',
-           'check_source_type', 'warn', 'parse_pair', 'parse_hint', 'ran_out_of_memory', 'load_colorizer',
-           'set_threads', 'keep_memory']
+           'SourceType', 'DEFAULT_SOURCE_TYPE', 'TOO_LITTLE_MEMORY', 'format_name', 'UsageError', 'check_threads',
+           'check_positive', 'check_source_type', 'warn', 'parse_pair', 'parse_hint', 'ran_out_of_memory',
+           'load_colorizer', 'set_threads', 'keep_memory']
 
 # %% ../../nbs/cli/01_options.ipynb #9dd8c157
 import re, sys
 from typing import Annotated
 
 # %% ../../nbs/cli/01_options.ipynb #cb5ef005
+def format_name(
+    text:str, # As somebody wrote it
+) -> str:     # As the choices of `--format` have it
+    "The name of a file format: jpg is jpeg and tif is tiff, in capitals or not"
+    name = text.lower()
+    return dict(jpg='jpeg', tif='tiff').get(name, name)
+
 Device = Annotated[str, "Where to compute (default: the best there is)",
     {'choices':['cpu','cuda','mps']}]
 Model = Annotated[str,
@@ -30,7 +37,7 @@ Saturation = Annotated[float, "Multiplies the chroma: 0.8 is calmer, 1.2 stronge
 Temperature = Annotated[float, "Scale of the initial noise: 1 draws from the model, less is "
     "calmer (default: 0.6)"]
 Format = Annotated[str, "File format of the output (default: as the original; what cannot be "
-    "written becomes PNG)", {'choices':['jpeg','png','tiff','webp']}]
+    "written becomes PNG)", {'type':format_name, 'choices':['jpeg','png','tiff','webp']}]
 Bits = Annotated[int, "Bits a channel (default: as the original)", {'choices':[8,16]}]
 Quality = Annotated[int, "JPEG and WebP, 1 to 100; 100 makes WebP lossless"]
 SourceType = Annotated[str, "IPTC digital source type written into the output: a term that allows "

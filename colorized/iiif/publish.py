@@ -209,7 +209,7 @@ def colorize_manifest(
     working_size:int=None,         # Shorter side for the network, at most; None: as tuned
     size:int=None,                 # Longest side at most, where a service can; None: all there is
     tiles:bool=False,              # Write a level-0 tree beside each color version?
-    format:str='jpeg',             # Of the color versions: jpeg, png or webp
+    format:str='jpeg',             # Of the color versions: jpeg (or jpg), png or webp
     quality:int=95,                # Of JPEG and WebP
     recolor:bool=False,            # Color pictures that are in color already?
     overwrite:bool=False,          # Replace color versions, or an album, made otherwise?
@@ -220,6 +220,7 @@ def colorize_manifest(
     progress:bool=True,            # Say on stderr what goes wrong, and what became of it all?
 ) -> Published:                    # Its `exit_code` is 1 if a picture, or the report, failed
     "Color a manifest's pictures and offer them in a new one. Raises `IIIFError` or `ValueError`"
+    format = 'jpeg' if format=='jpg' else format
     _check_settings(base_url, format, quality, tiles, size)
     out,base,start = Path(out),base_url.rstrip('/'),time.time()
     protect_manifest(out/'manifest.json', source)

@@ -1,6 +1,8 @@
 "Services to the process that its numbers show"
 import platform, subprocess, sys
 import pytest
+from fastcore.script import anno_parser
+from colorized.cli import main as entry
 from colorized.cli.options import load_colorizer
 
 glibc = sys.platform.startswith('linux') and platform.libc_ver()[0]=='glibc'
@@ -49,3 +51,16 @@ def test_defaults_that_the_help_names_are_those_of_the_settings():
     s = SamplingSettings()
     for option,value in (Steps, s.steps), (Temperature, s.temperature):
         assert option.__metadata__[0].endswith(f'(default: {value})')
+
+@pytest.mark.parametrize('name', ['photo', 'fleet', 'iiif'])
+def test_a_format_goes_by_both_of_its_names(name, capsys):
+    func = entry.color if name=='photo' else entry.COMMANDS[name]
+    parser = anno_parser(func)
+    place = [] if name=='photo' else ['from', '--out', 'to']
+    def told(text): return parser.parse_args([*place, '--format', text]).format
+    assert [told(o) for o in ('jpg', 'jpeg', 'JPG', 'png')]==['jpeg', 'jpeg', 'jpeg', 'png']
+    if name!='iiif':
+        assert told('tif')==told('tiff')=='tiff'
+        return
+    with pytest.raises(SystemExit): told('tif') # a browser shows none
+    assert 'webp' in capsys.readouterr().err

@@ -457,6 +457,17 @@ def test_a_folder_whose_name_looks_like_a_file(scans, main, tmp_path):
     out.mkdir()
     assert main(one, '--out', out, '--dry-run')[0]==0
 
+@pytest.mark.parametrize('format,suffix,kind', [('jpg', '.jpg', 'JPEG'), ('TIF', '.tif', 'TIFF')])
+def test_short_names_of_formats(scans, main, tmp_path, model, format, suffix, kind):
+    "Of one photograph, and of a folder"
+    (tmp_path/'in').mkdir()
+    shutil.copy(scans/'icon.png', tmp_path/'in')
+    quick = '--format', format, '--steps', '1', '--model', model
+    assert main(scans/'icon.png', '--out', f"{tmp_path/'one'}/", *quick)[0]==0
+    assert main(tmp_path/'in', '--out', tmp_path/'many', '--workers', '0', *quick)[0]==0
+    for folder in 'one', 'many':
+        assert Image.open(tmp_path/folder/f'icon{suffix}').format==kind
+
 def test_what_could_not_be_written_is_refused_before_anything_is_computed(scans, main, tmp_path):
     for more in (),('--dry-run',):
         code,said,err = main(scans/'icon.png', '--out', tmp_path/'a.jpg', '--bits', '16', *more)

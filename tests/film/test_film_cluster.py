@@ -5,14 +5,13 @@ import pytest
 from film_files import picture, write_film
 os.environ['RAY_AUTH_MODE'] = 'disabled'
 os.environ.pop('RAY_ADDRESS', None)
-root = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(root/'benchmarks')) # for loopback
 from colorized.cli.main import main
 from colorized.film import stretches as module
 from colorized.film.cluster import FilmCluster, FilmJob
 from colorized.film.container import FilmError
 from colorized.film.film import colorize_film
 
+root = Path(__file__).resolve().parents[2]
 SMALL = dict(working_size=64, steps=2, gap=4)
 
 def reel(path, shots=6, n=8, **kwargs):
@@ -69,7 +68,7 @@ pytest_ray = [pytest.mark.slow, pytest.mark.skipif(
 @pytest.fixture(scope='module')
 def nodes():
     "The head and one node more"
-    import loopback
+    from benchmarks.support import loopback
     out = [loopback.Node()]
     try:
         out.append(loopback.Node(out[0]))
@@ -115,7 +114,7 @@ class TestOnNodes:
 
     def test_a_process_and_a_node_are_killed(self, tmp_path, color, go, nodes):
         "What had the dead one is colored by another"
-        import loopback
+        from benchmarks.support import loopback
         path = reel(tmp_path/'a.mkv', 24)
         one,dst = color(path, tmp_path/'one.mkv'),tmp_path/'many.mkv'
         deeds,wrong = [],[]

@@ -1,13 +1,9 @@
-import sys
-from pathlib import Path
 import pytest
-root = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(root/'benchmarks')) # for loopback
 
 @pytest.fixture(scope='module')
 def bucket():
     "An S3 server on loopback"
-    from loopback import Bucket
+    from benchmarks.support.loopback import Bucket
     b = Bucket()
     yield b
     b.close()

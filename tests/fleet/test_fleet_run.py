@@ -7,7 +7,8 @@ from fastcore.docments import docments
 from skimage import data as samples
 os.environ['RAY_AUTH_MODE'] = 'disabled'
 os.environ.pop('RAY_ADDRESS', None)
-import loopback
+from benchmarks.support import loopback
+from benchmarks.support.samples import snapshots
 from fleet_tools import Bar, until
 from colorized.batch.folder import colorize_folder
 from colorized.batch.names import output_name
@@ -50,7 +51,7 @@ def go(nodes, model):
 
 def filled(bucket, folder, name, n):
     "Small photographs in the bucket, three of them spoiled; their local copies, and the address"
-    loopback.snapshots(folder, n, size=(80, 60))
+    snapshots(folder, n, size=(80, 60))
     bad = sorted(folder.rglob('*.jpg'))[3:12:4]
     bad[0].write_bytes(bad[0].read_bytes()[:400])
     bad[1].write_bytes(b'not a photograph')
@@ -91,7 +92,7 @@ def outputs_of(folder):
 
 @pytest.mark.slow
 def test_same_bytes_as_in_one_process(tmp_path, go, model):
-    src,dst = loopback.snapshots(tmp_path/'scans', 5, size=(120, 90)),tmp_path/'out'
+    src,dst = snapshots(tmp_path/'scans', 5, size=(120, 90)),tmp_path/'out'
     Image.fromarray(samples.camera()[:90,:120].astype(np.uint16)*257).save(src/'deep.tif')
     Image.fromarray(samples.astronaut()[:90,:120]).save(src/'ä ö.bmp')
     (src/'broken.png').write_bytes(b'\x89PNG\r\n')
@@ -201,7 +202,7 @@ def test_full_disk(tmp_path, go):
     mount = ['mount', '-t', 'tmpfs', '-o', 'size=200k', 'tmpfs', disk]
     if subprocess.run(mount, capture_output=True).returncode: pytest.skip('may not mount')
     try:
-        src = loopback.snapshots(tmp_path/'scans', 12, size=(256, 200))
+        src = snapshots(tmp_path/'scans', 12, size=(256, 200))
         got = go(src, disk/'out', actors=1)
         assert got.exit_code==1 and 'No space left' in got.stopped and got.failed+got.left>=1
         assert got.done+got.failed+got.left==12
@@ -215,7 +216,7 @@ def test_full_disk(tmp_path, go):
 
 @pytest.mark.slow
 def test_cluster_without_gpu_is_told_apart(tmp_path, go):
-    src = loopback.snapshots(tmp_path/'scans', 1)
+    src = snapshots(tmp_path/'scans', 1)
     with pytest.raises(ValueError, match='gpus: each network is to have 1, the cluster has 0'):
         go(src, tmp_path/'out', gpus=1)
     assert not (tmp_path/'out/record/RUNNING').exists()
@@ -329,7 +330,7 @@ BAD = [dict(steps=0), dict(saturation=-1), dict(actors=0), dict(batch=0), dict(t
        dict(source_type='digitalCapture'), dict(quality=0), dict(bits=16)]
 
 def test_bad_settings_name_themselves(tmp_path, model, capsys):
-    src,out = loopback.snapshots(tmp_path/'scans', 1),tmp_path/'out'
+    src,out = snapshots(tmp_path/'scans', 1),tmp_path/'out'
     for kwargs in BAD:
         with pytest.raises(ValueError, match=next(iter(kwargs))):
             colorize_dataset(src, out, model, **{**SMALL, **kwargs})
@@ -348,7 +349,7 @@ def test_where_nobody_answers_it_says_so_at_once(tmp_path, model, capsys, addres
     with socket.socket() as o: # bound, and nobody listens
         o.bind(('127.0.0.1', 0))
         address,start = address.format(o.getsockname()[1]),time.monotonic()
-        src = loopback.snapshots(tmp_path/'scans', 1)
+        src = snapshots(tmp_path/'scans', 1)
         more = '--out', tmp_path/'out', '--model', model, '--address', address
         assert main(['fleet', str(src), *map(str, more)])==1
     said = capsys.readouterr().err.splitlines()[-1]
@@ -388,7 +389,7 @@ def test_a_report_of_others_ends_a_run_before_it_begins(tmp_path, model):
     assert [o.read_text() for o in (tmp_path/'out/record').iterdir()]==['of our own']
 
 def test_dry_run_starts_no_cluster(tmp_path, model, capsys):
-    src = loopback.snapshots(tmp_path/'scans', 2)
+    src = snapshots(tmp_path/'scans', 2)
     own = ['--model', str(model), '--dry-run']
     assert main(['fleet', str(src), '--out', str(tmp_path/'out'), *own])==0
     assert capsys.readouterr().out.count('to do')==2 and not (tmp_path/'out').exists()

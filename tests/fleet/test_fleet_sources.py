@@ -2,7 +2,7 @@
 import hashlib, os
 import pandas as pd, pytest
 from fleet_tools import client_of
-from loopback import KEYS
+from benchmarks.support.loopback import KEYS
 from colorized.fleet.audit import report
 from colorized.fleet.record import Record
 from colorized.fleet.sources import photographs

@@ -1,7 +1,8 @@
 "The three stages, in this process"
 import errno, functools, hashlib, os, socket, subprocess, tempfile
 from pathlib import Path
-import loopback, numpy as np, pytest
+import numpy as np, pytest
+from benchmarks.support.samples import snapshots
 from colorized import __version__
 from colorized.batch.options import BatchOptions
 from colorized.fleet import stages
@@ -32,7 +33,7 @@ def jobs_of(folder, **more):
 
 def test_touched_originals_are_looked_at_and_stay_done(tmp_path, c):
     "New times, old bytes: no network, no painting, and the record still knows the outputs"
-    src = loopback.snapshots(tmp_path/'scans', 2)
+    src = snapshots(tmp_path/'scans', 2)
     store,made = Store(tmp_path/'out'),dict(seed=0, model_sha256='m', settings_sha256='s')
     record = Record(store, every=1e9)
     sha = lambda data: hashlib.sha256(data).hexdigest()
@@ -54,7 +55,7 @@ def test_touched_originals_are_looked_at_and_stay_done(tmp_path, c):
     assert not any(v for k,v in audit(store, deep=True).items() if k!='done')
 
 def test_an_original_of_other_bytes_is_not_painted_over_its_output(tmp_path, c):
-    src = loopback.snapshots(tmp_path/'in', 1)
+    src = snapshots(tmp_path/'in', 1)
     was = dict(source_sha256='0'*64)
     (job,),_ = from_table(load_stage(to_table(jobs_of(src, was=was)), c))
     assert 'exists already and was made of another photograph' in job['row']['error']
@@ -65,7 +66,7 @@ def test_an_original_of_other_bytes_is_not_painted_over_its_output(tmp_path, c):
 
 def test_fixity(tmp_path, c):
     "The hash of a manifest is checked, in capitals as well"
-    src = loopback.snapshots(tmp_path/'in', 1)
+    src = snapshots(tmp_path/'in', 1)
     sha = hashlib.sha256(next(src.rglob('*.jpg')).read_bytes()).hexdigest()
     (job,),(blob,) = from_table(load_stage(to_table(jobs_of(src, sha256=sha.upper())), c))
     assert blob and job['row']['source_sha256']==sha
@@ -74,7 +75,7 @@ def test_fixity(tmp_path, c):
     assert job['row']['error']==f"{job['name']}: {why}" and not blob and 'width' not in job['row']
 
 def test_an_original_is_never_its_own_output(tmp_path, c):
-    src = loopback.snapshots(tmp_path/'in', 1)
+    src = snapshots(tmp_path/'in', 1)
     photo = next(src.rglob('*.jpg'))
     before = photo.read_bytes()
     row = dict(output=photo.relative_to(src).as_posix(), source_bytes=len(before))
@@ -86,7 +87,7 @@ def test_an_original_is_never_its_own_output(tmp_path, c):
 
 def test_a_photograph_that_changes_on_the_way(tmp_path, model, c):
     "is noticed, on this machine by its time, in a bucket by its hash"
-    src = loopback.snapshots(tmp_path/'in', 1)
+    src = snapshots(tmp_path/'in', 1)
     c.source = str(model)
     table = Network(c)(load_stage(to_table(jobs_of(src)), c))
     (job,),(blob,) = from_table(table)
@@ -115,7 +116,7 @@ def test_errors_name_the_photograph_not_its_copy(tmp_path, c, name):
 
 @pytest.mark.parametrize('name', [250*'x'+'.jpg', 'out'])
 def test_names_in_a_bucket_need_not_be_names_of_files(tmp_path, model, c, name):
-    src,out = loopback.snapshots(tmp_path/'in', 1),'x'*300+'.png'
+    src,out = snapshots(tmp_path/'in', 1),'x'*300+'.png'
     c.source,c.dest = str(model),f'memory://{tmp_path.name}'
     Store(c.dest).put(name, next(src.rglob('*.jpg')).read_bytes())
     job = dict(name=f'{c.dest}/{name}', row=dict(source_bytes=None, output=out), replace=False,
@@ -127,7 +128,7 @@ def test_names_in_a_bucket_need_not_be_names_of_files(tmp_path, model, c, name):
 @pytest.mark.skipif(os.name!='posix', reason='permissions of POSIX')
 def test_an_output_that_may_not_be_read_is_an_error(tmp_path, model, c, monkeypatch):
     "and no process works at it for ever"
-    src = loopback.snapshots(tmp_path/'in', 1)
+    src = snapshots(tmp_path/'in', 1)
     c.source = str(model)
     (job,),(blob,) = from_table(Network(c)(load_stage(to_table(jobs_of(src)), c)))
     Store(c.dest).put(job['row']['output'], b'of somebody else')
@@ -156,7 +157,7 @@ def temporary(folder, why):
 def test_no_folder_for_temporary_files(tmp_path, c, monkeypatch):
     "Each photograph says so, and may be tried elsewhere; the process goes on"
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path/'none'))
-    jobs,blobs = from_table(load_stage(to_table(jobs_of(loopback.snapshots(tmp_path/'in', 2))), c))
+    jobs,blobs = from_table(load_stage(to_table(jobs_of(snapshots(tmp_path/'in', 2))), c))
     why = temporary(tmp_path/'none', "cannot be written (No such file or directory)")
     assert [o['row']['error'] for o in jobs]==[f"{o['name']}: {why}" for o in jobs]
     assert all(o['again'] and 'full' not in o for o in jobs) and blobs==[b'', b'']
@@ -164,7 +165,7 @@ def test_no_folder_for_temporary_files(tmp_path, c, monkeypatch):
 @pytest.mark.skipif(os.name!='posix', reason='mounts of POSIX')
 def test_a_full_folder_for_temporary_files_is_not_a_full_store(tmp_path, model, c, monkeypatch):
     "neither for the copy of a photograph nor for its output, and the machine is named"
-    src,disk = loopback.snapshots(tmp_path/'in', 1, size=(256, 200)),tmp_path/'disk'
+    src,disk = snapshots(tmp_path/'in', 1, size=(256, 200)),tmp_path/'disk'
     c.source = str(model)
     (job,),(blob,) = from_table(Network(c)(load_stage(to_table(jobs_of(src)), c)))
     Store('memory://full').put('a.jpg', Path(job['name']).read_bytes())
@@ -193,8 +194,8 @@ def test_machine_with_another_model_or_version_is_refused(model, c):
 
 def test_network_takes_shapes_apart_and_survives_a_failure(tmp_path, model, c, monkeypatch):
     c.source,c.batch = str(model),2
-    src = loopback.snapshots(tmp_path/'in', 3, size=(80, 60))
-    loopback.snapshots(src/'tall', 1, size=(60, 80))
+    src = snapshots(tmp_path/'in', 3, size=(80, 60))
+    snapshots(src/'tall', 1, size=(60, 80))
     table = load_stage(to_table(jobs_of(src)), c)
     network,calls = Network(c),[]
     real = network.colorizer.sample

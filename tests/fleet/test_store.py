@@ -2,7 +2,7 @@
 import errno, functools, hashlib, os, subprocess, sys, threading
 import pytest
 from fleet_tools import client_of
-from loopback import KEYS, moody
+from benchmarks.support.loopback import KEYS, moody
 from colorized.fleet import store as module
 from colorized.fleet.record import Record, read_record
 from colorized.fleet.store import Store, misnamed, object_tag, with_retries

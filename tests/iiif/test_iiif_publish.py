@@ -56,6 +56,12 @@ def test_a_part_of_a_picture_is_not_taken_for_the_whole(museum, tmp_path, colori
         got = gray(tmp_path/'out'/o['id'].removeprefix(HOME))
         assert abs(got-gray(museum.folder/f's/{half}/0/default.jpg')).mean()<2
 
+def test_jpg_is_jpeg():
+    "Also in Python"
+    with pytest.raises(ValueError, match="got 'tif'"): colorize_manifest('a', 'b', format='tif')
+    with pytest.raises(ValueError, match='size must'): # the format has passed by then
+        colorize_manifest('a', 'b', format='jpg', tiles=True, size=0)
+
 def test_a_web_page_instead_of_info(museum, tmp_path, colorize, capsys):
     "A page that a server shows for whatever it does not have is no info.json, asked for once"
     u = museum.url

@@ -1,0 +1,1 @@
+"Measurements that a reader or a release runs: `python benchmarks/run.py --list`"

@@ -1,0 +1,1 @@
+"What several benchmarks share; nothing here is run by itself"
