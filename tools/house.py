@@ -18,6 +18,7 @@ PURPOSE = dict(
     model='photographs and seeds in, chroma out: the one inference path',
     evaluation='the outputs of any system, judged',
     training='fastai lives here',
+    evidence='what is known about a color: found in references, believed as far as it is likely',
     inference='what Python users hold',
     batch='thousands of files',
     film='moving pictures: the same film again, in color',

@@ -48,6 +48,7 @@ def as_reference(
 
 # %% ../../nbs/evidence/02_references.ipynb #refsevid
 _POWER = 1.5 # Larger: doubtful evidence is believed less; chosen on halves of validation photographs
+_DARK = 20. # L: a darker cell looks like any other
 
 @dataclass
 class Evidence:
@@ -104,5 +105,6 @@ class References(Sequence):
         best = torch.stack([o.logsumexp(1) for o in odds]).argmax(0)
         ab,p,_ = most_probable(torch.cat(odds, 1), torch.cat([o.ab for o in self.views], 1))
         on_grid = lambda o: o.view(1, -1, *target.grid).cpu()
+        weight = p**_POWER*(target.L/_DARK).clamp(max=1)
         right = self.matcher.calibrated(p)
-        return Evidence(*map(on_grid, (ab, p**_POWER, right, best)))
+        return Evidence(*map(on_grid, (ab, weight, right, best)))

@@ -504,3 +504,44 @@ def test_a_device_that_is_not_there(scans, main, tmp_path):
         pytest.skip("CUDA is there")
     code,_,err = main(scans/'icon.png', '--out', tmp_path/'a.png', '--device', 'cuda')
     assert code==1 and 'cuda' in err.lower() and not files(tmp_path)
+
+# ---- references ----
+@pytest.fixture
+def then_and_now(tmp_path):
+    "A gray photograph, and a color photograph of the same cat"
+    from skimage import data
+    cat = data.chelsea()
+    Image.fromarray(cat[:,:225]).save(tmp_path/'now.png')
+    Image.fromarray(cat[:,225:]).convert('L').save(tmp_path/'then.png')
+    return tmp_path
+
+def test_a_reference_gives_its_colors_and_is_named(run, then_and_now):
+    run('then.png', '--reference', 'now.png', '--out', 'told.png', cwd=then_and_now)
+    run('then.png', '--out', 'plain.png', cwd=then_and_now)
+    told,plain = (pixels(then_and_now/f'{o}.png').astype(float) for o in ('told', 'plain'))
+    assert np.abs(told-plain).mean()>3
+    said = tags(then_and_now/'told.png')
+    assert 0.3<float(said['XMP-colorized:EvidenceShare'])<1
+    assert 'now.png' in said['XMP-colorized:Settings']
+
+def test_a_folder_of_references_and_those_that_cannot_be_used(run, then_and_now):
+    "Each is named, the photograph is still colored, and the exit status says so"
+    folder = then_and_now/'sources'
+    folder.mkdir()
+    (then_and_now/'now.png').rename(folder/'now.png')
+    shutil.copy(then_and_now/'then.png', folder/'gray.png')
+    (folder/'torn.jpg').write_bytes(b'\xff\xd8\xff')
+    r = run('then.png', '--reference', 'sources', cwd=then_and_now, code=1)
+    said = r.stderr.splitlines()
+    assert len(said)==2 and all(o.endswith(': colored without it') for o in said)
+    assert 'gray.png' in said[0] and 'torn.jpg' in said[1]
+    made = tags(then_and_now/'then.colorized.png')
+    assert float(made['XMP-colorized:EvidenceShare'])>0.3
+
+@pytest.mark.parametrize('options,why', [
+    (['then.png', '--reference', 'none.jpg'], '--reference none.jpg: no such file'),
+    (['.', '--out', 'o', '--reference', 'now.png'], '--reference are for single photographs')])
+def test_references_that_cannot_be(run, then_and_now, options, why):
+    before = files(then_and_now)
+    assert why in run(*options, cwd=then_and_now, code=1 if 'none' in why else 2).stderr
+    assert files(then_and_now)==before
