@@ -16,9 +16,9 @@ cells of 4 px: distance of the chroma, share of the colorful cells whose hue is 
 and how much of the true chroma is left unexplained at the strength that suits the guess best.
 
 `--gather` writes photographs that nothing here was trained on to PHOTOS: `scenes`, `things` and
-`objects` (with `objects.json`, their ImageNet classes) out of the clones that
-`support/photo_sets.py` names, `outside` out of Debian's package gcompris-qt-data. Near duplicates
-of what lies in the folders `--apart` are left out."""
+`objects` (with `objects.json`, their ImageNet classes) out of CLONES, a folder of clones named
+owner+name that `support/photo_sets.py` lists, `outside` out of Debian's package gcompris-qt-data.
+Near duplicates of what lies in the folders `--apart` are left out."""
 import json
 from pathlib import Path
 import torch

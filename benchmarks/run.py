@@ -10,7 +10,8 @@ import argparse, ast, importlib, subprocess, sys, tempfile, time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[0] = str(HERE.parent) # in place of this folder, whose names are too plain to be imported
+if __name__=='__main__': # in place of this folder, whose names are too plain to be imported
+    sys.path[0] = str(HERE.parent)
 
 def scripts():
     "Name -> what it measures, the first line of its docstring"

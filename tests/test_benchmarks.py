@@ -2,7 +2,8 @@
 import csv, re, subprocess, sys
 from pathlib import Path
 import pytest
-from benchmarks.support.results import COLUMNS
+from benchmarks.run import main, measured
+from benchmarks.support.results import COLUMNS, Figure, Results
 
 root = Path(__file__).resolve().parent.parent
 RUN = root/'benchmarks/run.py'
@@ -45,6 +46,26 @@ def test_a_file_with_other_columns_is_refused(tmp_path):
     (tmp_path/'out.csv').write_text('a,b\n')
     assert 'other columns' in run('others', '--quick', '--csv', tmp_path/'out.csv', code=2).stderr
     assert (tmp_path/'out.csv').read_text()=='a,b\n'
+
+def test_what_a_benchmark_returns_is_the_status(tmp_path, capsys):
+    "and what it measured before is in the file"
+    def figures(status):
+        yield Figure('a: b', 'c', 1, 'd', 2.)
+        return status
+    for status,want in (None, 0), (0, 0), (1, 1):
+        assert measured(figures(status), Results(tmp_path/'out.csv', ''), 'a machine')==want
+    assert capsys.readouterr().err=='a machine\n'*3
+    assert len(Results(tmp_path/'out.csv').read())==3
+
+def test_a_package_that_is_missing_is_named_and_a_fault_of_ours_is_not_hidden(monkeypatch, capsys):
+    def without(name):
+        def run(*_): raise ModuleNotFoundError(name=name)
+        monkeypatch.setattr('benchmarks.run.run', run)
+        return main(['film'])
+    assert without('av.codec')==2
+    assert capsys.readouterr().err=="run.py film: needs the Python package av.codec: pip install " \
+                                    "-e '.[bench,dev]'\n"
+    with pytest.raises(ModuleNotFoundError): without('benchmarks.support.nothing')
 
 def test_results_that_are_kept_have_the_schema():
     head,*rows = csv.reader((root/'benchmarks/results.csv').open())

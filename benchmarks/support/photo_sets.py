@@ -7,7 +7,7 @@ import hashlib, io, json, struct, subprocess, tempfile
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
-from .clones import git, listed, located
+from .clones import git, git_dir, holds, listed
 from .results import Missing
 
 SUPER = r'^data/(Urban100|Sun-Hays80)/image_SRF_[48]/.*HR\.png$'
@@ -54,9 +54,8 @@ def is_colorful(rgb):
     ab = np.asarray(small).view(np.int8)[...,1:].astype(float)
     return np.hypot(*np.moveaxis(ab, -1, 0)).mean()>=4
 
-def pictures(clone, commit, paths, every):
+def pictures(where, commit, paths, every):
     "Number among those that match, and picture, of every n-th"
-    where = located(clone)
     for i,(sha,_) in enumerate(listed(where, commit, paths)):
         if i%every==0: yield i,Image.open(io.BytesIO(git(where, 'cat-file', 'blob', sha)))
 
@@ -74,9 +73,12 @@ def gather(clones, out, apart=()):
     hashes,labels = hashes_of(apart),{}
     for folder,repo,commit,paths,every in SETS:
         name,n = repo.split('/')[1],0
-        if not (clones/name).is_dir(): raise Missing(f"needs a clone of {repo} in {clones}")
+        where = git_dir(clones, repo)
+        if where is None or not holds(where, commit):
+            raise Missing(f"needs a clone of {repo} with commit {commit}, at "
+                          f"{clones/repo.replace('/', '+')}")
         (out/folder).mkdir(parents=True, exist_ok=True)
-        for i,im in pictures(clones/name, commit, paths, every):
+        for i,im in pictures(where, commit, paths, every):
             im = im.convert('RGB')
             upright = ImageOps.exif_transpose(im)
             if not is_colorful(im) or is_near(difference_hash(upright), hashes): continue

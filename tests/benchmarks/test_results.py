@@ -17,7 +17,8 @@ def test_rows_of_one_schema(tmp_path):
     assert Results(path).done=={('speed: one', 'card, 1 MP', ''), ('noise: 1', 'val', '873ad217')}
 
 @pytest.mark.parametrize('value,text', [(0, '0'), (3497, '3497'), (12345.6, '12346'),
-                                        (999.96, '1000'), (1e-5, '1e-05'), (0.5, '0.5')])
+                                        (123.45, '123.5'), (999.96, '1000'), (1e-5, '1e-05'),
+                                        (0.5, '0.5')])
 def test_numbers_are_short_and_whole_above_a_thousand(tmp_path, value, text):
     Results(tmp_path/'out.csv', '').add(Figure('a: b', 's', 1, 'm', value))
     assert list(csv.DictReader((tmp_path/'out.csv').open()))[0]['value']==text
