@@ -76,6 +76,14 @@ def _hint_words(hints):
             raise ValueError(f"its hint {hint!r} is none") from None
         yield from ('--hint', text)
 
+def _reference_words(references):
+    "References that a file names, as options. Raises `ValueError` for what are none"
+    for o in references if isinstance(references, list) else ():
+        name = o.get('name') if isinstance(o, dict) else None
+        if not isinstance(name, str):
+            raise ValueError(f"its reference {o!r} is none")
+        yield f'--reference={name}' # one word: a name may begin with a dash
+
 # %% ../../nbs/cli/08_info.ipynb #6da538dd
 def _command(made, usual, model):
     "Its words. `usual`: the settings of the weights, as a dict"
@@ -88,11 +96,12 @@ def _command(made, usual, model):
         **{k: made['settings'].get(k) for k in ('saturation', 'bits', 'quality')})
     pairs = [f'{k}={int(v) if isinstance(v, bool) else v}' for k,v in drawn.items()]
     return ['colorized', 'ORIGINAL', *_option_words(options),
-            *_hint_words(made['settings'].get('hints')), *(['--set', *pairs] if pairs else []),
+            *_hint_words(made['settings'].get('hints')),
+            *_reference_words(made['settings'].get('references')), *(['--set', *pairs] if pairs else []),
             '--out', f"again.{_SUFFIXES[made['format']]}"]
 
 # %% ../../nbs/cli/08_info.ipynb #infmade7
-_SAID_BY_OPTIONS = {'hints', 'hints_sha256', 'corrections', 'saturation', 'bits', 'quality',
+_SAID_BY_OPTIONS = {'hints', 'hints_sha256', 'references', 'corrections', 'saturation', 'bits', 'quality',
                     'source_sha256'}
 
 def _hints_missing(settings):

@@ -523,6 +523,11 @@ def test_a_reference_gives_its_colors_and_is_named(run, then_and_now):
     said = tags(then_and_now/'told.png')
     assert 0.3<float(said['XMP-colorized:EvidenceShare'])<1
     assert 'now.png' in said['XMP-colorized:Settings']
+    again = run('info', 'told.png', cwd=then_and_now).stdout.splitlines()[-1].split(': ')[1]
+    words = again.split()[1:]
+    assert words[1]=='--reference=now.png'
+    run('then.png', *words[1:], cwd=then_and_now)
+    assert np.array_equal(pixels(then_and_now/'again.png'), pixels(then_and_now/'told.png'))
 
 def test_a_folder_of_references_and_those_that_cannot_be_used(run, then_and_now):
     "Each is named, the photograph is still colored, and the exit status says so"
