@@ -1,4 +1,4 @@
-"""What a reference is worth: chroma left unexplained with and without, and is it believed rightly?
+"""What a reference is worth: chroma left unexplained with and without, and calibration
 
     python benchmarks/run.py references PAIRS --csv FILE [--only a b1 …]
 
@@ -110,7 +110,8 @@ def calibration(pairs):
     for b in range(10):
         inside = number==b
         if inside.any():
-            yield [o.item() for o in (inside.float().mean(), p[inside].mean(), right[inside].mean())]
+            means = inside.float().mean(),p[inside].mean(),right[inside].mean()
+            yield [o.item() for o in means]
 
 def summary(pairs, weights):
     for name in dict.fromkeys(o.set for o in pairs):
@@ -120,8 +121,8 @@ def summary(pairs, weights):
             if parts is None: continue
             n = sum(o.told[which] is not None for o in some)
             for metric,values in compared(parts).items():
-                yield Figure(f'references: {name}', f'{len(parts)} groups', n, where+metric, *values,
-                             weights)
+                yield Figure(f'references: {name}', f'{len(parts)} groups', n, where+metric,
+                             *values, weights)
     some = [o for o in pairs if o.set in ('a', 'b1', 'b2', 'd')]
     bins,cells = list(calibration(some)),sum(len(o.p) for o in some)
     error = sum(share*abs(p-right) for share,p,right in bins)

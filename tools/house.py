@@ -9,8 +9,8 @@ from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 # An import points to an earlier part, or to an earlier chapter of its own.
-PARTS = ('files', 'theory', 'photo', 'model', 'evaluation', 'training', 'evidence', 'inference', 'batch',
-         'fleet', 'iiif', 'film', 'app', 'export', 'cli')
+PARTS = ('files', 'theory', 'photo', 'model', 'evaluation', 'training', 'evidence', 'inference',
+         'batch', 'fleet', 'iiif', 'film', 'app', 'export', 'cli')
 PURPOSE = dict(
     files='writing whole or not at all, hashes: used by all but theory, uses nobody',
     theory='the mathematics; knows no photograph',

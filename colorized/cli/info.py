@@ -97,12 +97,13 @@ def _command(made, usual, model):
     pairs = [f'{k}={int(v) if isinstance(v, bool) else v}' for k,v in drawn.items()]
     return ['colorized', 'ORIGINAL', *_option_words(options),
             *_hint_words(made['settings'].get('hints')),
-            *_reference_words(made['settings'].get('references')), *(['--set', *pairs] if pairs else []),
+            *_reference_words(made['settings'].get('references')),
+            *(['--set', *pairs] if pairs else []),
             '--out', f"again.{_SUFFIXES[made['format']]}"]
 
 # %% ../../nbs/cli/08_info.ipynb #infmade7
-_SAID_BY_OPTIONS = {'hints', 'hints_sha256', 'references', 'corrections', 'saturation', 'bits', 'quality',
-                    'source_sha256'}
+_SAID_BY_OPTIONS = {'hints', 'hints_sha256', 'references', 'corrections', 'saturation', 'bits',
+                    'quality', 'source_sha256'}
 
 def _hints_missing(settings):
     if strokes := settings.get('corrections'):

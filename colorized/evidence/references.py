@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from .matching import Matcher, View, most_probable
+from .matching import Matcher, most_probable
 from ..model.sampling import ChromaSampler, working_shape
 from ..photo.lab import rgb_to_lab
 from ..photo.resampling import resample
@@ -47,7 +47,7 @@ def as_reference(
     return Reference(rgb_to_lab(x), name, sha256)
 
 # %% ../../nbs/evidence/02_references.ipynb #refsevid
-_POWER = 1.5 # Larger: doubtful evidence is believed less; chosen on halves of validation photographs
+_POWER = 1.5 # Chosen on halves of validation photographs; larger: doubt counts more
 _DARK = 20. # L: a darker cell looks like any other
 
 @dataclass

@@ -1,6 +1,5 @@
 "Matching against an independent computation in NumPy and float64, and what the packaged weights do"
 import numpy as np, pytest, torch
-from skimage import data
 from colorized.evidence.matching import (Matcher, View, encoder_sha256, load_matcher, most_probable,
                                          save_matcher)
 from colorized.inference.colorizer import WEIGHTS, Colorizer

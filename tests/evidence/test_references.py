@@ -3,7 +3,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 from skimage import data
 from colorized import Colorizer
-from colorized.evidence.references import Evidence, References, as_reference
+from colorized.evidence.references import Evidence, as_reference
 from colorized.photo.lab import rgb_to_lab
 from colorized.photo.scan import Scan, ScanError
 
