@@ -90,7 +90,8 @@ def check_what(
     note,seed,strength = (out.get(k, d) for k,d in dict(note='', seed=None, strength=None).items())
     if not isinstance(note, str) or len(note)>MOST_NOTE:
         raise ValueError(f"A note is a text of at most {MOST_NOTE:,} characters.")
-    if 'note' in out: out['note'] = re.sub(r'[\0\ud800-\udfff]', '', note).strip()
+    if 'note' in out:
+        out['note'] = re.sub(r'[\0\ud800-\udfff]', '', note.replace('\r\n', '\n')).strip()
     is_seed = isinstance(seed, int) and not isinstance(seed, bool) and 0<=seed<2**32
     if seed is not None and not is_seed:
         raise ValueError("A seed is a whole number in 0..2**32-1.")
