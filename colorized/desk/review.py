@@ -9,6 +9,7 @@ __all__ = ['Review']
 
 # %% ../../nbs/desk/09_review.ipynb #rev004
 import logging, threading
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from fastcore.basics import patch
@@ -18,6 +19,7 @@ from .decisions import Change, Conflict
 from .delivery import deliver, free_name
 from .pictures import SIDES, Pictures
 from .tables import read_table
+from ..photo.provenance import read_provenance
 
 # %% ../../nbs/desk/09_review.ipynb #rev007
 _SENT = 'decision','note','seed','strength','version','reviewer','time','event'
@@ -75,8 +77,10 @@ def about(self:Review, key:str) -> dict: # JSON-able
     entry = self.album.get(key)
     try: missing = self.album.original(entry) and None
     except Unavailable as e: missing = str(e)
-    remarks = entry.row.get('warnings') or []
-    return dict(status=entry.status, why=entry.why, original_missing=missing,
+    remarks,strength = entry.row.get('warnings') or [],None
+    with suppress(Unavailable, OSError, TypeError, KeyError, ValueError):
+        strength = float(read_provenance(self.album.path(entry))['saturation'])
+    return dict(status=entry.status, why=entry.why, original_missing=missing, strength=strength,
         seeds=self.colorings.seeds(entry), seed=entry.row.get('seed'), bits=entry.row.get('bits'),
         remarks=remarks if isinstance(remarks, list) else [str(remarks)],
         history=[{k: v for k,v in asdict(o).items() if k in _SENT}
