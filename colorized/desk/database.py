@@ -85,17 +85,25 @@ def _open_for_writing(path, migrations):
         raise
 
 # %% ../../nbs/desk/01_database.ipynb #db013
+def _in_place(path, migrations):
+    "A connection that only reads; None: that does not work here"
+    db = _connect(path, 'ro')
+    try:
+        _check_ours(db, path, migrations)
+        if _number(db, 'user_version')==len(migrations): return db
+        db.close()
+    except sqlite3.OperationalError: db.close()
+    except BaseException:
+        db.close()
+        raise
+
 def _open_for_reading(path, migrations, folder):
     if not os.path.lexists(path):
         db = _connect(Path(folder)/'none', 'rwc')
         migrate(db, migrations)
         return db
     os.close(open_regular(path, os.O_RDONLY))
-    with suppress(sqlite3.OperationalError):
-        db = _connect(path, 'ro')
-        _check_ours(db, path, migrations)
-        if _number(db, 'user_version')==len(migrations): return db
-        db.close()
+    if (db := _in_place(path, migrations)): return db
     for end in '','-wal':
         with suppress(FileNotFoundError): shutil.copyfile(f'{path}{end}', f'{folder}/copy{end}')
     db = _connect(Path(folder)/'copy', 'rw')

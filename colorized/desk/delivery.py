@@ -98,7 +98,8 @@ def deliver(
                 (out.made if made else out.copied).append(name)
             except (Unavailable, ScanError) as e:
                 if disk_errno(e): raise # a full disk: the next would fail as well
-                out.failed.append((entry.photo.path, str(e).rpartition(': ')[2]))
+                why = str(e).rpartition(': ')[2] if isinstance(e, ScanError) else str(e)
+                out.failed.append((entry.photo.path, why))
         (part/'decisions.csv').write_bytes(write_table(album))
         (part/'summary.html').write_text(write_summary(album, out), 'utf-8')
     progress(len(wanted), len(wanted))

@@ -9,11 +9,14 @@ __all__ = ['count_decisions', 'write_summary']
 
 # %% ../../nbs/desk/07_summary.ipynb #sum004
 from collections import Counter
+from contextlib import suppress
 from html import escape
 from ..batch.ledger import utc_now
-from .album import Album, Unavailable, is_stale
+from .album import Album, is_stale
 from .decisions import DECISIONS, State
-from ..photo.provenance import read_provenance
+from ..photo.provenance import find_properties
+from ..photo.reading import read_scan
+from ..photo.xmp import parse_xmp
 
 # %% ../../nbs/desk/07_summary.ipynb #sum006
 _STYLE = '''body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto;
@@ -54,12 +57,14 @@ def _weights(album):
     models = {}
     for o in album.entries.values():
         if o.status!='failed': models.setdefault(o.row.get('model_sha256'), []).append(o)
-    def name(entries):
-        for o in entries[:3]:
-            try: return (read_provenance(album.path(o)) or {}).get('Model', '')
-            except (Unavailable, OSError): continue
-        return ''
-    return [(name(o), sha or 'unknown', len(o)) for sha,o in models.items()]
+    return [(_model_name(album, o), sha or 'unknown', len(o)) for sha,o in models.items()]
+
+def _model_name(album, entries):
+    "As the smallest file of it says"
+    for o in sorted(entries, key=lambda o: o.row.get('output_bytes') or 0)[:3]:
+        with suppress(Exception): # whatever is wrong with that one, the next may be whole
+            return find_properties(parse_xmp(read_scan(album.read(o)).xmp)).get('Model', '')
+    return ''
 
 def _chosen(album, states):
     "(photograph, seed, strength) where another coloring was accepted"

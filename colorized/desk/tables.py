@@ -61,7 +61,7 @@ def _lines(data):
     at = reader.line_num
     try:
         for cells in reader:
-            yield at+1,{k: v for k,v in cells.items() if k and v is not None}
+            yield at+1,cells
             at = reader.line_num
     except csv.Error as e: raise TableError(f"Line {at+1}: {e}.") from e
 
@@ -116,6 +116,8 @@ def read_table(
     states,changes,bad = album.states(),{},[]
     for n,cells in _lines(data):
         try:
+            if None in cells or None in cells.values():
+                raise ValueError("it has not as many cells as the first line.")
             new = _change(cells, by_path, states)
             if new and new.photo in changes: raise ValueError("it is the photograph's second line.")
             if new: changes[new.photo] = new

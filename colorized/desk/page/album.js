@@ -138,10 +138,12 @@ export const trouble = p => p.status !== 'ok' ? WRONG[p.status] ?? p.status
 
 // ---- order ----
 const by_path = (a, b) => a.i-b.i // as the server sorts them
-const undecided_first = (a, b) => (a.state.decision !== 'undecided')-(b.state.decision !== 'undecided')
+const is_decided = p => p.state.decision !== 'undecided'
+const undecided_first = (a, b) => is_decided(a)-is_decided(b)
 const doubt = p => p.uncertainty ?? -1
 export const ORDERS = {
-  doubt: ['Most doubtful first', (a, b) => undecided_first(a, b) || doubt(b)-doubt(a) || by_path(a, b)],
+  doubt: ['Most doubtful first',
+    (a, b) => undecided_first(a, b) || doubt(b)-doubt(a) || by_path(a, b)],
   undecided: ['Undecided first', (a, b) => undecided_first(a, b) || by_path(a, b)],
   name: ['Name', by_path],
   newest: ['Newest coloring', (a, b) => b.day.localeCompare(a.day) || by_path(a, b)],
@@ -149,8 +151,10 @@ export const ORDERS = {
 }
 export function select(photos, {which, order, folder, day, text}) {
   const needle = text.trim().toLowerCase()
-  const fits = p => (which === 'all' || (which === 'trouble' ? is_trouble(p) : p.state.decision === which))
-    && (folder === '*' || p.folder === folder) && (day === '*' || p.day === day)
-    && (!needle || p.path.toLowerCase().includes(needle) || p.state.note.toLowerCase().includes(needle))
+  const is_one = p => which === 'all'
+    || (which === 'trouble' ? is_trouble(p) : p.state.decision === which)
+  const says = text => text.toLowerCase().includes(needle)
+  const fits = p => is_one(p) && (folder === '*' || p.folder === folder)
+    && (day === '*' || p.day === day) && (!needle || says(p.path) || says(p.state.note))
   return photos.filter(fits).sort(ORDERS[order][1])
 }

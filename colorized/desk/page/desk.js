@@ -1,5 +1,5 @@
 // The page: who does what when a key or a button is pressed
-import {Album, DECISIONS, ORDERS, ask, is_trouble, select} from './album.js'
+import {Album, ORDERS, ask, select} from './album.js'
 import {ask_note, ask_reviewer, draw_map, show_delivery} from './dialogs.js'
 import {Grid, describe, icon, make} from './grid.js'
 import {act_of} from './keys.js'
@@ -9,11 +9,16 @@ const $ = id => document.getElementById(id)
 const WORDS = {all:'All', undecided:'Undecided', accepted:'Accepted', rejected:'Rejected',
   flagged:'Flagged', trouble:'Trouble'}
 const remembered = { // by this browser, for this address
-  get: (k, or) => { try { return JSON.parse(localStorage.getItem(`desk-${k}`)) ?? or } catch { return or } },
-  set: (k, v) => { try { localStorage.setItem(`desk-${k}`, JSON.stringify(v)) } catch { /* full */ } },
+  get(k, or) {
+    try { return JSON.parse(localStorage.getItem(`desk-${k}`)) ?? or } catch { return or }
+  },
+  set(k, v) {
+    try { localStorage.setItem(`desk-${k}`, JSON.stringify(v)) } catch { /* not allowed */ }
+  },
 }
 let album, grid, loupe, filter
-const single = () => remembered.get('single', true), advances = () => remembered.get('advance', true)
+const single = () => remembered.get('single', true)
+const advances = () => remembered.get('advance', true)
 
 // ---- words ----
 const number = n => n.toLocaleString('en')
@@ -39,17 +44,19 @@ function count() {
 function unkept() {
   const n = album.queue.length, o = $('unkept')
   o.hidden = !(album.away || n > 3)
-  o.textContent = album.away ? (n ? `The desk does not answer. ${number(n)} not kept yet; it is tried again.`
-    : 'The desk does not answer.') : `${number(n)} being kept`
+  const waits = n ? ` ${number(n)} not kept yet; it is tried again.` : ''
+  o.textContent = album.away ? `The desk does not answer.${waits}` : `${number(n)} being kept`
 }
 
 // ---- which photographs, and in which order ----
 function options(box, pairs, now) {
   box.replaceChildren(...pairs.map(([v, text]) => new Option(text, v, false, v === now)))
 }
+function orders() { // without the one for which nothing was measured
+  return Object.keys(ORDERS).filter(k => k !== (album.measured ? 'undecided' : 'doubt'))
+}
 function fill_filters() {
-  const orders = Object.entries(ORDERS).filter(([k]) => k !== (album.measured ? 'undecided' : 'doubt'))
-  options($('order'), orders.map(([k, [text]]) => [k, text]), filter.order)
+  options($('order'), orders().map(k => [k, ORDERS[k][0]]), filter.order)
   const all = k => [...new Set(album.photos.map(p => p[k]))].sort()
   const folders = all('folder'), days = all('day').filter(Boolean).reverse()
   options($('folder'), [['*', 'All'], ...folders.map(o => [o, o || '(top)'])], '*')
@@ -122,32 +129,37 @@ function close() {
 }
 
 // ---- deciding ----
+function may_decide() {
+  if (album.why_not) complain(`Nothing can be decided here: ${album.why_not}.`)
+  return !album.why_not
+}
 async function decide(what, go_on = false) {
   const targets = grid.targets
-  if (!targets.length) return
+  if (!targets.length || !may_decide()) return
   if (!album.reviewer && !await name_reviewer()) return
   album.change(targets, what)
-  if (album.why_not) return
   const word = what.decision ?? 'kept'
-  if (targets.length > 1) { tell(`${number(targets.length)} ${word}`); grid.chosen.clear(); grid.mark() }
-  else if (go_on && advances() && grid.current < grid.view.length-1) {
+  if (targets.length > 1) {
+    grid.chosen.clear()
+    grid.mark()
+    tell(`${number(targets.length)} ${word}`)
+  } else if (go_on && advances() && grid.current < grid.view.length-1) {
     grid.go(grid.current+1)
     tell(`${targets[0].name} ${word}. ${describe(grid.photo)}`)
   } else tell(`${targets[0].name} ${word}`)
 }
 async function strengthen(step) {
   const p = grid.photo
-  if (!p) return
+  if (!p || !may_decide()) return
   if (p.run_strength === undefined && p.state.strength === null)
     await loupe.details(p).catch(e => complain(e.message))
   const run = p.run_strength ?? 1, now = p.state.strength ?? run
   const next = step === null ? run : Math.max(0, Math.min(3, Math.round((now+step)*10)/10))
   if (next === now && step !== null) return
   const seed = step === null ? {seed:null} : {}
-  const [one] = [p]
   grid.chosen.clear()
   await decide({strength:next === run ? null : next, ...seed})
-  loupe.strengthened(one, now ? next/now : 1)
+  loupe.strengthened(p, now ? next/now : 1)
   tell(step === null ? 'As in the album' : `Strength ${next}`)
 }
 async function name_reviewer() {
@@ -161,18 +173,21 @@ function set_reviewer(name) {
   $('reviewer').setAttribute('aria-label', name ? `Reviewer: ${name}` : 'Say who is reviewing')
 }
 async function back_and_forth(act) {
+  if (!may_decide()) return
   if (!album.reviewer && !await name_reviewer()) return
   album[act]()
 }
 async function note() {
   const targets = grid.targets
-  if (!targets.length || album.why_not) { if (album.why_not) album.change([], {}); return }
+  if (!targets.length || !may_decide()) return
   const text = await ask_note(targets)
   focus_view()
-  if (text !== null && !(targets.length === 1 && text === targets[0].state.note)) decide({note:text})
+  const is_new = targets.some(p => p.state.note !== text)
+  if (text !== null && is_new) decide({note:text})
 }
 
 // ---- keys and buttons ----
+const row = () => loupe.open ? 1 : grid.columns
 const ACTS = {
   accepted: () => decide({decision:'accepted'}, true),
   rejected: () => decide({decision:'rejected'}, true),
@@ -183,8 +198,8 @@ const ACTS = {
   seeds: () => { if (!grid.photo) return; if (!loupe.open) open(); loupe.seeds() },
   next: () => loupe.choosing ? loupe.step(1) : grid.go(grid.current+1),
   previous: () => loupe.choosing ? loupe.step(-1) : grid.go(grid.current-1),
-  below: () => loupe.choosing ? loupe.step(3) : grid.go(grid.current+(loupe.open ? 1 : grid.columns)),
-  above: () => loupe.choosing ? loupe.step(-3) : grid.go(grid.current-(loupe.open ? 1 : grid.columns)),
+  below: () => loupe.choosing ? loupe.step(3) : grid.go(grid.current+row()),
+  above: () => loupe.choosing ? loupe.step(-3) : grid.go(grid.current-row()),
   page_on: () => grid.go(grid.current+(loupe.open ? 10 : grid.page)),
   page_back: () => grid.go(grid.current-(loupe.open ? 10 : grid.page)),
   first: () => grid.go(0), last: () => grid.go(grid.view.length-1),
@@ -195,7 +210,8 @@ const ACTS = {
   leave: () => { document.activeElement.blur(); focus_view() },
   wipe: () => look(() => loupe.split(loupe.wipe === 50 ? 0 : 50)),
   gray: () => look(() => loupe.split(loupe.wipe === 100 ? 0 : 100)),
-  less: () => look(() => loupe.split(loupe.wipe-5)), more: () => look(() => loupe.split(loupe.wipe+5)),
+  less: () => look(() => loupe.split(loupe.wipe-5)),
+  more: () => look(() => loupe.split(loupe.wipe+5)),
   zoom: () => look(() => loupe.zoom()),
   info: () => look(info),
   search: () => $('search').focus(),
@@ -212,15 +228,14 @@ function info() {
 const STEPS = {right:[1, 0], left:[-1, 0], down:[0, 1], up:[0, -1]}
 function press(name) {
   const [kind, more] = name.split('_')
-  if (kind === 'pick') { if (loupe.choosing) loupe.pick(more-1); return loupe.choosing || undefined }
+  if (kind === 'pick') return loupe.choosing && loupe.pick(more-1)
   if (kind === 'extend') {
     const [x, y] = STEPS[more]
     if (loupe.open) loupe.pan(x, y)
     else grid.go(grid.current+x+y*grid.columns, true)
-    return true
+    return
   }
   ACTS[name]?.()
-  return true
 }
 document.addEventListener('keydown', e => {
   if (!album) return
@@ -238,11 +253,17 @@ $('info').onclick = info
 $('help').onclick = ACTS.help
 $('all').onclick = () => { reset(); focus_view() }
 $('reviewer').onclick = async () => { await name_reviewer(); focus_view() }
-$('order').onchange = () => { remembered.set('order', $('order').value); narrow({order:$('order').value}) }
+$('order').onchange = () => {
+  remembered.set('order', $('order').value)
+  narrow({order:$('order').value})
+}
 $('folder').onchange = () => narrow({folder:$('folder').value})
 $('day').onchange = () => narrow({day:$('day').value})
 $('search').oninput = () => narrow({text:$('search').value})
-$('size').oninput = () => { grid.resize(+$('size').value); remembered.set('size', +$('size').value) }
+$('size').oninput = () => {
+  grid.resize(+$('size').value)
+  remembered.set('size', +$('size').value)
+}
 for (const k of ['single', 'advance']) $(k).onchange = () => remembered.set(k, $(k).checked)
 function reset() {
   $('search').value = ''
@@ -251,11 +272,16 @@ function reset() {
 }
 
 // ---- out ----
-$('deliver').onclick = () => { show_delivery(null); $('table-said').textContent = ''; count()
-  $('deliver-dialog').showModal() }
+$('deliver').onclick = () => {
+  show_delivery(null)
+  $('table-said').textContent = ''
+  count()
+  $('deliver-dialog').showModal()
+}
 $('deliver-now').onclick = async () => {
-  if (album.queue.length) return show_delivery({state:'failed', error:'Not everything is kept yet.'})
-  try { await ask('deliveries', {}) } catch (e) { return show_delivery({state:'failed', error:e.message}) }
+  const failed = error => show_delivery({state:'failed', error})
+  if (album.queue.length) return failed('Not everything is kept yet.')
+  try { await ask('deliveries', {}) } catch (e) { return failed(e.message) }
   for (let o = {state:'at work', done:0, of:0}; o?.state === 'at work';) {
     show_delivery(o)
     await new Promise(yes => setTimeout(yes, 200))
@@ -266,15 +292,16 @@ $('deliver-now').onclick = async () => {
 $('table').onchange = async () => {
   const file = $('table').files[0], said = $('table-said')
   if (!file) return
-  if (!album.reviewer) { said.textContent = 'Say first who is reviewing (above, at the right).'; return }
-  said.textContent = 'Reading…'
+  said.textContent = album.reviewer ? 'Reading…' : 'Say first who is reviewing, at the top right.'
+  if (!album.reviewer) return
   try {
     const r = await fetch(`decisions.csv?reviewer=${encodeURIComponent(album.reviewer)}`,
       {method:'POST', body:await file.arrayBuffer()})
     const o = await r.json()
     if (!r.ok) throw new Error(o.error)
     album.keep(o.states)
-    said.textContent = `${number(album.last.length)} photographs changed; Undo takes all of it back.`
+    const n = Object.keys(o.states).length
+    said.textContent = `${number(n)} photographs changed; Undo takes all of it back.`
   } catch (e) { said.textContent = `Nothing was changed.\n${e.message}` }
   $('table').value = ''
 }
@@ -309,8 +336,8 @@ async function begin() {
   album = new Album(listing)
   const order = remembered.get('order', null)
   const usual = album.measured ? 'doubt' : 'undecided'
-  const known = ORDERS[order] && order !== (album.measured ? 'undecided' : 'doubt')
-  filter = {which:'all', order:known ? order : usual, folder:'*', day:'*', text:''}
+  const known = orders().includes(order) ? order : usual
+  filter = {which:'all', order:known, folder:'*', day:'*', text:''}
   $('name').textContent = album.album
   document.title = `${album.album}: desk`
   grid = new Grid($('grid'), $('sheet'), {moved, open, broken})
@@ -338,8 +365,9 @@ async function begin() {
 }
 function notice() {
   const said = album.why_not ? `Looking works; nothing can be decided here: ${album.why_not}.`
-    : !album.measured ? 'This run has not measured how uncertain the colors of each photograph are. '
-      + 'Colored anew with --uncertainty, the most doubtful ones come first.' : ''
+    : album.measured ? ''
+      : 'This run has not measured how uncertain the colors of each photograph are. Colored anew '
+        + 'with --uncertainty, the most doubtful ones come first.'
   $('notice').hidden = !said || !album.why_not && remembered.get('hinted', false)
   $('notice').firstElementChild.textContent = said
   $('notice').lastElementChild.hidden = !!album.why_not

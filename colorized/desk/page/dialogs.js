@@ -39,7 +39,7 @@ export function ask_reviewer(now) { // a name; null: none was given
   dialog.showModal()
   field.select()
   return new Promise(yes => dialog.addEventListener('close', () =>
-    yes(dialog.returnValue === 'keep' && field.value.trim() ? field.value.trim() : null), {once:true}))
+    yes(dialog.returnValue === 'keep' && field.value.trim() || null), {once:true}))
 }
 
 export function show_delivery(o) { // how far it is, or what became of it
@@ -53,6 +53,7 @@ export function show_delivery(o) { // how far it is, or what became of it
     const failed = o.failed.length ? ` ${o.failed.length} could not be delivered:` : ''
     said.textContent = `${o.copied+o.made} delivered, ${o.made} of them made anew, into `
       + `${o.folder}.${failed}`
-    $('undelivered').replaceChildren(...o.failed.map(([path, why]) => make('li', '', `${path}: ${why}`)))
+    const lines = o.failed.map(([path, why]) => make('li', '', `${path}: ${why}`))
+    $('undelivered').replaceChildren(...lines)
   }
 }

@@ -42,7 +42,8 @@ export class Grid {
   lay() { // how many columns, how high
     const width = this.box.clientWidth-2*GAP
     if (width <= 0) return
-    this.columns = Math.max(1, Math.floor((width+GAP)/(this.size+GAP)))
+    const size = Math.min(this.size, Math.floor((width-GAP)/2)) // two in a row at least
+    this.columns = Math.floor((width+GAP)/(size+GAP))
     this.width = Math.floor((width+GAP)/this.columns)-GAP
     this.row = this.width+FOOT+GAP
     this.rows = Math.ceil(this.view.length/this.columns)
@@ -127,7 +128,8 @@ export class Grid {
     foot.replaceChildren(mark, name)
     if (s.note) foot.append(make('span', 'small', icon('note')))
     if (wrong) foot.append(make('span', 'wrong', icon('trouble'), wrong))
-    else if (s.seed !== null || s.strength !== null) foot.append(make('span', 'small', icon('seeds')))
+    else if (s.seed !== null || s.strength !== null)
+      foot.append(make('span', 'small', icon('seeds')))
     else if (p.uncertainty !== null) foot.append(make('span', 'doubt', p.uncertainty.toFixed(1)))
     cell.title = p.path
     cell.setAttribute('aria-label', describe(p))
@@ -187,7 +189,8 @@ export class Grid {
 export function describe(p) {
   const s = p.state, wrong = trouble(p)
   return [p.path, s.decision, s.reviewer && s.decision !== 'undecided' && `by ${s.reviewer}`,
-    wrong && `${wrong}: ${p.why}`, p.uncertainty !== null && `uncertainty ${p.uncertainty.toFixed(1)}`,
+    wrong && `${wrong} ${p.why}`.trim(),
+    p.uncertainty !== null && `uncertainty ${p.uncertainty.toFixed(1)}`,
     s.seed !== null && `seed ${s.seed}`, s.strength !== null && `strength ${s.strength}`,
     s.note && `note: ${s.note}`].filter(Boolean).join(', ')
 }

@@ -27,7 +27,8 @@ export class Loupe {
   address(p, kind) {
     const {seed, strength} = p.state
     if (kind === 'gray') return `gray/${p.key}/${this.zoomed ? 'full' : this.side}`
-    if (seed === null && strength === null) return `color/${p.key}/${this.zoomed ? 'full' : this.side}`
+    const is_run = seed === null && strength === null
+    if (is_run) return `color/${p.key}/${this.zoomed ? 'full' : this.side}`
     const side = this.zoomed ? this.on.sides.at(-1) : this.side
     return `colorings/${p.key}/${seed ?? 'run'}/${strength ?? 'run'}/${side}`
   }
@@ -85,7 +86,7 @@ export class Loupe {
       frame.replaceChildren(...layers, color, get('edge') ?? this.edge)
       return this.fit()
     }
-    if (other) frame.replaceChildren(...layers, this.preview(p), this.edge) // the thumbnail, for now
+    if (other) frame.replaceChildren(...layers, this.preview(p), this.edge) // for now
     this.fit()
     const slow = setTimeout(() => {
       const is_other = p.state.seed !== null || p.state.strength !== null
@@ -119,8 +120,9 @@ export class Loupe {
     if (!p || !stage.clientWidth) return
     const img = this.get('color'), w = p.width ?? (img?.naturalWidth || 3)
     const h = p.height ?? (img?.naturalHeight || 2)
-    const fits = Math.min((stage.clientWidth-24)/w, (stage.clientHeight-24)/h, ENLARGED/devicePixelRatio)
-    const scale = this.zoomed ? 1/devicePixelRatio : fits
+    const one = 1/devicePixelRatio // a pixel of the photograph is one of the screen
+    const fits = [(stage.clientWidth-24)/w, (stage.clientHeight-24)/h, ENLARGED*one]
+    const scale = this.zoomed ? one : Math.min(...fits)
     frame.style.width = `${Math.round(w*scale)}px`
     frame.style.height = `${Math.round(h*scale)}px`
     this.split(this.wipe)
@@ -142,7 +144,8 @@ export class Loupe {
     if (!e.isPrimary || e.button) return
     const stage = this.get('stage')
     const near = this.wipe > 0 && this.wipe < 100 && Math.abs(this.place(e)-this.wipe) < 4
-    this.drag = this.zoomed && !near ? [e.clientX+stage.scrollLeft, e.clientY+stage.scrollTop] : 'wipe'
+    const from = [e.clientX+stage.scrollLeft, e.clientY+stage.scrollTop]
+    this.drag = this.zoomed && !near ? from : 'wipe'
     this.get('frame').setPointerCapture(e.pointerId)
     if (this.drag === 'wipe') this.split(this.place(e))
   }
@@ -186,8 +189,8 @@ export class Loupe {
     const word = make('b', s.decision, icon(s.decision), s.decision)
     this.get('what').replaceChildren(word, ' ', make('span', 'path', p.path), ' ',
       make('span', 'soft', facts))
-    if (wrong) this.get('what').append(' ', make('b', 'wrong', icon('trouble'), `${wrong}: ${p.why ||
-      'decide again'}`))
+    const told = `${wrong}: ${p.why || 'please look again'}`
+    if (wrong) this.get('what').append(' ', make('b', 'wrong', icon('trouble'), told))
     if (s.note) this.get('what').append(make('span', 'noted', s.note))
   }
   async about() {
@@ -198,11 +201,13 @@ export class Loupe {
     if (p !== this.photo) return
     const list = (title, lines) => lines.length
       ? [make('h3', '', title), make('ul', '', ...lines.map(l => make('li', '', l)))] : []
-    const said = o.error ? [o.error] : [p.path, p.width && `${p.width} × ${p.height}, ${o.bits} bits`,
-      `seed ${o.seed} in the album`, o.original_missing && `Original: ${o.original_missing}`]
-    const history = (o.history ?? []).map(h => `${when(h.time)}, ${h.reviewer}: ${h.decision}`
-      + (h.seed !== null ? `, seed ${h.seed}` : '') + (h.strength !== null ? `, strength ${h.strength}` : '')
-      + (h.note ? `. ${h.note}` : ''))
+    const size = p.width && `${p.width} × ${p.height}, ${o.bits} bits`
+    const said = o.error ? [o.error] : [p.path, size, `Seed ${o.seed} in the album`,
+      o.original_missing && `Original: ${o.original_missing}`]
+    const line = h => [`${when(h.time)}, ${h.reviewer}: ${h.decision}`,
+      h.seed !== null && `seed ${h.seed}`, h.strength !== null && `strength ${h.strength}`,
+      h.note && `“${h.note}”`].filter(Boolean).join(', ')
+    const history = (o.history ?? []).map(line)
     box.replaceChildren(make('h2', '', 'About'), ...list('Photograph', said.filter(Boolean)),
       ...list('Remarks of the run', o.remarks ?? []), ...list('Decisions', history.reverse()))
   }
@@ -255,7 +260,10 @@ export class Loupe {
   close_seeds() {
     if (!this.choosing) return
     const box = this.get('seeds'), had = box.contains(document.activeElement)
-    for (const img of box.querySelectorAll('img')) { img.onerror = null; img.removeAttribute('src') }
+    for (const img of box.querySelectorAll('img')) {
+      img.onerror = null
+      img.removeAttribute('src')
+    }
     box.hidden = true
     box.replaceChildren()
     this.get('stage').hidden = false
