@@ -10,7 +10,7 @@ from pathlib import Path
 root = Path(__file__).resolve().parent.parent
 # An import points to an earlier part, or to an earlier chapter of its own.
 PARTS = ('files', 'theory', 'photo', 'model', 'evaluation', 'training', 'evidence', 'inference',
-         'batch', 'fleet', 'iiif', 'film', 'app', 'export', 'cli')
+         'batch', 'fleet', 'iiif', 'film', 'app', 'desk', 'export', 'cli')
 PURPOSE = dict(
     files='writing whole or not at all, hashes: used by all but theory, uses nobody',
     theory='the mathematics; knows no photograph',
@@ -23,6 +23,7 @@ PURPOSE = dict(
     batch='thousands of files',
     film='moving pictures: the same film again, in color',
     app='the web page',
+    desk='an album reviewed by people',
     fleet='many machines',
     iiif='albums of libraries',
     export='the network for runtimes other than PyTorch',

@@ -41,7 +41,7 @@ def _list_jobs(src, dst, options, colorizer):
     if not tree.outputs and not tree.errors:
         raise ValueError(f"{src}: holds no photographs ({' '.join(sorted(READABLE))})")
     common = dict(
-        seed=options.seed, model_sha256=colorizer.sha256,
+        seed=options.seed, model_sha256=colorizer.sha256, source=str(src.resolve()),
         settings_sha256=settings_sha256(options.provenance(colorizer)))
     jobs = []
     for photo,out in tree.outputs.items():

@@ -12,6 +12,7 @@ import os, re, sys
 from argparse import RawDescriptionHelpFormatter
 from fastcore.script import anno_parser
 from .app import app
+from .desk import desk
 from .evaluate import evaluate
 from .export import export
 from .film import film
@@ -23,12 +24,13 @@ from .photo import color
 from .train import train
 
 # %% ../../nbs/cli/11_main.ipynb #059c6f36
-COMMANDS = dict(app=app, film=film, train=train, evaluate=evaluate, iiif=iiif, fleet=fleet,
-                export=export, info=info)
+COMMANDS = dict(app=app, desk=desk, film=film, train=train, evaluate=evaluate, iiif=iiif,
+                fleet=fleet, export=export, info=info)
 EXAMPLES = """
 commands (each has its own --help):
   colorized PHOTO …      color photographs (no command word)
   colorized app          a page in the browser that colors, corrects and saves photographs
+  colorized desk ALBUM   a page on which people review what a folder run has made
   colorized film         color films; luma, times and sound stay as they are
   colorized train        train on your own photographs
   colorized evaluate     measure a model, or any system's outputs

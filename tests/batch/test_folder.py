@@ -30,6 +30,7 @@ def test_pixels_report_and_provenance(tmp_path, colorizer):
     assert shown==['120', '90', '16', '3', '', 'neutral']
     assert row['model_sha256']==colorizer.sha256 and float(row['seconds'])>0
     assert len(row['source_sha256'])==len(row['output_sha256'])==64
+    assert {o['source'] for o in read_report(out).values()}=={str(src.resolve())}
     assert 'in color already' in table[2]['warnings'] and table[2]['tone']=='color'
     said = read_provenance(out/'00.jpg')
     assert said['Seed']=='3' and said['source_sha256']==table[0]['source_sha256']
