@@ -151,8 +151,8 @@ def test_lines_statements_and_private_names():
 
 # These need an extra as soon as they are imported, and are imported by one module,
 # which says what is missing.
-NEEDS_EXTRA = {'app.routes': ('app', 'app.server'), 'app.frames': ('film', 'app.clips'),
-               'app.clips': ('film', 'app.studio')}
+NEEDS_EXTRA = {'app.routes': ('app', 'app.server'), 'desk.routes': ('app', 'desk.server'),
+               'app.frames': ('film', 'app.clips'), 'app.clips': ('film', 'app.studio')}
 # A part that needs its extra as a whole, and who may load it
 PARTS_WITH_EXTRA = {'film': ['cli.film', 'app.frames', 'app.clips']}
 
