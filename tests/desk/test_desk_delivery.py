@@ -213,7 +213,8 @@ def test_the_line_of_a_note_with_line_breaks(review):
 @pytest.mark.parametrize('data,words', [
     (b'', 'Line 1 must'), (b'a,b\n1,2\n', 'Line 1 must'),
     (b'path,decision\n\xff\xfe,x\n', 'Line 2'), (b'path,decision\nfarm.jpg\n', 'Line 2'),
-    (b'path,decision\nfarm.jpg,accepted,x\n', 'Line 2'), (b'\xff\xd8\xff\xe0', 'UTF-8'), (b'\0'*50, 'Line 1')])
+    (b'path,decision\nfarm.jpg,accepted,x\n', 'Line 2'), (b'\xff\xd8\xff', 'UTF-8'),
+    (b'\0'*50, 'Line 1')])
 def test_what_is_no_table(review, data, words):
     with pytest.raises(TableError, match=words): read_table(data, review.album)
 
