@@ -182,7 +182,7 @@ def test_a_step_that_fails_leaves_the_old_form(tmp_path, store):
         assert 'place' not in dict(o.store.read('SELECT * FROM events')[0])
 
 def test_a_damaged_store_is_refused_by_name(tmp_path, store):
-    for i in range(300): say(store, Photo('d'*64, f'{i}.jpg'), note='n'*200)
+    for i in range(60): say(store, Photo('d'*64, f'{i}.jpg'), note='n'*1000)
     store.close()
     whole = (tmp_path/FILE).read_bytes()
     for start in 0, 4096*5:

@@ -67,7 +67,10 @@ function fill_filters() {
     const b = make('button', '', ...(k === 'all' ? [] : [icon(k)]), `${word} `, make('span', 'n'))
     b.value = k
     b.setAttribute('role', 'radio')
-    b.onclick = () => narrow({which:k})
+    b.onclick = e => {
+      narrow({which:k})
+      if (e.detail) focus_view() // by mouse: the keys go to the photographs again
+    }
     return b
   }))
 }
@@ -107,7 +110,10 @@ function moved(say = true) {
   if (several) tell(`${number(grid.chosen.size)} chosen`)
   else if (loupe.open) tell(`${grid.current+1} of ${number(grid.view.length)}: ${describe(p)}`)
 }
-function focus_view() { (loupe.open ? $('loupe') : $('grid')).focus({preventScroll:true}) }
+function focus_view() {
+  const to = loupe.open ? 'loupe' : grid.view.length ? 'grid' : 'all'
+  $(to).focus({preventScroll:true})
+}
 function open() {
   if (!grid.photo) return
   $('grid').hidden = true
