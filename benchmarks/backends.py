@@ -75,7 +75,7 @@ def speed(c, folders, args, tmp):
     for threads in args.threads:
         torch.set_num_threads(threads)
         those = contestants(c, folders, threads)
-        for L in lights:
+        for L in lights[:1] if args.quick else lights:
             network = lambda o: (lambda: o.sample(o.condition(L), [0]))
             what = f"network, {L.shape[2]} × {L.shape[3]}"
             turns = by_turns({k: network(o) for k,o in those.items()}, args.pairs)
@@ -187,7 +187,7 @@ def add_options(p):
 
 def measure(args):
     if args.quick:
-        args.pairs,args.photos,args.calibration,args.threads = 1,2,1,[1]
+        args.pairs,args.photos,args.calibration,args.threads = 1,1,1,[1]
         args.train = args.valid = color_crops(args.tmp/'samples', 3, 300)
         args.float32,args.megapixels = True,[0.1]
         args.only = args.only or ['speed', 'colors']
