@@ -49,7 +49,7 @@ def test_they_stand_in_the_sidebar_in_order():
     shown = next(o['contents'] for o in sections if o.get('section')=='Tutorials')
     hrefs = [o['href'] if isinstance(o, dict) else o for o in shown]
     want = [f'tutorials/{o}.ipynb' for o in order]
-    want[1:1] = ['tutorials/browser.qmd', 'tutorials/film.qmd']
+    want[1:1] = ['tutorials/browser.qmd', 'tutorials/film.qmd', 'tutorials/desk.qmd']
     assert hrefs==want
 
 @each

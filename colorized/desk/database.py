@@ -144,10 +144,8 @@ class Database:
         self._copy.cleanup()
 
 # %% ../../nbs/desk/01_database.ipynb #db015
-@patch
 @contextmanager
-def writing(self:Database):
-    "A transaction: all of it is kept when the block ends, nothing if it fails. Raises `Unwritable`"
+def _transaction(self):
     if self.why_not: raise Unwritable(f"Nothing can be decided here: {self.why_not}.")
     with self._lock:
         try:
@@ -158,3 +156,8 @@ def writing(self:Database):
             raise Unwritable(f"Nothing was kept: {self.path.name}: {e}.") from e
         finally:
             if self._db.in_transaction: self._db.execute('ROLLBACK')
+
+@patch
+def writing(self:Database):
+    "A transaction: all of it is kept when the block ends, nothing if it fails. Raises `Unwritable`"
+    return _transaction(self)

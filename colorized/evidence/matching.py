@@ -142,7 +142,6 @@ def calibrated(self:Matcher,
 
 # %% ../../nbs/evidence/01_matching.ipynb #mtchlook
 @patch
-@torch.no_grad()
 def view(self:Matcher,
     encoder:Encoder, # Of the network that colors
     L:Tensor,        # (1,1,H,W) lightness in [0,100], both sides divisible by 32
@@ -150,7 +149,9 @@ def view(self:Matcher,
 ) -> View:
     "A photograph as it is compared"
     small = lambda x: F.avg_pool2d(x.float(), 8)[0].flatten(1)
-    return View(self.embed(encoder(L)).float(), small(L)[0], None if ab is None else small(ab))
+    with torch.no_grad():
+        embedding = self.embed(encoder(L)).float()
+    return View(embedding, small(L)[0], None if ab is None else small(ab))
 
 # %% ../../nbs/evidence/01_matching.ipynb #mtchfile
 def encoder_sha256(
