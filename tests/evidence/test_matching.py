@@ -93,3 +93,11 @@ def test_a_cut_file_is_refused(tmp_path, size):
     (tmp_path/'m').write_bytes((WEIGHTS/'matching.safetensors').read_bytes()[:size])
     with pytest.raises(ValueError, match='is no matcher'):
         load_matcher(tmp_path/'m', Encoder())
+
+def test_calibration_is_a_line_in_log_odds():
+    m,p = Matcher(),torch.tensor([0.01, 0.3, 0.5, 0.99])
+    torch.testing.assert_close(m.calibrated(p), p) # untrained: as it is
+    m.calibration.copy_(torch.tensor([2., 1.]))
+    odds = (p/(1-p))**2*np.e
+    torch.testing.assert_close(m.calibrated(p), odds/(1+odds), rtol=1e-4, atol=1e-5)
+    assert m.calibrated(torch.tensor([0., 1.])).isfinite().all()
